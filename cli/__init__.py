@@ -1,0 +1,1 @@
+"""The `medianest` command: everything that a person types."""

@@ -1,0 +1,49 @@
+"""The `medianest` command: finds the subcommand, reads the settings, turns errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from cli.errors import CommandError
+from config.settings import Settings, SettingsError
+
+# Each module has configure(parser), to add arguments, and run(args, settings), which returns the exit code.
+COMMANDS = {
+    "up": ("cli.up", "start everything: databases where none are given, web, workers, beat"),
+    "migrate": ("cli.migrate", "bring the database to the newest schema"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns 0 for work done, 1 for a failure, 2 for wrong usage or settings."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="medianest", description=importlib.metadata.metadata("medianest")["Summary"]
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"MediaNest {importlib.metadata.version('medianest')}"
+    )
+    choices = parser.add_subparsers(metavar="command", required=True)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, summary) in COMMANDS.items():
+        command = choices.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == chosen:
+            # Only what was asked for is loaded: `up` stays resident and needs no ORM.
+            loaded = importlib.import_module(module)
+            loaded.configure(command)
+            command.set_defaults(run=loaded.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed, Settings.load())
+    except (SettingsError, CommandError) as error:
+        print(f"medianest: {error}", file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) else 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""`medianest up`: the whole product with one command, on a machine that has nothing but Python."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from cli.console import Console
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
+from cli.errors import CommandError
+from cli.leftovers import end_leftovers, mark, sole_owner
+from cli.processes import signal_when_parent_dies, spawn
+from cli.procfile import RELEASE, read_procfile, shell_command
+from cli.readiness import missing
+from cli.supervisor import Child, StopRequested, Supervisor
+from config.settings import Settings
+
+PROCFILE = Path(__file__).parent.parent / "Procfile"
+DATABASE_SECONDS = 60.0  # a recovery after a crash included
+READY_SECONDS = 30.0
+
+READY = """\
+MediaNest is ready after {seconds:.1f} s: {address} (API: {address}/api/v1/docs)
+First time? Create the administrator{proof}:
+  curl -X POST {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
+    -d '{{"email": "you@example.com", "password": "...", "name": "You"}}'
+To stop: Ctrl-C, or kill {pid}"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--procfile", type=Path, default=PROCFILE, help="the processes to run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--with-parent", action="store_true", help="stop when the process that started us ends"
+    )
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run until a signal comes; returns 0 after a stop that was asked for.
+
+    Raises:
+        CommandError: the data is in use, the port is taken, a database or the migration fails.
+    """
+    began = time.monotonic()
+    if args.with_parent:
+        signal_when_parent_dies(signal.SIGTERM)
+    commands = read_procfile(args.procfile)
+    with sole_owner(settings.data_dir):
+        servers = _embedded_servers(settings)
+        console = Console(sys.stdout, [*(server.name for server in servers), *commands])
+        if count := end_leftovers(settings.data_dir):
+            console.say(f"ended {count} processes that an earlier run had left")
+        _check_port(settings)
+        try:
+            with Supervisor(console) as supervisor:
+                try:
+                    _start(supervisor, settings, servers, commands)
+                    _report(supervisor, settings, began)
+                    supervisor.run_until(lambda: False, pause=60.0)
+                except StopRequested:
+                    console.say("stopping; Ctrl-C again kills at once")
+        finally:
+            console.say("everything has ended")
+    return 0
+
+
+def _embedded_servers(settings: Settings) -> list[EmbeddedServer]:
+    servers: list[EmbeddedServer] = []
+    if not settings.database_url:
+        servers.append(EmbeddedPostgres(settings.data_dir))
+    if not settings.redis_url:
+        servers.append(EmbeddedRedis(settings.data_dir))
+    return servers
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.listen_host, settings.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                problem = "is taken: stop what listens there, or set PORT to another"
+            else:
+                problem = f"cannot be used: {error.strerror}"
+            raise CommandError(f"port {settings.port} on {settings.listen_host} {problem}") from None
+
+
+def _start(
+    supervisor: Supervisor, settings: Settings, servers: list[EmbeddedServer], commands: dict[str, str]
+) -> None:
+    """Databases, then the release step, then everything else."""
+    marked = dict(os.environ) | mark(settings.data_dir)
+    for server in servers:
+        server.prepare()
+        for notice in server.notices:
+            supervisor.console.say(notice)
+        start = partial(server.spawn, marked)
+        supervisor.add(
+            Child(server.name, start, stop_signal=server.stop_signal, database=True, is_ready=server.is_ready)
+        )
+    if not supervisor.run_until(lambda: all(server.is_ready() for server in servers), DATABASE_SECONDS):
+        late = "; ".join(
+            f"{server.name}: {server.last_words()}" for server in servers if not server.is_ready()
+        )
+        raise CommandError(f"not ready after {DATABASE_SECONDS:.0f} s: {late}")
+
+    env = marked | _environment(settings, servers)
+    if RELEASE in commands:
+        code = supervisor.run_once(RELEASE, partial(spawn, shell_command(commands[RELEASE]), env=env))
+        if code != 0:
+            raise CommandError(f"the release step failed: {commands[RELEASE]}")
+    for name, command in commands.items():
+        if name != RELEASE:
+            supervisor.add(Child(name, partial(spawn, shell_command(command), env=env)))
+
+
+def _environment(settings: Settings, servers: list[EmbeddedServer]) -> dict[str, str]:
+    """What the processes need to know beyond the environment that we were given."""
+    urls = {server.name: server.url for server in servers}
+    return {
+        "DATABASE_URL": urls.get(EmbeddedPostgres.name, settings.database_url),
+        "REDIS_URL": urls.get(EmbeddedRedis.name, settings.redis_url),
+        "DATA_DIR": str(settings.data_dir),
+        "PORT": str(settings.port),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _report(supervisor: Supervisor, settings: Settings, began: float) -> None:
+    """Wait until the product answers, then say where it is and what comes first."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    if not supervisor.run_until(lambda: not missing(address), READY_SECONDS, pause=0.2):
+        absent = ", ".join(missing(address)) or "nothing any more"
+        supervisor.console.say(f"not ready after {READY_SECONDS:.0f} s, still trying; missing: {absent}")
+        supervisor.run_until(lambda: not missing(address), pause=1.0)
+    proof = (
+        ""
+        if settings.development
+        else f' (add "setupToken": SETUP_TOKEN, or what {settings.data_dir}/setup.token holds)'
+    )
+    ready = READY.format(seconds=time.monotonic() - began, address=address, proof=proof, pid=os.getpid())
+    supervisor.console.say(ready)

@@ -1,0 +1,1 @@
+"""Settings, logging, and the construction of Celery and Redis clients."""

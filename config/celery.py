@@ -1,0 +1,80 @@
+"""The Celery app: queues, routes, limits and transport options, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from config.settings import Settings
+
+QUEUES = ("downloads", "plex", "webhooks", "media", "notifications", "maintenance")
+
+
+class Bell(Protocol):
+    """A job to ring for: the task's name, and the queue it waits in."""
+
+    @property
+    def value(self) -> str:
+        """Name of the task."""
+
+    @property
+    def queue(self) -> str:
+        """Name of the queue."""
+
+
+def make_celery(settings: Settings) -> Celery:
+    """Build the app; nothing connects before the first message."""
+    app = Celery("medianest", broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        # Messages carry nothing but a name, so JSON is enough, and a message can't run code.
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES],
+        task_default_queue="maintenance",
+        task_create_missing_queues=False,  # a typo in a route fails at once instead of filling a queue nobody reads
+        # The row holds the outcome; results in Redis would be a second truth.
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        # Acknowledged before the work: the lease of the row brings a job back, not the broker. Late acks would
+        # double long jobs after the visibility timeout and can kill the worker when Redis goes away.
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        # One bell at a time, and none held back by a busy worker: with prefetch, two stayed stuck after a kill.
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_max_tasks_per_child=500,  # an attempt is a process of its own; this only bounds slow leaks of ours
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # a job does not depend on the broker
+        worker_soft_shutdown_timeout=4.0,  # attempts end within a second of SIGTERM; see engine.jobs.drain
+        worker_enable_soft_shutdown_on_idle=False,
+        worker_hijack_root_logger=False,  # config.logging has it
+        worker_redirect_stdouts=False,
+        worker_send_task_events=True,  # for Flower
+        task_send_sent_event=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_retry=True,
+        broker_connection_max_retries=None,  # Redis may be away for as long as it likes
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 5,
+            "socket_timeout": 5,  # a frozen Redis is noticed, and publishing never hangs
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "retry_on_timeout": False,
+        },
+        beat_max_loop_interval=5,
+        timezone="UTC",
+    )
+    return app
+
+
+def make_bell(app: Celery) -> Callable[[Bell], None]:
+    """The function that rings for a job: one small message, no retry, since the reconciler rings again."""
+
+    def ring(job: Bell) -> None:
+        app.send_task(job.value, queue=job.queue, retry=False, ignore_result=True)
+
+    return ring

@@ -1,0 +1,190 @@
+"""The work of a download: one attempt from a claimed row to a published file."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from config.settings import Settings
+from engine import downloads, publishing, source_urls
+from engine.clients.ytdlp import Fetched, FetchSpec, MetadataFound, Progress, fetch
+from engine.clients.ytdlp_errors import FetchError
+from engine.filenames import final_name
+from engine.jobs import CancelRequested, Job, JobKind
+from engine.jobs.attempt_process import run_isolated
+from engine.jobs.kinds import growing_pause
+from engine.jobs.lease import now
+from engine.jobs.runner import Attempt, GiveUp, Retry
+from models.download import Download
+
+_EVENT_PAUSE = 0.5  # seconds between two progress events of one download
+
+
+def _limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
+    """A host that has its share of downloads running gives no further one."""
+    share = case(
+        (Download.host == source_urls.YOUTUBE, settings.download_youtube_limit),
+        else_=settings.download_host_limit,
+    )
+    busy = (
+        select(Download.host)
+        .where(Download.lease_until.is_not(None))
+        .group_by(Download.host)
+        .having(func.count() >= share)
+    )
+    full = db.scalars(busy).all()
+    return [Download.host.not_in(full)] if full else []
+
+
+def _fair_order() -> Sequence[ColumnElement[Any]]:
+    """Whoever has the fewest running comes first; then the oldest."""
+    running = aliased(Download)
+    own = (
+        select(func.count(literal(1)))
+        .where(running.user_id == Download.user_id, running.lease_until.is_not(None))
+        .scalar_subquery()
+    )
+    return [own]
+
+
+DOWNLOAD = JobKind(
+    job=Job.DOWNLOAD,
+    model=Download,
+    running="downloading",
+    on_claim={"downloading_at": now(), "speed": None, "eta": None},
+    long=True,
+    limits=_limits,
+    order=_fair_order,
+    attempts=lambda settings: settings.download_attempts,
+    pause=lambda settings, attempt: growing_pause(
+        settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
+    ),
+    changed=downloads.announce,
+)
+
+
+def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
+    """Fetch the video in a process of its own and publish the file; returns the columns of the completed row.
+
+    Raises:
+        Retry, GiveUp: as the class of the failure says.
+        Fenced, CancelRequested, Draining, Crashed: see `engine.jobs`.
+    """
+    folder = attempt.runtime.settings.work_dir / attempt.row.id
+    file = publishing.adopt(attempt)
+    try:
+        if file is None:
+            file = _fetch_and_publish(attempt, folder)
+    except (CancelRequested, GiveUp):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"file": file, "progress": 100.0, "publishing": None, "speed": None, "eta": None}
+
+
+def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, Any]:
+    settings, row = attempt.runtime.settings, attempt.row
+    folder.mkdir(parents=True, exist_ok=True)
+    watcher = _Watcher(attempt)
+    spec = FetchSpec(
+        url=row.url,
+        quality=row.quality,
+        format=row.format,
+        work_dir=folder,
+        embed=settings.download_embed,
+        generic=row.host != source_urls.YOUTUBE,
+    )
+    try:
+        fetched: Fetched = run_isolated(
+            attempt, fetch, spec, on_signal=watcher.heard, patience=watcher.patience
+        )
+    except FetchError as error:
+        raise failure(error, settings) from error
+    name = final_name(
+        fetched.metadata.title or "", fetched.metadata.source_id or row.id, fetched.path.suffix.lstrip(".")
+    )
+    facts = {"container": fetched.container, "height": fetched.height, "duration": fetched.duration}
+    return publishing.publish(attempt, fetched.path, name, facts)
+
+
+def failure(error: FetchError, settings: Settings) -> Retry | GiveUp:
+    """What a failed fetch means for the row (the retry classes of the class table in docs/architecture.md)."""
+    said = {
+        "kind": error.kind,
+        "message": error.message,
+        "advice": error.advice,
+        "retryable": error.retry != "never",
+    }
+    if error.retry == "never":
+        return GiveUp(said)
+    if error.retry == "throttled":
+        return Retry(said, settings.download_throttle_seconds)
+    if error.retry == "later":
+        return Retry(said, settings.download_throttle_seconds, counts=False)
+    return Retry(said)
+
+
+class _Watcher:
+    """Turns what the attempt's process says into columns and events, and knows how patient to be."""
+
+    def __init__(self, attempt: Attempt[Download]) -> None:
+        self._attempt = attempt
+        self._row = attempt.row
+        self._phase = "extracting"
+        self._told = 0.0
+
+    def patience(self) -> float:
+        """Seconds that the present phase may be silent."""
+        settings = self._attempt.runtime.settings
+        return {
+            "extracting": settings.extract_stall_seconds,
+            "downloading": settings.download_stall_seconds,
+            "processing": settings.process_stall_seconds,
+        }[self._phase]
+
+    def heard(self, signal: Any) -> Mapping[str, Any]:
+        """Columns to write for a signal; tells the sockets, but not too often."""
+        changes = _columns(signal, self._row)
+        turned = isinstance(signal, MetadataFound) or signal.phase != self._phase
+        if isinstance(signal, Progress):
+            self._phase = signal.phase
+        for column, value in changes.items():
+            if column != "processing_at":
+                setattr(self._row, column, value)
+        if turned or time.monotonic() - self._told >= _EVENT_PAUSE:
+            self._told = time.monotonic()
+            self._attempt.runtime.publish(downloads.event(self._row, "progress"))
+        return changes
+
+
+def _columns(signal: Any, row: Download) -> dict[str, Any]:
+    if isinstance(signal, MetadataFound):
+        found = signal.metadata
+        return {
+            "source_id": found.source_id,
+            "title": found.title,
+            "channel": found.channel,
+            "duration": found.duration,
+            "thumbnail": found.thumbnail,
+        }
+    if signal.phase == "extracting":
+        return {}
+    columns = {
+        "downloaded_bytes": signal.downloaded_bytes,
+        "total_bytes": signal.total_bytes,
+        "speed": signal.speed,
+        "eta": signal.eta,
+        "progress": max(row.progress, min(99.0, 100.0 * (signal.fraction or 0.0))),
+    }
+    if signal.phase == "processing" and row.status != "processing":
+        columns |= {"status": "processing", "processing_at": now(), "speed": None, "eta": None}
+    return columns
+
+
+__all__ = ["DOWNLOAD", "failure", "work"]

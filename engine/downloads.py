@@ -1,0 +1,296 @@
+"""Downloads as people see them: ask, look, cancel, remove, try again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import events, source_urls
+from engine.errors import Conflict, NotFound, ValidationFailed
+from engine.events import Event
+from engine.jobs import Job, correlation_id, enqueue
+from engine.paging import Page
+from models.base import new_id
+from models.download import Download, FileRemoval
+from models.row_count import total
+
+VIDEO_FORMATS = ("mp4", "mkv", "webm")
+AUDIO_FORMATS = ("mp3", "m4a", "opus")
+FORMATS = VIDEO_FORMATS + AUDIO_FORMATS
+QUALITIES = ("best", "2160p", "1440p", "1080p", "720p", "480p", "360p", "240p", "144p", "audio")
+STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cancelled")
+STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
+
+_now = func.clock_timestamp
+
+
+def create(
+    db: Session,
+    settings: Settings,
+    *,
+    user_id: str,
+    url: str,
+    quality: str | None = None,
+    format: str | None = None,  # noqa: A002 - the API's word
+    download_path: str | None = None,
+) -> tuple[Download, bool]:
+    """Ask for a video; the row is made at once, everything else is the job's.
+
+    Returns:
+        The row, and whether it is new: the same wish of the same user that is still active is not made twice.
+
+    Raises:
+        ValidationFailed: the URL is malformed or its host not allowed, the choices contradict each other, or the
+            path leaves `DOWNLOAD_DIR`.
+    """
+    source = source_urls.accept(url, settings)
+    quality, format = choose(quality, format)  # noqa: A001
+    wish = {
+        "user_id": user_id,
+        "url_key": hashlib.sha256(source.normal.encode()).hexdigest(),
+        "quality": quality,
+        "format": format,
+    }
+    values = {
+        **wish,
+        "id": new_id("dl"),
+        "status": "queued",
+        "url": url,
+        "host": source.budget,
+        "folder": confine(download_path, settings.download_dir),
+        "correlation_id": correlation_id(),
+    }
+    while True:
+        query = insert(Download).values(**values).on_conflict_do_nothing().returning(Download)
+        row = db.scalars(query).one_or_none()
+        if row is not None:
+            enqueue(db, Job.DOWNLOAD)
+            return row, True
+        active = db.scalars(select(Download).filter_by(**wish).where(Download.ended_at.is_(None))).one_or_none()
+        if active is not None:
+            return active, False
+
+
+def choose(quality: str | None, format_: str | None) -> tuple[str, str]:
+    """Settle quality and format against each other.
+
+    Raises:
+        ValidationFailed: an unknown word, or `audio` with a video format.
+    """
+    if format_ is not None and format_ not in FORMATS:
+        raise ValidationFailed("Unknown format.", format=f"Must be one of: {', '.join(FORMATS)}.")
+    if quality is not None and quality not in QUALITIES:
+        raise ValidationFailed("Unknown quality.", quality=f"Must be one of: {', '.join(QUALITIES)}.")
+    if format_ in AUDIO_FORMATS:
+        return "audio", format_
+    if quality == "audio":
+        if format_ is not None:
+            raise ValidationFailed(
+                "Audio can't be put into a video format.",
+                format=f"With quality audio, must be one of: {', '.join(AUDIO_FORMATS)}.",
+            )
+        return "audio", "m4a"
+    return quality or "best", format_ or "mp4"
+
+
+def confine(path: str | None, root: Path) -> str:
+    """The folder below `root` that `path` means, with `/`, or `""`.
+
+    Raises:
+        ValidationFailed: it leaves `root`, by `..`, from the root of the file system, or through a link.
+    """
+    if not path:
+        return ""
+    wrong = ValidationFailed(
+        "The download path is not accepted.",
+        downloadPath="Must be a folder below the download folder: no .., no control characters, no hidden folder.",
+    )
+    pure = PurePosixPath(path)
+    if pure.is_absolute():
+        try:
+            pure = pure.relative_to(PurePosixPath(root))
+        except ValueError:
+            raise wrong from None
+    for part in pure.parts:
+        if part.startswith(".") or "\\" in part or not part.isprintable() or len(part.encode()) > 200:
+            raise wrong
+    if not (root / pure).resolve().is_relative_to(root.resolve()):
+        raise wrong
+    return "" if pure == PurePosixPath() else str(pure)
+
+
+def listing(db: Session, *, owner_id: str | None, status: str | None, page: int, limit: int) -> Page[Download]:
+    """Downloads, newest first; of all users where `owner_id` is None."""
+    query = select(Download).order_by(Download.id.desc()).limit(limit).offset((page - 1) * limit)
+    if owner_id is not None:
+        query = query.where(Download.user_id == owner_id)
+    if status is not None:
+        query = query.where(Download.status == status)
+    count = db.scalar(total("downloads", owner_id=owner_id, status=status)) or 0
+    return Page(db.scalars(query).all(), page, limit, int(count))
+
+
+def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
+    """One download.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+    """
+    return _find(db, download_id, owner_id, lock=False)
+
+
+def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) -> Sequence[Download]:
+    """What a client that connects must know: all that is active, and what ended lately; newest first, 500 at most."""
+    recently = _now() - timedelta(minutes=minutes)
+    query = select(Download).where(or_(Download.ended_at.is_(None), Download.ended_at > recently))
+    if owner_id is not None:
+        query = query.where(Download.user_id == owner_id)
+    return db.scalars(query.order_by(Download.id.desc()).limit(500)).all()
+
+
+def delete(db: Session, download_id: str, *, owner_id: str | None, delete_file: bool = False) -> Download:
+    """Cancel what is active, remove what has ended.
+
+    What waits is cancelled at once; what is worked on within 3 s, by its worker. A removed row takes its file
+    along only with `delete_file`, by a job on a host that sees it.
+
+    Returns:
+        The row: as it is now when it was active, as it was when it is removed.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+        Conflict: its file is being put in place this very moment.
+    """
+    row = _find(db, download_id, owner_id, lock=True)
+    if row.ended_at is not None:
+        if delete_file and row.file is not None:
+            _remove_file(db, row)
+        db.execute(sql_delete(Download).where(Download.id == row.id))
+        db.expunge(row)
+        return row
+    if row.publishing is not None:
+        raise Conflict("The file is being put in place this moment: wait for it, then delete it.")
+    if row.lease_until is None:
+        row.status = "cancelled"
+        row.ended_at = _now()
+        row.next_run_at = _now()
+    if row.cancel_requested_at is None:
+        row.cancel_requested_at = _now()
+    db.flush()
+    db.refresh(row)
+    announce(db, row)
+    return row
+
+
+def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
+    """Let a failed or cancelled download begin anew, with all its attempts.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+        Conflict: it is active or completed, or the same wish is active in another row.
+    """
+    row = _find(db, download_id, owner_id, lock=True)
+    if row.status not in {"failed", "cancelled"}:
+        raise Conflict(f"Only a failed or cancelled download can be tried again; this one is {row.status}.")
+    row.status, row.attempt, row.crash_count, row.progress = "queued", 0, 0, 0
+    row.error = row.ended_at = row.cancel_requested_at = row.started_at = None
+    row.downloading_at = row.processing_at = row.speed = row.eta = None
+    row.downloaded_bytes = row.total_bytes = row.publishing = None
+    row.next_run_at = _now()
+    row.correlation_id = correlation_id() or row.correlation_id
+    try:
+        db.flush()
+    except IntegrityError:
+        raise Conflict("The same video is already being downloaded.") from None
+    db.refresh(row)
+    enqueue(db, Job.DOWNLOAD)
+    announce(db, row)
+    return row
+
+
+def announce(db: Session, row: Download) -> None:
+    """Publish the state of a download after the commit."""
+    name = row.status if row.status in {"completed", "failed", "cancelled"} else "progress"
+    events.publish(db, event(row, name))
+
+
+def event(row: Download, name: str) -> Event:
+    """The event `download:<name>` of a row."""
+    passing = name == "progress"
+    return Event(f"download:{name}", event_data(row), row.user_id, "media", passing=passing, key=row.id)
+
+
+def event_data(row: Download) -> dict[str, Any]:
+    """What events and snapshots say of a download: the seed's fields, and the raw numbers."""
+    return {
+        "id": row.id,
+        "progress": round(row.progress, 1),
+        "status": row.status,
+        "speed": speed_text(row.speed),
+        "eta": eta_text(row.eta),
+        "title": row.title,
+        "url": row.url,
+        "attempt": row.attempt,
+        "downloadedBytes": row.downloaded_bytes,
+        "totalBytes": row.total_bytes,
+        "speedBytesPerSecond": row.speed,
+        "etaSeconds": row.eta,
+        "error": row.error,
+        "file": row.file,
+        "endedAt": None if row.ended_at is None else events.timestamp(row.ended_at),
+    }
+
+
+def speed_text(speed: float | None) -> str | None:
+    """Bytes a second as people read them, such as `1.2 MB/s`."""
+    if speed is None:
+        return None
+    for unit in ("B", "KB", "MB"):
+        if speed < 1000:
+            return f"{speed:.0f} B/s" if unit == "B" else f"{speed:.1f} {unit}/s"
+        speed /= 1000
+    return f"{speed:.1f} GB/s"
+
+
+def eta_text(eta: float | None) -> str | None:
+    """Seconds as people read them, such as `5m 30s`."""
+    if eta is None:
+        return None
+    minutes, seconds = divmod(round(eta), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {seconds}s" if minutes else f"{seconds}s"
+
+
+def _find(db: Session, download_id: str, owner_id: str | None, *, lock: bool) -> Download:
+    query = select(Download).where(Download.id == download_id)
+    if owner_id is not None:
+        query = query.where(Download.user_id == owner_id)
+    row = db.scalars(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound("There is no such download.")
+    return row
+
+
+def _remove_file(db: Session, row: Download) -> None:
+    assert row.file is not None
+    removal = FileRemoval(
+        id=new_id("rm"),
+        status="queued",
+        path=row.file["path"],
+        download_id=row.id,
+        correlation_id=correlation_id(),
+    )
+    db.add(removal)
+    enqueue(db, Job.REMOVE_FILE)

@@ -1,0 +1,236 @@
+"""One attempt, one killable process: forked from the warm pool child, leader of its own group, fed by a pipe."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import structlog
+
+from engine.jobs.drain import draining
+from engine.jobs.owner import process
+from engine.jobs.runner import Attempt, Crashed, Retry
+
+log = structlog.get_logger(__name__)
+
+S = TypeVar("S")
+Emit = Callable[[Any], None]
+
+_HEADER = struct.Struct("!I")
+_PR_SET_PDEATHSIG = 1
+_BEAT = 1.0  # seconds between two looks at the row: what a cancel waits for at most
+
+
+class Stuck(Retry):
+    """No sign of life for longer than its phase allows; the process was killed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "kind": "stuck",
+                "message": "Nothing moved any more, so the attempt was ended.",
+                "advice": "It is tried again by itself and goes on where it stopped.",
+                "retryable": True,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """What came out of the process: a value, or the error that was raised in it."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+def run_isolated(
+    attempt: Attempt[Any],
+    target: Callable[[S, Emit], Any],
+    spec: S,
+    *,
+    on_signal: Callable[[Any], Mapping[str, Any]],
+    patience: Callable[[], float],
+    deadline: float | None = None,
+) -> Any:
+    """Run `target(spec, emit)` in a process of its own and return what it returned.
+
+    While it runs, the row is looked at and its lease renewed each second. The process, with all it started, is
+    killed as soon as the row is lost, cancelled, or this worker shuts down, or when it gives no sign for longer
+    than `patience()` seconds, or runs longer than `deadline` seconds.
+
+    Args:
+        attempt: the claimed row; learns the identity of the process before the process begins.
+        target: must neither use the database nor Redis: their connections belong to the parent.
+        spec: plain values.
+        on_signal: gets each value that `target` emits; returns columns to write at the next look.
+        patience: how long the present phase may be silent.
+        deadline: seconds in all.
+
+    Raises:
+        Crashed: the process died without a word.
+        Stuck: it was killed for silence.
+        Exception: whatever `target` raised.
+    """
+    results, child_results = os.pipe()
+    child_go, go = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(results)
+        os.close(go)
+        _child(target, spec, child_results, child_go, parent)
+    os.close(child_results)
+    os.close(child_go)
+    try:
+        os.setpgid(pid, pid)
+    except OSError:
+        pass  # it was faster, or is gone
+    try:
+        owner = {**(attempt.row.lease_owner or {}), "attempt": process(pid)}
+        attempt.write(lease_owner=owner)
+        os.write(go, b"!")
+        return _supervise(attempt, pid, results, on_signal, patience, deadline)
+    finally:
+        os.close(go)
+        os.close(results)
+        _end(pid)
+
+
+def _supervise(
+    attempt: Attempt[Any],
+    pid: int,
+    results: int,
+    on_signal: Callable[[Any], Mapping[str, Any]],
+    patience: Callable[[], float],
+    deadline: float | None,
+) -> Any:
+    reader = _Reader(results)
+    began = sign = beaten = time.monotonic()
+    pending: dict[str, Any] = {}
+    while True:
+        readable, _, _ = select.select([results], [], [], 0.2)
+        now = time.monotonic()
+        if readable:
+            sign = now
+            for message in reader.messages():
+                if isinstance(message, Isolated):
+                    if message.error is not None:
+                        raise message.error
+                    if pending:
+                        attempt.beat(pending)
+                    return message.value
+                pending.update(on_signal(message))
+            if reader.ended:
+                raise Crashed(_cause_of_death(pid))
+        if now - beaten >= _BEAT or draining():
+            beaten = now
+            attempt.beat(pending)
+            pending = {}
+        if now - sign > patience() or (deadline is not None and now - began > deadline):
+            raise Stuck
+
+
+class _Reader:
+    """Cuts a stream of bytes into pickled messages."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._buffer = bytearray()
+        self.ended = False
+
+    def messages(self) -> Iterator[Any]:
+        chunk = os.read(self._descriptor, 1 << 16)
+        self.ended = not chunk
+        self._buffer += chunk
+        while len(self._buffer) >= _HEADER.size:
+            (size,) = _HEADER.unpack_from(self._buffer)
+            if len(self._buffer) < _HEADER.size + size:
+                return
+            body = bytes(self._buffer[_HEADER.size : _HEADER.size + size])
+            del self._buffer[: _HEADER.size + size]
+            yield pickle.loads(body)  # noqa: S301 - from our own child
+
+
+def _child(target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int, parent: int) -> NoReturn:
+    """The attempt's process: nothing returns from here, and nothing of the parent is cleaned up on leaving."""
+    try:
+        os.setpgid(0, 0)
+        _die_with(parent)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        gc.freeze()
+        if os.read(go, 1) != b"!":
+            os._exit(0)
+
+        def emit(message: Any) -> None:
+            body = pickle.dumps(message)
+            _write_all(results, _HEADER.pack(len(body)) + body)
+
+        try:
+            outcome = Isolated(value=target(spec, emit))
+        except Exception as error:
+            outcome = Isolated(error=_picklable(error))
+        emit(outcome)
+    except BaseException:
+        traceback.print_exc(file=sys.stderr)
+        os._exit(70)
+    os._exit(0)
+
+
+def _picklable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - whatever it is that can't travel, its text can
+        traceback.print_exception(error, file=sys.stderr)
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill us when the pool child dies; elsewhere than on Linux the pipe's end does it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _end(pid: int) -> None:
+    """Kill the whole group and bury the process."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
+def _cause_of_death(pid: int) -> str:
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return "unknown"
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit code {os.WEXITSTATUS(status)}"
+
+
+__all__ = ["Emit", "Isolated", "Stuck", "run_isolated"]

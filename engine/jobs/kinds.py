@@ -1,0 +1,81 @@
+"""What the mechanism needs to know of a kind of job: its table, its words for the states, its rules."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.jobs.names import Job
+from models.job import JobRow
+
+R = TypeVar("R", bound=JobRow)
+
+
+def _no_limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
+    return ()
+
+
+def _five(settings: Settings) -> int:
+    return 5
+
+
+def growing_pause(first: float, longest: float, attempt: int) -> float:
+    """Seconds to wait after a failed `attempt` (from 1): doubling from `first` up to `longest`, spread by a quarter."""
+    return min(first * 2.0 ** (attempt - 1), longest) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load only
+
+
+def _pause(settings: Settings, attempt: int) -> float:
+    return growing_pause(5.0, 600.0, attempt)
+
+
+def _silent(db: Session, row: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKind(Generic[R]):
+    """A table whose rows are jobs.
+
+    Attributes:
+        job: the name to ring for.
+        model: the table.
+        running: the status of a held row; `queued`, `completed`, `failed`, `cancelled` are the other four.
+        on_claim: further columns that a claim sets.
+        long: leases of minutes (downloads, syncs) rather than of seconds (webhooks, notifications).
+        limits: conditions on the rows that may be claimed now. Called under a lock of the kind, so that a
+            budget that it counts can't be overdrawn by two claims at once.
+        order: which of those comes first; by id, that is by age, where it is empty.
+        attempts: how many attempts a row has before it fails.
+        pause: seconds to wait after the given failed attempt.
+        changed: told in the same unit when a row was claimed, ended or went back to waiting.
+    """
+
+    job: Job
+    model: type[R]
+    running: str
+    queued: str = "queued"
+    completed: str = "completed"
+    failed: str = "failed"
+    cancelled: str = "cancelled"
+    on_claim: Mapping[str, Any] = field(default_factory=dict)
+    long: bool = False
+    limits: Callable[[Session, Settings], Sequence[ColumnElement[bool]]] = _no_limits
+    order: Callable[[], Sequence[ColumnElement[Any]]] = tuple
+    attempts: Callable[[Settings], int] = _five
+    pause: Callable[[Settings, int], float] = _pause
+    changed: Callable[[Session, R], None] = _silent
+
+    def lease(self, settings: Settings) -> timedelta:
+        """How long a claim holds without renewal."""
+        return timedelta(seconds=settings.lease_seconds if self.long else settings.short_lease_seconds)
+
+    def renewal(self, settings: Settings) -> float:
+        """Seconds between two renewals."""
+        return settings.lease_renew_seconds if self.long else settings.short_lease_renew_seconds

@@ -1,0 +1,60 @@
+"""Heartbeats of the long-lived processes, and the housekeeping that each host does for itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from engine import janitor
+from engine.jobs.owner import host_identity
+from engine.runtime import Runtime
+from models.heartbeat import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+EVERY = 5.0  # seconds between two beats
+FRESH = timedelta(seconds=30)  # a process is taken for dead after that
+
+
+class Pulse:
+    """The heartbeat of one process; a worker that serves downloads also sweeps its host's work folder."""
+
+    def __init__(self, runtime: Runtime, kind: str, name: str, detail: str) -> None:
+        self._runtime, self._kind, self._name, self._detail = runtime, kind, name, detail
+
+    @classmethod
+    def of_beat(cls, runtime: Runtime) -> Pulse:
+        """The pulse of a celery beat."""
+        return cls(runtime, "beat", f"beat@{host_identity()}:{os.getpid()}", "")
+
+    def beat_forever(self) -> None:
+        """Write the heartbeat again and again; the database may be away meanwhile."""
+        while True:
+            try:
+                with self._runtime.unit_of_work() as db:
+                    self._beat(db)
+                if "downloads" in self._detail.split(","):
+                    with self._runtime.unit_of_work() as db:
+                        janitor.sweep(db, self._runtime.settings)
+            except SQLAlchemyError as error:
+                log.warning("pulse.database_away", error=type(error).__name__)
+            except OSError as error:
+                log.warning("pulse.files", error=error.strerror)
+            time.sleep(EVERY)
+
+    def _beat(self, db: Session) -> None:
+        values = {"kind": self._kind, "detail": self._detail, "seen_at": func.clock_timestamp()}
+        query = insert(Heartbeat).values(name=self._name, **values)
+        db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def forget_dead(db: Session) -> None:
+    """Drop heartbeats of processes that ended long ago."""
+    db.execute(delete(Heartbeat).where(Heartbeat.seen_at < func.clock_timestamp() - timedelta(days=1)))

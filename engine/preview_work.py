@@ -1,0 +1,60 @@
+"""The work of a preview: one look at a URL, in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import source_urls
+from engine.clients.ytdlp import preview
+from engine.clients.ytdlp_errors import FetchError
+from engine.jobs import Job, JobKind
+from engine.jobs.attempt_process import Emit, run_isolated
+from engine.jobs.runner import Attempt, GiveUp
+from models.download import Preview
+
+PREVIEW = JobKind(job=Job.PREVIEW, model=Preview, running="running", attempts=lambda settings: 1)
+
+
+@dataclass(frozen=True)
+class _Look:
+    url: str
+    timeout: float
+    work_dir: Path
+    generic: bool
+
+
+def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
+    """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt.
+
+    Raises:
+        GiveUp: with the reason in words.
+    """
+    settings, row = attempt.runtime.settings, attempt.row
+    folder = settings.work_dir / row.id
+    folder.mkdir(parents=True, exist_ok=True)
+    generic = source_urls.accept(row.url, settings).budget != source_urls.YOUTUBE
+    look = _Look(row.url, settings.preview_seconds, folder, generic)
+    try:
+        found = run_isolated(
+            attempt,
+            _look,
+            look,
+            on_signal=lambda _: {},
+            patience=lambda: settings.preview_seconds,
+            deadline=settings.preview_seconds,
+        )
+    except FetchError as error:
+        said = {"kind": error.kind, "message": error.message, "advice": error.advice}
+        raise GiveUp({**said, "retryable": error.retry != "never"}) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {"result": dataclasses.asdict(found)}
+
+
+def _look(look: _Look, emit: Emit) -> Any:
+    return preview(look.url, timeout=look.timeout, work_dir=look.work_dir, generic=look.generic)

@@ -1,0 +1,65 @@
+"""What a process of ours works with: settings, database, Redis, and the bell; built once at each door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+import structlog
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.events import Event
+from engine.jobs.names import Job
+from models.session import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Runtime:
+    """Settings in, objects out.
+
+    Args:
+        settings: with a `database_url`.
+        redis_client: for events.
+        ring: tells the workers of a job's queue that there is work; may raise when Redis is away.
+        pool_size: connections to PostgreSQL.
+    """
+
+    def __init__(
+        self, settings: Settings, redis_client: redis.Redis, ring: Callable[[Job], None], *, pool_size: int = 5
+    ) -> None:
+        self.settings = settings
+        self.redis = redis_client
+        self.database = Database(settings.database_url, after_commit=self._after_commit, pool_size=pool_size)
+        self._ring = ring
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Session]:
+        """One transaction; its events and bells go out after the commit."""
+        with self.database.unit_of_work() as db:
+            yield db
+
+    def ring(self, job: Job) -> bool:
+        """Ring for a job; False, and a line in the log, where Redis is away: the reconciler rings again."""
+        try:
+            self._ring(job)
+        except Exception as error:  # noqa: BLE001 - kombu and redis-py raise many kinds; the row is safe in any case
+            log.warning("bell.lost", job=job.value, error=type(error).__name__)
+            return False
+        return True
+
+    def publish(self, event: Event) -> None:
+        """Publish at once; an event that Redis can't take is dropped: the snapshot has its outcome."""
+        try:
+            self.redis.publish(event.channel, event.encode())
+        except redis.RedisError as error:
+            log.warning("event.lost", event_name=event.name, error=type(error).__name__)
+
+    def _after_commit(self, info: dict[Any, Any]) -> None:
+        for event in info.pop("events", ()):
+            self.publish(event)
+        for job in info.pop("jobs", ()):
+            self.ring(job)

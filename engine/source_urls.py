@@ -1,0 +1,136 @@
+"""Which URLs a person may ask for, and when two of them mean the same video."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit, urlunsplit
+
+from config.settings import YOUTUBE_HOSTS, Settings
+from engine.errors import ValidationFailed
+
+MAX_LENGTH = 2000
+YOUTUBE = "youtube"
+
+_VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
+_VIDEO_PATHS = ("shorts", "embed", "live", "v", "e")
+_PRIVATE_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
+
+
+@dataclass(frozen=True)
+class SourceUrl:
+    """An accepted URL.
+
+    Attributes:
+        normal: the form that all spellings of the same video share.
+        budget: what its concurrency counts against: `youtube`, or the host.
+    """
+
+    normal: str
+    budget: str
+
+
+def accept(url: str, settings: Settings) -> SourceUrl:
+    """Check a user's URL by its text alone; nothing is looked up.
+
+    Raises:
+        ValidationFailed: not http(s), malformed, with credentials, a host that is not allowed, a private address
+            while those are not allowed, or a YouTube page that holds no single video.
+    """
+    parts, host = _split(url)
+    if not _allowed(host, settings):
+        hosts = ", ".join(settings.download_allowed_hosts)
+        raise _wrong(f"Downloads from {host} are not allowed. Allowed hosts: {hosts}.")
+    if not settings.download_allow_private_networks and _is_private(host):
+        raise _wrong("Addresses of private networks are not allowed.")
+    if _belongs_to(host, YOUTUBE_HOSTS):
+        return SourceUrl(_normal_youtube(parts, host), YOUTUBE)
+    return SourceUrl(_normal(parts, host), host)
+
+
+def _wrong(text: str) -> ValidationFailed:
+    return ValidationFailed("The URL is not accepted.", url=text)
+
+
+def _split(url: str) -> tuple[SplitResult, str]:
+    if len(url) > MAX_LENGTH:
+        raise _wrong(f"Must be at most {MAX_LENGTH} characters.")
+    if url != url.strip() or any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
+        raise _wrong("Must not contain spaces, control characters or backslashes.")
+    try:
+        parts = urlsplit(url)
+        port, name = parts.port, parts.hostname
+    except ValueError:
+        raise _wrong("Is not a URL.") from None
+    if parts.scheme.lower() not in {"http", "https"} or not name or port == 0:
+        raise _wrong("Must be a URL that starts with http:// or https://.")
+    if parts.username is not None or parts.password is not None:
+        raise _wrong("Must not contain a user name or a password.")
+    return parts, _host(name)
+
+
+def _host(name: str) -> str:
+    """The host in lower case ASCII, the way a resolver would be asked."""
+    if ":" in name:
+        return str(ipaddress.ip_address(name.partition("%")[0]))
+    try:
+        host = name.encode("idna").decode().lower().rstrip(".")
+    except UnicodeError:
+        raise _wrong("Its host is not a host name.") from None
+    if not host:
+        raise _wrong("Its host is missing.")
+    return host
+
+
+def _allowed(host: str, settings: Settings) -> bool:
+    return "*" in settings.download_allowed_hosts or _belongs_to(host, settings.download_allowed_hosts)
+
+
+def _belongs_to(host: str, names: tuple[str, ...]) -> bool:
+    return any(host == name or host.endswith("." + name) for name in names)
+
+
+def _is_private(host: str) -> bool:
+    """Whether the host is spelled as an address that is not public, in any notation a resolver understands."""
+    if host in _PRIVATE_NAMES or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # also 2130706433, 0x7f.1, 0177.0.0.1
+        except OSError:
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return not (mapped or address).is_global
+
+
+def _normal(parts: SplitResult, host: str) -> str:
+    scheme = parts.scheme.lower()
+    default = {"http": 80, "https": 443}[scheme]
+    shown = f"[{host}]" if ":" in host else host
+    place = shown if parts.port in {None, default} else f"{shown}:{parts.port}"
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit((scheme, place, path, quote(parts.query, safe="/%:@!$&'()*+,;=~-._?"), ""))
+
+
+def _normal_youtube(parts: SplitResult, host: str) -> str:
+    """All addresses of one video are one; what YouTube may invent later passes as it is."""
+    segments = [segment for segment in parts.path.split("/") if segment]
+    query = parse_qs(parts.query)
+    first = segments[0] if segments else ""
+    video = None
+    if host.endswith("youtu.be"):
+        video = first
+    elif first in _VIDEO_PATHS and len(segments) > 1:
+        video = segments[1]
+    elif "v" in query:
+        video = query["v"][0]
+    if video and _VIDEO_ID.fullmatch(video[:11]):
+        return f"https://www.youtube.com/watch?v={video[:11]}"
+    if first in {"playlist", "channel", "c", "user", "results", "feed", "hashtag"} or first.startswith("@"):
+        if not (first.startswith("@") or first == "channel") or segments[-1] != "live":
+            raise _wrong("Is a list of videos. Give the URL of one video.")
+    return _normal(parts, host)

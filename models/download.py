@@ -1,0 +1,91 @@
+"""Downloads, previews of what a URL holds, and removals of finished files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+from models.job import JobRow, job_indexes
+
+
+class Download(JobRow, Base):
+    """A URL that becomes a file.
+
+    `status` is one of queued, downloading, processing, completed, failed, cancelled.
+
+    Attributes:
+        url: as given; `url_key` is its normal form, by which the same wish is recognised.
+        host: what the concurrency budget counts: `youtube` for all of YouTube's hosts, else the host name.
+        folder: below `DOWNLOAD_DIR`, with `/`, `""` for the root.
+        publishing: the step that makes the file visible, once begun: `{"name", "inode", "size", "probe"}`.
+        file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
+        speed: bytes a second. eta: seconds.
+    """
+
+    __tablename__ = "downloads"
+    __table_args__ = (
+        *job_indexes("downloads"),
+        Index(
+            "uq_downloads_active",
+            "user_id",
+            "url_key",
+            "quality",
+            "format",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_downloads_list", "user_id", text("id DESC")),
+        Index("ix_downloads_list_status", "user_id", "status", text("id DESC")),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    url_key: Mapped[str]
+    host: Mapped[str]
+    quality: Mapped[str]
+    format: Mapped[str]
+    folder: Mapped[str]
+
+    source_id: Mapped[str | None]
+    title: Mapped[str | None]
+    channel: Mapped[str | None]
+    duration: Mapped[float | None]
+    thumbnail: Mapped[str | None]
+
+    progress: Mapped[float] = mapped_column(server_default=text("0"))
+    downloaded_bytes: Mapped[int | None]
+    total_bytes: Mapped[int | None]
+    speed: Mapped[float | None]
+    eta: Mapped[float | None]
+
+    downloading_at: Mapped[datetime | None]
+    processing_at: Mapped[datetime | None]
+    publishing: Mapped[dict[str, Any] | None]
+    file: Mapped[dict[str, Any] | None]
+
+
+class Preview(JobRow, Base):
+    """What a URL holds, looked up in a worker; `status` is one of queued, running, completed, failed."""
+
+    __tablename__ = "previews"
+    __table_args__ = job_indexes("previews")
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    url_key: Mapped[str] = mapped_column(index=True)
+    result: Mapped[dict[str, Any] | None]
+
+
+class FileRemoval(JobRow, Base):
+    """A finished file to be deleted by a worker that sees it; `status`: queued, running, completed, failed."""
+
+    __tablename__ = "file_removals"
+    __table_args__ = job_indexes("file_removals")
+
+    path: Mapped[str]
+    download_id: Mapped[str]

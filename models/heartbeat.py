@@ -1,0 +1,20 @@
+"""Heartbeats: which workers and beats are alive."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+
+class Heartbeat(Base):
+    """A long-lived process; `detail` says for a worker which queues it serves."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    detail: Mapped[str]
+    seen_at: Mapped[datetime]

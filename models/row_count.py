@@ -1,0 +1,35 @@
+"""Row counts: totals of long lists that need no count(*)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, Select, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+
+class RowCount(Base):
+    """A change of how many rows an owner has in a status: `+1`, `-1`, or a compacted sum.
+
+    Triggers append to it in the transaction of the change, so its sums are exact and nobody waits for a counter;
+    `engine.paging.compact_counts` adds the parts up from time to time.
+    """
+
+    __tablename__ = "row_counts"
+    __table_args__ = (Index("ix_row_counts_owner", "table_name", "owner_id", "status"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    table_name: Mapped[str]
+    owner_id: Mapped[str]
+    status: Mapped[str]
+    n: Mapped[int]
+
+
+def total(table: str, *, owner_id: str | None, status: str | None) -> Select[tuple[int]]:
+    """The query for how many rows a table has, of one owner or all, in one status or any."""
+    query = select(func.coalesce(func.sum(RowCount.n), 0)).where(RowCount.table_name == table)
+    if owner_id is not None:
+        query = query.where(RowCount.owner_id == owner_id)
+    if status is not None:
+        query = query.where(RowCount.status == status)
+    return query

@@ -1,0 +1,58 @@
+"""The connection pool and the unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+AfterCommit = Callable[[dict[Any, Any]], None]
+
+
+class Database:
+    """A pool of connections to PostgreSQL; connects on first use.
+
+    Args:
+        url: a `postgresql+psycopg://` URL.
+        after_commit: called with `Session.info` once the transaction has really been committed, so that what
+            the unit has put there (jobs to ring for, events to publish) goes out after the fact. It is not
+            SQLAlchemy's `after_commit` event: that one also fires when a SAVEPOINT is released.
+        pool_size: connections kept open; twice as many may be open at once.
+    """
+
+    def __init__(self, url: str, *, after_commit: AfterCommit | None = None, pool_size: int = 5) -> None:
+        self.engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 3,
+                "application_name": "medianest",
+                "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            },
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._after_commit = after_commit
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        with self._sessions() as db:
+            yield db
+            db.commit()
+            info = db.info
+        if self._after_commit is not None:
+            self._after_commit(info)
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self.engine.dispose()
+
+    def forget(self) -> None:
+        """Drop the pool without touching its sockets: they belong to the parent this process was forked from."""
+        self.engine.dispose(close=False)

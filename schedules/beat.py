@@ -1,0 +1,10 @@
+"""The app that celery beat runs: the workers' app with the timetable."""
+
+from __future__ import annotations
+
+from schedules.periodic import timetable
+from tasks.app import app, settings
+
+app.conf.beat_schedule = timetable(settings)
+
+__all__ = ["app"]

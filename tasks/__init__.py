@@ -1,0 +1,1 @@
+"""The Celery door: tasks that claim a row and call the engine."""

@@ -1,0 +1,85 @@
+"""The Celery app of the workers, and what each of their processes is given: settings, database, Redis, the bell."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import signals
+
+from config.celery import make_bell, make_celery
+from config.logging import configure_logging
+from config.redis import make_redis
+from config.settings import Settings
+from engine.jobs.drain import drain_on
+from engine.monitoring.heartbeats import Pulse
+from engine.runtime import Runtime
+
+settings = Settings.load()
+app = make_celery(settings)
+app.conf.include = ["tasks.downloads", "tasks.maintenance"]
+
+log = structlog.get_logger(__name__)
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The runtime of this process: made at first use, never shared over a fork."""
+    global _runtime
+    if _runtime is None:
+        _runtime = Runtime(settings, make_redis(settings), make_bell(app), pool_size=2)
+    return _runtime
+
+
+def bells_in_queue(queue: str) -> int:
+    """How many messages wait in a queue; as many as can be where Redis is away, so that nobody rings in vain."""
+    try:
+        return int(runtime().redis.llen(queue))  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - redis-py and the socket raise many kinds
+        return 1_000_000
+
+
+def forget_runtime() -> None:
+    """In a forked child: leave the parent's connections alone."""
+    global _runtime
+    if _runtime is not None:
+        _runtime.database.forget()
+        _runtime = None
+
+
+@signals.setup_logging.connect
+def _logging(**_: Any) -> None:
+    configure_logging(settings)
+
+
+@signals.worker_init.connect
+def _before_the_fork(**_: Any) -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded now stays shared with the pool children
+
+
+@signals.worker_process_init.connect
+def _in_the_child(**_: Any) -> None:
+    forget_runtime()
+
+
+@signals.worker_ready.connect
+def _ready(sender: Any, **_: Any) -> None:
+    drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    queues = sorted(sender.app.amqp.queues.consume_from)
+    _in_background(Pulse(runtime(), "worker", str(sender.hostname), ",".join(queues)).beat_forever)
+    log.info("worker.ready", queues=queues)
+
+
+@signals.beat_init.connect
+def _beat_ready(**_: Any) -> None:
+    _in_background(Pulse.of_beat(runtime()).beat_forever)
+    log.info("beat.ready")
+
+
+def _in_background(target: Callable[[], None]) -> None:
+    threading.Thread(target=target, daemon=True, name="pulse").start()

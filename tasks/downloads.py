@@ -1,0 +1,37 @@
+"""Tasks around downloads: fetching, looking, removing files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import signals
+
+from engine import download_work, file_removal, preview_work
+from engine.clients.ytdlp import warm_up
+from engine.jobs import Job
+from tasks.app import app
+from tasks.work import work_off
+
+
+@app.task(name=Job.DOWNLOAD.value)
+def download() -> None:
+    """Run the next download."""
+    work_off(download_work.DOWNLOAD, download_work.work)
+
+
+@app.task(name=Job.PREVIEW.value)
+def preview() -> None:
+    """Run the next preview."""
+    work_off(preview_work.PREVIEW, preview_work.work)
+
+
+@app.task(name=Job.REMOVE_FILE.value)
+def remove_file() -> None:
+    """Remove the next file."""
+    work_off(file_removal.FILE_REMOVAL, file_removal.work)
+
+
+@signals.worker_init.connect
+def _warm_up(**_: Any) -> None:
+    """Load the extractors before the fork, so that no child pays for it."""
+    warm_up()

@@ -1,0 +1,46 @@
+"""Tasks of the timetable: each takes its slot first, so that it runs once however many beats fire."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from engine import download_work, file_removal, paging, preview_work, previews
+from engine.jobs import Job
+from engine.jobs.reconcile import reconcile as reconcile_jobs
+from engine.jobs.slots import forget_slots, take_slot
+from engine.monitoring.heartbeats import forget_dead
+from tasks.app import app, bells_in_queue, runtime, settings
+
+KINDS = (download_work.DOWNLOAD, preview_work.PREVIEW, file_removal.FILE_REMOVAL)
+CLEAN_UP_EVERY = timedelta(minutes=1)
+
+
+@app.task(name=Job.RECONCILE.value)
+def reconcile() -> None:
+    """Give back what dead workers held, and ring for what waits in silence."""
+    with runtime().unit_of_work() as db:
+        taken = take_slot(db, Job.RECONCILE.value, timedelta(seconds=settings.reconcile_seconds))
+    if taken:
+        reconcile_jobs(runtime(), KINDS, bells_in_queue)
+
+
+@app.task(name=Job.CLEAN_UP.value)
+def clean_up() -> None:
+    """Drop what has served its time."""
+    with runtime().unit_of_work() as db:
+        if take_slot(db, Job.CLEAN_UP.value, CLEAN_UP_EVERY):
+            paging.compact_counts(db)
+            previews.forget_old(db, timedelta(hours=1))
+            forget_slots(db, timedelta(days=7))
+            forget_dead(db)
+
+
+@app.task(name=Job.NOOP.value)
+def noop(token: str) -> None:
+    """Do nothing, and say when: the API's performance page measures the way here."""
+    key = f"medianest:noop:{token}"
+    pipe = runtime().redis.pipeline()
+    pipe.lpush(key, repr(time.time()))
+    pipe.expire(key, 60)
+    pipe.execute()

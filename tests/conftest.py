@@ -1,0 +1,105 @@
+"""Real PostgreSQL and Redis for every test that asks for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
+from config.redis import make_redis  # noqa: E402
+from config.settings import Settings  # noqa: E402
+from engine.jobs.names import Job  # noqa: E402
+from engine.runtime import Runtime  # noqa: E402
+from models.migrate import upgrade  # noqa: E402
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def short_tmp() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name."""
+    with tempfile.TemporaryDirectory(prefix="mn-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def postgres(short_tmp: Path) -> Iterator[str]:
+    """The URL of a server; every test has a database of its own in it."""
+    with EmbeddedPostgres(short_tmp / "pg", durable=False).running() as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """A migrated, empty database."""
+    name = f"t{next(_numbers)}"
+    plain = postgres.replace("+psycopg", "")
+    admin = plain.replace("/medianest?", "/postgres?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
+        yield postgres.replace("/medianest?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def redis_url(short_tmp: Path) -> Iterator[str]:
+    """A Redis of the test's own."""
+    with EmbeddedRedis(short_tmp / f"r{next(_numbers)}").running() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of a small installation that may download from loopback."""
+    return Settings(
+        app_env="development",
+        data_dir=tmp_path,
+        download_dir=tmp_path / "downloads",
+        work_dir=tmp_path / "work",
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="s" * 48,
+        download_allowed_hosts=("127.0.0.1", "localhost", "youtube.com", "youtu.be"),
+        download_allow_private_networks=True,
+    )
+
+
+@pytest.fixture
+def rung() -> list[Job]:
+    """The jobs that were rung for through `runtime`."""
+    return []
+
+
+@pytest.fixture
+def runtime(settings: Settings, rung: list[Job]) -> Iterator[Runtime]:
+    """A runtime whose bell only writes down what was rung for."""
+    built = Runtime(settings, make_redis(settings), rung.append)
+    yield built
+    built.database.close()
+    built.redis.close()
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Callable[[str], Path]:
+    """Finds a recorded answer; skips where the recordings are not present."""
+    folder = Path(os.environ.get("MEDIANEST_FIXTURES", ROOT.parent / "shared" / "fixtures"))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"no recorded answers at hand ({name})")
+        return path
+
+    return find
