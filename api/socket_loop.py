@@ -1,4 +1,4 @@
-"""The I/O loop behind all open sockets of a web process: one thread, nothing in it ever waits for a client."""
+"""The I/O loop behind the open sockets of a web process: one thread, which never waits for a client."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,9 @@ FAREWELL_SECONDS = 1.0
 
 
 class SocketLoop:
-    """Reads from, writes to and looks after peers. `call` may be used by any thread, the rest by the loop itself.
+    """Reads from, writes to and looks after peers.
+
+    Any thread may use `call` and `stop`; the rest is for the loop's own.
 
     Args:
         on_tick: called about once a second while there are peers.
@@ -60,17 +63,15 @@ class SocketLoop:
     def call(self, function: Callable[..., None], *args: Any) -> None:
         """Have the loop's thread call something; calls are made in the order in which they came."""
         self._inbox.append(partial(function, *args))
-        try:
+        with suppress(OSError):  # so full that the loop has every reason to wake up already, or at its end
             self._bell_push.send(b"\0")
-        except BlockingIOError:
-            pass  # it has plenty of reason to wake up already
 
     def add(self, peer: Peer) -> None:
         """Begin to serve a peer."""
-        self.peers.add(peer)
         peer.ping_at = time.monotonic() + random.uniform(0, PING_SECONDS)  # noqa: S311 - so that not all go at once
         peer.interest = selectors.EVENT_READ
         self._selector.register(peer.sock, peer.interest, peer)
+        self.peers.add(peer)
         self._guarded(peer, peer.digest)
         if self._stop_at is not None:
             peer.close(SERVICE_RESTART, "restarting")
@@ -87,14 +88,17 @@ class SocketLoop:
                 self._react(key.data, mask)
             for _ in range(len(self._inbox)):
                 self._guarded(None, self._inbox.popleft())
+            if self.peers and time.monotonic() >= self._next_tick:
+                self._tick()
             touched, self._touched = self._touched, {}
             for peer in touched:
                 self._guarded(peer, peer.flush)
                 self._settle(peer)
-            if self.peers and time.monotonic() >= self._next_tick:
-                self._tick()
         for peer in list(self.peers):
             self._drop(peer)
+        self._selector.close()
+        self._bell.close()
+        self._bell_push.close()
 
     def _react(self, peer: Peer | None, mask: int) -> None:
         if peer is None:
@@ -108,7 +112,7 @@ class SocketLoop:
         """A mistake about one peer, or one event, must not end the service of all others."""
         try:
             function()
-        except Exception:  # noqa: BLE001 - see above
+        except Exception:
             log.exception("sockets.bug")
             if peer is not None:
                 peer.finished = True
@@ -147,9 +151,6 @@ class SocketLoop:
                 continue
             self.touch(peer)
         self._guarded(None, self._on_tick)
-        # The peers touched above are written to in the next round, which must not wait.
-        if self._touched:
-            self.call(lambda: None)
 
     def _begin_stop(self) -> None:
         self._stop_at = time.monotonic() + FAREWELL_SECONDS

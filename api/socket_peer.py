@@ -1,4 +1,4 @@
-"""One open WebSocket: what has still to go out to it and what comes in from it; touched by the loop's thread only."""
+"""One open WebSocket, as its loop sees it: what has still to go out and what comes in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
-
-if TYPE_CHECKING:
-    from api.relay import Audience
 
 SEND_BUFFER = 64 * 1024  # in the kernel: what lies there is stale progress that can't be replaced any more
 WRITE_AT_ONCE = 16 * 1024
@@ -29,10 +25,32 @@ SESSION_ENDED = 4401
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """Who listens at a socket, and what it may see.
+
+    Attributes:
+        user_id: None for anybody.
+        login_id: the session that must last as long as the socket; None where there is none.
+        role: that the user had on connecting; another one has other rights and ends the socket.
+        topics: of the events that it gets.
+        everyone: the events and downloads of all users, not only its own.
+        downloads: whether the snapshot lists them.
+    """
+
+    user_id: str | None
+    login_id: str | None
+    role: str | None
+    topics: frozenset[str]
+    everyone: bool = False
+    downloads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """An event on the wire: encoded and framed once, shared by all sockets that get it.
 
     Attributes:
+        passing: may be left out for a newer one of its key; only with a key.
         key: what it is about; a newer frame takes the place of a passing one that is still waiting.
         received: on the monotonic clock.
     """
@@ -44,7 +62,7 @@ class Frame:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Frame a whole text message as a server sends it: unmasked, so that the bytes suit every client (RFC 6455, 5.2)."""
+    """Frame a text message as servers do: unmasked, so that the bytes suit every client (RFC 6455, 5.2)."""
     size = len(payload)
     if size < 126:
         return bytes((0x81, size)) + payload
@@ -59,7 +77,7 @@ def close_frame(code: int, reason: str) -> bytes:
 
 
 class Peer:
-    """A client's socket with a bounded buffer in front of it.
+    """A client's socket with a bounded buffer in front of it; only the loop's thread touches it.
 
     While it is held, events wait: a snapshot is on its way and comes first.
 
@@ -70,9 +88,9 @@ class Peer:
     """
 
     __slots__ = (
-        "_answered", "_backlog_bytes", "_backlog_frames", "_control", "_current", "_deaf", "_farewell", "_holds",
-        "_message_size", "_pending", "_protocol", "_snapshot", "audience", "blocked_since", "closing_until",
-        "finished", "heard_at", "interest", "ping_at", "sock",
+        "_answered", "_backlog_bytes", "_backlog_frames", "_control", "_current", "_deaf",
+        "_farewell", "_holds", "_message_size", "_pending", "_protocol", "_snapshot", "audience",
+        "blocked_since", "closing_until", "finished", "heard_at", "interest", "ping_at", "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, audience: Audience, read_ahead: bytes = b"") -> None:
@@ -103,7 +121,7 @@ class Peer:
         return len(self._current) > 0
 
     def offer(self, frame: Frame) -> None:
-        """Queue an event: the newest of a key replaces passing ones, others wait; too many of those end the socket."""
+        """Queue an event, in place of a passing one of its key; a backlog of others ends the socket."""
         if self.closing_until is not None:
             return
         if frame.key is not None:
@@ -134,7 +152,9 @@ class Peer:
         """
         self._holds -= 1
         self._snapshot = snapshot
-        for slot in [slot for slot, frame in self._pending.items() if frame.passing and frame.received < since]:
+        for slot in [
+            slot for slot, frame in self._pending.items() if frame.passing and frame.received < since
+        ]:
             del self._pending[slot]
 
     def close(self, code: int, reason: str) -> None:

@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, CommandError) as error:
         print(f"medianest: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
+    except KeyboardInterrupt:
+        return 130  # what a shell calls the end by Ctrl-C
     return code
 
 

@@ -26,6 +26,7 @@ DATABASE_STOP_SECONDS = 1.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # before a restart, doubling
 STEADY_SECONDS = 20.0  # after which a process counts as well: its next pause is the first again
 _ORPHAN_CHECK_SECONDS = 5.0
+_ASK_SECONDS = 0.2
 
 
 class StopRequested(Exception):  # noqa: N818 - a request, no error
@@ -56,6 +57,7 @@ class Child:
     pause: float = FIRST_PAUSE
     due_at: float | None = None
     recovering: bool = False
+    ask_at: float = 0.0
 
 
 class Supervisor:
@@ -182,7 +184,15 @@ class Supervisor:
                 self._start(child)
         elif child.process.poll() is not None:
             self._bury(child, child.process)
-        elif child.recovering and child.is_ready is not None and child.is_ready():
+        elif child.recovering:
+            self._ask_again(child)
+
+    def _ask_again(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.is_ready is None or now < child.ask_at:
+            return
+        child.ask_at = now + _ASK_SECONDS
+        if child.is_ready():
             child.recovering = False
             self.console.say(f"{child.name} answers again")
 

@@ -18,7 +18,16 @@ class SettingsError(ValueError):
 
 
 def _boolean(text: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    known = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
     if text.lower() not in known:
         raise ValueError("true or false")
     return known[text.lower()]
@@ -130,18 +139,27 @@ class Settings:
     """
 
     app_env: str = _env(
-        "APP_ENV", _choice("development", "production", "test"), "development",
+        "APP_ENV",
+        _choice("development", "production", "test"),
+        "development",
         "development, production or test (`NODE_ENV` where absent)",
     )
     host: str = _env("HOST", str, "", "address to listen on; 127.0.0.1 in development, 0.0.0.0 in production")
     port: int = _env("PORT", _integer(1, 65535), 4000, "port of the API and its WebSockets")
-    log_level: str = _env("LOG_LEVEL", _choice("debug", "info", "warn", "warning", "error"), "info", "log level")
-    data_dir: Path = _env("DATA_DIR", _path, Path("data").absolute(), "embedded databases, secret key, work folder")
+    log_level: str = _env(
+        "LOG_LEVEL", _choice("debug", "info", "warn", "warning", "error"), "info", "log level"
+    )
+    data_dir: Path = _env(
+        "DATA_DIR", _path, Path("data").absolute(), "embedded databases, secret key, work folder"
+    )
     database_url: str = _env(
         "DATABASE_URL", _database_url, "", "PostgreSQL; absent: an embedded one below DATA_DIR", secret=True
     )
     redis_url: str = _env(
-        "REDIS_URL", _url("redis", "rediss", "unix"), "", "Redis; absent: an embedded one below DATA_DIR",
+        "REDIS_URL",
+        _url("redis", "rediss", "unix"),
+        "",
+        "Redis; absent: an embedded one below DATA_DIR",
         secret=True,
     )
     redis_enabled: bool = _env(
@@ -151,7 +169,9 @@ class Settings:
         "SECRET_KEY", _secret, "", "signs tokens; absent: made once below DATA_DIR, mode 0600", secret=True
     )
     setup_token: str = _env(
-        "SETUP_TOKEN", _secret, "",
+        "SETUP_TOKEN",
+        _secret,
+        "",
         "proof for the bootstrap in production; absent: made once below DATA_DIR and printed by the server",
         secret=True,
     )
@@ -164,7 +184,9 @@ class Settings:
     web_processes: int = _env("WEB_CONCURRENCY", _integer(1, 64), 2, "web processes")
     web_threads: int = _env("WEB_THREADS", _integer(1, 512), 16, "requests at once in one web process")
 
-    access_token_seconds: float = _env("ACCESS_TOKEN_SECONDS", _seconds(1, 86400), 900.0, "life of an access token")
+    access_token_seconds: float = _env(
+        "ACCESS_TOKEN_SECONDS", _seconds(1, 86400), 900.0, "life of an access token"
+    )
     refresh_token_seconds: float = _env(
         "REFRESH_TOKEN_SECONDS", _seconds(60, 31_536_000), 7 * 86400.0, "life of a session"
     )
@@ -173,28 +195,42 @@ class Settings:
     )
 
     download_dir: Path = _env(
-        "DOWNLOAD_DIR", _path, Path("data/downloads").absolute(),
+        "DOWNLOAD_DIR",
+        _path,
+        Path("data/downloads").absolute(),
         "finished files; shared by all download workers and Plex (absent: `downloads` below DATA_DIR)",
     )
     work_dir: Path = _env(
-        "WORK_DIR", _path, Path("data/work").absolute(),
+        "WORK_DIR",
+        _path,
+        Path("data/work").absolute(),
         "unfinished files; local to each host (absent: `work` below DATA_DIR)",
     )
     download_allowed_hosts: tuple[str, ...] = _env(
-        "DOWNLOAD_ALLOWED_HOSTS", _hosts, YOUTUBE_HOSTS,
+        "DOWNLOAD_ALLOWED_HOSTS",
+        _hosts,
+        YOUTUBE_HOSTS,
         "hosts (with their subdomains) that a download may name; * for any public host",
     )
     download_allow_private_networks: bool = _env(
-        "DOWNLOAD_ALLOW_PRIVATE_NETWORKS", _boolean, False, "true: loopback and private addresses may be named too"
+        "DOWNLOAD_ALLOW_PRIVATE_NETWORKS",
+        _boolean,
+        False,
+        "true: loopback and private addresses may be named too",
     )
     download_concurrency: int = _env("DOWNLOAD_CONCURRENCY", _integer(1, 32), 3, "downloads at once a worker")
-    download_host_limit: int = _env("DOWNLOAD_HOST_LIMIT", _integer(1, 64), 4, "downloads at once from one host")
+    download_host_limit: int = _env(
+        "DOWNLOAD_HOST_LIMIT", _integer(1, 64), 4, "downloads at once from one host"
+    )
     download_youtube_limit: int = _env(
         "DOWNLOAD_YOUTUBE_LIMIT", _integer(1, 16), 1, "downloads at once from YouTube"
     )
     download_attempts: int = _env("DOWNLOAD_ATTEMPTS", _integer(1, 20), 5, "attempts before a download fails")
     download_retry_seconds: float = _env(
-        "DOWNLOAD_RETRY_SECONDS", _seconds(0, 86400), 30.0, "pause after the first failed attempt; doubles each time"
+        "DOWNLOAD_RETRY_SECONDS",
+        _seconds(0, 86400),
+        30.0,
+        "pause after the first failed attempt; doubles each time",
     )
     download_retry_max_seconds: float = _env(
         "DOWNLOAD_RETRY_MAX_SECONDS", _seconds(0, 86400), 3600.0, "the longest pause between attempts"
@@ -214,13 +250,17 @@ class Settings:
     process_stall_seconds: float = _env(
         "PROCESS_STALL_SECONDS", _seconds(1, 7200), 600.0, "ffmpeg without a sign of life: stuck"
     )
-    preview_seconds: float = _env("PREVIEW_SECONDS", _seconds(1, 120), 30.0, "the longest wait for a metadata preview")
+    preview_seconds: float = _env(
+        "PREVIEW_SECONDS", _seconds(1, 120), 30.0, "the longest wait for a metadata preview"
+    )
     preview_cache_seconds: float = _env(
         "PREVIEW_CACHE_SECONDS", _seconds(0, 86400), 300.0, "how long a metadata preview is reused"
     )
 
     lease_seconds: float = _env("LEASE_SECONDS", _seconds(1, 3600), 90.0, "lease of a long job")
-    lease_renew_seconds: float = _env("LEASE_RENEW_SECONDS", _seconds(0.2, 600), 15.0, "renewal of that lease")
+    lease_renew_seconds: float = _env(
+        "LEASE_RENEW_SECONDS", _seconds(0.2, 600), 15.0, "renewal of that lease"
+    )
     short_lease_seconds: float = _env("SHORT_LEASE_SECONDS", _seconds(1, 3600), 40.0, "lease of a short job")
     short_lease_renew_seconds: float = _env(
         "SHORT_LEASE_RENEW_SECONDS", _seconds(0.2, 600), 10.0, "renewal of that lease"

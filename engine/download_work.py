@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, case, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from config.settings import Settings
 from engine import downloads, publishing, source_urls
-from engine.clients.ytdlp import Fetched, FetchSpec, MetadataFound, Progress, fetch
-from engine.clients.ytdlp_errors import FetchError
+from engine.clients.binaries import ffmpeg_path
+from engine.clients.fetch_error import FetchError
+from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
 from engine.filenames import final_name
 from engine.jobs import CancelRequested, Job, JobKind
 from engine.jobs.attempt_process import run_isolated
@@ -22,6 +25,8 @@ from engine.jobs.kinds import growing_pause
 from engine.jobs.lease import now
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from models.download import Download
+
+log = structlog.get_logger(__name__)
 
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
@@ -97,6 +102,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         quality=row.quality,
         format=row.format,
         work_dir=folder,
+        ffmpeg=ffmpeg_path(),
         embed=settings.download_embed,
         generic=row.host != source_urls.YOUTUBE,
     )
@@ -105,16 +111,15 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
             attempt, fetch, spec, on_signal=watcher.heard, patience=watcher.patience
         )
     except FetchError as error:
-        raise failure(error, settings) from error
-    name = final_name(
-        fetched.metadata.title or "", fetched.metadata.source_id or row.id, fetched.path.suffix.lstrip(".")
-    )
+        log.warning("download.fetch_failed", kind=error.kind, detail=error.detail)
+        raise failure(error, row, settings) from error
+    name = final_name(fetched.metadata.title, fetched.metadata.source_id, fetched.container)
     facts = {"container": fetched.container, "height": fetched.height, "duration": fetched.duration}
     return publishing.publish(attempt, fetched.path, name, facts)
 
 
-def failure(error: FetchError, settings: Settings) -> Retry | GiveUp:
-    """What a failed fetch means for the row (the retry classes of the class table in docs/architecture.md)."""
+def failure(error: FetchError, row: Download, settings: Settings) -> Retry | GiveUp:
+    """What a failed fetch means for the row, by the retry class of its kind (`engine.clients.fetch_error`)."""
     said = {
         "kind": error.kind,
         "message": error.message,
@@ -123,11 +128,13 @@ def failure(error: FetchError, settings: Settings) -> Retry | GiveUp:
     }
     if error.retry == "never":
         return GiveUp(said)
+    if error.retry == "again_once" and row.error is not None and row.error["kind"] == error.kind:
+        return GiveUp(said)
     if error.retry == "throttled":
-        return Retry(said, settings.download_throttle_seconds)
+        return Retry(said, max(settings.download_throttle_seconds, error.retry_after or 0.0))
     if error.retry == "later":
         return Retry(said, settings.download_throttle_seconds, counts=False)
-    return Retry(said)
+    return Retry(said, error.retry_after)
 
 
 class _Watcher:

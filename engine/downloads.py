@@ -76,7 +76,9 @@ def create(
         if row is not None:
             enqueue(db, Job.DOWNLOAD)
             return row, True
-        active = db.scalars(select(Download).filter_by(**wish).where(Download.ended_at.is_(None))).one_or_none()
+        active = db.scalars(
+            select(Download).filter_by(**wish).where(Download.ended_at.is_(None))
+        ).one_or_none()
         if active is not None:
             return active, False
 
@@ -129,15 +131,17 @@ def confine(path: str | None, root: Path) -> str:
     return "" if pure == PurePosixPath() else str(pure)
 
 
-def listing(db: Session, *, owner_id: str | None, status: str | None, page: int, limit: int) -> Page[Download]:
+def listing(
+    db: Session, *, owner_id: str | None, status: str | None, page: int, limit: int
+) -> Page[Download]:
     """Downloads, newest first; of all users where `owner_id` is None."""
     query = select(Download).order_by(Download.id.desc()).limit(limit).offset((page - 1) * limit)
     if owner_id is not None:
         query = query.where(Download.user_id == owner_id)
     if status is not None:
         query = query.where(Download.status == status)
-    count = db.scalar(total("downloads", owner_id=owner_id, status=status)) or 0
-    return Page(db.scalars(query).all(), page, limit, int(count))
+    count = db.scalar(select(total("downloads", owner_id=owner_id, status=status)))
+    return Page(db.scalars(query).all(), page, limit, count or 0)
 
 
 def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:

@@ -28,7 +28,9 @@ def work(attempt: Attempt[FileRemoval]) -> Mapping[str, Any]:
     try:
         target.unlink(missing_ok=True)
     except OSError as error:
-        raise Retry(_said("refused", f"The file system refused: {error.strerror}.", retryable=True)) from error
+        raise Retry(
+            _said("refused", f"The file system refused: {error.strerror}.", retryable=True)
+        ) from error
     return {}
 
 

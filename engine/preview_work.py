@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine import source_urls
+from engine.clients.fetch_error import FetchError
 from engine.clients.ytdlp import preview
-from engine.clients.ytdlp_errors import FetchError
+from engine.clients.ytdlp_signals import Preview
 from engine.jobs import Job, JobKind
 from engine.jobs.attempt_process import Emit, run_isolated
 from engine.jobs.runner import Attempt, GiveUp
-from models.download import Preview
+from models.download import Preview as PreviewRow
 
-PREVIEW = JobKind(job=Job.PREVIEW, model=Preview, running="running", attempts=lambda settings: 1)
+PREVIEW = JobKind(job=Job.PREVIEW, model=PreviewRow, running="running", attempts=lambda settings: 1)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class _Look:
     generic: bool
 
 
-def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
+def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt.
 
     Raises:
@@ -42,7 +44,7 @@ def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
     try:
         found = run_isolated(
             attempt,
-            _look,
+            _look_at,
             look,
             on_signal=lambda _: {},
             patience=lambda: settings.preview_seconds,
@@ -56,5 +58,8 @@ def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
     return {"result": dataclasses.asdict(found)}
 
 
-def _look(look: _Look, emit: Emit) -> Any:
-    return preview(look.url, timeout=look.timeout, work_dir=look.work_dir, generic=look.generic)
+def _look_at(look: _Look, emit: Emit) -> Preview:
+    tempfile.tempdir = str(
+        look.work_dir
+    )  # of this process alone; removed with the work folder, even after a kill
+    return preview(look.url, timeout=look.timeout, generic=look.generic)

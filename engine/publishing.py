@@ -163,7 +163,7 @@ def _is(path: Path, begun: Mapping[str, Any]) -> bool:
         status = path.lstat()
     except FileNotFoundError:
         return False
-    return status.st_ino == begun["inode"] and status.st_size == begun["size"]
+    return (status.st_ino, status.st_size) == (begun["inode"], begun["size"])
 
 
 def _folder(attempt: Attempt[Download]) -> Path:

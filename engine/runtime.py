@@ -29,7 +29,12 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: Settings, redis_client: redis.Redis, ring: Callable[[Job], None], *, pool_size: int = 5
+        self,
+        settings: Settings,
+        redis_client: redis.Redis,
+        ring: Callable[[Job], None],
+        *,
+        pool_size: int = 5,
     ) -> None:
         self.settings = settings
         self.redis = redis_client

@@ -8,4 +8,14 @@ from models.row_count import RowCount
 from models.schedule_slot import ScheduleSlot
 from models.user import User
 
-__all__ = ["Base", "Download", "FileRemoval", "Heartbeat", "Login", "Preview", "RowCount", "ScheduleSlot", "User"]
+__all__ = [
+    "Base",
+    "Download",
+    "FileRemoval",
+    "Heartbeat",
+    "Login",
+    "Preview",
+    "RowCount",
+    "ScheduleSlot",
+    "User",
+]

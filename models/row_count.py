@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, Select, func, select
+from sqlalchemy import BigInteger, Index, ScalarSelect, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -25,11 +25,11 @@ class RowCount(Base):
     n: Mapped[int]
 
 
-def total(table: str, *, owner_id: str | None, status: str | None) -> Select[tuple[int]]:
-    """The query for how many rows a table has, of one owner or all, in one status or any."""
-    query = select(func.coalesce(func.sum(RowCount.n), 0)).where(RowCount.table_name == table)
+def total(table: str, *, owner_id: str | None, status: str | None) -> ScalarSelect[int]:
+    """The subquery for how many rows a table has, of one owner or all, in one status or any."""
+    query = select(func.coalesce(func.sum(RowCount.n), 0).cast(BigInteger)).where(RowCount.table_name == table)
     if owner_id is not None:
         query = query.where(RowCount.owner_id == owner_id)
     if status is not None:
         query = query.where(RowCount.status == status)
-    return query
+    return query.scalar_subquery()

@@ -38,7 +38,7 @@ def runtime() -> Runtime:
 def bells_in_queue(queue: str) -> int:
     """How many messages wait in a queue; as many as can be where Redis is away, so that nobody rings in vain."""
     try:
-        return int(runtime().redis.llen(queue))  # type: ignore[arg-type]
+        return int(runtime().redis.llen(queue))
     except Exception:  # noqa: BLE001 - redis-py and the socket raise many kinds
         return 1_000_000
 

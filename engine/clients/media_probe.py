@@ -26,7 +26,7 @@ class Probe:
     """What a file is.
 
     `container` is our name where we have one (mp4, m4a, mkv, webm, opus, mp3), else the demuxer's. `duration`
-    is in seconds. Codecs carry ffmpeg's names (h264, vp9, aac, opus). Embedded pictures do not count as video.
+    is in seconds. Codecs have ffmpeg's names (h264, vp9, aac, opus). Embedded pictures do not count as video.
     """
 
     container: str
@@ -63,7 +63,7 @@ def probe(path: Path) -> Probe:
         with av.open(f"file:{path}", options=dict(INPUT_OPTIONS), metadata_errors="replace") as container:
             return _read(container, head)
     except (av.FFmpegError, ValueError, OverflowError) as error:
-        raise NotMediaError(str(error)) from error
+        raise NotMediaError("no media container that we know, or a damaged one") from error
 
 
 def _read(container: av.container.InputContainer, head: bytes) -> Probe:

@@ -1,4 +1,4 @@
-"""Which formats a wish means, and the fixed options that yt-dlp runs with: a request chooses from these tables only."""
+"""Which formats a wish means, and the fixed options of yt-dlp; a request only chooses from these tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import deno
+import deno  # type: ignore[import-untyped]
 
 AUDIO = "audio"
 _CAPS = {"best": None, "2160p": 2160, "1440p": 1440, "1080p": 1080, "720p": 720, "480p": 480, "360p": 360}
@@ -20,8 +20,8 @@ FORMATS = (*VIDEO_FORMATS, *AUDIO_FORMATS)
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com", "youtubekids.com")
 _ANY = "bv*+ba/b/bv*/ba"
 
-# The language the uploader spoke goes first in every order: a better codec is no reason for a dubbed track. Then the
-# lines up to the cap (of those above it the smallest: a file too large is better than none), then frames a second.
+# The language the uploader spoke goes first in every order: a better codec is no reason for a dubbed track.
+# Then the lines up to the cap (above it the smallest: a file too large is better than none), then frames a second.
 _ORDER = {
     # Plays everywhere: H.264, AAC, no HDR; but not at the price of lines.
     "mp4": ("fps", "hdr:sdr", "vcodec:h264", "acodec:aac"),
@@ -80,7 +80,9 @@ def _webm_choices(cap: int | None) -> list[str]:
 
     The cap is of the short side, so upright videos are measured by their width.
     """
-    sides = [""] if cap is None else [f"[aspect_ratio>=?1][height<=?{cap}]", f"[aspect_ratio<1][width<=?{cap}]"]
+    sides = (
+        [""] if cap is None else [f"[aspect_ratio>=?1][height<=?{cap}]", f"[aspect_ratio<1][width<=?{cap}]"]
+    )
     apart = [f"bv{_WEBM_VIDEO}{side}+ba{_WEBM_AUDIO}" for side in sides]
     together = [f"b{_WEBM_VIDEO}{_WEBM_AUDIO}{side}" for side in sides]
     return apart + together
@@ -102,7 +104,7 @@ def allowed_extractors(url: str, *, generic: bool) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def deno_path() -> str:
     """The JavaScript runtime inside the `deno` wheel, without which YouTube hides most formats."""
-    return deno.find_deno_bin()
+    return str(deno.find_deno_bin())
 
 
 class Silent:
@@ -122,14 +124,14 @@ def options(
     ffmpeg: str | None = None,
     work_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """The whole of yt-dlp's parameters. Nothing of a request gets in but `chosen`, which is made from our tables."""
+    """The whole of yt-dlp's parameters; of a request only `chosen` gets in, which is made from our tables."""
     return {
-        **_FIXED,
+        **FIXED,
         "format": chosen.format,
         "format_sort": list(chosen.format_sort),
         "socket_timeout": socket_timeout,
         "logger": Silent(),
-        # YouTube needs its challenges solved by a JavaScript runtime; passing the dictionary replaces the default.
+        # YouTube's challenges are solved by a JavaScript runtime; passing the dictionary replaces the default.
         "js_runtimes": {"deno": {"path": deno_path()}},
         "remote_components": set(),  # the solver is the installed yt-dlp-ejs; nothing is fetched at run time
         # yt-dlp's own advice for guests (its `sleep` preset): more than 300 videos an hour block the address.
@@ -141,7 +143,7 @@ def options(
     }
 
 
-_FIXED: dict[str, Any] = {
+FIXED: dict[str, Any] = {
     # Quiet: no terminal, no colours in messages.
     "quiet": True,
     "no_warnings": True,

@@ -20,8 +20,8 @@ class FetchSpec:
 
     Attributes:
         quality: of `ytdlp_options.QUALITIES`. format: of `VIDEO_FORMATS` or `AUDIO_FORMATS`.
-        work_dir: belongs to this download alone and is the same for all its attempts: what is in it is resumed
-            (the caller empties it when the wish changes).
+        work_dir: of this download alone and the same for all its attempts: what is in it is resumed (so the
+            caller empties it when the wish changes).
         ffmpeg: path of the binary. generic: whether sites without an extractor of their own are tried.
         embed: write metadata, thumbnail and chapters into the file.
         socket_timeout: seconds of silence on a connection. max_bytes: refuse more than this.
@@ -69,7 +69,7 @@ class Progress:
     """One point of the attempt's single line of progress.
 
     Attributes:
-        downloaded_bytes, total_bytes: of all streams together; the total may be a moving estimate, or unknown.
+        downloaded_bytes, total_bytes: of all streams; the total may be a moving estimate, or unknown.
         speed: bytes a second. eta: seconds.
         fraction: of the whole attempt, ffmpeg's work included; never falls. None while nothing can be said.
     """
@@ -88,7 +88,7 @@ Emit = Callable[[Signal], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """A finished, probed file below the work folder; `container` is the format asked for, `duration` seconds."""
+    """A finished, probed file in the work folder; `container` is the format asked for, `duration` seconds."""
 
     path: Path
     size: int
@@ -100,7 +100,7 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a URL holds, without fetching it; `heights` are the lines on offer, `qualities` what to ask for."""
+    """What a URL holds, without fetching it; `heights` are the lines on offer, `qualities` our words for it."""
 
     metadata: Metadata
     heights: tuple[int, ...]
@@ -108,7 +108,7 @@ class Preview:
 
 
 def storable(value: object, limit: int) -> str | None:
-    """At most `limit` characters that any database and JSON encoder takes (no NUL, no lone surrogate), or None."""
+    """At most `limit` characters that any database and encoder takes (no NUL, no lone surrogate), or None."""
     if not isinstance(value, str):
         return None
     text = value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()

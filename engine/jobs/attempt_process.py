@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -92,10 +93,8 @@ def run_isolated(
         _child(target, spec, child_results, child_go, parent)
     os.close(child_results)
     os.close(child_go)
-    try:
+    with suppress(OSError):  # it was faster, or is gone
         os.setpgid(pid, pid)
-    except OSError:
-        pass  # it was faster, or is gone
     try:
         owner = {**(attempt.row.lease_owner or {}), "attempt": process(pid)}
         attempt.write(lease_owner=owner)
@@ -179,10 +178,10 @@ def _child(target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int,
 
         try:
             outcome = Isolated(value=target(spec, emit))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the parent
             outcome = Isolated(error=_picklable(error))
         emit(outcome)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - nothing may return from here into the parent's code
         traceback.print_exc(file=sys.stderr)
         os._exit(70)
     os._exit(0)
@@ -213,14 +212,10 @@ def _die_with(parent: int) -> None:
 
 def _end(pid: int) -> None:
     """Kill the whole group and bury the process."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
 
 
 def _cause_of_death(pid: int) -> str:

@@ -87,7 +87,12 @@ def write(db: Session, kind: JobKind[R], row: R, *, unless_cancelled: bool = Fal
         CancelRequested: with `unless_cancelled`, and the row is to end; nothing is written.
     """
     model = kind.model
-    mine = [model.id == row.id, model.epoch == row.epoch, model.lease_until.is_not(None), model.ended_at.is_(None)]
+    mine = [
+        model.id == row.id,
+        model.epoch == row.epoch,
+        model.lease_until.is_not(None),
+        model.ended_at.is_(None),
+    ]
     wanted = [model.cancel_requested_at.is_(None)] if unless_cancelled else []
     hit = db.execute(
         update(model).where(*mine, *wanted).values(**values).returning(model.id),
@@ -111,7 +116,12 @@ def beat(db: Session, kind: JobKind[R], row: R, renew: timedelta | None, values:
     changes: dict[str, Any] = dict(values)
     if renew is not None:
         changes["lease_until"] = now() + renew
-    mine = [model.id == row.id, model.epoch == row.epoch, model.lease_until.is_not(None), model.ended_at.is_(None)]
+    mine = [
+        model.id == row.id,
+        model.epoch == row.epoch,
+        model.lease_until.is_not(None),
+        model.ended_at.is_(None),
+    ]
     if changes:
         query = update(model).where(*mine).values(**changes).returning(model.cancel_requested_at)
         found = db.execute(query, execution_options={"synchronize_session": False}).first()

@@ -39,7 +39,9 @@ def is_alive(identity: Mapping[str, Any]) -> bool:
     """Whether the process of `process()` still runs on this host (a zombie does not)."""
     try:
         found = psutil.Process(identity["pid"])
-        return abs(found.create_time() - identity["started"]) < 0.05 and found.status() != psutil.STATUS_ZOMBIE
+        return (
+            abs(found.create_time() - identity["started"]) < 0.05 and found.status() != psutil.STATUS_ZOMBIE
+        )
     except psutil.NoSuchProcess:
         return False
 
@@ -69,6 +71,6 @@ def end_attempt(owner: Mapping[str, Any] | None) -> bool:
 
 def _same_start(identity: Mapping[str, Any]) -> bool:
     try:
-        return abs(psutil.Process(identity["pid"]).create_time() - identity["started"]) < 0.05
+        return bool(abs(psutil.Process(identity["pid"]).create_time() - identity["started"]) < 0.05)
     except psutil.NoSuchProcess:
         return True

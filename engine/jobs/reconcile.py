@@ -38,6 +38,7 @@ def reconcile(runtime: Runtime, kinds: Iterable[JobKind[Any]], bells_in_queue: C
         for _ in range(min(missing, _BELLS)):
             if not runtime.ring(kind.job):
                 break
+    log.debug("reconcile.done")
 
 
 def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
@@ -48,9 +49,7 @@ def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
     """
     model = kind.model
     held = db.scalars(
-        select(model)
-        .where(model.lease_until.is_not(None))
-        .with_for_update(skip_locked=True)
+        select(model).where(model.lease_until.is_not(None)).with_for_update(skip_locked=True)
     ).all()
     today = db.scalar(select(now()))
     lost = [row for row in held if row.lease_until < today or is_gone(row.lease_owner)]
@@ -62,7 +61,9 @@ def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
             lease.finish(db, kind, row, kind.failed, error=POISON, crash_count=crashes)
         else:
             lease.give_back(db, kind, row, after=float(crashes), crash_count=crashes)
-        log.warning("job.rescued", job=kind.job.value, row=row.id, crashes=crashes, correlation_id=row.correlation_id)
+        log.warning(
+            "job.rescued", job=kind.job.value, row=row.id, crashes=crashes, correlation_id=row.correlation_id
+        )
     return len(lost)
 
 

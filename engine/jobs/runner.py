@@ -98,7 +98,9 @@ class Attempt(Generic[R]):
             with self.runtime.unit_of_work() as db:
                 cancelled = lease.beat(db, self.kind, self.row, duration if due else None, values)
         except DBAPIError as error:
-            log.warning("job.database_away", job=self.kind.job.value, row=self.row.id, error=type(error).__name__)
+            log.warning(
+                "job.database_away", job=self.kind.job.value, row=self.row.id, error=type(error).__name__
+            )
             if started - self._renewed > duration.total_seconds():
                 raise Fenced from error
             return
@@ -163,7 +165,11 @@ def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Ma
     attempt = Attempt(runtime, kind, claimed)
     row = claimed.row
     with structlog.contextvars.bound_contextvars(
-        correlation_id=row.correlation_id, job=kind.job.value, row=row.id, attempt=row.attempt, epoch=row.epoch
+        correlation_id=row.correlation_id,
+        job=kind.job.value,
+        row=row.id,
+        attempt=row.attempt,
+        epoch=row.epoch,
     ):
         if end_attempt(claimed.predecessor):
             log.warning("job.predecessor_killed")
@@ -191,7 +197,7 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
         attempt.fail(failure.error)
         log.error("job.failed", kind=failure.error["kind"])
     except Crashed as crash:
-        log.error("job.crashed", reason=str(crash))  # noqa: TRY400 - the trace is ours and says nothing
+        log.error("job.crashed", reason=str(crash))
         attempt.crashed()
     except (Fenced, DBAPIError):
         raise

@@ -1,0 +1,1 @@
+"""Monitoring: what the product knows of its own state."""

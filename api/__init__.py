@@ -1,0 +1,1 @@
+"""The API: a thin HTTP and WebSocket door to the engine."""

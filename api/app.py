@@ -1,0 +1,56 @@
+"""Builds the Flask application; nothing connects and nothing reads the environment before a request does."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from api import correlation, errors, extensions, openapi
+from api.extensions import Parts
+from api.paths import UnversionedPaths
+from api.resources import admin, auth, csrf, health, testing, youtube
+from config.celery import QUEUES, make_bell, make_celery
+from config.redis import make_redis
+from config.settings import Settings
+from engine.jobs.names import Job
+from engine.monitoring.health import HealthMonitor
+from engine.runtime import Runtime
+
+BLUEPRINTS = (
+    health.root,
+    health.blueprint,
+    auth.blueprint,
+    csrf.blueprint,
+    youtube.blueprint,
+    admin.blueprint,
+    openapi.blueprint,
+)
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
+    """Build the application.
+
+    Args:
+        settings: with a `database_url` and a `redis_url`.
+        runtime: to be used instead of one made from the settings.
+    """
+    celery = make_celery(settings)
+
+    def send_noop(token: str) -> None:
+        celery.send_task(Job.NOOP.value, [token], queue=Job.NOOP.queue, retry=False, ignore_result=True)
+
+    if runtime is None:
+        # Half of the threads' connections stay open when idle, the other half come and go.
+        pool_size = max(2, settings.web_threads // 2)
+        runtime = Runtime(settings, make_redis(settings), make_bell(celery), pool_size=pool_size)
+    app = Flask("api", static_folder=None)
+    api = extensions.init_app(app, Parts(runtime, HealthMonitor(runtime, QUEUES), send_noop))
+    correlation.init_app(app)
+    errors.init_app(app)
+    openapi.describe(app, api)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    if settings.app_env == "development":
+        api.register_blueprint(testing.blueprint)
+    openapi.publish(app, api)
+    app.wsgi_app = UnversionedPaths(app.wsgi_app)  # type: ignore[method-assign]
+    return app

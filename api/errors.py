@@ -1,0 +1,147 @@
+"""One place where every failure becomes an answer in the envelope and, by its weight, a line in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+import structlog
+from flask import Flask, Response, current_app, request
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from api.envelope import failure
+from engine.errors import MediaNestError
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER = {"Retry-After": "5"}
+_MAX_NAMES = 20
+_MAX_NAME = 64
+
+# What werkzeug and we may answer with, besides the codes that engine.errors brings along.
+CODES = {
+    400: "VALIDATION_ERROR",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    502: "UPSTREAM_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+_MESSAGES = {
+    400: "The request is malformed.",
+    404: "There is nothing here.",
+    405: "This method is not allowed here.",
+    413: "The request is too large.",
+    415: "Send JSON, with Content-Type: application/json.",
+}
+
+
+class ErrorDetail(ma.Schema):
+    """What went wrong."""
+
+    code = ma.fields.String(required=True, metadata={"description": "A word for programs."})
+    message = ma.fields.String(required=True, metadata={"description": "A sentence for people."})
+    details = ma.fields.Raw(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Of a validation error the fields at fault with their messages; of others only in "
+            "development."
+        },
+    )
+
+
+class ErrorEnvelope(ma.Schema):
+    """The answer to a request that failed."""
+
+    success = ma.fields.Boolean(required=True, metadata={"enum": [False]})
+    error = ma.fields.Nested(ErrorDetail, required=True)
+    correlationId = ma.fields.String(required=True)  # noqa: N815 - the name that clients see
+
+
+class InvalidRequest(MediaNestError):
+    """A request that does not fit its schema; `details` maps fields to messages."""
+
+    code, status = "VALIDATION_ERROR", 400
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        shown = {str(name)[:_MAX_NAME]: messages for name, messages in list(fields.items())[:_MAX_NAMES]}
+        words = "; ".join(f"{name}: {_first(messages)}" for name, messages in shown.items())
+        super().__init__(f"The request is not valid. {words}", shown)
+
+
+def _first(messages: Any) -> str:
+    """The first message in what marshmallow nests."""
+    while isinstance(messages, Mapping | list) and messages:
+        messages = messages[0] if isinstance(messages, list) else next(iter(messages.values()))
+    return str(messages)
+
+
+def init_app(app: Flask) -> None:
+    """Answer every exception."""
+    app.register_error_handler(MediaNestError, _known)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(InterfaceError, _database_away)
+    app.register_error_handler(PoolTimeout, _database_away)
+    app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(Exception, _unknown)
+
+
+def _known(error: MediaNestError) -> Response:
+    _record(error.code, error.status)
+    named = error.code == "VALIDATION_ERROR"
+    details = error.details if named or _in_development() else None
+    return failure(
+        error.code, error.message, error.status, details, RETRY_AFTER if error.status == 503 else None
+    )
+
+
+def _http(error: HTTPException) -> Response:
+    if isinstance(error, RequestRedirect) or error.code is None or error.code < 400:
+        return Response.force_type(error.get_response())  # type: ignore[return-value]
+    code = CODES.get(error.code, "VALIDATION_ERROR" if error.code < 500 else "INTERNAL_ERROR")
+    _record(code, error.code)
+    message = _MESSAGES.get(error.code, f"{error.name}.")
+    details = {"request": [message]} if code == "VALIDATION_ERROR" else None
+    headers = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}}
+    return failure(code, message, error.code, details, headers)
+
+
+def _database_away(error: Exception) -> Response:
+    log.critical("database.away", path=request.path, error=_driver_error(error))
+    message = "The database can't be reached at the moment. Try again in a few seconds."
+    return failure("DATABASE_ERROR", message, 503, headers=RETRY_AFTER)
+
+
+def _database_error(error: DBAPIError) -> Response:
+    return _database_away(error) if error.connection_invalidated else _unknown(error)
+
+
+def _unknown(error: Exception) -> Response:
+    log.error("request.failed", path=request.path, method=request.method, exc_info=error)
+    details = {"type": type(error).__name__} if _in_development() else None
+    return failure("INTERNAL_ERROR", "Something went wrong on our side.", 500, details)
+
+
+def _record(code: str, status: int) -> None:
+    say = log.error if status >= 500 else log.warning if status in {401, 403} else log.info
+    say("request.refused", code=code, status=status, method=request.method, path=request.path)
+
+
+def _driver_error(error: Exception) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
+
+
+def _in_development() -> bool:
+    return bool(current_app.config["MEDIANEST_DEVELOPMENT"])

@@ -1,0 +1,79 @@
+"""The Flask extensions and our own objects of an application, one set for each `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Flask, current_app
+from flask_jwt_extended import JWTManager
+from flask_smorest import Api  # type: ignore[import-untyped]
+
+from api.envelope import OrjsonProvider
+from config.settings import Settings
+from engine.accounts import keys
+from engine.monitoring.health import HealthMonitor
+from engine.runtime import Runtime
+
+MAX_BODY = 1024 * 1024
+_NAME = "medianest"
+_ISSUER = "medianest"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What our views work with.
+
+    Attributes:
+        runtime: database, Redis, bell.
+        health: asks the services.
+        send_noop: sends the job that does nothing with a token; may raise when Redis is away.
+    """
+
+    runtime: Runtime
+    health: HealthMonitor
+    send_noop: Callable[[str], None]
+
+
+def init_app(app: Flask, parts: Parts) -> Api:
+    """Set up JSON, tokens and the documented API; returns the latter for the blueprints."""
+    settings = parts.runtime.settings
+    app.extensions[_NAME] = parts
+    app.json = OrjsonProvider(app)
+    app.config.update(
+        MEDIANEST_DEVELOPMENT=settings.development,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        API_TITLE="MediaNest",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        **_token_config(settings),
+    )
+    JWTManager(app)
+    api = Api(app)
+    api.DEFAULT_ERROR_RESPONSE_NAME = (
+        None  # each operation names its errors: one that is missing is a mistake
+    )
+    return api
+
+
+def parts() -> Parts:
+    """The parts of the application that serves this request."""
+    found: Parts = current_app.extensions[_NAME]
+    return found
+
+
+def _token_config(settings: Settings) -> dict[str, object]:
+    return {
+        "JWT_SECRET_KEY": keys.key(settings, keys.ACCESS_TOKENS),
+        "JWT_ALGORITHM": "HS256",
+        "JWT_DECODE_ALGORITHMS": ["HS256"],
+        "JWT_ENCODE_ISSUER": _ISSUER,
+        "JWT_DECODE_ISSUER": _ISSUER,
+        "JWT_ENCODE_AUDIENCE": _ISSUER,
+        "JWT_DECODE_AUDIENCE": _ISSUER,
+        "JWT_ENCODE_NBF": False,
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
+        "JWT_COOKIE_CSRF_PROTECT": False,  # api.csrf does it, with a token that outlives the access token
+    }

@@ -1,0 +1,155 @@
+"""Schemas and fields that take exactly what is documented, and name in camelCase what Python calls snake_case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from engine.paging import Page
+
+_UNDERSCORE = re.compile(r"_([a-z])")
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Schema(ma.Schema):
+    """The base of all schemas: keys in camelCase, unknown ones refused."""
+
+    class Meta:
+        """How marshmallow behaves."""
+
+        unknown = ma.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        """Name the field for clients."""
+        field_obj.data_key = _UNDERSCORE.sub(lambda match: match[1].upper(), field_obj.data_key or field_name)
+
+
+class Text(ma.fields.String):
+    """Text of a limited length without control characters.
+
+    Args:
+        longest: characters.
+        shortest: characters.
+        strip: drop white space around it first.
+        kwargs: as for any field.
+    """
+
+    def __init__(self, longest: int, shortest: int = 1, *, strip: bool = False, **kwargs: Any) -> None:
+        lengths = validate.Length(min=shortest, max=longest)
+        super().__init__(validate=[lengths, *kwargs.pop("validate", ())], **kwargs)
+        self._strip = strip
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if _CONTROL.search(text):
+            raise ma.ValidationError("Must not contain control characters.")
+        return text.strip() if self._strip else text
+
+
+class Password(Text):
+    """A password; any character but NUL may be in it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = ma.fields.String._deserialize(self, value, attr, data, **kwargs)
+        if "\0" in text:
+            raise ma.ValidationError("Must not contain NUL.")
+        return text
+
+
+class Email(Text):
+    """An e-mail address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"format": "email", **kwargs.pop("metadata", {})}
+        super().__init__(254, 3, strip=True, validate=[validate.Email()], metadata=metadata, **kwargs)
+
+
+class Flag(ma.fields.Boolean):
+    """Exactly true or false, in JSON and in a query."""
+
+    truthy = {True, "true"}
+    falsy = {False, "false"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        in_query = isinstance(value, str) and isinstance(data, QueryDict)
+        if not isinstance(value, bool) and not in_query:
+            raise self.make_error("invalid", input=value)
+        return bool(super()._deserialize(value, attr, data, **kwargs))
+
+
+class QueryDict(dict[str, str]):
+    """The parameters of a query, where every value is text."""
+
+
+class Choice(ma.fields.String):
+    """One of some words; the message for any other lists them."""
+
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(validate=validate.OneOf(choices), **kwargs)
+
+
+class Count(ma.fields.Integer):
+    """A whole number within bounds, written in plain digits."""
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(low, high), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(data, QueryDict):
+            if not _DIGITS.fullmatch(value):
+                raise self.make_error("invalid", input=value)
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class NoParameters(Schema):
+    """A query without parameters."""
+
+
+class PageQuery(Schema):
+    """Which page of a list."""
+
+    page = Count(1, 1_000_000_000, load_default=1, metadata={"description": "Page number, from 1."})
+    limit = Count(1, 100, load_default=20, metadata={"description": "Items a page."})
+
+
+class Pagination(Schema):
+    """Where a page stands in its list."""
+
+    page = ma.fields.Integer(required=True)
+    total_pages = ma.fields.Integer(required=True)
+    total_items = ma.fields.Integer(required=True)
+    items_per_page = ma.fields.Integer(required=True)
+    has_next = ma.fields.Boolean(required=True)
+    has_prev = ma.fields.Boolean(required=True)
+
+
+def page_of(item: type[Schema]) -> type[Schema]:
+    """The schema of a page of items."""
+    fields: Mapping[str, ma.fields.Field[Any]] = {
+        "items": ma.fields.List(ma.fields.Nested(item), required=True),
+        "pagination": ma.fields.Nested(Pagination, required=True),
+    }
+    return type(f"{item.__name__}Page", (Schema,), dict(fields))
+
+
+def page_data(page: Page[Any], items: list[dict[str, Any]]) -> dict[str, Any]:
+    """One page as clients get it: `items` are the rows of `page` as they are shown."""
+    return {
+        "items": items,
+        "pagination": {
+            "page": page.page,
+            "totalPages": page.total_pages,
+            "totalItems": page.total,
+            "itemsPerPage": page.limit,
+            "hasNext": page.has_next,
+            "hasPrev": page.has_prev,
+        },
+    }

@@ -1,0 +1,78 @@
+"""gunicorn's configuration: `gunicorn --config python:api.gunicorn api.wsgi:app`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from gunicorn import glogging  # type: ignore[import-untyped]
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.logging import configure_logging
+from config.settings import Settings, SettingsError
+from engine.accounts import users
+from models.session import Database
+
+try:
+    settings = Settings.load()
+except SettingsError as error:
+    sys.exit(f"medianest: {error}")
+
+log = structlog.get_logger(__name__)
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log lines by our own way; requests are logged by `api.correlation`."""
+
+    def setup(self, cfg: Any) -> None:
+        """Hand everything to the root logger."""
+        super().setup(cfg)
+        configure_logging(settings)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+bind = (
+    f"[{settings.listen_host}]:{settings.port}"
+    if ":" in settings.listen_host
+    else (f"{settings.listen_host}:{settings.port}")
+)
+worker_class = "gthread"
+workers = settings.web_processes
+threads = settings.web_threads
+preload_app = True  # one import, whose memory the workers share
+graceful_timeout = 5  # seconds for requests in hand after SIGTERM
+keepalive = 15  # seconds; longer than a proxy's pause between two requests
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the heartbeat file: no disk
+control_socket_disable = True  # the supervisor controls us
+logger_class = Logger
+accesslog = None
+proc_name = "medianest-web"
+
+
+def when_ready(server: Any) -> None:
+    """In production, show the proof for the bootstrap until it has been used."""
+    if settings.app_env != "production" or settings.setup_token:
+        return
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        with database.unit_of_work() as db:
+            waiting = not users.is_bootstrapped(db)
+    except SQLAlchemyError as error:
+        log.warning("setup.unknown", error=type(error).__name__)
+        waiting = False
+    finally:
+        database.close()
+    if waiting:
+        # Not through the log, which blanks secrets: this one is for the person who reads it here.
+        token = settings.resolve_setup_token()
+        print(f"First time? POST /api/v1/auth/admin takes this setupToken: {token}", flush=True)  # noqa: T201
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker of its own connections: none of the parent's may be used by two processes."""
+    parts = worker.app.wsgi().extensions["medianest"]
+    parts.runtime.database.forget()
+    parts.runtime.redis.connection_pool.reset()

@@ -1,0 +1,154 @@
+"""The OpenAPI document and its page, whose assets come out of a package: no CDN is asked."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, send_from_directory
+from flask_smorest import Api  # type: ignore[import-untyped]
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+from werkzeug.routing import BaseConverter
+
+from api import correlation, csrf
+from api.blueprint import Blueprint, Call
+from api.errors import CODES, ErrorEnvelope
+from api.security import ACCESS_COOKIE
+
+_START_NAME = "start.js"
+_ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", _START_NAME)
+_DOCUMENT = "medianest-openapi"
+_TITLES = {401: "Unauthorized, or the access token has expired (`TOKEN_EXPIRED`)", 503: "Service Unavailable"}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>MediaNest API</title>
+    <link rel="icon" href="docs/favicon-32x32.png">
+    <link rel="stylesheet" href="docs/swagger-ui.css">
+  </head>
+  <body>
+    <div id="api"></div>
+    <script src="docs/swagger-ui-bundle.js"></script>
+    <script src="docs/start.js"></script>
+  </body>
+</html>
+"""
+
+# The page knows OpenAPI 3.0 only; where 3.1 differs in our document, it is told in the words of 3.0.
+_START = """"use strict";
+function older(node) {
+  if (Array.isArray(node)) return node.map(older);
+  if (node === null || typeof node !== "object") return node;
+  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, older(value)]));
+  if (Array.isArray(node.type)) {
+    copy.type = node.type.find((type) => type !== "null");
+    copy.nullable = node.type.includes("null");
+  }
+  return copy;
+}
+fetch("openapi.json")
+  .then((answer) => answer.json())
+  .then((spec) => SwaggerUIBundle({
+    spec: { ...older(spec), openapi: "3.0.3" },
+    dom_id: "#api",
+    deepLinking: true,
+    persistAuthorization: false,
+    validatorUrl: null,
+  }));
+"""
+
+blueprint = Blueprint("documentation", "", "This document, and a page to browse it.")
+
+
+class IdConverter(BaseConverter):
+    """An id in a path: anything else is not found, and never reaches the database."""
+
+    regex = "[A-Za-z0-9_-]{1,80}"
+
+
+class AssetConverter(BaseConverter):
+    """The name of a file of the documentation page."""
+
+    regex = "|".join(re.escape(name) for name in _ASSETS)
+
+
+def describe(app: Flask, api: Api) -> None:
+    """Tell the document what all operations share; to be called before the blueprints are registered."""
+    app.url_map.converters.update(id=IdConverter, asset=AssetConverter)
+    app.url_map.merge_slashes = False  # its redirect would be an answer that nobody expects
+    api.register_converter(IdConverter, lambda _: {"type": "string", "pattern": f"^{IdConverter.regex}$"})
+    api.register_converter(AssetConverter, lambda _: {"type": "string", "enum": list(_ASSETS)})
+    components, spec = api.spec.components, api.spec
+    text = {"type": "string"}
+    id_schema = {**text, "pattern": "^[A-Za-z0-9._-]{1,128}$"}
+    components.header("CorrelationId", {"description": "Names this request in logs.", "schema": id_schema})
+    components.parameter(
+        "CorrelationId",
+        "header",
+        {
+            "name": correlation.HEADER,
+            "schema": text,
+            "description": "Names the request; echoed when well formed.",
+        },
+    )
+    components.parameter(
+        "CsrfToken",
+        "header",
+        {
+            "name": csrf.HEADER,
+            "schema": text,
+            "description": "Needed where the request authenticates by cookie.",
+        },
+    )
+    components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE})
+    components.schema("ErrorEnvelope", schema=ErrorEnvelope)
+    for status in CODES:
+        components.response(f"Error{status}", _error(status))
+    spec.options["servers"] = [{"url": "/"}]
+
+
+def _error(status: int) -> dict[str, Any]:
+    headers = {correlation.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
+    if status in {429, 503}:
+        headers["Retry-After"] = {"description": "Seconds to wait.", "schema": {"type": "string"}}  # type: ignore[dict-item]
+    return {
+        "description": f"{_TITLES.get(status, HTTPStatus(status).phrase)}: `{CODES[status]}`",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
+        "headers": headers,
+    }
+
+
+def publish(app: Flask, api: Api) -> None:
+    """Make the document; to be called when all blueprints are registered."""
+    app.extensions[_DOCUMENT] = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+
+
+@blueprint.operation("GET", "/openapi.json", permission=None, answers={200: None}, any_query=True)
+def openapi_document(call: Call) -> Response:
+    """This document."""
+    return Response(current_app.extensions[_DOCUMENT], mimetype="application/json")
+
+
+@blueprint.operation(
+    "GET", "/docs", permission=None, answers={200: None}, any_query=True, content_type="text/html"
+)
+def documentation_page(call: Call) -> Response:
+    """The page to browse this document."""
+    return Response(_PAGE, mimetype="text/html")
+
+
+@blueprint.operation(
+    "GET", "/docs/<asset:name>", permission=None, answers={200: None}, any_query=True, content_type="*/*"
+)
+def documentation_asset(call: Call, name: str) -> Response:
+    """A file of that page."""
+    if name == _START_NAME:
+        return Response(_START, mimetype="text/javascript")
+    return send_from_directory(Path(str(swagger_ui_path)), name, max_age=3600)

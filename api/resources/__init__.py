@@ -1,0 +1,1 @@
+"""One file per URL prefix: schemas on top, views below."""

@@ -1,0 +1,280 @@
+"""`/auth`: the first administrator, signing in and out, and one's own sessions."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, request
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.csrf import check_csrf, csrf_token
+from api.envelope import success
+from api.fields import Email, Flag, Password, Schema, Text
+from api.security import (
+    REFRESH_COOKIE,
+    clear_cookies,
+    device,
+    issue_access_token,
+    set_cookies,
+)
+from engine.accounts import sessions, users
+from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.accounts.sessions import SignedIn
+from engine.errors import NotFound, Unauthorized
+from models.login import Login
+from models.user import User
+
+blueprint = Blueprint("auth", "/auth", "Signing in and out.")
+
+_SET_COOKIE = {"Set-Cookie": "The tokens again, HttpOnly, for browsers."}
+
+
+class BootstrapRequest(Schema):
+    """The first administrator."""
+
+    email = Email(required=True)
+    password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
+    name = Text(100, strip=True, required=True)
+    setup_token = Text(
+        500, metadata={"description": "In production: what the server printed at first start."}
+    )
+
+
+class LoginRequest(Schema):
+    """Credentials of a password account."""
+
+    email = Email(required=True)
+    password = Password(MAX_LENGTH, required=True)
+    remember_me = Flag(load_default=False, metadata={"description": "Stay signed in for 30 days, not 7."})
+
+
+class RefreshRequest(Schema):
+    """A refresh token; browsers send their cookie instead."""
+
+    refresh_token = Text(500)
+
+
+class UserSchema(Schema):
+    """A user, as he sees himself."""
+
+    id = ma.fields.String(required=True)
+    username = ma.fields.String(required=True)
+    email = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
+    tier = ma.fields.String(required=True, validate=validate.OneOf(("standard", "premium")))
+    permissions = ma.fields.List(ma.fields.String(validate=validate.OneOf(list(Permission))), required=True)
+    created_at = ma.fields.DateTime(required=True)
+    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
+
+
+class SignedInSchema(Schema):
+    """A user and his fresh tokens."""
+
+    user = ma.fields.Nested(UserSchema, required=True)
+    token = ma.fields.String(required=True, metadata={"description": "Access token, for 15 minutes."})
+    refresh_token = ma.fields.String(required=True, metadata={"description": "For POST /auth/refresh, once."})
+    remember_token = ma.fields.String(
+        metadata={"description": "The refresh token, where rememberMe was asked for."}
+    )
+    csrf_token = ma.fields.String(required=True, metadata={"description": "For X-CSRF-Token, with cookies."})
+
+
+class SessionSchema(Schema):
+    """Who is signed in."""
+
+    user = ma.fields.Nested(UserSchema, required=True)
+
+
+class DeviceSchema(Schema):
+    """A session of the user on some device."""
+
+    id = ma.fields.String(required=True)
+    current = ma.fields.Boolean(required=True)
+    user_agent = ma.fields.String(required=True, allow_none=True)
+    address = ma.fields.String(required=True, allow_none=True)
+    remember_me = ma.fields.Boolean(required=True)
+    created_at = ma.fields.DateTime(required=True)
+    last_used_at = ma.fields.DateTime(required=True)
+    expires_at = ma.fields.DateTime(required=True)
+
+
+class DevicesSchema(Schema):
+    """All live sessions of the user."""
+
+    items = ma.fields.List(ma.fields.Nested(DeviceSchema), required=True)
+
+
+class EndedSchema(Schema):
+    """How many sessions ended."""
+
+    ended = ma.fields.Integer(required=True)
+
+
+@blueprint.operation(
+    "POST",
+    "/admin",
+    permission=None,
+    body=BootstrapRequest,
+    answers={201: SignedInSchema},
+    errors=(403, 409),
+    headers=_SET_COOKIE,
+)
+def bootstrap(call: Call, body: dict[str, Any]) -> Response:
+    """Create the first administrator, once; in production with the token that the server printed."""
+    user = users.bootstrap(
+        call.db,
+        call.settings,
+        email=body["email"],
+        password=body["password"],
+        name=body["name"],
+        setup_token=body.get("setup_token"),
+    )
+    started = sessions.start(call.db, call.settings, user, remember_me=False, device=device(request))
+    return _signed_in(call, started, 201)
+
+
+@blueprint.operation(
+    "POST",
+    "/login",
+    permission=None,
+    body=LoginRequest,
+    answers={200: SignedInSchema},
+    errors=(401,),
+    headers=_SET_COOKIE,
+)
+def login(call: Call, body: dict[str, Any]) -> Response:
+    """Sign in with e-mail address and password."""
+    user = users.check_password(call.db, body["email"], body["password"])
+    if user is None:
+        raise Unauthorized("E-mail address or password is wrong.")
+    started = sessions.start(
+        call.db, call.settings, user, remember_me=body["remember_me"], device=device(request)
+    )
+    return _signed_in(call, started)
+
+
+@blueprint.operation(
+    "POST",
+    "/refresh",
+    permission=None,
+    body=RefreshRequest,
+    answers={200: SignedInSchema},
+    errors=(401, 403),
+    headers=_SET_COOKIE,
+    own_units=True,
+)
+def refresh(call: Call, body: dict[str, Any]) -> Response:
+    """Exchange the refresh token for fresh tokens; using an old one again ends the session."""
+    token = body.get("refresh_token")
+    if token is None:
+        token = request.cookies.get(REFRESH_COOKIE, "")
+        owner = sessions.owner_of(call.settings, token)
+        if owner is not None:
+            check_csrf(request, call.settings, owner)
+    with call.runtime.unit_of_work() as db:  # what a theft changed must be kept although we refuse
+        renewed = sessions.renew(db, call.settings, token, device(request))
+    if renewed is None:
+        raise Unauthorized("The refresh token is not valid: sign in again.")
+    return _signed_in(call, renewed)
+
+
+@blueprint.operation("GET", "/session", permission=Permission.PROFILE_READ, answers={200: SessionSchema})
+def current_session(call: Call) -> Response:
+    """Who is signed in."""
+    return success({"user": user_row(users.get(call.db, call.identity.user_id))})
+
+
+@blueprint.operation(
+    "POST",
+    "/logout",
+    permission=Permission.PROFILE_READ,
+    body=RefreshRequest,
+    answers={200: DeviceSchema},
+    headers=_SET_COOKIE,
+)
+def logout(call: Call, body: dict[str, Any]) -> Response:
+    """End this session, and the one of the refresh token where it is another of the user's."""
+    mine = call.identity
+    other = sessions.owner_of(call.settings, body.get("refresh_token", ""))
+    if other is not None and other != mine.login_id:
+        with suppress(NotFound):  # over already, or another user's: not ours to tell
+            sessions.revoke(call.db, other, user_id=mine.user_id)
+    ended = sessions.revoke(call.db, mine.login_id, user_id=mine.user_id)
+    answer = success(device_row(ended, mine.login_id))
+    clear_cookies(answer, call.settings)
+    return answer
+
+
+@blueprint.operation("GET", "/sessions", permission=Permission.PROFILE_READ, answers={200: DevicesSchema})
+def list_sessions(call: Call) -> Response:
+    """The devices on which the user is signed in, the last used first."""
+    mine = call.identity
+    rows = sessions.listing(call.db, mine.user_id)
+    return success({"items": [device_row(row, mine.login_id) for row in rows]})
+
+
+@blueprint.operation("DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema})
+def end_other_sessions(call: Call) -> Response:
+    """Sign out everywhere but here."""
+    mine = call.identity
+    return success({"ended": sessions.revoke_others(call.db, user_id=mine.user_id, keep=mine.login_id)})
+
+
+@blueprint.operation(
+    "DELETE", "/sessions/<id:session_id>", permission=Permission.PROFILE_READ, answers={200: DeviceSchema}
+)
+def end_session(call: Call, session_id: str) -> Response:
+    """Sign one device out."""
+    ended = sessions.revoke(call.db, session_id, user_id=call.identity.user_id)
+    return success(device_row(ended, call.identity.login_id))
+
+
+def user_row(user: User) -> dict[str, Any]:
+    """A user, as he sees himself."""
+    return {
+        "id": user.id,
+        "username": user.name,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "tier": user.tier,
+        "permissions": sorted(permissions_of(user.role)),
+        "createdAt": user.created_at,
+        "lastLoginAt": user.last_login_at,
+    }
+
+
+def device_row(login: Login, current: str) -> dict[str, Any]:
+    """A session as its user sees it."""
+    return {
+        "id": login.id,
+        "current": login.id == current,
+        "userAgent": login.user_agent,
+        "address": login.address,
+        "rememberMe": login.remember_me,
+        "createdAt": login.created_at,
+        "lastUsedAt": login.last_used_at,
+        "expiresAt": login.expires_at,
+    }
+
+
+def _signed_in(call: Call, signed_in: SignedIn, status: int = 200) -> Response:
+    """The answer of every way to sign in."""
+    user, login = signed_in.user, signed_in.login
+    access = issue_access_token(login.id, user.id)
+    data = {
+        "user": user_row(user),
+        "token": access,
+        "refreshToken": signed_in.refresh_token,
+        "csrfToken": csrf_token(call.settings, login.id),
+    }
+    if login.remember_me:
+        data["rememberToken"] = signed_in.refresh_token
+    answer = success(data, status)
+    set_cookies(answer, call.settings, access, signed_in.refresh_token, remember_me=login.remember_me)
+    return answer

@@ -1,0 +1,204 @@
+"""The WebSocket paths: who may connect where, and the hand-over from the web server to the relay."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import ssl
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, g, request
+from flask.typing import ResponseReturnValue
+from flask_sock import Sock
+from simple_websocket import Server
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from wsproto.utilities import RemoteProtocolError
+
+from api.relay import Relay, RelayOfProcess
+from api.security import authenticate
+from api.socket_peer import Audience
+from engine import downloads
+from engine.accounts.permissions import Permission
+from engine.errors import Forbidden, ServiceUnavailable, ValidationFailed
+from engine.runtime import Runtime
+from models.login import Login
+from models.user import User
+
+SOCKETS_PER_PROCESS = 5000
+SPARE_FILES = 200  # descriptors that are left for requests, databases and files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace:
+    """What one path carries.
+
+    Attributes:
+        permission: needed to connect; None for anybody.
+        downloads: whether the snapshot lists them.
+        everyone: whether those who manage requests get what concerns other users too.
+    """
+
+    topics: Collection[str]
+    permission: Permission | None
+    downloads: bool = False
+    everyone: bool = False
+
+
+NAMESPACES = {
+    "/ws": Namespace(topics={"system"}, permission=None),
+    "/ws/authenticated": Namespace(
+        topics={"media", "account", "system"}, permission=Permission.PROFILE_READ, downloads=True
+    ),
+    "/ws/media": Namespace(topics={"media"}, permission=Permission.MEDIA_READ, downloads=True, everyone=True),
+    "/ws/system": Namespace(topics={"system"}, permission=Permission.INTEGRATIONS_VIEW),
+    "/ws/admin": Namespace(
+        topics={"media", "account", "system", "admin"},
+        permission=Permission.OPERATIONS_VIEW,
+        downloads=True,
+        everyone=True,
+    ),
+}
+
+
+class _NoThread:
+    """Stands where simple-websocket would start a thread for each socket: the relay reads them all in one."""
+
+    name = ""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+
+def register(app: Flask, runtime: Runtime) -> None:
+    """Add the WebSocket paths.
+
+    Args:
+        app: without threads or connections of its own: the relay starts with a process's first socket.
+        runtime: for Redis and the database.
+    """
+    relay_of_process = RelayOfProcess(lambda: Relay(runtime, snapshot, roles_of_live_logins))
+    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
+    blueprint = Blueprint("sockets", __name__)
+    sock = Sock()
+
+    @blueprint.before_request
+    def admit() -> None:
+        g.audience = _audience(NAMESPACES[request.path], runtime)
+        if len(relay_of_process.get()) >= _make_room():
+            raise ServiceUnavailable("Too many sockets are open; try again later.")
+        _prepare(request.environ)
+
+    @blueprint.errorhandler(RemoteProtocolError)
+    def refuse(error: RemoteProtocolError) -> ResponseReturnValue:
+        return app.handle_user_exception(
+            ValidationFailed("The WebSocket handshake is malformed.", handshake=str(error))
+        )
+
+    def serve(ws: Server) -> None:
+        relay_of_process.get().admit(_take_over(ws), g.audience, _read_ahead(request.environ))
+
+    for path in NAMESPACES:
+        sock.route(path, bp=blueprint, endpoint=path.strip("/").replace("/", "_"))(serve)
+    app.register_blueprint(blueprint)
+
+
+def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
+    """What a client that connects must know before it hears of changes."""
+    if not audience.downloads:
+        return {}
+    rows = downloads.active_and_recent(db, None if audience.everyone else audience.user_id)
+    return {"downloads": [downloads.event_data(row) for row in rows]}
+
+
+def roles_of_live_logins(db: Session, login_ids: Iterable[str]) -> Mapping[str, str]:
+    """The role behind each of the given sessions that still holds."""
+    query = (
+        select(Login.id, User.role)
+        .join(User, User.id == Login.user_id)
+        .where(Login.id.in_(login_ids), Login.revoked_at.is_(None), User.disabled_at.is_(None))
+        .where(Login.expires_at > func.clock_timestamp())
+    )
+    return {row.id: row.role for row in db.execute(query)}
+
+
+def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
+    topics = frozenset(namespace.topics)
+    if namespace.permission is None:
+        return Audience(None, None, None, topics)
+    # One-use tickets (`?ticket=`) are a third proof beside token and cookie, and would be redeemed here.
+    with runtime.unit_of_work() as db:
+        identity, credential = authenticate(db, request)
+    if credential.by_cookie:
+        _check_origin(runtime.settings.frontend_url)
+    if namespace.permission not in identity.permissions:
+        raise Forbidden("Your role may not listen here.")
+    everyone = namespace.everyone and Permission.REQUESTS_MANAGE in identity.permissions
+    return Audience(
+        identity.user_id,
+        identity.login_id,
+        identity.role,
+        topics,
+        everyone=everyone,
+        downloads=namespace.downloads,
+    )
+
+
+def _check_origin(origins: Collection[str]) -> None:
+    """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2).
+
+    Our own origin counts with https as well as with the scheme we see: TLS may end at a proxy.
+    """
+    origin = request.headers.get("Origin", "").lower()
+    own = {f"{scheme}://{request.host}".lower() for scheme in (request.scheme, "https")}
+    if origin not in own and origin not in {allowed.lower() for allowed in origins}:
+        raise Forbidden("This origin may not open sockets with your cookie.")
+
+
+def _make_room() -> int:
+    """How many sockets this process may hold; raises the soft limit of open files as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SOCKETS_PER_PROCESS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return (
+        SOCKETS_PER_PROCESS
+        if soft == resource.RLIM_INFINITY
+        else min(SOCKETS_PER_PROCESS, soft - SPARE_FILES)
+    )
+
+
+def _prepare(environ: dict[str, Any]) -> None:
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
+        raise ServiceUnavailable(
+            "This server can't open WebSockets: it needs gunicorn, with TLS ended by a proxy."
+        )
+    # Not negotiated: compressed frames differ from client to client, ours are built once for all of them.
+    environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
+def _take_over(ws: Server) -> socket.socket:
+    """Take a connection from the web server, and leave it a blank one in its place.
+
+    gunicorn ends a connection with `shutdown()`, which would end a mere duplicate too. So its descriptor is
+    pointed at another, unconnected socket: it may shut that down and close it, and counts right.
+    """
+    connection = socket.socket(fileno=os.dup(ws.sock.fileno()))
+    with socket.socket() as blank:
+        os.dup2(blank.fileno(), ws.sock.fileno(), inheritable=False)
+    ws.connected = False  # flask-sock would send a close frame at the end of the view
+    return connection
+
+
+def _read_ahead(environ: dict[str, Any]) -> bytes:
+    """What gunicorn has read beyond the handshake of a client that did not wait for the answer."""
+    unreader = getattr(getattr(environ["wsgi.input"], "reader", None), "unreader", None)
+    return b"" if unreader is None else bytes(unreader.take_buffered())

@@ -1,0 +1,88 @@
+"""`/test`: a clean slate and some timings, on development servers only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Schema
+from api.security import clear_cookies
+from engine.accounts.permissions import Permission
+from engine.monitoring import performance
+from engine.reset import reset
+
+blueprint = Blueprint("test", "/test", "For development: exists only with APP_ENV=development.")
+
+
+class TestHealthSchema(Schema):
+    """The test endpoints are there."""
+
+    status = ma.fields.String(required=True, metadata={"enum": ["ok"]})
+    environment = ma.fields.String(required=True)
+    timestamp = ma.fields.DateTime(required=True)
+
+
+class ResetSchema(Schema):
+    """Done."""
+
+    reset = ma.fields.Boolean(required=True)
+
+
+def _milliseconds(description: str) -> ma.fields.Float:
+    return ma.fields.Float(required=True, allow_none=True, metadata={"description": description})
+
+
+class PerformanceSchema(Schema):
+    """Milliseconds; null where nobody answered."""
+
+    job_start = _milliseconds("From sending a job that does nothing to its start in a worker.")
+    job_round_trip = _milliseconds("From sending it to having its answer.")
+    query = _milliseconds("A query.")
+    redis = _milliseconds("A Redis round trip.")
+
+
+@blueprint.operation("GET", "/health", permission=None, answers={200: TestHealthSchema})
+def test_health(call: Call) -> Response:
+    """Whether the test endpoints are there."""
+    environment = call.settings.app_env
+    return success({"status": "ok", "environment": environment, "timestamp": datetime.now(UTC)})
+
+
+@blueprint.operation(
+    "POST", "/reset", permission=Permission.SETTINGS_MANAGE, answers={200: ResetSchema}, own_units=True
+)
+def reset_everything(call: Call) -> Response:
+    """Empty the database and Redis; everyone is signed out."""
+    reset(call.runtime)
+    answer = success({"reset": True})
+    clear_cookies(answer, call.settings)
+    return answer
+
+
+@blueprint.operation(
+    "GET",
+    "/performance",
+    permission=Permission.SETTINGS_MANAGE,
+    answers={200: PerformanceSchema},
+    own_units=True,
+)
+def measure_performance(call: Call) -> Response:
+    """How long a job that does nothing, a query and a Redis trip take."""
+    return success(timings_row(performance.measure(call.runtime, call.parts.send_noop)))
+
+
+def timings_row(timings: performance.Timings) -> dict[str, Any]:
+    """Timings as clients get them."""
+    found = asdict(timings)
+    return {
+        "jobStart": found["job_start"],
+        "jobRoundTrip": found["job_round_trip"],
+        "query": found["query"],
+        "redis": found["redis"],
+    }

@@ -1,0 +1,140 @@
+"""Who acts, and may he: tokens from header or cookie, checked against the session row at every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jwt
+from flask import Request, Response
+from flask_jwt_extended import create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from sqlalchemy.orm import Session
+
+from api.csrf import check_csrf
+from api.extensions import parts
+from config.settings import Settings
+from engine.accounts import sessions
+from engine.accounts.permissions import Permission
+from engine.accounts.sessions import Device, Identity
+from engine.errors import Forbidden, TokenExpired, Unauthorized
+
+__all__ = ["Identity", "admit", "authenticate", "device", "identify", "issue_access_token"]
+
+ACCESS_COOKIE = "medianest_access"
+REFRESH_COOKIE = "medianest_refresh"
+_REFRESH_PATH = "/api"
+_SESSION_CLAIM = "sid"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """An access token as it came; only one that a browser sends by itself needs the CSRF proof."""
+
+    token: str
+    by_cookie: bool
+
+
+def credential(request: Request) -> Credential | None:
+    """The access token of a request; a bearer token decides alone, even when a cookie came along."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return Credential(token.strip(), by_cookie=False)
+    cookie = request.cookies.get(ACCESS_COOKIE)
+    return None if cookie is None else Credential(cookie, by_cookie=True)
+
+
+def session_of(token: str, *, expired_too: bool = False) -> str:
+    """The login id that an access token of ours names.
+
+    Raises:
+        TokenExpired: it was good once.
+        Unauthorized: it is not ours.
+    """
+    try:
+        claims = decode_token(token, allow_expired=expired_too)
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired("The access token has expired: refresh it.") from None
+    except (jwt.PyJWTError, JWTExtendedException, ValueError):
+        raise Unauthorized("The access token is not valid.") from None
+    login_id = claims.get(_SESSION_CLAIM)
+    if not isinstance(login_id, str) or "\0" in login_id:
+        raise Unauthorized("The access token is not valid.")
+    return login_id
+
+
+def authenticate(db: Session, request: Request) -> tuple[Identity, Credential]:
+    """Who sends this request, by one query.
+
+    Raises:
+        Unauthorized: nobody we know, or a session that is over.
+        TokenExpired: a token that was good once.
+    """
+    found = credential(request)
+    if found is None:
+        raise Unauthorized("Sign in first: there is no access token in this request.")
+    identity = sessions.find(db, session_of(found.token))
+    if identity is None:
+        raise Unauthorized("This session is over: sign in again.")
+    return identity, found
+
+
+def identify(request: Request) -> Identity | None:
+    """Who sends this request, or None; opens a unit of work of its own. For use before a WebSocket's upgrade."""
+    with parts().runtime.unit_of_work() as db:
+        try:
+            return authenticate(db, request)[0]
+        except Unauthorized:
+            return None
+
+
+def admit(db: Session, request: Request, permission: Permission) -> Identity:
+    """Let a request pass that may do what it asks for.
+
+    Raises:
+        Unauthorized, TokenExpired: as `authenticate`.
+        CsrfInvalid: a change, asked for by cookie without the proof that our own page sent it.
+        Forbidden: the user lacks the permission.
+    """
+    identity, found = authenticate(db, request)
+    if found.by_cookie:
+        check_csrf(request, parts().runtime.settings, identity.login_id)
+    if permission not in identity.permissions:
+        raise Forbidden(f"This needs the permission {permission.value}.", {"permission": permission.value})
+    return identity
+
+
+def device(request: Request) -> Device:
+    """Where a request comes from."""
+    return Device(request.headers.get("User-Agent"), request.remote_addr)
+
+
+def issue_access_token(login_id: str, user_id: str) -> str:
+    """A fresh access token of a session; what its user may do is not in it, but looked up each time."""
+    return str(create_access_token(user_id, additional_claims={_SESSION_CLAIM: login_id}))
+
+
+def set_cookies(
+    response: Response, settings: Settings, access: str, refresh: str, *, remember_me: bool
+) -> None:
+    """Give a browser its tokens; the access token's cookie outlives it, so that its expiry can be told."""
+    life = int(settings.remember_me_seconds if remember_me else settings.refresh_token_seconds)
+    _set(response, settings, ACCESS_COOKIE, access, "/", life)
+    _set(response, settings, REFRESH_COOKIE, refresh, _REFRESH_PATH, life)
+
+
+def clear_cookies(response: Response, settings: Settings) -> None:
+    """Take a browser's tokens away."""
+    _set(response, settings, ACCESS_COOKIE, "", "/", 0)
+    _set(response, settings, REFRESH_COOKIE, "", _REFRESH_PATH, 0)
+
+
+def _set(response: Response, settings: Settings, name: str, value: str, path: str, max_age: int) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        path=path,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.app_env == "production",
+    )

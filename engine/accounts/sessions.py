@@ -1,0 +1,164 @@
+"""Sessions: one a signed-in device, the truth behind its tokens; a revocation holds from the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.accounts.permissions import Permission, permissions_of
+from engine.accounts.refresh_tokens import RefreshToken
+from engine.errors import NotFound
+from models.base import new_id
+from models.login import Login
+from models.user import User
+
+GRACE = timedelta(seconds=10)  # a client whose answer was lost may repeat a rotation for so long
+_MAX_USER_AGENT = 400
+
+_now = func.clock_timestamp
+_ALIVE = (Login.revoked_at.is_(None), Login.expires_at > _now(), User.disabled_at.is_(None))
+_IDENTITY = (
+    select(Login.id, Login.user_id, User.role)
+    .join(User, User.id == Login.user_id)
+    .where(Login.id == bindparam("login_id"), *_ALIVE)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who acts: a user on one of his devices, and what he may do at this moment."""
+
+    user_id: str
+    login_id: str
+    role: str
+    permissions: frozenset[Permission]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a request comes from, as far as it says."""
+
+    user_agent: str | None
+    address: str | None
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session right after sign-in or renewal; `refresh_token` is known only now."""
+
+    user: User
+    login: Login
+    refresh_token: str
+
+
+def start(db: Session, settings: Settings, user: User, *, remember_me: bool, device: Device) -> SignedIn:
+    """Sign a user in on a device, for 7 days, or 30 with `remember_me` (settings)."""
+    token = RefreshToken.make(new_id("ses"))
+    login = Login(
+        id=token.login_id,
+        user_id=user.id,
+        refresh_hash=token.digest,
+        remember_me=remember_me,
+        expires_at=_now() + _life(settings, remember_me),
+        last_used_at=_now(),
+        **_described(device),
+    )
+    user.last_login_at = _now()
+    db.add(login)
+    db.flush()
+    db.refresh(user)
+    return SignedIn(user, login, token.text(settings))
+
+
+def find(db: Session, login_id: str) -> Identity | None:
+    """Who a session belongs to; None once it is revoked or expired, or its user disabled or deleted."""
+    row = db.execute(_IDENTITY, {"login_id": login_id}).first()
+    return None if row is None else Identity(row.user_id, row.id, row.role, permissions_of(row.role))
+
+
+def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedIn | None:
+    """Exchange a refresh token for its successor and prolong the session.
+
+    The token before the current one gives the same answer again for 10 seconds. Any later use of an old one
+    means that two parties hold it: the session is revoked. None where there is nothing to renew; the caller
+    commits in either case.
+    """
+    token = RefreshToken.parse(settings, text)
+    if token is None:
+        return None
+    found = db.execute(
+        select(Login, User, (Login.rotated_at > _now() - GRACE).label("in_grace"))
+        .join(User, User.id == Login.user_id)
+        .where(Login.id == token.login_id, *_ALIVE)
+        .with_for_update(of=Login)
+    ).first()
+    if found is None:
+        return None
+    login, user, in_grace = found
+    successor = token.successor(settings)
+    if token.digest == login.refresh_hash:
+        login.previous_hash, login.refresh_hash = token.digest, successor.digest
+        login.rotated_at = login.last_used_at = _now()
+        login.expires_at = _now() + _life(settings, login.remember_me)
+        for name, value in _described(device).items():
+            setattr(login, name, value)
+        db.flush()
+    elif not (token.digest == login.previous_hash and in_grace):
+        login.revoked_at = _now()
+        return None
+    return SignedIn(user, login, successor.text(settings))
+
+
+def owner_of(settings: Settings, text: str) -> str | None:
+    """The login id that a refresh token of ours names; the session may be over."""
+    token = RefreshToken.parse(settings, text)
+    return None if token is None else token.login_id
+
+
+def listing(db: Session, user_id: str) -> Sequence[Login]:
+    """The live sessions of a user, the last used first."""
+    query = select(Login).join(User, User.id == Login.user_id).where(Login.user_id == user_id, *_ALIVE)
+    return db.scalars(query.order_by(Login.last_used_at.desc(), Login.id.desc()).limit(500)).all()
+
+
+def revoke(db: Session, login_id: str, *, user_id: str) -> Login:
+    """End one session of a user.
+
+    Raises:
+        NotFound: he has no such live session.
+    """
+    query = select(Login).join(User, User.id == Login.user_id).where(Login.id == login_id, *_ALIVE)
+    login = db.scalars(query.where(Login.user_id == user_id).with_for_update(of=Login)).one_or_none()
+    if login is None:
+        raise NotFound("There is no such session.")
+    login.revoked_at = _now()
+    db.flush()
+    return login
+
+
+def revoke_others(db: Session, *, user_id: str, keep: str) -> int:
+    """End all sessions of a user but one; returns how many ended."""
+    ended = db.execute(
+        update(Login)
+        .where(
+            Login.user_id == user_id, Login.id != keep, Login.revoked_at.is_(None), Login.expires_at > _now()
+        )
+        .values(revoked_at=_now())
+        .returning(Login.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(ended.all())
+
+
+def _life(settings: Settings, remember_me: bool) -> timedelta:
+    return timedelta(seconds=settings.remember_me_seconds if remember_me else settings.refresh_token_seconds)
+
+
+def _described(device: Device) -> dict[str, str | None]:
+    agent = device.user_agent and device.user_agent.replace("\0", "")[:_MAX_USER_AGENT]
+    return {"user_agent": agent or None, "address": device.address}

@@ -1,0 +1,140 @@
+"""Why a download failed, in plain words: the kinds, what each means to a person, when it is tried again."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Retry = Literal["soon", "throttled", "later", "again_once", "never"]
+
+
+class Verdict(NamedTuple):
+    """What a kind of failure means to a person and to the queue."""
+
+    message: str
+    advice: str
+    retry: Retry
+
+
+_WAIT = "Nothing to do: it is tried again by itself."
+_OTHER = "Check the address, or choose another video."
+_GUEST = "Only videos that anyone can watch without signing in can be downloaded."
+
+# soon: with growing pauses; throttled: everything for that host waits; later: the reason has to pass first;
+# again_once: one more attempt with a fresh look at the page.
+VERDICTS: dict[str, Verdict] = {
+    "private": Verdict("The video is private.", _GUEST, "never"),
+    "removed": Verdict("The video is not available any more.", _OTHER, "never"),
+    "geo": Verdict(
+        "The video is not available in this server's country.", "Look for another source of it.", "never"
+    ),
+    "age": Verdict("The site asks for a proof of age.", _GUEST, "never"),
+    "members": Verdict("The video is for paying members or subscribers only.", _GUEST, "never"),
+    "login": Verdict("The site asks for an account.", _GUEST, "never"),
+    "bot_check": Verdict(
+        "The site suspects a robot and does not answer this server for now.",
+        "All downloads of this site pause and go on by themselves; fewer at a time help.",
+        "throttled",
+    ),
+    "rate_limited": Verdict(
+        "The site says that this server asks too often.",
+        "All downloads of this site pause and go on by themselves; fewer at a time help.",
+        "throttled",
+    ),
+    "forbidden": Verdict(
+        "The site refused to hand out the video (403).",
+        "If it plays in a browser without signing in, try again later.",
+        "again_once",
+    ),
+    "not_found": Verdict("There is nothing at this address (404).", _OTHER, "never"),
+    "gone": Verdict("The video was taken down for good (410).", _OTHER, "never"),
+    "unsupported": Verdict(
+        "No video was found at this address.",
+        "Give the address of the page that shows the video, or of the file itself.",
+        "never",
+    ),
+    "playlist": Verdict(
+        "The address names several videos: a playlist, a channel, or a page with more than one.",
+        "Give the address of one video.",
+        "never",
+    ),
+    "live_not_started": Verdict("The premiere or live stream has not begun yet.", _WAIT, "later"),
+    "live_now": Verdict(
+        "This is a live stream that is still running, so it has no end to download.",
+        "Try again when the stream is over.",
+        "never",
+    ),
+    "live_ended": Verdict(
+        "The live stream is over and the site still prepares its recording.", _WAIT, "later"
+    ),
+    "drm": Verdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
+    "network": Verdict("The connection to the site failed.", _WAIT, "soon"),
+    "certificate": Verdict(
+        "The site's certificate is not valid, so the connection is not safe.", _OTHER, "again_once"
+    ),
+    "upstream": Verdict("The site has a fault of its own.", _WAIT, "soon"),
+    "truncated": Verdict("The site ended the transfer too early.", _WAIT, "soon"),
+    "not_media": Verdict(
+        "The site sent something that is neither video nor audio.",
+        "If it plays in a browser without signing in, try again later.",
+        "again_once",
+    ),
+    "unreadable": Verdict(
+        "The site answered in a way that the downloader does not understand.",
+        "The site may have changed: update MediaNest (yt-dlp), then retry.",
+        "again_once",
+    ),
+    "disk_full": Verdict(
+        "The server's disk is full.", "Free some space; the download goes on by itself.", "later"
+    ),
+    "storage": Verdict(
+        "The server could not write to its work folder.", "An administrator has to look at it.", "later"
+    ),
+    "too_large": Verdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
+    "no_format": Verdict(
+        "The site offers the video in no usable format.", "Choose another format or quality.", "again_once"
+    ),
+    "processing": Verdict(
+        "The downloaded streams could not be turned into the wished format.",
+        "Choose another format (mkv takes nearly everything).",
+        "again_once",
+    ),
+    "internal": Verdict(
+        "Something went wrong inside MediaNest.",
+        "Tell an administrator; the logs have the details.",
+        "again_once",
+    ),
+}
+
+
+class FetchError(Exception):
+    """An attempt that failed, in words for the person who asked.
+
+    Attributes:
+        kind: a key of `VERDICTS`. message: what happened. advice: what to do. retry: when to try again.
+        retry_after: seconds the site asked us to wait, if it did.
+        detail: the cause in the site's or the library's words, cleaned, for the log only.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        message: str | None = None,
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        verdict = VERDICTS[kind]
+        super().__init__(kind, message or verdict.message)
+        self.kind, self.message = kind, message or verdict.message
+        self.advice, self.retry = verdict.advice, verdict.retry
+        self.detail, self.retry_after = detail, retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuilt, (self.kind, self.message, self.detail, self.retry_after))
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+def _rebuilt(kind: str, message: str, detail: str, retry_after: float | None) -> FetchError:
+    return FetchError(kind, message=message, detail=detail, retry_after=retry_after)

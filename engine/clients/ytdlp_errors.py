@@ -1,0 +1,200 @@
+"""Recognises what went wrong while fetching: from exceptions and their wording to a `FetchError`."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+
+from yt_dlp.networking.exceptions import (  # type: ignore[import-untyped]
+    HTTPError,
+    IncompleteRead,
+    TransportError,
+    UnsupportedRequest,
+)
+from yt_dlp.utils import (  # type: ignore[import-untyped]
+    ContentTooShortError,
+    ExtractorError,
+    GeoRestrictedError,
+    ISO3166Utils,
+    PostProcessingError,
+    UnsupportedError,
+    UserNotLive,
+)
+
+from engine.clients.fetch_error import VERDICTS, FetchError
+from engine.clients.media_probe import NotMediaError
+
+# Texts of yt-dlp and of the sites; the first that is found decides. YouTube's rate limit also begins with
+# "Video unavailable", so that one comes last.
+_TEXTS: tuple[tuple[str, str], ...] = (
+    ("bot_check", r"not a (?:ro)?bot\b|captcha|anti-bot challenge"),
+    ("rate_limited", r"rate.?limit|try again later|too many requests"),
+    ("private", r"private video|video is private|this video is private"),
+    ("age", r"confirm your age|age.restricted|age.verification|inappropriate for some users"),
+    (
+        "members",
+        r"members.only|channel.s members|requires payment|music premium|available to (?:premium|subscri)",
+    ),
+    ("geo", r"in your (?:country|region|location)|geo.?restrict|not available from your location"),
+    ("drm", r"\bDRM\b"),
+    ("live_not_started", r"premieres? in|will begin|not (?:currently|yet) live|has not (?:yet )?started"),
+    ("removed", r"removed by the (?:uploader|user)|has been removed|account .* (?:terminated|closed)"),
+    ("removed", r"no longer available|does not exist|been deleted"),
+    ("login", r"registered users|log ?in required|use --cookies|sign in to"),
+    ("no_format", r"requested format is not available|no video formats found|only images are available"),
+    ("disk_full", r"no space left|disk quota exceeded|\[Errno 28\]"),
+    ("truncated", r"bytes, expected \d+|more expected|not get any data blocks|downloaded file is empty"),
+    ("unsupported", r"unsupported url|is not a valid url|no suitable extractor"),
+    ("certificate", r"certificate verify failed|CERTIFICATE_VERIFY_FAILED"),
+    (
+        "network",
+        r"timed? ?out|connection (?:reset|refused|aborted)|failed to resolve|name resolution|unreachable",
+    ),
+    ("removed", r"video (?:is )?unavailable|this content isn.t available"),
+)
+_STATUS_IN_TEXT = re.compile(r"HTTP Error (\d{3})")
+_BY_STATUS = {
+    401: "login",
+    403: "forbidden",
+    404: "not_found",
+    408: "network",
+    410: "gone",
+    429: "rate_limited",
+}
+_BY_STATUS |= {451: "geo", 402: "members", 425: "upstream", 416: "truncated"}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR}
+
+
+def classify(error: BaseException) -> FetchError:
+    """Name the failure; a `FetchError` anywhere among the causes is returned as it is.
+
+    A status of HTTP says more than the words around it, except when those speak of robots; words come before
+    the type of the exception, because one type (ExtractorError) carries them all.
+    """
+    causes = list(_causes(error))
+    ours = next((cause for cause in causes if isinstance(cause, FetchError)), None)
+    if ours is not None:
+        return ours
+    words, detail = _by_words(str(error)), cleaned(str(error))
+    status = None if words == "bot_check" else _by_status(causes, str(error))
+    kind = _by_errno(causes) or status or words or _by_type(causes) or "internal"
+    return FetchError(
+        kind, message=_message(kind, causes, detail), detail=detail, retry_after=_retry_after(causes)
+    )
+
+
+def _message(kind: str, causes: list[BaseException], detail: str) -> str | None:
+    """The kind's sentence with what the site added to it: where the video may be seen, when it begins."""
+    if kind == "geo":
+        return _where_available(causes)
+    begins = re.search(r"(?i)(premieres in|will begin in) [\w ]+", detail)
+    return (
+        f"{VERDICTS[kind].message} It {begins[0].lower()}." if kind == "live_not_started" and begins else None
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it was made of, outermost first."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        kept = getattr(current, "exc_info", None) or (None, None, None)
+        linked = (kept[1], getattr(current, "cause", None), current.__cause__, current.__context__)
+        waiting.extend(other for other in linked if isinstance(other, BaseException))
+
+
+def _by_errno(causes: list[BaseException]) -> str | None:
+    """Trouble of our own disk; sockets raise OSError too, but never with a file name."""
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return "disk_full"
+        if isinstance(cause, OSError) and cause.errno in _UNWRITABLE and cause.filename is not None:
+            return "storage"
+    return None
+
+
+def _by_words(text: str) -> str | None:
+    plain = re.sub(r"https?://\S+", "", text)
+    return next((kind for kind, pattern in _TEXTS if re.search(pattern, plain, re.IGNORECASE)), None)
+
+
+def _by_type(causes: list[BaseException]) -> str | None:
+    for cause in causes:
+        match cause:
+            case GeoRestrictedError():
+                return "geo"
+            case UnsupportedError() | UnsupportedRequest():
+                return "unsupported"
+            case UserNotLive():
+                return "live_not_started"
+            case ContentTooShortError() | IncompleteRead():
+                return "truncated"
+            case NotMediaError():
+                return "not_media"
+            case TransportError() | ConnectionError() | TimeoutError():
+                return "network"
+            case PostProcessingError():
+                return "processing"
+    if any(isinstance(cause, ExtractorError) for cause in causes):
+        return "unreadable"
+    return None
+
+
+def _by_status(causes: list[BaseException], text: str) -> str | None:
+    for cause in causes:
+        if isinstance(cause, HTTPError):
+            return _of_status(cause.status)
+    found = _STATUS_IN_TEXT.search(text)
+    return _of_status(int(found[1])) if found else None
+
+
+def _of_status(status: int) -> str:
+    if status >= 500:
+        return "upstream"
+    return _BY_STATUS.get(status, "unreadable")
+
+
+def _retry_after(causes: list[BaseException]) -> float | None:
+    """`Retry-After` in seconds (RFC 9110, 10.2.3), at most a day; its date form is not worth a clock."""
+    for cause in causes:
+        if isinstance(cause, HTTPError):
+            value = (cause.response.headers.get("Retry-After") or "").strip()
+            if value.isdecimal():
+                return float(min(int(value), 86400))
+    return None
+
+
+def _where_available(causes: list[BaseException]) -> str | None:
+    for cause in causes:
+        if isinstance(cause, GeoRestrictedError) and cause.countries:
+            names = [ISO3166Utils.short2full(code) or code for code in cause.countries]
+            shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
+            return f"{VERDICTS['geo'].message} It is available in {shown}."
+    return None
+
+
+_CLEANERS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]"), ""),
+    (re.compile(r"^(?:\s*ERROR:\s*)+"), ""),
+    (re.compile(r"^\[[\w:.+-]+\]\s*(?:[\w.-]+:\s+)?"), ""),
+    (re.compile(r"[;.]? *please report this issue on.*", re.DOTALL), ""),
+    (re.compile(r"\(caused by .*", re.DOTALL), ""),
+    (re.compile(r"(?:Use|See|Also see|You might want|For more information).*", re.DOTALL), ""),
+    (re.compile(r"(https?://)[^\s/@]+@"), r"\1"),
+    (re.compile(r"(https?://[^\s?#]+)[?#]\S*"), r"\1"),
+    (re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"]+){2,}"), "(a file)"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def cleaned(text: str) -> str:
+    """A library's message on one line, at most 300 characters, without colours, prefixes, paths, or logins."""
+    for pattern, replacement in _CLEANERS:
+        text = pattern.sub(replacement, text)
+    return text.strip()[:300]

@@ -1,0 +1,126 @@
+"""Downloads one stream into a file, resuming exactly: yt-dlp's own downloaders with their gaps closed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
+from yt_dlp.downloader.common import FileDownloader  # type: ignore[import-untyped]
+from yt_dlp.downloader.dash import DashSegmentsFD  # type: ignore[import-untyped]
+from yt_dlp.downloader.fragment import FragmentFD  # type: ignore[import-untyped]
+from yt_dlp.downloader.hls import HlsFD  # type: ignore[import-untyped]
+from yt_dlp.downloader.http import HttpFD  # type: ignore[import-untyped]
+from yt_dlp.utils import determine_protocol  # type: ignore[import-untyped]
+
+from engine.clients.fetch_error import FetchError
+
+_LARGEST_BLOCK = 1 << 20
+_ENCRYPTED = re.compile(r"#EXT-X-(?:SESSION-)?KEY:METHOD=(?!NONE)")
+_UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class _RaisesCauses(FileDownloader):  # type: ignore[misc]
+    """Once the retries are used up, raises the error itself: yt-dlp would leave only its text."""
+
+    def report_retry(self, err: Exception, count: int, retries: int, *args: Any, **kwargs: Any) -> None:
+        """Called by yt-dlp after each failed try."""
+        if count > retries:
+            raise err
+        super().report_retry(err, count, retries, *args, **kwargs)
+
+
+class _Http(_RaisesCauses, HttpFD):  # type: ignore[misc]
+    """Plain HTTP in blocks of a quarter of a second instead of a whole one, so that progress moves steadily."""
+
+    @staticmethod
+    def best_block_size(elapsed_time: float, size: int) -> int:
+        """The next block: at most twice this one and at most what a quarter of a second brings."""
+        brought = size / max(elapsed_time, 1e-4) / 4
+        return int(max(1024, min(brought, size * 2, _LARGEST_BLOCK)))
+
+
+class _ExactFragments(_RaisesCauses, FragmentFD):  # type: ignore[misc]
+    """Keeps the length of the file beside the number of the last fragment in it.
+
+    yt-dlp notes the number only after the fragment was appended: killed between the two it would append it
+    again, and with a torn note everything. So the file is first cut to the noted length, or begun anew where
+    the note is missing or does not fit.
+    """
+
+    def _prepare_frag_download(self, ctx: dict[str, Any]) -> None:
+        part = Path(self.temp_name(ctx["filename"]))
+        note = Path(self.ytdl_filename(ctx["filename"]))
+        length = _noted_length(note)
+        if part.exists():
+            if length is None or part.stat().st_size < length:
+                part.unlink()
+                note.unlink(missing_ok=True)
+            else:
+                with part.open("r+b") as file:
+                    file.truncate(length)
+        super()._prepare_frag_download(ctx)
+
+    def _write_ytdl_file(self, ctx: dict[str, Any]) -> None:
+        stream = ctx.get("dest_stream")
+        ctx.setdefault("extra_state", {})["length"] = stream.tell() if stream else 0
+        super()._write_ytdl_file(ctx)
+
+
+class _Hls(_ExactFragments, HlsFD):  # type: ignore[misc]
+    """HLS without ffmpeg, which would go to the network by itself."""
+
+    @classmethod
+    def can_download(cls, manifest: str, info_dict: Mapping[str, Any], *_: Any) -> bool:
+        """True, or the reason in a `FetchError`; False would send ffmpeg to the network."""
+        if not super().can_download(manifest, info_dict):
+            raise FetchError("drm" if _ENCRYPTED.search(manifest) else "live_now")
+        return True
+
+
+class _Dash(_ExactFragments, DashSegmentsFD):  # type: ignore[misc]
+    """DASH segments, one after the other."""
+
+
+# Everything else (rtmp, websockets, live-only protocols) would need a program of its own or has no end.
+_DOWNLOADERS: dict[str, type[Any]] = {
+    "http": _Http,
+    "https": _Http,
+    "m3u8": _Hls,
+    "m3u8_native": _Hls,
+    "http_dash_segments": _Dash,
+}
+
+
+def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Callable[[Any], None]) -> None:
+    """Fetch one chosen format into `target`; what an earlier attempt left there or in its `.part` is used.
+
+    Raises:
+        FetchError: unsupported protocol, DRM, or nothing arrived.
+        Exception: whatever yt-dlp or the hook raises, as it is.
+    """
+    downloader = _DOWNLOADERS.get(determine_protocol(dict(stream)))
+    if downloader is None:
+        raise FetchError("unsupported", detail=f"protocol {stream.get('protocol')}")
+    worker = downloader(ydl, ydl.params)
+    worker.add_progress_hook(hook)
+    succeeded, _ = worker.download(str(target), dict(stream))
+    if not succeeded or not target.is_file():
+        raise FetchError("truncated", detail="no file was written")
+
+
+def stream_name(index: int, stream: Mapping[str, Any]) -> str:
+    """The same for the same format in every attempt, and never made of a title."""
+    label = _UNNAMED.sub("_", str(stream.get("format_id") or "0"))[:60]
+    return f"stream{index}-{label}.media"
+
+
+def _noted_length(note: Path) -> int | None:
+    try:
+        length = json.loads(note.read_text())["downloader"]["extra_state"]["length"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return length if isinstance(length, int) else None

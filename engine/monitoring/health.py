@@ -1,0 +1,126 @@
+"""Health: whether database, Redis, workers and beat answer now, asked so that a frozen one freezes nobody."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import structlog
+from sqlalchemy import func, select, text
+
+from engine.monitoring.heartbeats import FRESH
+from engine.runtime import Runtime
+from models.heartbeat import Heartbeat
+from models.migrate import head
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = 2.0  # seconds for all checks together, which run side by side
+
+State = Literal["online", "degraded", "offline", "disabled"]
+States = dict[str, State]
+
+
+@dataclass(frozen=True)
+class Health:
+    """The state of each service, and what follows for the whole."""
+
+    services: Mapping[str, State]
+
+    @property
+    def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
+        """`unhealthy` without a database, `degraded` while anything else that is configured is missing."""
+        if self.services["database"] == "offline":
+            return "unhealthy"
+        if any(state in {"offline", "degraded"} for state in self.services.values()):
+            return "degraded"
+        return "healthy"
+
+
+class HealthMonitor:
+    """Asks the services of one process.
+
+    Args:
+        runtime: whose database and Redis are asked.
+        queues: each must be served by a worker.
+    """
+
+    def __init__(self, runtime: Runtime, queues: Collection[str]) -> None:
+        self._runtime = runtime
+        self._queues = frozenset(queues)
+        self._database = _Probe(self._ask_database, "database", "workers", "beat")
+        self._redis = _Probe(self._ask_redis, "redis")
+
+    def check(self) -> Health:
+        """Ask all services; takes 2 seconds at most, however they fail.
+
+        Workers and beat are known by their heartbeats, so without a database they are offline too.
+        Integrations that are not configured are `disabled`.
+        """
+        deadline = time.monotonic() + PATIENCE
+        probes = [(probe, probe.begin()) for probe in (self._database, self._redis)]
+        found: States = {}
+        for probe, running in probes:
+            found |= probe.result(running, deadline)
+        order = ("database", "redis", "workers", "beat")
+        return Health({**{name: found[name] for name in order}, "plex": "disabled"})
+
+    def _ask_database(self) -> States:
+        fresh = Heartbeat.seen_at > func.clock_timestamp() - FRESH
+        with self._runtime.unit_of_work() as db:
+            version = db.scalar(text("SELECT version_num FROM alembic_version"))
+            beating = db.execute(select(Heartbeat.kind, Heartbeat.detail).where(fresh)).all()
+        served = {queue for kind, detail in beating if kind == "worker" for queue in detail.split(",")}
+        workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
+        return {
+            "database": "online" if version == _head() else "degraded",
+            "workers": workers,
+            "beat": "online" if any(kind == "beat" for kind, _ in beating) else "offline",
+        }
+
+    def _ask_redis(self) -> States:
+        self._runtime.redis.ping()
+        return {"redis": "online"}
+
+
+class _Probe:
+    """A question that may hang: asked in a thread of its own, one at a time, shared by all who ask."""
+
+    def __init__(self, ask: Callable[[], States], *services: str) -> None:
+        self._ask = ask
+        self._otherwise: States = dict.fromkeys(services, "offline")
+        self._lock = threading.Lock()
+        self._running: Future[States] | None = None
+
+    def begin(self) -> Future[States]:
+        """Ask, unless the last question is still open."""
+        with self._lock:
+            if self._running is None or self._running.done():
+                self._running = Future()
+                threading.Thread(target=self._run, args=(self._running,), name="health", daemon=True).start()
+            return self._running
+
+    def result(self, running: Future[States], deadline: float) -> States:
+        """The answer, or what holds without one at `deadline` (of the monotonic clock)."""
+        try:
+            return running.result(max(0.0, deadline - time.monotonic()))
+        except TooLate:
+            return self._otherwise
+
+    def _run(self, future: Future[States]) -> None:
+        try:
+            future.set_result(self._ask())
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits must be told
+            log.critical("health.offline", services=list(self._otherwise), error=type(error).__name__)
+            future.set_result(self._otherwise)
+
+
+@cache
+def _head() -> str:
+    return head()

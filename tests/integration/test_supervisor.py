@@ -1,0 +1,243 @@
+"""`medianest up` as a person meets it: start, kill anything, stop; with a small Procfile of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli.leftovers import MARK
+from cli.processes import wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+WEB = """
+import json, os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        services = dict.fromkeys(("database", "redis", "workers"), "online")
+        self.wfile.write(json.dumps({"data": {"services": services}}).encode())
+    def log_message(self, *args):
+        pass
+
+print("database:", os.environ["DATABASE_URL"], "redis:", os.environ["REDIS_URL"])
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Health).serve_forever()
+"""
+PROCFILE = """\
+# a comment
+release: echo released "$GREETING"
+web: python {folder}/web.py
+worker: sh -c 'setsid sleep 300 & sleep 300'
+"""
+STUBBORN = (
+    "stubborn: python -c 'import signal, time; signal.signal(15, 1); print(\"deaf\"); time.sleep(300)'\n"
+)
+
+
+class Up:
+    """One `medianest up` with its data folder and its port."""
+
+    def __init__(self, folder: Path, procfile: str = PROCFILE) -> None:
+        self.folder = folder
+        (folder / "web.py").write_text(WEB)
+        (folder / "Procfile").write_text(procfile.format(folder=folder))
+        self.log = folder / "up.log"
+        self.port = free_port()
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, ready: bool = True, **variables: str) -> subprocess.Popen[bytes]:
+        hidden = ("DATABASE_URL", "REDIS_URL")
+        env = {key: value for key, value in os.environ.items() if key not in hidden}
+        env |= {
+            "DATA_DIR": str(self.folder / "data"),
+            "PORT": str(self.port),
+            "GREETING": "hello",
+        } | variables
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", "up", "--procfile", str(self.folder / "Procfile")],
+                cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.started.append(process)
+        if ready:
+            assert wait_until(lambda: "To stop:" in self.said() or process.poll() is not None, 30)
+            assert process.poll() is None, self.said()
+        return process
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def running(self, program: str = "") -> list[psutil.Process]:
+        """Living processes that carry this data folder's mark."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == str(self.folder / "data") and program in " ".join(
+                    process.cmdline()
+                ):
+                    found.append(process)
+        return found
+
+    def clean(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.wait()
+        for left in self.running():
+            with suppress(psutil.Error):
+                left.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def make_up() -> Iterator[Callable[..., Up]]:
+    made: list[Up] = []
+    with tempfile.TemporaryDirectory(prefix="medianest-test-") as name:
+        Path(name).chmod(0o755)  # PostgreSQL runs as another user under root
+
+        def make(procfile: str = PROCFILE) -> Up:
+            made.append(Up(Path(name), procfile))
+            return made[-1]
+
+        yield make
+        for up in made:
+            up.clean()
+
+
+def test_it_says_what_comes_first_and_leaves_nothing(make_up: Callable[..., Up]) -> None:
+    up = make_up()
+    process = up.start()
+    said = up.said()
+    assert "released hello" in said
+    assert f"is ready after" in said
+    assert f"http://127.0.0.1:{up.port}" in said
+    assert "/api/v1/auth/admin" in said
+    assert re.search(r"^web +\| database: postgresql\+psycopg://.* redis: unix://", said, re.MULTILINE)
+    assert "\033" not in said
+
+    again = up.start(ready=False)
+    assert again.wait(10) == 1
+    assert up.said().splitlines() == [
+        f"medianest: MediaNest already runs on {up.folder}/data; stop it first: kill {process.pid}"
+    ]
+    other = up.start(ready=False, DATA_DIR=str(up.folder / "other"))
+    assert other.wait(10) == 1
+    assert len(up.said().splitlines()) == 1
+    assert f"port {up.port} on 127.0.0.1 is taken" in up.said()
+
+    began = time.monotonic()
+    process.terminate()
+    assert process.wait(10) == 0
+    assert up.running() == []
+
+    began = time.monotonic()
+    up.start()
+    assert time.monotonic() - began < 8
+
+
+def test_whatever_is_killed_is_started_again(make_up: Callable[..., Up]) -> None:
+    up = make_up()
+    process = up.start()
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 4
+    for child in children:
+        child.kill()
+    wanted = [
+        "postgres answers again",
+        "redis answers again",
+        "web was killed by SIGKILL",
+        "worker was killed by",
+    ]
+    assert wait_until(lambda: all(line in up.said() for line in wanted), 20), up.said()
+    assert wait_until(lambda: up.said().count("database: ") == 2, 10)
+    # What the dead worker had put into the background went with it.
+    assert wait_until(lambda: len(up.running("sleep 300")) == 3, 5)
+    process.terminate()
+    assert process.wait(10) == 0
+    assert up.running() == []
+
+
+def test_the_pause_before_a_restart_grows(make_up: Callable[..., Up]) -> None:
+    up = make_up(PROCFILE + "broken: false\n")
+    up.start()
+    assert wait_until(lambda: "starting it again in 0.8 s" in up.said(), 10)
+    assert re.findall(r"broken ended with code 1; starting it again in (\S+) s", up.said())[:3] == [
+        "0.2",
+        "0.4",
+        "0.8",
+    ]
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_the_next_cleans_up(
+    make_up: Callable[..., Up],
+) -> None:
+    up = make_up(PROCFILE + STUBBORN)
+    process = up.start()
+    assert wait_until(lambda: "deaf" in up.said(), 10)
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not up.running("postgres") and not up.running("redis-server"), 10)
+    assert wait_until(lambda: not up.running("web.py"), 5)
+    left = up.running("signal.signal")
+    assert len(left) == 1
+    process = up.start()
+    assert "that an earlier run had left" in up.said()
+    assert not left[0].is_running()
+
+    # It is deaf to the first Ctrl-C; a second one does not wait.
+    assert wait_until(lambda: "deaf" in up.said(), 10)
+    process.send_signal(signal.SIGINT)
+    assert wait_until(lambda: "stopping" in up.said(), 5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 3
+    assert up.running() == []
+
+
+def test_what_does_not_end_is_killed_within_ten_seconds(make_up: Callable[..., Up]) -> None:
+    up = make_up(PROCFILE + STUBBORN)
+    process = up.start()
+    assert wait_until(lambda: "deaf" in up.said(), 10)
+    began = time.monotonic()
+    process.terminate()
+    assert process.wait(15) == 0
+    assert time.monotonic() - began < 10
+    assert up.running() == []
+
+
+@pytest.mark.parametrize(
+    ("procfile", "variables", "code", "line"),
+    [
+        ("release: exit 3\nweb: sleep 9\n", {}, 1, "the release step failed: exit 3"),
+        ("web sleep 9\n", {}, 1, "line 1: not a new `name: command`"),
+        (PROCFILE, {"PORT": "many"}, 2, "PORT takes a whole number from 1 to 65535, not 'many'"),
+    ],
+)
+def test_what_cannot_work_ends_with_a_line(
+    make_up: Callable[..., Up], procfile: str, variables: dict[str, str], code: int, line: str
+) -> None:
+    up = make_up(procfile)
+    process = up.start(ready=False, **variables)
+    assert process.wait(20) == code
+    assert line in up.said().splitlines()[-1]
+    assert up.running() == []

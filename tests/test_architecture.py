@@ -1,0 +1,62 @@
+"""The house rules that a tool can check: floors, names, tasks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.jobs.names import Job
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("api", "cli", "config", "engine", "models", "schedules", "tasks")
+JUNK_DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+def modules() -> list[Path]:
+    return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+
+
+def test_floors_hold() -> None:
+    tool = Path(sys.executable).with_name("lint-imports")
+    checked = subprocess.run(
+        [tool, "--config", "setup.cfg", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_no_junk_drawers() -> None:
+    assert [path for path in modules() if path.stem in JUNK_DRAWERS] == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_room_says_what_it_is_for(path: Path) -> None:
+    if "versions" not in path.parts:
+        assert path.read_text().startswith('"""'), f"{path.name} has no docstring"
+
+
+def test_every_job_has_exactly_one_task_and_every_task_is_a_job() -> None:
+    """In a process of its own, since importing the workers' app reads the environment."""
+    code = (
+        "from schedules.beat import app; app.loader.import_default_modules();"
+        "print('\\n'.join(n for n in app.tasks if not n.startswith('celery.')))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert sorted(out.stdout.split()) == sorted(job.value for job in Job)
+
+
+def test_every_queue_of_a_job_exists() -> None:
+    from config.celery import QUEUES
+
+    assert {job.queue for job in Job} <= set(QUEUES)
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        if any(word in path.read_text() for word in ("os.environ", "getenv", "environb"))
+    ]
+    assert set(readers) <= {"config/settings.py", "cli/processes.py", "cli/up.py", "cli/supervisor.py"}
