@@ -7,7 +7,7 @@ from flask import Flask
 from api import correlation, errors, extensions, openapi
 from api.extensions import Parts
 from api.paths import UnversionedPaths
-from api.resources import admin, auth, csrf, health, testing, youtube
+from api.resources import admin, auth, csrf, health, sockets, testing, youtube
 from config.celery import QUEUES, make_bell, make_celery
 from config.redis import make_redis
 from config.settings import Settings
@@ -52,5 +52,6 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
     if settings.app_env == "development":
         api.register_blueprint(testing.blueprint)
     openapi.publish(app, api)
+    sockets.register(app, runtime)
     app.wsgi_app = UnversionedPaths(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -16,7 +16,7 @@ from cli.processes import end_all
 # Every descendant of a supervisor has it in its environment, with the data folder. Unlike a list of process
 # ids it is never out of date and names no stranger.
 MARK = "MEDIANEST_SUPERVISED"
-LEFTOVER_SECONDS = 6.0
+LEFTOVER_SECONDS = 3.0  # they were told when their supervisor died; what is cut short here is repeated anyway
 
 
 @contextmanager

@@ -29,7 +29,7 @@ _ORPHAN_CHECK_SECONDS = 5.0
 _ASK_SECONDS = 0.2
 
 
-class StopRequested(Exception):  # noqa: N818 - a request, no error
+class StopRequested(Exception):
     """A signal asked us to stop."""
 
 
@@ -160,8 +160,10 @@ class Supervisor:
     def _turn(self, longest: float) -> None:
         """One round of the loop, at most `longest` seconds when nothing happens."""
         now = time.monotonic()
-        waits = [child.due_at - now for child in self._children if child.due_at is not None]
-        for key, _ in self._selector.select(max(0.0, min([longest, *waits]))):
+        due = [child.due_at for child in self._children if child.due_at is not None]
+        due += [child.ask_at for child in self._children if child.recovering and child.process is not None]
+        wait = min([longest, self._orphans_due_at - now, *(moment - now for moment in due)])
+        for key, _ in self._selector.select(max(0.0, wait)):
             if key.data is None:
                 with suppress(BlockingIOError):
                     self._wakeup.recv(4096)

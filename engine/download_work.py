@@ -87,6 +87,7 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
         if file is None:
             file = _fetch_and_publish(attempt, folder)
     except (CancelRequested, GiveUp):
+        publishing.discard(attempt)
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)

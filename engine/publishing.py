@@ -75,6 +75,11 @@ def adopt(attempt: Attempt[Download]) -> dict[str, Any] | None:
     return None
 
 
+def discard(attempt: Attempt[Download]) -> None:
+    """Remove what this attempt staged and has not published."""
+    _staged(attempt).unlink(missing_ok=True)
+
+
 def _staged(attempt: Attempt[Download]) -> Path:
     staging = attempt.runtime.settings.download_dir / STAGING
     staging.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ class Stack:
             "RECONCILE_SECONDS": "1",
             "LOG_LEVEL": "info",
             "REMAP_SIGTERM": "SIGQUIT",
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{os.environ.get('PYTHONPATH', '')}",
             **env,
         }
 
@@ -133,6 +133,7 @@ class Stack:
     def kill_group(self, name: str) -> None:
         """Kill a process with its whole session, attempts included."""
         main = self.processes.pop(name)
+        main.send_signal(signal.SIGSTOP)  # or it would replace its children while they are being killed
         family = [main.pid, *(child.pid for child in psutil.Process(main.pid).children(recursive=True))]
         for pid in family:
             with contextlib.suppress(ProcessLookupError):

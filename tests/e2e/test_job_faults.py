@@ -63,6 +63,7 @@ def begin(client: Client, site: VideoSite, name: str, after: int = 1_000_000) ->
     path = f"/direct/{name}.mp4?size={SIZE}&gate={name}&after={after}&skip=1"
     row = client.download(site.url + path, downloadPath=name)
     site.gate(name).wait_held(20)
+    eventually(lambda: client.get(row["id"])["downloadedBytes"], what="bytes are on the disk")
     return row["id"], path
 
 

@@ -1,0 +1,182 @@
+"""Every failure has a kind, plain words, advice, and a time to try again; nothing of the server shows through."""
+
+from __future__ import annotations
+
+import email.message
+import errno
+import io
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+from yt_dlp.networking import Response
+from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, TransportError
+from yt_dlp.utils import (
+    ContentTooShortError,
+    DownloadError,
+    ExtractorError,
+    GeoRestrictedError,
+    UnsupportedError,
+    UserNotLive,
+)
+
+from engine.clients.fetch_error import VERDICTS, FetchError
+from engine.clients.media_probe import NotMediaError
+from engine.clients.ytdlp_errors import classify, cleaned
+
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "error_messages.json"
+EXPECTED = {
+    "private": ("private", "never"),
+    "removed_by_uploader": ("removed", "never"),
+    "geo_blocked": ("geo", "never"),
+    "age_restricted": ("age", "never"),
+    "bot_check": ("bot_check", "throttled"),
+    "rate_limited": ("rate_limited", "throttled"),
+    "members_only": ("members", "never"),
+    "unavailable": ("removed", "never"),
+    "format_unavailable": ("no_format", "again_once"),
+    "unsupported_url": ("unsupported", "never"),
+    "forbidden_media": ("forbidden", "again_once"),
+}
+
+
+def reported(cause: Exception) -> DownloadError:
+    """As yt-dlp raises it: a text, with the cause kept aside."""
+    try:
+        raise cause
+    except type(cause):
+        return DownloadError(f"ERROR: {cause}", sys.exc_info())
+
+
+def answered(status: int, **headers: str) -> HTTPError:
+    message = email.message.Message()
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    return HTTPError(Response(io.BytesIO(b""), "https://host.example/", message, status=status))
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded texts of yt-dlp are not here")
+def test_the_recorded_texts_are_recognised() -> None:
+    messages = json.loads(RECORDED.read_text())["messages"]
+
+    found = {each["kind"]: classify(DownloadError(each["message"], (None, None, None))) for each in messages}
+
+    assert {kind: (error.kind, error.retry) for kind, error in found.items()} == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retry"),
+    [
+        (401, "login", "never"),
+        (403, "forbidden", "again_once"),
+        (404, "not_found", "never"),
+        (408, "network", "soon"),
+        (410, "gone", "never"),
+        (416, "truncated", "soon"),
+        (429, "rate_limited", "throttled"),
+        (500, "upstream", "soon"),
+        (502, "upstream", "soon"),
+        (503, "upstream", "soon"),
+    ],
+)
+def test_a_status_decides_raised_by_itself_or_inside_an_extractor_or_as_text(
+    status: int, kind: str, retry: str
+) -> None:
+    bare = answered(status)
+    wrapped = ExtractorError(f"Unable to download webpage: {bare}", expected=True, cause=bare)
+
+    for error in (bare, reported(wrapped), DownloadError(f"Got error: HTTP Error {status}: try again later")):
+        assert (classify(error).kind, classify(error).retry) == (kind, retry)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retry"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/srv/work/x.part"), "disk_full", "later"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full", "later"),
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/work"), "storage", "later"),
+        (
+            DownloadError("ERROR: unable to write data: [Errno 28] No space left on device"),
+            "disk_full",
+            "later",
+        ),
+        (TransportError("Connection reset by peer"), "network", "soon"),
+        (TransportError("something new"), "network", "soon"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), "network", "soon"),
+        (TimeoutError(), "network", "soon"),
+        (IncompleteRead(100, 900), "truncated", "soon"),
+        (ContentTooShortError(100, 900), "truncated", "soon"),
+        (
+            DownloadError("ERROR: \r[download] Got error: Downloaded 1 bytes, expected 9 bytes"),
+            "truncated",
+            "soon",
+        ),
+        (UnsupportedError("https://host.example/drm/try-again-later"), "unsupported", "never"),
+        (UserNotLive(), "live_not_started", "later"),
+        (ExtractorError("Premieres in 3 hours", expected=True), "live_not_started", "later"),
+        (
+            ExtractorError("This live event will begin in 5 minutes.", expected=True),
+            "live_not_started",
+            "later",
+        ),
+        (ExtractorError("This video is DRM protected", expected=True), "drm", "never"),
+        (ExtractorError("Unable to extract player version"), "unreadable", "again_once"),
+        (ExtractorError("This video is only available for registered users"), "login", "never"),
+        (NotMediaError("html"), "not_media", "again_once"),
+        (KeyError("formats"), "internal", "again_once"),
+    ],
+)
+def test_kinds_by_type_and_words(error: Exception, kind: str, retry: str) -> None:
+    for raised in (error, reported(error)):
+        assert (classify(raised).kind, classify(raised).retry) == (kind, retry)
+
+
+def test_what_a_site_adds_is_told() -> None:
+    geo = classify(reported(GeoRestrictedError("blocked", countries=["DE", "FR"])))
+    premiere = classify(ExtractorError("Premieres in 3 hours", expected=True))
+    busy = classify(reported(ExtractorError("x", cause=answered(429, Retry_After="120"))))
+
+    assert geo.message.endswith("It is available in Germany, France.")
+    assert premiere.message.endswith("It premieres in 3 hours.")
+    assert busy.retry_after == 120
+
+
+def test_an_error_of_ours_stays_itself_and_survives_the_way_between_processes() -> None:
+    original = FetchError("too_large", detail="x", retry_after=5)
+
+    assert classify(reported(original)) is original
+    copy = pickle.loads(pickle.dumps(original))
+    assert vars(copy) == vars(original)
+    assert str(copy) == "too_large: The video is larger than allowed."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[0;31mERROR:\x1b[0m [youtube] abc: Broken", "Broken"),
+        (
+            "ERROR: [generic] Unable: https://me:secret@host.example/x?token=1 gone",
+            "Unable: https://host.example/x gone",
+        ),
+        ("cannot open /srv/medianest/work/dl-1/stream0.part now", "cannot open (a file) now"),
+        ("Odd; please report this issue on https://github.com/yt-dlp", "Odd"),
+        ("Failed (caused by <HTTPError 500: x>)", "Failed"),
+        ("two\nlines", "two lines"),
+        ("x" * 900, "x" * 300),
+    ],
+)
+def test_a_detail_has_no_colours_prefixes_paths_or_logins(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize("kind", VERDICTS)
+def test_every_kind_is_told_in_whole_sentences(kind: str) -> None:
+    verdict = VERDICTS[kind]
+
+    for sentence in (verdict.message, verdict.advice):
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+        assert "yt_dlp" not in sentence
+        assert "ffmpeg" not in sentence
