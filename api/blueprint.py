@@ -118,7 +118,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         def declare(view: View) -> View:
             inner = self.arguments(query, location="query")(view) if query else view
-            inner = self.arguments(body)(inner) if body else inner
+            if body:
+                inner = self.arguments(
+                    body, required=any(field.required for field in body().fields.values())
+                )(inner)
             served = _served(
                 inner, permission, refuse_query=query is None and not any_query, own_units=own_units
             )

@@ -47,7 +47,7 @@ def _end(response: Response) -> Response:
         log.debug(
             "request",
             method=request.method,
-            path=request.path,
+            path=ascii(request.path[:300])[1:-1],
             status=response.status_code,
             milliseconds=took,
         )

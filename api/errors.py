@@ -119,7 +119,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _database_away(error: Exception) -> Response:
-    log.critical("database.away", path=request.path, error=_driver_error(error))
+    log.critical("database.away", path=_path(), error=_driver_error(error))
     message = "The database can't be reached at the moment. Try again in a few seconds."
     return failure("DATABASE_ERROR", message, 503, headers=RETRY_AFTER)
 
@@ -129,14 +129,19 @@ def _database_error(error: DBAPIError) -> Response:
 
 
 def _unknown(error: Exception) -> Response:
-    log.error("request.failed", path=request.path, method=request.method, exc_info=error)
+    log.error("request.failed", path=_path(), method=request.method, exc_info=error)
     details = {"type": type(error).__name__} if _in_development() else None
     return failure("INTERNAL_ERROR", "Something went wrong on our side.", 500, details)
 
 
 def _record(code: str, status: int) -> None:
     say = log.error if status >= 500 else log.warning if status in {401, 403} else log.info
-    say("request.refused", code=code, status=status, method=request.method, path=request.path)
+    say("request.refused", code=code, status=status, method=request.method, path=_path())
+
+
+def _path() -> str:
+    """The path for the log: without its query, which may hold secrets, and without line breaks."""
+    return ascii(request.path[:300])[1:-1]
 
 
 def _driver_error(error: Exception) -> str:

@@ -11,12 +11,13 @@ from flask_jwt_extended import JWTManager
 from flask_smorest import Api  # type: ignore[import-untyped]
 
 from api.envelope import OrjsonProvider
+from api.errors import ErrorEnvelope
+from api.requests import MAX_BODY
 from config.settings import Settings
 from engine.accounts import keys
 from engine.monitoring.health import HealthMonitor
 from engine.runtime import Runtime
 
-MAX_BODY = 1024 * 1024
 _NAME = "medianest"
 _ISSUER = "medianest"
 
@@ -36,6 +37,13 @@ class Parts:
     send_noop: Callable[[str], None]
 
 
+class DocumentedApi(Api):  # type: ignore[misc]
+    """flask-smorest without a default error: each operation names its own, so that a missing one is seen."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = ErrorEnvelope
+
+
 def init_app(app: Flask, parts: Parts) -> Api:
     """Set up JSON, tokens and the documented API; returns the latter for the blueprints."""
     settings = parts.runtime.settings
@@ -51,11 +59,7 @@ def init_app(app: Flask, parts: Parts) -> Api:
         **_token_config(settings),
     )
     JWTManager(app)
-    api = Api(app)
-    api.DEFAULT_ERROR_RESPONSE_NAME = (
-        None  # each operation names its errors: one that is missing is a mistake
-    )
-    return api
+    return DocumentedApi(app)
 
 
 def parts() -> Parts:

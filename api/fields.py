@@ -137,7 +137,7 @@ def page_of(item: type[Schema]) -> type[Schema]:
         "items": ma.fields.List(ma.fields.Nested(item), required=True),
         "pagination": ma.fields.Nested(Pagination, required=True),
     }
-    return type(f"{item.__name__}Page", (Schema,), dict(fields))
+    return type(f"{item.__name__.removesuffix('Schema')}Page", (Schema,), dict(fields))
 
 
 def page_data(page: Page[Any], items: list[dict[str, Any]]) -> dict[str, Any]:

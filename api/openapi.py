@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from api import correlation, csrf
 from api.blueprint import Blueprint, Call
-from api.errors import CODES, ErrorEnvelope
+from api.errors import CODES
 from api.security import ACCESS_COOKIE
 
 _START_NAME = "start.js"
@@ -108,7 +108,6 @@ def describe(app: Flask, api: Api) -> None:
     )
     components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE})
-    components.schema("ErrorEnvelope", schema=ErrorEnvelope)
     for status in CODES:
         components.response(f"Error{status}", _error(status))
     spec.options["servers"] = [{"url": "/"}]

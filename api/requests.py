@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from api.errors import InvalidRequest
 from api.fields import QueryDict
 
+MAX_BODY = 1024 * 1024
 _DRAINED = 16 * 1024 * 1024  # of a body that is too large; a client that still sends would not see our answer
 _CHUNK = 64 * 1024
 
@@ -58,12 +59,16 @@ def read_body() -> None:
     """Read the body before anything waits for it with a transaction open.
 
     Raises:
-        RequestEntityTooLarge: it is longer than `MAX_CONTENT_LENGTH`, chunked or not.
+        RequestEntityTooLarge: it is longer than a mebibyte, chunked or not.
     """
-    if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
+    chunked = request.content_length is None and bool(request.environ.get("wsgi.input_terminated"))
+    if not request.content_length and not chunked:
         return
     try:
-        request.get_data(parse_form_data=False)
+        body = request.get_data()
+        # werkzeug cuts a chunked body off at the limit and says nothing.
+        if chunked and len(body) >= MAX_BODY and request.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
     except RequestEntityTooLarge:
         _drain()
         raise

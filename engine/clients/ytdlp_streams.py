@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
 from yt_dlp.downloader.common import FileDownloader  # type: ignore[import-untyped]
@@ -51,6 +51,18 @@ class _ExactFragments(_RaisesCauses, FragmentFD):  # type: ignore[misc]
     the note is missing or does not fit.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._opened: list[BinaryIO] = []
+
+    def real_download(self, filename: str, info_dict: dict[str, Any]) -> bool:
+        """Download, and close the file whatever happens: on an error yt-dlp leaves it open."""
+        try:
+            return bool(super().real_download(filename, info_dict))
+        finally:
+            for stream in self._opened:
+                stream.close()
+
     def _prepare_frag_download(self, ctx: dict[str, Any]) -> None:
         part = Path(self.temp_name(ctx["filename"]))
         note = Path(self.ytdl_filename(ctx["filename"]))
@@ -63,6 +75,7 @@ class _ExactFragments(_RaisesCauses, FragmentFD):  # type: ignore[misc]
                 with part.open("r+b") as file:
                     file.truncate(length)
         super()._prepare_frag_download(ctx)
+        self._opened.append(ctx["dest_stream"])
 
     def _write_ytdl_file(self, ctx: dict[str, Any]) -> None:
         stream = ctx.get("dest_stream")

@@ -157,7 +157,7 @@ def test_an_error_of_ours_stays_itself_and_survives_the_way_between_processes() 
     [
         ("\x1b[0;31mERROR:\x1b[0m [youtube] abc: Broken", "Broken"),
         (
-            "ERROR: [generic] Unable: https://me:secret@host.example/x?token=1 gone",
+            "ERROR: [generic] x1: Unable: https://me:secret@host.example/x?token=1 gone",
             "Unable: https://host.example/x gone",
         ),
         ("cannot open /srv/medianest/work/dl-1/stream0.part now", "cannot open (a file) now"),

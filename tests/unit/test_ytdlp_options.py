@@ -175,9 +175,7 @@ def test_one_file_of_unknown_size_and_codecs_is_taken_for_any_wish(format: str) 
 @pytest.mark.parametrize("format", options.VIDEO_FORMATS)
 def test_an_upright_video_is_measured_by_its_short_side(format: str) -> None:  # noqa: A002
     codec = "vp9" if format == "webm" else "avc1.640028"
-    upright = [
-        stream(n, None, height=h, width=w, vcodec=codec) for n, w, h in ((3, 608, 1080), (4, 1080, 1920))
-    ]
+    upright = [stream(n, h, width=w, vcodec=codec) for n, w, h in ((3, 608, 1080), (4, 1080, 1920))]
 
     assert video(choose([*SOUND, *upright], "1080p", format))["width"] == 1080
     assert video(choose([*SOUND, *upright], "720p", format))["width"] == 608

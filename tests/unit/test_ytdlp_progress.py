@@ -39,9 +39,9 @@ def test_two_streams_add_up_to_one() -> None:
     signals: list[Signal] = []
     clock = Clock()
     meter = Meter(signals.append, [Expected(900, 1), Expected(100, 1)], downloads_share=0.9, clock=clock)
-    for index, status in [
-        (0, running(450, 900, speed=50.0)), (0, finished(900)), (1, running(0, 100)), (1, running(50, 100)), (1, finished(100)),
-    ]:  # fmt: skip
+    reports = [(0, running(450, 900, speed=50.0)), (0, finished(900))]
+    reports += [(1, running(0, 100)), (1, running(50, 100)), (1, finished(100))]
+    for index, status in reports:
         clock.now += 1
         meter.hook(index)(status)
     clock.now += 1
