@@ -27,6 +27,5 @@ def make_redis(settings: Settings, *, timeout: float = 2.0) -> redis.Redis:
 
 def make_subscriber(settings: Settings) -> redis.Redis:
     """Make a client for a subscription: it may wait for long, and notices a dead peer by its own pings."""
-    return redis.Redis.from_url(
-        settings.redis_url, socket_timeout=None, socket_connect_timeout=3.0, socket_keepalive=True
-    )
+    tcp = {} if settings.redis_url.startswith("unix:") else {"socket_keepalive": True}
+    return redis.Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=3.0, **tcp)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import psycopg
 from factories import make_user
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from engine.accounts import passwords
+from api.csrf import csrf_token
+from api.security import issue_access_token
+from config.redis import make_redis
+from config.settings import Settings
+from engine.accounts import passwords, sessions
+from engine.accounts.sessions import Device
 from engine.runtime import Runtime
+from models.base import new_id
 
 PASSWORD = "secure_password"
 API = "/api/v1"
@@ -59,10 +70,16 @@ class Door:
         return self.app.test_client(use_cookies=False)
 
     def person(self, role: str = "user") -> Person:
-        """Somebody new who has signed in."""
+        """Somebody new who has signed in; his password is `PASSWORD`."""
+        settings = self.runtime.settings
         with self.runtime.unit_of_work() as db:
-            user = make_user(db, role=role, password_hash=passwords.make_hash(PASSWORD))
-        return self.sign_in(user.email)
+            user = make_user(db, role=role, password_hash=hashed_password())
+            started = sessions.start(db, settings, user, remember_me=False, device=Device("test", None))
+        with self.app.app_context():
+            token = issue_access_token(started.login.id, user.id)
+        proof = csrf_token(settings, started.login.id)
+        data = {"token": token, "refreshToken": started.refresh_token, "csrfToken": proof}
+        return Person(self.stranger(), user.id, user.email, token, data)
 
     def sign_in(self, email: str, **more: Any) -> Person:
         client = self.stranger()
@@ -70,6 +87,46 @@ class Door:
         assert answer.status_code == 200, answer.text
         data = data_of(answer)
         return Person(client, data["user"]["id"], email, data["token"], data)
+
+
+@contextmanager
+def opened(settings: Settings, **changes: Any) -> Iterator[Door]:
+    """A door with these settings; nobody hears its bell."""
+    settings = dataclasses.replace(settings, **changes)
+    runtime = Runtime(settings, make_redis(settings), lambda job: None)
+    try:
+        yield Door(runtime)
+    finally:
+        runtime.database.close()
+        runtime.redis.close()
+
+
+@contextmanager
+def opened_once(postgres: str, folder: Path) -> Iterator[Door]:
+    """A door for a whole module, with a database of its own and without Redis: most answers need none."""
+    name = new_id("door").replace("-", "")
+    plain = postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?")
+    settings = Settings(
+        app_env="development",
+        data_dir=folder,
+        download_dir=folder / "downloads",
+        work_dir=folder / "work",
+        database_url=postgres.replace("/medianest?", f"/{name}?"),
+        redis_url=f"unix://{folder}/nobody-listens.sock",
+        secret_key="s" * 48,
+        download_allowed_hosts=("127.0.0.1",),
+        download_allow_private_networks=True,
+    )
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
+        with opened(settings) as door:
+            yield door
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def hashed_password() -> str:
+    return passwords.make_hash(PASSWORD)
 
 
 def data_of(answer: TestResponse) -> Any:

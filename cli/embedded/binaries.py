@@ -27,10 +27,10 @@ def postgres_binaries(account: pwd.struct_passwd | None, spare_folder: Callable[
         EmbeddedError: the wheel is not installed, or its programs do not run here.
     """
     install = _newest_install()
-    if not _runs(install / "bin" / "postgres", account) and account is not None:
+    if not _runs(install, account) and account is not None:
         install = _copy(install, spare_folder(), account)
-    if not _runs(install / "bin" / "postgres", account):
-        raise EmbeddedError(f"{install}/bin/postgres does not run on this machine; set DATABASE_URL")
+    if not _runs(install, account):
+        raise EmbeddedError(f"{install}/bin/initdb does not run on this machine; set DATABASE_URL")
     return install / "bin"
 
 
@@ -48,10 +48,10 @@ def _version(install: Path) -> int:
     return int(number[1]) if number else 0
 
 
-def _runs(program: Path, account: pwd.struct_passwd | None) -> bool:
+def _runs(install: Path, account: pwd.struct_passwd | None) -> bool:
     try:
         done = subprocess.run(
-            [program, "--version"],
+            [install / "bin" / "initdb", "--version"],  # needs the libraries too
             capture_output=True,
             cwd="/",
             check=False,
@@ -63,12 +63,16 @@ def _runs(program: Path, account: pwd.struct_passwd | None) -> bool:
 
 
 def _copy(install: Path, folder: Path, account: pwd.struct_passwd) -> Path:
-    copy = folder / f"{install.name}-{importlib.metadata.version(DISTRIBUTION)}"
+    """Copy the programs with the wheel's folder of libraries, which they look for three folders up."""
+    copy = folder / f"{DISTRIBUTION}-{importlib.metadata.version(DISTRIBUTION)}"
+    libraries = install.parent.with_name(f"{PACKAGE}.libs")
     if not copy.exists():
         fresh = folder / f".{copy.name}"
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(install, fresh, ignore=shutil.ignore_patterns("include"))
+        shutil.copytree(install, fresh / PACKAGE / install.name, ignore=shutil.ignore_patterns("include"))
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name)
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
         fresh.rename(copy)
-    return copy
+    return copy / PACKAGE / install.name

@@ -195,6 +195,8 @@ def _embedded(index: int, container: str, embedding: Embedding, pictures: int) -
 def _ffmetadata(embedding: Embedding, container: str) -> str:
     """ffmpeg's own text format for tags and chapters."""
     tags = dict(embedding.tags)
+    if container == "opus" and "comment" in tags:
+        tags["PURL"] = tags.pop("comment")  # ffmpeg would write it as a second DESCRIPTION
     if embedding.cover and container == "opus":
         tags["METADATA_BLOCK_PICTURE"] = _picture_block(embedding.cover)
     lines = [";FFMETADATA1", *(f"{_escaped(key)}={_escaped(value)}" for key, value in tags.items())]

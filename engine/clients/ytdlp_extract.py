@@ -11,11 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 # Read when the first YoutubeDL is made: no code of others is loaded.
 os.environ["YTDLP_NO_PLUGINS"] = "1"
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
+from yt_dlp.networking import Response  # type: ignore[import-untyped]
+from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients import ytdlp_options
 from engine.clients.fetch_error import FetchError
@@ -52,13 +55,40 @@ def warm_up(*, pages: bool = False) -> None:
     _extractors(("youtube.*",))
     for extractor in classes:
         extractor.suitable("https://localhost/warm.mp4")
-    quiet = YoutubeDL({**ytdlp_options.FIXED, "logger": ytdlp_options.Silent()}, auto_init=False)
+    quiet = _Visit({**ytdlp_options.FIXED, "logger": ytdlp_options.Silent()})
     with _registered(quiet, classes) as ydl:
         for name in ("Youtube", "Generic", "HTML5MediaEmbed"):
             ydl.get_info_extractor(name)
         if pages:
             for extractor in classes:
                 list(extractor.extract_from_webpage(ydl, "https://localhost/", "<html></html>"))
+
+
+class _Visit(YoutubeDL):  # type: ignore[misc]
+    """A YoutubeDL that closes what it opened, answers that were errors or half read included.
+
+    All that yt-dlp asks of the network goes through `urlopen`.
+    """
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._answers: WeakSet[Response] = WeakSet()
+        super().__init__(params, auto_init=False)
+
+    def urlopen(self, req: Any) -> Response:
+        """Open a URL or request; see `YoutubeDL.urlopen`."""
+        try:
+            answer = super().urlopen(req)
+        except HTTPError as error:
+            self._answers.add(error.response)
+            raise
+        self._answers.add(answer)
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        for answer in list(self._answers):
+            answer.close()
+        super().close()
 
 
 @contextmanager
@@ -81,7 +111,7 @@ def youtube_dl(spec: FetchSpec) -> Iterator[YoutubeDL]:
         work_dir=spec.work_dir,
     )
     classes = _extractors(ytdlp_options.allowed_extractors(spec.url, generic=spec.generic))
-    with _registered(YoutubeDL(options, auto_init=False), classes) as ydl:
+    with _registered(_Visit(options), classes) as ydl:
         yield ydl
 
 

@@ -137,8 +137,11 @@ def _title(info: Mapping[str, Any]) -> str:
 
 def _date(info: Mapping[str, Any]) -> str | None:
     day = info.get("upload_date")
-    if info.get("direct") or not isinstance(day, str) or not (len(day) == 8 and day.isdecimal()):
+    told = any(info.get(key) for key in ("channel", "uploader", "description"))
+    if info.get("direct") and not told:
         return None  # of a bare file it is only the server's Last-Modified
+    if not isinstance(day, str) or not (len(day) == 8 and day.isdecimal()):
+        return None
     return f"{day[:4]}-{day[4:6]}-{day[6:]}"
 
 

@@ -18,7 +18,7 @@ from yt_dlp.utils import determine_protocol  # type: ignore[import-untyped]
 
 from engine.clients.fetch_error import FetchError
 
-_LARGEST_BLOCK = 1 << 20
+_LARGEST_BLOCK = 1 << 18  # what a broken connection may cost
 _ENCRYPTED = re.compile(r"#EXT-X-(?:SESSION-)?KEY:METHOD=(?!NONE)")
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
+from collections.abc import Callable
 
-from api.app import create_app
-from config import celery
+import api.app
 from config.settings import Settings
 
 
-def _dying_bell(_: Any) -> Any:
-    def ring(__: Any) -> None:
+def _dying_bell(_: object) -> Callable[[object], None]:
+    def ring(_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     return ring
 
 
-celery.make_bell = _dying_bell
-import api.app  # noqa: E402
-
-if hasattr(api.app, "make_bell"):
-    api.app.make_bell = _dying_bell
-
-app = create_app(Settings.load())
+api.app.make_bell = _dying_bell
+app = api.app.create_app(Settings.load())
