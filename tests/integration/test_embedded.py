@@ -8,6 +8,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from cli.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
+from cli.embedded.binaries import PACKAGE
 
 
 @pytest.fixture
@@ -82,9 +84,18 @@ def test_a_path_too_long_for_a_socket_moves_only_the_socket(open_folder: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may not run PostgreSQL as itself")
-def test_a_folder_closed_to_the_servers_user_is_left_as_it_is(open_folder: Path) -> None:
+def test_a_folder_closed_to_the_servers_user_is_left_as_it_is(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
+    # The programs are out of reach too, as in a checkout below root's home.
+    installed = Path(find_spec(PACKAGE).origin).parent
+    for folder in (installed, installed.with_name(f"{PACKAGE}.libs")):
+        shutil.copytree(
+            folder, closed / "wheel" / folder.name, ignore=shutil.ignore_patterns("include", "pginstall")
+        )
+    monkeypatch.syspath_prepend(closed / "wheel")
     server = EmbeddedPostgres(closed / "data", durable=False)
     try:
         with server.running() as url:

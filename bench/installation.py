@@ -1,0 +1,189 @@
+"""The product as it is installed: its own processes and default settings over durable databases of this run."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import multiprocessing as mp
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from config.celery import make_bell, make_celery
+from config.redis import make_redis
+from config.settings import Settings
+from engine.runtime import Runtime
+from models.migrate import upgrade
+from tests.stack import ROOT, Client, Stack, eventually, free_port, running
+
+PATIENCE = 60.0
+# The stack of the tests is hastier than the product; an empty text brings the product's default back.
+DEFAULTS = dict.fromkeys(
+    (
+        "WEB_CONCURRENCY",
+        "LEASE_SECONDS",
+        "LEASE_RENEW_SECONDS",
+        "RECONCILE_SECONDS",
+        "DOWNLOAD_HOST_LIMIT",
+        "DOWNLOAD_RETRY_SECONDS",
+    ),
+    "",
+)
+
+
+@dataclass(frozen=True)
+class Services:
+    """A PostgreSQL and a Redis with the settings of `medianest up`, and a folder for what uses them."""
+
+    folder: Path
+    database_url: str
+    redis_url: str
+
+    def second_database(self, name: str) -> str:
+        """The URL of one more migrated, empty database."""
+        plain = self.database_url.replace("+psycopg", "")
+        with psycopg.connect(plain.replace("/medianest?", "/postgres?"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
+        return self.database_url.replace("/medianest?", f"/{name}?")
+
+
+@contextlib.contextmanager
+def services() -> Iterator[Services]:
+    """Databases that write to the disk as the product's do."""
+    with scratch() as folder:
+        with EmbeddedPostgres(folder / "pg").running() as database, EmbeddedRedis(folder / "redis").running() as redis:
+            upgrade(database)
+            yield Services(folder, database, redis)  # fmt: skip
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that ends with the run, open to the user that PostgreSQL runs as."""
+    with tempfile.TemporaryDirectory(prefix="mn-bench-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def installation(found: Services, *, database_url: str = "", **env: str) -> Iterator[Stack]:
+    """An installation whose processes the caller starts; they end with the block."""
+    with scratch() as folder:
+        stack = Stack(folder, database_url or found.database_url, found.redis_url, **{**DEFAULTS, **env})
+        with running(stack):
+            yield stack
+
+
+@contextlib.contextmanager
+def runtime_of(stack: Stack) -> Iterator[Runtime]:
+    """What a process of the installation works with, for this one."""
+    settings = Settings.load(stack.env)
+    built = Runtime(settings, make_redis(settings), make_bell(make_celery(settings)), pool_size=2)
+    try:
+        yield built
+    finally:
+        built.database.close()
+        built.redis.close()
+
+
+def start_workers(stack: Stack, concurrency: int = 3) -> None:
+    """The processes of the Procfile besides web."""
+    stack.start_worker(concurrency=concurrency)
+    stack.start_maintenance()
+    stack.start_beat()
+
+
+def start_bare_web(stack: Stack) -> int:
+    """The floor of all answers, under the product's server settings; returns its port."""
+    port = free_port()
+    settings = Settings.load(stack.env)
+    stack.start(
+        "bare", "gunicorn", "-k", "gthread", "-w", str(settings.web_processes), "--threads", str(settings.web_threads),
+        "--keep-alive", "15", "--preload", "--worker-tmp-dir", "/dev/shm", "--no-control-socket",
+        "-b", f"127.0.0.1:{port}", "bench.bare_web:app",
+    )  # fmt: skip
+
+    def answers() -> bool:
+        assert stack.processes["bare"].poll() is None, stack.log("bare")[-2000:]
+        with contextlib.suppress(OSError):
+            Door(port, "").ask("GET", "/health")
+            return True
+        return False
+
+    eventually(answers, what="the bare web server answers")
+    return port
+
+
+class Door:
+    """One kept-alive connection to a web server, and how long each answer took."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[Any, float]:
+        """The answer's JSON, and the seconds it took; fails on a status of 4xx or 5xx."""
+        content = None if body is None else json.dumps(body).encode()
+        began = time.perf_counter()
+        self._connection.request(method, path, content, self._headers)
+        answer = self._connection.getresponse()
+        heard = answer.read()
+        took = time.perf_counter() - began
+        assert answer.status < 400, heard[:500]
+        return json.loads(heard), took
+
+
+@contextlib.contextmanager
+def video_site(names: list[str], size: int) -> Iterator[str]:
+    """The tests' video site in a process of its own, with files of these names made beforehand; yields its URL."""
+    code = "from bench.site import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(size), *names], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def spawned(target: Callable[..., None], *args: Any) -> Iterator[Connection]:
+    """A fresh process that runs `target(pipe, *args)`; yields our end of the pipe."""
+    context = mp.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args))
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()  # it ends by that
+        process.join(10)
+        process.kill()
+
+
+def heard(pipe: Connection) -> Any:
+    """What the other process says; fails when it says nothing for long."""
+    if not pipe.poll(PATIENCE):
+        raise TimeoutError("no report from the other process")
+    return pipe.recv()
+
+
+def user_of(stack: Stack) -> tuple[Client, str]:
+    """The administrator, made now, and his id."""
+    client = stack.bootstrap()
+    return client, str(stack.query("SELECT id FROM users")[0][0])
+
+
+__all__ = ["Door", "Services", "heard", "installation", "runtime_of", "services", "spawned", "video_site"]
