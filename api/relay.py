@@ -39,6 +39,7 @@ REDIS_PATIENCE_SECONDS = 1.0
 REDIS_PING_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 2.0
 DATABASE_PAUSE_SECONDS = 1.0
+SNAPSHOT_ROUNDS = 8
 
 
 class Relay:
@@ -59,7 +60,9 @@ class Relay:
         self._own: defaultdict[str | None, set[Peer]] = defaultdict(set)
         self._seeing_all: set[Peer] = set()
         self._desk: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._waiting: queue.SimpleQueue[Peer] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Peer, int]] = queue.SimpleQueue()
+        self._channel = f"medianest:relay:{new_id('relay')}"
+        self._marks: dict[str, Callable[[], None]] = {}
         self._subscribed = threading.Event()
         self._lost_at = time.monotonic()
         self._check_at = 0.0
@@ -106,17 +109,24 @@ class Relay:
 
     def _want_snapshot(self, peer: Peer) -> None:
         peer.hold()
-        self._waiting.put(peer)
-        self._desk.put(self._take_snapshots)
+        self._queue_snapshot(peer, 1)
 
     def _refresh_all(self) -> None:
         for peer in self._loop.peers:
             self._want_snapshot(peer)
 
-    def _release(self, peers: Iterable[Peer], snapshot: bytes, since: float) -> None:
+    def _release(self, peers: Iterable[Peer], snapshot: bytes, since: float, turn: int) -> None:
+        """Send a snapshot, unless something changed while it was taken: which of the two is newer can't be told."""
         for peer in peers:
-            peer.release(snapshot, since)
-            self._loop.touch(peer)
+            if turn < SNAPSHOT_ROUNDS and peer.has_news(since):
+                self._queue_snapshot(peer, turn + 1)
+            else:
+                peer.release(snapshot, since)
+                self._loop.touch(peer)
+
+    def _queue_snapshot(self, peer: Peer, turn: int) -> None:
+        self._waiting.put((peer, turn))
+        self._desk.put(self._take_snapshots)
 
     def _tick(self) -> None:
         if time.monotonic() < self._check_at:
@@ -148,13 +158,13 @@ class Relay:
         # Without Redis there are no changes to follow: its return brings a second snapshot.
         self._subscribed.wait(max(0.0, self._lost_at + REDIS_PATIENCE_SECONDS - time.monotonic()))
         groups: defaultdict[tuple[Any, ...], list[Peer]] = defaultdict(list)
-        for peer in _drain(self._waiting):
+        for peer, turn in _drain(self._waiting):
             audience = peer.audience
-            groups[audience.downloads, audience.everyone or audience.user_id].append(peer)
-        for peers in groups.values():
-            self._take_snapshot(peers)
+            groups[turn, audience.downloads, audience.everyone or audience.user_id].append(peer)
+        for (turn, *_), peers in groups.items():
+            self._take_snapshot(peers, turn)
 
-    def _take_snapshot(self, peers: list[Peer]) -> None:
+    def _take_snapshot(self, peers: list[Peer], turn: int) -> None:
         since = time.monotonic()
         try:
             with self._runtime.unit_of_work() as db:
@@ -163,11 +173,35 @@ class Relay:
             log.critical("relay.database_lost", error=type(error).__name__)
             time.sleep(DATABASE_PAUSE_SECONDS)
             for peer in peers:
-                self._waiting.put(peer)
-            self._desk.put(self._take_snapshots)
+                self._queue_snapshot(peer, turn)
             return
         message = orjson.dumps(frame("snapshot", data, new_id("evt"), datetime.now(UTC)))
-        self._loop.call(self._release, peers, text_frame(message), since)
+        self._after_events_so_far(partial(self._release, peers, text_frame(message), since, turn))
+
+    def _after_events_so_far(self, then: Callable[[], None]) -> None:
+        """Have the loop call something when it has got all events that Redis has taken until now.
+
+        A snapshot may be ahead of events that are still on their way to us. A mark that is published behind them
+        arrives behind them.
+        """
+        mark = new_id("mark")
+        self._marks[mark] = then
+        try:
+            arrives = self._runtime.redis.publish(self._channel, mark) > 0
+        except redis.RedisError:
+            arrives = False
+        if not arrives:
+            self._pass(mark)
+
+    def _pass(self, mark: str) -> None:
+        then = self._marks.pop(mark, None)
+        if then is not None:
+            self._loop.call(then)
+
+    def _pass_all(self) -> None:
+        """Marks that were under way when the connection broke do not arrive any more."""
+        for mark in list(self._marks):
+            self._pass(mark)
 
     def _check_logins(self, logins: list[str]) -> None:
         """End the sockets of sessions that ended; while the database is away nobody can end one."""
@@ -192,8 +226,11 @@ class Relay:
                 for message in self._messages():
                     pause = 0.0
                     if message["type"] == "psubscribe":
+                        self._pass_all()
                         self._loop.call(self._refresh_all)
                         self._subscribed.set()
+                    elif message["type"] == "message":
+                        self._pass(message["data"].decode())
                     elif message["type"] == "pmessage":
                         self._relay(message["data"])
             except (redis.RedisError, OSError) as error:
@@ -204,6 +241,7 @@ class Relay:
             if self._subscribed.is_set():
                 self._lost_at = time.monotonic()
                 self._subscribed.clear()
+            self._pass_all()
             pause = min(2 * pause or 0.05, LONGEST_PAUSE_SECONDS)
             time.sleep(pause)
 
@@ -213,6 +251,7 @@ class Relay:
             # A connection that redis-py restores by itself would hide that events were missed.
             client.set_retry(Retry(NoBackoff(), 0))
             with client.pubsub() as subscription:
+                subscription.subscribe(self._channel)
                 subscription.psubscribe(CHANNEL_PATTERN)
                 asked = True
                 while True:
@@ -257,7 +296,7 @@ class RelayOfProcess:
             return self._relay
 
 
-def _drain(waiting: queue.SimpleQueue[Peer]) -> Iterator[Peer]:
+def _drain(waiting: queue.SimpleQueue[tuple[Peer, int]]) -> Iterator[tuple[Peer, int]]:
     while True:
         try:
             yield waiting.get_nowait()

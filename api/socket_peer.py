@@ -143,6 +143,10 @@ class Peer:
         """Keep events back until a snapshot has been released, once for each call."""
         self._holds += 1
 
+    def has_news(self, since: float) -> bool:
+        """Whether a passing event waits that was received at `since` (monotonic) or later."""
+        return any(frame.passing and frame.received >= since for frame in self._pending.values())
+
     def release(self, snapshot: bytes, since: float) -> None:
         """Put a snapshot in front of what waits.
 

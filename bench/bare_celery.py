@@ -1,4 +1,4 @@
-"""The floor of a job: Celery and a task that says when it began; `app` with the product's settings, `stock` with none."""
+"""The floor of a job: Celery and a task that says when it began; `app` with our settings, `stock` with none."""
 
 from __future__ import annotations
 

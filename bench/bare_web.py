@@ -1,4 +1,4 @@
-"""The floor of the API: Flask, a verified token, one statement by psycopg, orjson; nothing that a product needs besides."""
+"""The floor of the API: Flask, a verified token, one statement by psycopg, orjson; nothing else."""
 
 from __future__ import annotations
 

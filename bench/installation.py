@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,18 @@ from models.migrate import upgrade
 from tests.stack import ROOT, Client, Stack, eventually, free_port, running
 
 PATIENCE = 60.0
-# The stack of the tests is hastier than the product; an empty text brings the product's default back.
-DEFAULTS = dict.fromkeys(
-    (
-        "WEB_CONCURRENCY",
-        "LEASE_SECONDS",
-        "LEASE_RENEW_SECONDS",
-        "RECONCILE_SECONDS",
-        "DOWNLOAD_HOST_LIMIT",
-        "DOWNLOAD_RETRY_SECONDS",
-    ),
-    "",
-)
+# The stack of the tests is hastier than the product: these get the product's own defaults back.
+_HASTY = {
+    "WEB_CONCURRENCY",
+    "LEASE_SECONDS",
+    "LEASE_RENEW_SECONDS",
+    "RECONCILE_SECONDS",
+    "DOWNLOAD_HOST_LIMIT",
+    "DOWNLOAD_RETRY_SECONDS",
+}
+DEFAULTS = {
+    each.metadata["env"]: str(each.default) for each in fields(Settings) if each.metadata["env"] in _HASTY
+}
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,13 @@ class Services:
 @contextlib.contextmanager
 def services() -> Iterator[Services]:
     """Databases that write to the disk as the product's do."""
-    with scratch() as folder:
-        with EmbeddedPostgres(folder / "pg").running() as database, EmbeddedRedis(folder / "redis").running() as redis:
-            upgrade(database)
-            yield Services(folder, database, redis)  # fmt: skip
+    with (
+        scratch() as folder,
+        EmbeddedPostgres(folder / "pg").running() as database_url,
+        EmbeddedRedis(folder / "redis").running() as redis_url,
+    ):
+        upgrade(database_url)
+        yield Services(folder, database_url, redis_url)
 
 
 @contextlib.contextmanager
@@ -145,7 +148,7 @@ class Door:
 @contextlib.contextmanager
 def video_site(names: list[str], size: int) -> Iterator[str]:
     """The tests' video site in a process of its own, with files of these names made beforehand; yields its URL."""
-    code = "from bench.site import main; main()"
+    code = "from bench.served_videos import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(size), *names], stdout=subprocess.PIPE, cwd=ROOT, text=True
     )

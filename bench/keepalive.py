@@ -1,6 +1,6 @@
 """A client that costs little: one process, one thread, kept-alive connections, each asking as soon as it was answered.
 
-    python -m bench.keepalive PORT PATH CLIENTS SECONDS   (the token on standard input, JSON on standard output)
+python -m bench.keepalive PORT PATH CLIENTS SECONDS   (the token on standard input, JSON on standard output)
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ class Visitor:
             assert self.heard, "the server closed the connection"
             return False
         assert b" 200 " in head[:20], self.heard[:500]
-        start = head.lower().index(_LENGTH) + len(_LENGTH)
-        return len(body) >= int(head[start : head.find(b"\r\n", start) if b"\r\n" in head[start:] else None])
+        length = head.lower().partition(_LENGTH)[2].partition(b"\r\n")[0]
+        return len(body) >= int(length)
 
 
 def visit(port: int, path: str, token: str, clients: int, seconds: float) -> dict[str, float]:
     """Ask for `seconds`; requests a second, and milliseconds of the middle and of the slowest hundredth."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    )
     selector = selectors.DefaultSelector()
     for _ in range(clients):
         visitor = Visitor(socket.create_connection(("127.0.0.1", port)), request)

@@ -103,7 +103,7 @@ def lines(figures: Sequence[Figure]) -> str:
     aligned = ["<", ">", ">", ">", "<", "<"]
     return "\n".join(
         "  " + "  ".join(f"{cell:{way}{width}}" for cell, way, width in zip(row, aligned, widths, strict=True)).rstrip()
-        for row in cells
+        for row in [HEADINGS, *cells]
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def markdown(figures: Iterable[Figure], where: dict[str, Any]) -> str:
     rows = [("row", *HEADINGS[:-1], "verdict"), ("---", "---", "---:", "---:", "---:", "---", "---")]
     rows += [(f"`{figure.row}`", *columns(figure)) for figure in figures]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    said = f"{where['cores']} cores, Python {where['python']}, {where['system']}, load {where['load']} before, {where['at']}"
+    said = "{cores} cores, Python {python}, {system}, load {load} before, {at}".format(**where)
     return f"{said}\n\n{table}\n"
 
 

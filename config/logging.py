@@ -65,7 +65,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING" if settings.log_level == "warn" else settings.log_level.upper())
-    for chatty in ("kombu", "amqp", "urllib3"):
+    for chatty in ("kombu", "amqp", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     if root.level > logging.DEBUG:  # one line for each bell, ours says more
         for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):

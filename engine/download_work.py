@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, case, func, literal, select
+from sqlalchemy import ColumnElement, case, false, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from config.settings import Settings
 from engine import downloads, publishing, source_urls
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
-from engine.clients.ytdlp import fetch
+from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
 from engine.filenames import final_name
 from engine.jobs import CancelRequested, Job, JobKind
 from engine.jobs.attempt_process import run_isolated
 from engine.jobs.kinds import growing_pause
 from engine.jobs.lease import now
+from engine.jobs.owner import this_process
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from models.download import Download
 
@@ -32,7 +33,10 @@ _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
 def _limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
-    """A host that has its share of downloads running gives no further one."""
+    """A host that has its share of downloads running gives no further one, a worker that has its own takes none."""
+    mine = select(func.count()).where(Download.lease_until.is_not(None), *_held_by_this_worker())
+    if (db.scalar(mine) or 0) >= settings.download_concurrency:
+        return [false()]
     share = case(
         (Download.host == source_urls.YOUTUBE, settings.download_youtube_limit),
         else_=settings.download_host_limit,
@@ -45,6 +49,12 @@ def _limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     )
     full = db.scalars(busy).all()
     return [Download.host.not_in(full)] if full else []
+
+
+def _held_by_this_worker() -> Sequence[ColumnElement[bool]]:
+    """The rows whose holder is a sibling: a child of the same worker on this host."""
+    me = this_process()
+    return [Download.lease_owner[key].as_string() == str(me[key]) for key in ("host", "parent")]
 
 
 def _fair_order() -> Sequence[ColumnElement[Any]]:

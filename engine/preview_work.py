@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import source_urls
 from engine.clients.fetch_error import FetchError
-from engine.clients.ytdlp import preview
+from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
 from engine.jobs import Job, JobKind
 from engine.jobs.attempt_process import Emit, run_isolated

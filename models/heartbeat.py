@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -10,11 +11,15 @@ from models.base import Base
 
 
 class Heartbeat(Base):
-    """A long-lived process; `detail` says for a worker which queues it serves."""
+    """A long-lived process.
+
+    `detail` says for a worker which queues it serves, `owner` which process it is (see `engine.jobs.owner`).
+    """
 
     __tablename__ = "heartbeats"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     detail: Mapped[str]
+    owner: Mapped[dict[str, Any]]
     seen_at: Mapped[datetime]

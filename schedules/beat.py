@@ -6,5 +6,6 @@ from schedules.periodic import timetable
 from tasks.app import app, settings
 
 app.conf.beat_schedule = timetable(settings)
+app.conf.include = ()  # beat sends names; without the tasks behind them it needs half the memory
 
 __all__ = ["app"]

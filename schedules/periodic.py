@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from config.settings import Settings
-from engine.jobs import Job
-from tasks.maintenance import CLEAN_UP_EVERY
+from engine.jobs.slots import periods
 
 
 def timetable(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -16,15 +14,11 @@ def timetable(settings: Settings) -> dict[str, dict[str, Any]]:
     A message that nobody took before the next one is due expires. Each job takes the slot of its run in the
     database, so two beats, a restarted one and a late one give one run a slot.
     """
-    due = {
-        Job.RECONCILE: timedelta(seconds=settings.reconcile_seconds),
-        Job.CLEAN_UP: CLEAN_UP_EVERY,
-    }
     return {
         job.value: {
             "task": job.value,
             "schedule": every,
             "options": {"queue": job.queue, "expires": every.total_seconds(), "retry": False},
         }
-        for job, every in due.items()
+        for job, every in periods(settings).items()
     }

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import signals
+from celery.exceptions import SecurityWarning
 
 from config.celery import make_bell, make_celery
 from config.logging import configure_logging
 from config.redis import make_redis
 from config.settings import Settings
+from engine.clients.fetching import warm_up
 from engine.jobs.drain import drain_on
+from engine.jobs.names import Job
 from engine.monitoring.heartbeats import Pulse
 from engine.runtime import Runtime
 
@@ -51,13 +55,19 @@ def forget_runtime() -> None:
         _runtime = None
 
 
+# Containers run as root, and what Celery fears of it (pickle) is switched off.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(settings)
 
 
 @signals.worker_init.connect
-def _before_the_fork(**_: Any) -> None:
+def _before_the_fork(sender: Any, **_: Any) -> None:
+    if Job.DOWNLOAD.queue in sender.app.amqp.queues.consume_from:
+        warm_up()
     gc.collect()
     gc.freeze()  # what is loaded now stays shared with the pool children
 
@@ -71,7 +81,9 @@ def _in_the_child(**_: Any) -> None:
 def _ready(sender: Any, **_: Any) -> None:
     drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
     queues = sorted(sender.app.amqp.queues.consume_from)
-    _in_background(Pulse(runtime(), "worker", str(sender.hostname), ",".join(queues)).beat_forever)
+    pulse = Pulse(runtime(), "worker", str(sender.hostname), ",".join(queues))
+    signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
+    _in_background(pulse.beat_forever)
     log.info("worker.ready", queues=queues)
 
 

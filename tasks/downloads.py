@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from celery import signals
-
 from engine import download_work, file_removal, preview_work
-from engine.clients.ytdlp import warm_up
 from engine.jobs import Job
 from tasks.app import app
 from tasks.work import work_off
@@ -29,9 +24,3 @@ def preview() -> None:
 def remove_file() -> None:
     """Remove the next file."""
     work_off(file_removal.FILE_REMOVAL, file_removal.work)
-
-
-@signals.worker_init.connect
-def _warm_up(**_: Any) -> None:
-    """Load the extractors before the fork, so that no child pays for it."""
-    warm_up()

@@ -8,19 +8,19 @@ from datetime import timedelta
 from engine import download_work, file_removal, paging, preview_work, previews
 from engine.jobs import Job
 from engine.jobs.reconcile import reconcile as reconcile_jobs
-from engine.jobs.slots import forget_slots, take_slot
+from engine.jobs.slots import forget_slots, periods, take_slot
 from engine.monitoring.heartbeats import forget_dead
 from tasks.app import app, bells_in_queue, runtime, settings
 
+PERIODS = periods(settings)
 KINDS = (download_work.DOWNLOAD, preview_work.PREVIEW, file_removal.FILE_REMOVAL)
-CLEAN_UP_EVERY = timedelta(minutes=1)
 
 
 @app.task(name=Job.RECONCILE.value)
 def reconcile() -> None:
     """Give back what dead workers held, and ring for what waits in silence."""
     with runtime().unit_of_work() as db:
-        taken = take_slot(db, Job.RECONCILE.value, timedelta(seconds=settings.reconcile_seconds))
+        taken = take_slot(db, Job.RECONCILE.value, PERIODS[Job.RECONCILE])
     if taken:
         reconcile_jobs(runtime(), KINDS, bells_in_queue)
 
@@ -29,7 +29,7 @@ def reconcile() -> None:
 def clean_up() -> None:
     """Drop what has served its time."""
     with runtime().unit_of_work() as db:
-        if take_slot(db, Job.CLEAN_UP.value, CLEAN_UP_EVERY):
+        if take_slot(db, Job.CLEAN_UP.value, PERIODS[Job.CLEAN_UP]):
             paging.compact_counts(db)
             previews.forget_old(db, timedelta(hours=1))
             forget_slots(db, timedelta(days=7))

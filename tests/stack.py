@@ -92,7 +92,7 @@ class Stack:
         eventually(self._answers, what="web answers")
 
     def start_worker(
-        self, name: str = "downloads", queues: str = "downloads", concurrency: int = 2, app: str = "tasks.app"
+        self, name: str = "downloads", queues: str = "downloads,media", concurrency: int = 3, app: str = "tasks.app"
     ) -> subprocess.Popen[bytes]:
         process = self.start(
             name, "celery", "-A", app, "worker", "-n", f"{name}@%h", "-Q", queues, "-c", str(concurrency),
@@ -102,7 +102,7 @@ class Stack:
         return process
 
     def start_maintenance(self) -> subprocess.Popen[bytes]:
-        return self.start_worker("worker", "plex,webhooks,media,notifications,maintenance")
+        return self.start_worker("worker", "plex,webhooks,notifications,maintenance")
 
     def start_beat(self, name: str = "beat") -> subprocess.Popen[bytes]:
         schedule = str(self.folder / f"{name}-schedule")

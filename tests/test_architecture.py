@@ -40,7 +40,7 @@ def test_every_room_says_what_it_is_for(path: Path) -> None:
 def test_every_job_has_exactly_one_task_and_every_task_is_a_job() -> None:
     """In a process of its own, since importing the workers' app reads the environment."""
     code = (
-        "from schedules.beat import app; app.loader.import_default_modules();"
+        "from tasks.app import app; app.loader.import_default_modules();"
         "print('\\n'.join(n for n in app.tasks if not n.startswith('celery.')))"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

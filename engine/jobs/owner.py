@@ -31,8 +31,8 @@ def process(pid: int) -> dict[str, Any]:
 
 
 def this_process() -> dict[str, Any]:
-    """Identify the calling process as the owner of a lease."""
-    return {"host": host_identity(), **process(os.getpid())}
+    """Identify the calling process as the owner of a lease; `parent` is the worker it is a pool child of."""
+    return {"host": host_identity(), "parent": os.getppid(), **process(os.getpid())}
 
 
 def is_alive(identity: Mapping[str, Any]) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine import janitor
-from engine.jobs.owner import host_identity
+from engine.jobs.owner import host_identity, is_gone, this_process
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 
@@ -28,6 +29,8 @@ class Pulse:
 
     def __init__(self, runtime: Runtime, kind: str, name: str, detail: str) -> None:
         self._runtime, self._kind, self._name, self._detail = runtime, kind, name, detail
+        self._owner = this_process()
+        self._ended = threading.Event()
 
     @classmethod
     def of_beat(cls, runtime: Runtime) -> Pulse:
@@ -35,7 +38,7 @@ class Pulse:
         return cls(runtime, "beat", f"beat@{host_identity()}:{os.getpid()}", "")
 
     def beat_forever(self) -> None:
-        """Write the heartbeat again and again; the database may be away meanwhile."""
+        """Write the heartbeat again and again until `end()`; the database may be away meanwhile."""
         while True:
             try:
                 with self._runtime.unit_of_work() as db:
@@ -47,14 +50,31 @@ class Pulse:
                 log.warning("pulse.database_away", error=type(error).__name__)
             except OSError as error:
                 log.warning("pulse.files", error=error.strerror)
-            time.sleep(EVERY)
+            if self._ended.wait(EVERY):
+                return
 
     def _beat(self, db: Session) -> None:
-        values = {"kind": self._kind, "detail": self._detail, "seen_at": func.clock_timestamp()}
+        values = {
+            "kind": self._kind,
+            "detail": self._detail,
+            "owner": self._owner,
+            "seen_at": func.clock_timestamp(),
+        }
         query = insert(Heartbeat).values(name=self._name, **values)
         db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
 
+    def end(self) -> None:
+        """Take the heartbeat back: the process leaves in order."""
+        self._ended.set()
+        with (
+            suppress(SQLAlchemyError),
+            self._runtime.unit_of_work() as db,
+        ):  # without it, the row soon looks stale
+            db.execute(delete(Heartbeat).where(Heartbeat.name == self._name))
+
 
 def forget_dead(db: Session) -> None:
-    """Drop heartbeats of processes that ended long ago."""
+    """Drop heartbeats of processes that ended long ago, or that are seen to have ended on this host."""
     db.execute(delete(Heartbeat).where(Heartbeat.seen_at < func.clock_timestamp() - timedelta(days=1)))
+    ended = [beat.name for beat in db.scalars(select(Heartbeat)) if is_gone(beat.owner)]
+    db.execute(delete(Heartbeat).where(Heartbeat.name.in_(ended)))

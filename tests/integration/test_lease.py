@@ -66,6 +66,17 @@ def test_a_host_gets_no_more_than_its_share_at_once(runtime: Runtime) -> None:
     assert hosts.count("youtube") == 1
 
 
+def test_a_worker_takes_no_more_than_its_share_at_once(runtime: Runtime) -> None:
+    for host in "abcde":
+        make(runtime, 1, host=host)
+    rows = [claim(runtime, this_process()) for _ in range(5)]
+    assert [row is not None for row in rows] == [True] * 3 + [False] * 2
+    assert claim(runtime, OWNER) is None, "the limit is this worker's, whoever asks from it"
+    with runtime.unit_of_work() as db:
+        db.execute(update(Download).where(Download.id == rows[0].id).values(lease_until=None))  # type: ignore[union-attr]
+    assert claim(runtime, this_process()) is not None
+
+
 def test_a_user_with_many_wishes_does_not_block_another(runtime: Runtime) -> None:
     make(runtime, 5)
     (other,) = make(runtime, 1, host="b")

@@ -382,6 +382,18 @@ def test_a_frame_that_came_with_the_handshake_is_not_lost(house: House) -> None:
     assert b"permessage-deflate" not in heard  # frames are built once for all, so they can't be compressed
 
 
+def test_a_final_state_takes_the_place_of_progress_that_still_waits() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        peer = Peer(ours, Audience(None, None, None, frozenset()))
+        peer.hold()
+        for name, passing in (("progress", True), ("completed", False)):
+            peer.offer(Frame(text_frame(name.encode()), passing, "dl-1", time.monotonic()))
+        peer.release(text_frame(b"snapshot"), since=0.0)
+        peer.flush()
+        assert theirs.recv(4096) == text_frame(b"snapshot") + text_frame(b"completed")
+
+
 def test_a_client_that_answers_no_ping_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_loop, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(socket_loop, "PING_SECONDS", 0.1)

@@ -1,0 +1,75 @@
+"""Runs the benchmarks: `python -m bench [--json FILE] [--markdown] [names...]`; figures, and never a failing exit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from bench import enqueue, files30, listing, post, relayed, report, started
+from bench.report import Figure
+
+ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
+    "post": post.run,
+    "files30": files30.run,
+    "enqueue": enqueue.run,
+    "list": listing.run,
+    "start": started.start,
+    "idle": started.idle,
+    "sockets": relayed.run,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").partition(":")[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(ROWS)}; all where none is given"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of docs/performance.md at the end"
+    )
+    parser.add_argument(
+        "--read", type=Path, metavar="FILE", help="measure nothing; show what --json wrote before"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny counts: shows that all runs, the figures mean little"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(ROWS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    where = report.machine()
+    if options.read:
+        figures, where = report.from_json(json.loads(options.read.read_text()))
+        print(report.lines(figures))
+    else:
+        print(f"{where['cores']} cores, Python {where['python']}, load {where['load']}", flush=True)
+        figures = [figure for name in options.names or ROWS for figure in measure(name, options.quick)]
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(figures, where), indent=2) + "\n")
+    if options.markdown:
+        print("\n" + report.markdown(figures, where))
+
+
+def measure(name: str, quick: bool) -> list[Figure]:
+    """The figures of one row, printed; what went wrong is printed too and ends that row only."""
+    began, figures = time.monotonic(), list[Figure]()
+    try:
+        figures.extend(ROWS[name](quick))
+    except Exception:  # noqa: BLE001 - a row that breaks must not cost the others
+        traceback.print_exc(file=sys.stderr)
+        print(f"\n{name}: could not be measured", flush=True)
+        return []
+    print(
+        f"\n{name} ({time.monotonic() - began:.0f} s, load {report.machine()['load']})\n{report.lines(figures)}",
+        flush=True,
+    )
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Health: what it says with all there, with one missing, and with one frozen."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from door import API, Door, data_of, opened, opened_once
+from sqlalchemy import delete, func, insert, update
+
+from config.celery import QUEUES
+from engine.runtime import Runtime
+from models.heartbeat import Heartbeat
+
+ALL = ",".join(QUEUES)
+
+
+@pytest.fixture
+def door(runtime: Runtime) -> Door:
+    return Door(runtime)
+
+
+@pytest.fixture(scope="module")
+def lonely(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """Without Redis, workers, beat."""
+    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
+        yield door
+
+
+@pytest.fixture
+def frozen() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield server.getsockname()[1]
+
+
+def beat(runtime: Runtime, kind: str, detail: str = "", name: str = "") -> None:
+    with runtime.unit_of_work() as db:
+        db.execute(insert(Heartbeat).values(name=name or kind, kind=kind, detail=detail, seen_at=func.now()))
+
+
+def test_the_process_serves(lonely: Door) -> None:
+    answer = lonely.stranger().get("/health?from=balancer")
+
+    assert answer.status_code == 200
+    assert answer.get_json()["status"] == "ok"
+    assert answer.get_json()["timestamp"].endswith("Z")
+
+
+def test_all_there_is_healthy(door: Door) -> None:
+    beat(door.runtime, "worker", "downloads", "a")
+    beat(door.runtime, "worker", ALL.replace("downloads,", ""), "b")
+    beat(door.runtime, "beat")
+
+    answer = door.stranger().get(f"{API}/health")
+
+    assert answer.status_code == 200
+    data = data_of(answer)
+    assert data["status"] == "healthy"
+    assert data["services"] == {
+        "database": "online", "redis": "online", "workers": "online", "beat": "online", "plex": "disabled",
+    }  # fmt: skip
+    with door.runtime.unit_of_work() as db:
+        db.execute(update(Heartbeat).where(Heartbeat.name == "a").values(detail="media"))
+    data = data_of(door.stranger().get("/api/health"))
+    assert (data["status"], data["services"]["workers"]) == ("degraded", "degraded")
+    with door.runtime.unit_of_work() as db:
+        db.execute(update(Heartbeat).values(seen_at=func.now() - func.make_interval(0, 0, 0, 0, 0, 0, 31)))
+    data = data_of(door.stranger().get("/api/health"))
+    assert (data["services"]["workers"], data["services"]["beat"]) == ("offline", "offline")
+    with door.runtime.unit_of_work() as db:
+        db.execute(delete(Heartbeat))
+
+
+def test_missing_redis_and_workers_degrade(lonely: Door) -> None:
+    answer = lonely.stranger().get(f"{API}/health")
+
+    assert answer.status_code == 200
+    data = data_of(answer)
+    assert data["status"] == "degraded"
+    assert data["services"]["database"] == "online"
+    assert data["services"]["redis"] == "offline"
+
+
+def unhealthy(door: Door) -> None:
+    began = time.monotonic()
+    answer = door.stranger().get(f"{API}/health")
+    took = time.monotonic() - began
+
+    body = answer.get_json()
+    assert answer.status_code == 503
+    assert body["success"] is False
+    assert body["data"]["status"] == "unhealthy"
+    assert body["data"]["services"]["database"] == "offline"
+    assert body["error"]["code"] == "DATABASE_ERROR"
+    assert body["correlationId"] == answer.headers["X-Correlation-ID"]
+    assert took < 3
+    assert door.stranger().get("/health").status_code == 200
+
+
+def test_a_database_that_is_down_is_unhealthy(lonely: Door) -> None:
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    with opened(lonely.runtime.settings, database_url=nowhere) as door:
+        unhealthy(door)
+
+
+def test_so_is_one_that_is_frozen_however_often_one_asks(lonely: Door, frozen: int) -> None:
+    with opened(
+        lonely.runtime.settings, database_url=f"postgresql+psycopg://nobody@127.0.0.1:{frozen}/x"
+    ) as door:
+        unhealthy(door)
+        unhealthy(door)
+
+
+def test_a_frozen_redis_degrades(lonely: Door, frozen: int) -> None:
+    with opened(lonely.runtime.settings, redis_url=f"redis://127.0.0.1:{frozen}/0") as door:
+        began = time.monotonic()
+        data = data_of(door.stranger().get(f"{API}/health"))
+
+    assert (data["status"], data["services"]["redis"]) == ("degraded", "offline")
+    assert time.monotonic() - began < 3
+
+
+def test_an_empty_database_is_unhealthy(lonely: Door) -> None:
+    server, _, query = lonely.runtime.settings.database_url.partition("?")
+    empty = f"{server.rpartition('/')[0]}/postgres?{query}"
+    with opened(lonely.runtime.settings, database_url=empty) as door:
+        unhealthy(door)

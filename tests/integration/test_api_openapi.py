@@ -1,0 +1,105 @@
+"""The OpenAPI document: every route is in it with its errors, and its page needs nobody else's server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from door import API, Door, opened_once, refused
+
+WITHOUT_USER = {
+    "alive", "check_health", "bootstrap", "login", "refresh", "get_csrf_token", "openapi_document",
+    "documentation_page", "documentation_asset", "test_health",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
+        yield door
+
+
+@pytest.fixture(scope="module")
+def document(door: Door) -> Any:
+    return door.stranger().get(f"{API}/openapi.json").get_json()
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield path, method, operation
+
+
+def test_every_route_is_in_it_under_its_absolute_path(door: Door, document: Any) -> None:
+    routes = {
+        (re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), method.lower())
+        for rule in door.app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in {"HEAD", "OPTIONS"} and not rule.rule.startswith("/ws")
+    }
+
+    assert {(path, method) for path, method, _ in operations(document)} == routes
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (value for key, value in node.items() if key == "$ref")
+            node = list(node.values())
+        if isinstance(node, list):
+            for each in node:
+                yield from references(each)
+
+    for reference in set(references(document)):
+        found = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+def test_every_operation_says_who_may_use_it_and_what_it_answers(door: Door, document: Any) -> None:
+    open_to_all = set()
+    for path, method, operation in operations(document):
+        answers = operation["responses"]
+        assert operation["summary"], path
+        assert any(status.startswith("2") for status in answers), path
+        assert {"500", "503"} <= set(answers)
+        assert all(
+            "X-Correlation-ID" in answer["headers"] for answer in answers.values() if "headers" in answer
+        )
+        if operation["security"] == []:
+            open_to_all.add(operation["operationId"])
+        else:
+            assert {"401", "403"} <= set(answers)
+            concrete = re.sub(r"{\w+}", "x", path)
+            refused(door.stranger().open(concrete, method=method.upper()), 401, "UNAUTHORIZED")
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= set(answers)
+
+    assert open_to_all == WITHOUT_USER
+
+
+def test_operation_ids_are_unique(document: Any) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_brings_all_that_it_needs(door: Door) -> None:
+    client = door.stranger()
+    for base in (API, "/api"):
+        page = client.get(f"{base}/docs")
+        assert page.mimetype == "text/html"
+        assert "://" not in page.text
+        for asset in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+            with client.get(f"{base}/{asset}") as answer:
+                assert answer.status_code == 200, asset
+                assert len(answer.data) > 100
+
+
+@pytest.mark.parametrize("name", ["index.html", "..%2f..%2fsetup.cfg", "swagger-ui.css.map"])
+def test_no_other_file_is_served(door: Door, name: str) -> None:
+    refused(door.stranger().get(f"{API}/docs/{name}"), 404, "NOT_FOUND")
