@@ -20,6 +20,7 @@ def init_app(app: Flask) -> None:
     """Give every request an id, and one line in the log at level debug."""
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())
 
 
 def correlation_id() -> str:
@@ -36,7 +37,6 @@ def _choose(asked: str | None) -> str:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    structlog.contextvars.clear_contextvars()  # the thread has served others
     structlog.contextvars.bind_contextvars(correlation_id=correlation_id())
 
 

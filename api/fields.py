@@ -39,9 +39,12 @@ class Text(ma.fields.String):
         kwargs: as for any field.
     """
 
+    documented_pattern = r"^[^\x00-\x1f\x7f]*$"
+
     def __init__(self, longest: int, shortest: int = 1, *, strip: bool = False, **kwargs: Any) -> None:
         lengths = validate.Length(min=shortest, max=longest)
-        super().__init__(validate=[lengths, *kwargs.pop("validate", ())], **kwargs)
+        metadata = {"pattern": self.documented_pattern, **kwargs.pop("metadata", {})}
+        super().__init__(validate=[lengths, *kwargs.pop("validate", ())], metadata=metadata, **kwargs)
         self._strip = strip
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -53,6 +56,8 @@ class Text(ma.fields.String):
 
 class Password(Text):
     """A password; any character but NUL may be in it."""
+
+    documented_pattern = r"^[^\x00]*$"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = ma.fields.String._deserialize(self, value, attr, data, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import structlog
 from gunicorn import glogging  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError
@@ -53,7 +55,10 @@ proc_name = "medianest-web"
 
 
 def when_ready(server: Any) -> None:
-    """In production, show the proof for the bootstrap until it has been used."""
+    """Before the fork: what is loaded stays shared. In production, show the bootstrap's proof until it is used."""
+    configure_mappers()
+    gc.collect()
+    gc.freeze()
     if settings.app_env != "production" or settings.setup_token:
         return
     database = Database(settings.database_url, pool_size=1)

@@ -60,7 +60,7 @@ def measure(name: str, quick: bool) -> list[Figure]:
     began, figures = time.monotonic(), list[Figure]()
     try:
         figures.extend(ROWS[name](quick))
-    except Exception:  # noqa: BLE001 - a row that breaks must not cost the others
+    except Exception:
         traceback.print_exc(file=sys.stderr)
         print(f"\n{name}: could not be measured", flush=True)
         return []

@@ -14,7 +14,7 @@ from bench.report import Figure, Target, percentile
 from config.celery import broker_url, make_celery
 from config.settings import Settings
 from engine import downloads
-from engine.jobs import Job
+from engine.jobs.names import Job
 from engine.runtime import Runtime
 from models.base import new_id
 from tests.stack import Stack, eventually
@@ -30,7 +30,7 @@ def run(quick: bool) -> Iterator[Figure]:
         user_id = user_of(stack)[1]
         stack.start_maintenance()
         yield from _noops(stack, jobs)
-        stack.start_worker(concurrency=3)
+        stack.start_worker(concurrency=4)
         with runtime_of(stack) as runtime, video_site([], 0) as site:
             yield from _rows(runtime, user_id, site, rows)
 

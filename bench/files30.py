@@ -20,10 +20,10 @@ def run(quick: bool) -> Iterator[Figure]:
     """Rounds of the floor and of the product in turns; the median of each."""
     files, rounds = (4, 1) if quick else (30, 3)
     names = [f"file-{number}" for number in range(files)]
-    with services() as found, installation(found, DOWNLOAD_HOST_LIMIT=str(AT_ONCE)) as stack:
+    with services() as found, installation(found, DOWNLOAD_CONCURRENCY=str(AT_ONCE)) as stack:
         stack.start_web()
         door = Door(stack.port, stack.bootstrap().token)
-        start_workers(stack, AT_ONCE)
+        start_workers(stack)
         with video_site(names, SIZE) as site, spawned(pool, AT_ONCE) as bare:
             urls = [f"{site}/direct/{name}.mp4?size={SIZE}" for name in names]
             took, floor = [], []

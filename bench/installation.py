@@ -98,9 +98,9 @@ def runtime_of(stack: Stack) -> Iterator[Runtime]:
         built.redis.close()
 
 
-def start_workers(stack: Stack, concurrency: int = 3) -> None:
-    """The processes of the Procfile besides web."""
-    stack.start_worker(concurrency=concurrency)
+def start_workers(stack: Stack) -> None:
+    """The processes of the Procfile besides web, as many of each."""
+    stack.start_worker(concurrency=Settings.load(stack.env).download_concurrency + 1)
     stack.start_maintenance()
     stack.start_beat()
 

@@ -19,10 +19,10 @@ from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
 from engine.filenames import final_name
-from engine.jobs import CancelRequested, Job, JobKind
 from engine.jobs.attempt_process import run_isolated
-from engine.jobs.kinds import growing_pause
-from engine.jobs.lease import now
+from engine.jobs.kinds import JobKind, growing_pause
+from engine.jobs.lease import CancelRequested, now
+from engine.jobs.names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from models.download import Download

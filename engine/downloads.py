@@ -18,7 +18,8 @@ from config.settings import Settings
 from engine import events, source_urls
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.events import Event
-from engine.jobs import Job, correlation_id, enqueue
+from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.names import Job
 from engine.paging import Page
 from models.base import new_id
 from models.download import Download, FileRemoval

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.jobs import Job, JobKind
+from engine.jobs.kinds import JobKind
+from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from models.download import FileRemoval
 

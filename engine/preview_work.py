@@ -14,8 +14,9 @@ from engine import source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
-from engine.jobs import Job, JobKind
 from engine.jobs.attempt_process import Emit, run_isolated
+from engine.jobs.kinds import JobKind
+from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp
 from models.download import Preview as PreviewRow
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 _LOCK = 7_240_411  # any number that nobody else uses for an advisory lock
@@ -16,11 +15,6 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-def head() -> str:
-    """The newest revision this program knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def upgrade(database_url: str) -> None:

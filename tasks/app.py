@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from celery import signals
 from celery.exceptions import SecurityWarning
+from sqlalchemy.orm import configure_mappers
 
 from config.celery import make_bell, make_celery
 from config.logging import configure_logging
@@ -68,6 +69,8 @@ def _logging(**_: Any) -> None:
 def _before_the_fork(sender: Any, **_: Any) -> None:
     if Job.DOWNLOAD.queue in sender.app.amqp.queues.consume_from:
         warm_up()
+    runtime()  # its engine, without a connection: what the children need to speak to PostgreSQL is loaded here
+    configure_mappers()
     gc.collect()
     gc.freeze()  # what is loaded now stays shared with the pool children
 
@@ -85,12 +88,6 @@ def _ready(sender: Any, **_: Any) -> None:
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
     _in_background(pulse.beat_forever)
     log.info("worker.ready", queues=queues)
-
-
-@signals.beat_init.connect
-def _beat_ready(**_: Any) -> None:
-    _in_background(Pulse.of_beat(runtime()).beat_forever)
-    log.info("beat.ready")
 
 
 def _in_background(target: Callable[[], None]) -> None:

@@ -6,9 +6,9 @@ import time
 from datetime import timedelta
 
 from engine import download_work, file_removal, paging, preview_work, previews
-from engine.jobs import Job
+from engine.jobs.names import Job, periods
 from engine.jobs.reconcile import reconcile as reconcile_jobs
-from engine.jobs.slots import forget_slots, periods, take_slot
+from engine.jobs.slots import forget_slots, take_slot
 from engine.monitoring.heartbeats import forget_dead
 from tasks.app import app, bells_in_queue, runtime, settings
 

@@ -18,7 +18,7 @@ from engine import downloads, previews
 from engine.accounts.permissions import Permission
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
 from engine.errors import ServiceUnavailable, UpstreamFailed, ValidationFailed
-from engine.jobs import Job
+from engine.jobs.names import Job
 from models.download import Download, Preview
 
 blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.")

@@ -1,8 +1,11 @@
-"""The names of all jobs and the queue each rings in; a test holds them against the tasks that exist."""
+"""The names of all jobs, the queue each rings in, and how often the periodic ones are due."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+
+from config.settings import Settings
 
 
 class Job(StrEnum):
@@ -19,3 +22,11 @@ class Job(StrEnum):
     def queue(self) -> str:
         """The kombu queue of the job."""
         return self.value.split(".", 1)[0]
+
+
+def periods(settings: Settings) -> dict[Job, timedelta]:
+    """The periodic jobs, and how often each is due."""
+    return {
+        Job.RECONCILE: timedelta(seconds=settings.reconcile_seconds),
+        Job.CLEAN_UP: timedelta(minutes=1),
+    }

@@ -8,17 +8,7 @@ from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from config.settings import Settings
-from engine.jobs.names import Job
 from models.schedule_slot import ScheduleSlot
-
-
-def periods(settings: Settings) -> dict[Job, timedelta]:
-    """The periodic jobs, and how often each is due."""
-    return {
-        Job.RECONCILE: timedelta(seconds=settings.reconcile_seconds),
-        Job.CLEAN_UP: timedelta(minutes=1),
-    }
 
 
 def take_slot(db: Session, name: str, every: timedelta) -> bool:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import structlog
 from sqlalchemy import func, select, text
 
+from engine.monitoring.beat_pulse import is_beating
 from engine.monitoring.heartbeats import FRESH
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
-from models.migrate import head
+from models.revision import newest
 
 log = structlog.get_logger(__name__)
 
@@ -54,13 +54,14 @@ class HealthMonitor:
     def __init__(self, runtime: Runtime, queues: Collection[str]) -> None:
         self._runtime = runtime
         self._queues = frozenset(queues)
-        self._database = _Probe(self._ask_database, "database", "workers", "beat")
-        self._redis = _Probe(self._ask_redis, "redis")
+        self._database = _Probe(self._ask_database, "database", "workers")
+        self._redis = _Probe(self._ask_redis, "redis", "beat")
 
     def check(self) -> Health:
         """Ask all services; takes 2 seconds at most, however they fail.
 
-        Workers and beat are known by their heartbeats, so without a database they are offline too.
+        Workers are known by their heartbeats in the database and beat by its pulse in Redis, so each is offline
+        together with what it is asked of.
         Integrations that are not configured are `disabled`.
         """
         deadline = time.monotonic() + PATIENCE
@@ -79,14 +80,12 @@ class HealthMonitor:
         served = {queue for kind, detail in beating if kind == "worker" for queue in detail.split(",")}
         workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
         return {
-            "database": "online" if version == _head() else "degraded",
+            "database": "online" if version == newest() else "degraded",
             "workers": workers,
-            "beat": "online" if any(kind == "beat" for kind, _ in beating) else "offline",
         }
 
     def _ask_redis(self) -> States:
-        self._runtime.redis.ping()
-        return {"redis": "online"}
+        return {"redis": "online", "beat": "online" if is_beating(self._runtime.redis) else "offline"}
 
 
 class _Probe:
@@ -119,8 +118,3 @@ class _Probe:
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits must be told
             log.critical("health.offline", services=list(self._otherwise), error=type(error).__name__)
             future.set_result(self._otherwise)
-
-
-@cache
-def _head() -> str:
-    return head()

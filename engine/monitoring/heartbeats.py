@@ -1,8 +1,7 @@
-"""Heartbeats of the long-lived processes, and the housekeeping that each host does for itself."""
+"""Heartbeats of the workers, and the housekeeping that each host does for itself."""
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine import janitor
-from engine.jobs.owner import host_identity, is_gone, this_process
+from engine.jobs.owner import is_gone, this_process
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 
@@ -31,11 +30,6 @@ class Pulse:
         self._runtime, self._kind, self._name, self._detail = runtime, kind, name, detail
         self._owner = this_process()
         self._ended = threading.Event()
-
-    @classmethod
-    def of_beat(cls, runtime: Runtime) -> Pulse:
-        """The pulse of a celery beat."""
-        return cls(runtime, "beat", f"beat@{host_identity()}:{os.getpid()}", "")
 
     def beat_forever(self) -> None:
         """Write the heartbeat again and again until `end()`; the database may be away meanwhile."""

@@ -56,8 +56,7 @@ def test_a_whole_life(server: Stack) -> None:
     (line,) = [line for line in log(server).splitlines() if "setupToken" in line]
     token = line.split()[-1]
     assert requests.post(admin, json=ADMIN, timeout=5).status_code == 403
-    browser = requests.Session()
-    answer = browser.post(admin, json=ADMIN | {"setupToken": token}, timeout=5)
+    answer = requests.post(admin, json=ADMIN | {"setupToken": token}, timeout=5)
     assert answer.status_code == 201
 
     # A body that is too large is refused however it comes, and the answer can be read.

@@ -16,8 +16,9 @@ from sqlalchemy import func, select, update
 from stack import eventually
 
 from engine.download_work import DOWNLOAD
-from engine.jobs import CancelRequested, Fenced, drain, lease
+from engine.jobs import drain, lease
 from engine.jobs.attempt_process import Emit, Stuck, run_isolated
+from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.owner import end_attempt, this_process
 from engine.jobs.runner import Attempt, Crashed, GiveUp, Retry, run_next
 from engine.runtime import Runtime

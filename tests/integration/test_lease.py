@@ -13,7 +13,8 @@ from sqlalchemy import func, update
 
 from config.settings import Settings
 from engine.download_work import DOWNLOAD
-from engine.jobs import CancelRequested, Fenced, lease
+from engine.jobs import lease
+from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.reconcile import reconcile, rescue
@@ -197,7 +198,7 @@ def test_a_slot_is_taken_once(runtime: Runtime) -> None:
 
 
 def test_nothing_is_rung_for_when_the_unit_rolls_back(runtime: Runtime, rung: list[Job]) -> None:
-    from engine.jobs import enqueue
+    from engine.jobs.bell import enqueue
 
     with pytest.raises(ZeroDivisionError), runtime.unit_of_work() as db:
         enqueue(db, Job.DOWNLOAD)

@@ -15,7 +15,8 @@ from sqlalchemy import func, update
 from engine import publishing
 from engine.download_work import DOWNLOAD
 from engine.downloads import STAGING
-from engine.jobs import CancelRequested, Fenced, lease
+from engine.jobs import lease
+from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import Attempt, GiveUp
 from engine.runtime import Runtime
