@@ -270,6 +270,13 @@ class Settings:
     )
     poison_crashes: int = _env("POISON_CRASHES", _integer(1, 20), 3, "crashes after which a job is given up")
 
+    beat_schedule: Path = _env(
+        "BEAT_SCHEDULE",
+        _path,
+        Path("celerybeat-schedule").absolute(),
+        "where beat notes its last runs (below DATA_DIR where that is set)",
+    )
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (`os.environ` by default).
@@ -291,6 +298,8 @@ class Settings:
                 raise SettingsError(f"{name} takes {error}{shown}") from None
         data_dir = values.get("data_dir", Path("data").absolute())
         values.setdefault("data_dir", data_dir)
+        if env.get("DATA_DIR"):
+            values.setdefault("beat_schedule", data_dir / "celerybeat-schedule")
         values.setdefault("download_dir", data_dir / "downloads")
         values.setdefault("work_dir", data_dir / "work")
         settings = cls(**values)

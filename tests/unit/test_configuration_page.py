@@ -21,8 +21,7 @@ def test_every_setting_is_on_the_page_with_its_default_and_no_other() -> None:
 def default(value: object) -> str:
     """A default as the page writes it."""
     if isinstance(value, Path):
-        parts = value.parts[value.parts.index("data") :]
-        return "./" + "/".join(parts)
+        return f"./{value.relative_to(Path.cwd())}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
