@@ -21,6 +21,7 @@ from engine.clients.ytdlp_signals import FetchSpec, Progress
 def first_bytes(pipe: Connection, folder: Path) -> None:
     """For each URL that comes: the seconds from the fork of a fetch to its first bytes."""
     warm_up()
+    ffmpeg_path()  # it tries the program out, once
     try:
         while True:
             pipe.send(_first_bytes(pipe.recv(), folder))

@@ -1,4 +1,4 @@
-"""Heartbeats: which workers and beats are alive."""
+"""Heartbeats: which workers are alive."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from models.base import Base
 
 
 class Heartbeat(Base):
-    """A long-lived process.
-
-    `detail` says for a worker which queues it serves, `owner` which process it is (see `engine.jobs.owner`).
+    """A worker: the queues it serves, separated by commas, and which process it is (see `engine.jobs.owner`).
     """
 
     __tablename__ = "heartbeats"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    detail: Mapped[str]
+    queues: Mapped[str]
     owner: Mapped[dict[str, Any]]
     seen_at: Mapped[datetime]

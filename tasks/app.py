@@ -84,7 +84,7 @@ def _in_the_child(**_: Any) -> None:
 def _ready(sender: Any, **_: Any) -> None:
     drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
     queues = sorted(sender.app.amqp.queues.consume_from)
-    pulse = Pulse(runtime(), "worker", str(sender.hostname), ",".join(queues))
+    pulse = Pulse(runtime(), str(sender.hostname), queues)
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
     _in_background(pulse.beat_forever)
     log.info("worker.ready", queues=queues)

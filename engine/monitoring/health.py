@@ -76,8 +76,8 @@ class HealthMonitor:
         fresh = Heartbeat.seen_at > func.clock_timestamp() - FRESH
         with self._runtime.unit_of_work() as db:
             version = db.scalar(text("SELECT version_num FROM alembic_version"))
-            beating = db.execute(select(Heartbeat.kind, Heartbeat.detail).where(fresh)).all()
-        served = {queue for kind, detail in beating if kind == "worker" for queue in detail.split(",")}
+            beating = db.scalars(select(Heartbeat.queues).where(fresh)).all()
+        served = {queue for queues in beating for queue in queues.split(",")}
         workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
         return {
             "database": "online" if version == newest() else "degraded",

@@ -26,8 +26,8 @@ FRESH = timedelta(seconds=30)  # a process is taken for dead after that
 class Pulse:
     """The heartbeat of one process; a worker that serves downloads also sweeps its host's work folder."""
 
-    def __init__(self, runtime: Runtime, kind: str, name: str, detail: str) -> None:
-        self._runtime, self._kind, self._name, self._detail = runtime, kind, name, detail
+    def __init__(self, runtime: Runtime, name: str, queues: list[str]) -> None:
+        self._runtime, self._name, self._queues = runtime, name, queues
         self._owner = this_process()
         self._ended = threading.Event()
 
@@ -37,7 +37,7 @@ class Pulse:
             try:
                 with self._runtime.unit_of_work() as db:
                     self._beat(db)
-                if "downloads" in self._detail.split(","):
+                if "downloads" in self._queues:
                     with self._runtime.unit_of_work() as db:
                         janitor.sweep(db, self._runtime.settings)
             except SQLAlchemyError as error:
@@ -49,8 +49,7 @@ class Pulse:
 
     def _beat(self, db: Session) -> None:
         values = {
-            "kind": self._kind,
-            "detail": self._detail,
+            "queues": ",".join(self._queues),
             "owner": self._owner,
             "seen_at": func.clock_timestamp(),
         }

@@ -40,7 +40,7 @@ def frozen() -> Iterator[int]:
 
 def serve(runtime: Runtime, name: str, queues: str) -> None:
     with runtime.unit_of_work() as db:
-        values = {"kind": "worker", "detail": queues, "owner": {}, "seen_at": func.now()}
+        values = {"queues": queues, "owner": {}, "seen_at": func.now()}
         db.execute(insert(Heartbeat).values(name=name, **values))
 
 

@@ -35,8 +35,7 @@ def upgrade() -> None:
     op.create_index('ix_file_removals_waiting', 'file_removals', ['next_run_at', 'id'], unique=False, postgresql_where=sa.text('ended_at IS NULL AND lease_until IS NULL'))
     op.create_table('heartbeats',
     sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('kind', sa.Text(), nullable=False),
-    sa.Column('detail', sa.Text(), nullable=False),
+    sa.Column('queues', sa.Text(), nullable=False),
     sa.Column('owner', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
     sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_heartbeats'))
