@@ -15,6 +15,14 @@ from config.settings import Settings, SettingsError
 COMMANDS = {
     "up": ("cli.up", "start everything: databases where none are given, web, workers, beat"),
     "migrate": ("cli.migrate", "bring the database to the newest schema"),
+    "setup": ("cli.client.setup", "create the first administrator of a running server"),
+    "login": ("cli.client.login", "sign in to a running server"),
+    "logout": ("cli.client.logout", "sign out"),
+    "get": ("cli.client.get", "download a video and watch its progress"),
+    "downloads": ("cli.client.downloads", "list your downloads"),
+    "cancel": ("cli.client.cancel", "stop a download"),
+    "retry": ("cli.client.retry", "let a failed or cancelled download begin anew"),
+    "remove": ("cli.client.remove", "take a download that has ended off the list"),
 }
 
 

@@ -130,7 +130,9 @@ def _normal_youtube(parts: SplitResult, host: str) -> str:
         video = query["v"][0]
     if video and _VIDEO_ID.fullmatch(video[:11]):
         return f"https://www.youtube.com/watch?v={video[:11]}"
-    holds_many = first in {"playlist", "channel", "c", "user", "results", "feed", "hashtag"} or first[:1] == "@"
+    holds_many = (
+        first in {"playlist", "channel", "c", "user", "results", "feed", "hashtag"} or first[:1] == "@"
+    )
     if holds_many and segments[-1] != "live":  # a channel's /live is the one stream that runs there
         raise _wrong("Is a list of videos. Give the URL of one video.")
     return _normal(parts, host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, ScalarSelect, func, select
+from sqlalchemy import BigInteger, Index, ScalarSelect, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -25,11 +25,13 @@ class RowCount(Base):
     n: Mapped[int]
 
 
-def total(table: str, *, owner_id: str | None, status: str | None) -> ScalarSelect[int]:
-    """The subquery for how many rows a table has, of one owner or all, in one status or any."""
-    query = select(func.coalesce(func.sum(RowCount.n), 0).cast(BigInteger)).where(RowCount.table_name == table)
-    if owner_id is not None:
-        query = query.where(RowCount.owner_id == owner_id)
-    if status is not None:
-        query = query.where(RowCount.status == status)
+def total(table: str, *, owned: bool, filtered: bool) -> ScalarSelect[int]:
+    """The subquery for how many rows a table has: of `:owner_id` where `owned`, in `:status` where `filtered`."""
+    query = select(func.coalesce(func.sum(RowCount.n), 0).cast(BigInteger)).where(
+        RowCount.table_name == table
+    )
+    if owned:
+        query = query.where(RowCount.owner_id == bindparam("owner_id"))
+    if filtered:
+        query = query.where(RowCount.status == bindparam("status"))
     return query.scalar_subquery()

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from select import select
 from typing import Any
 
-from sqlalchemy import create_engine
+import orjson
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
 AfterCommit = Callable[[dict[Any, Any]], None]
+
+
+def _refuse_dead(connection: Any, *_: object) -> None:
+    """Replace a pooled connection that PostgreSQL has closed, as after a restart.
+
+    A connection at rest has nothing to read; one that was closed is readable. Asking the socket costs a microsecond,
+    asking the server (`pool_pre_ping`) a round trip for each request.
+    """
+    if select([connection], [], [], 0)[0]:
+        raise DisconnectionError
 
 
 class Database:
@@ -29,13 +42,14 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
-            pool_pre_ping=True,
+            json_deserializer=orjson.loads,
             connect_args={
                 "connect_timeout": 3,
                 "application_name": "medianest",
                 "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             },
         )
+        event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._after_commit = after_commit
 

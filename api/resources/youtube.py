@@ -9,6 +9,7 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 from marshmallow import validate
+from sqlalchemy import Row
 
 from api.blueprint import Blueprint, Call
 from api.envelope import success
@@ -278,7 +279,7 @@ def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -
     return success(page_data(page, [download_row(row) for row in page.items]))
 
 
-def download_row(row: Download) -> dict[str, Any]:
+def download_row(row: Download | Row[Any]) -> dict[str, Any]:
     """A download as clients see it; written by hand, since lists of them are the hottest answer."""
     status = row.status
     return {

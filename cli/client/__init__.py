@@ -1,0 +1,1 @@
+"""The client verbs of `medianest`: a running MediaNest from a terminal, over its API."""

@@ -1,0 +1,33 @@
+"""`medianest cancel`: stop a download that has not ended."""
+
+from __future__ import annotations
+
+import argparse
+
+from cli.client.account import Account, add_server
+from cli.client.download_state import DownloadState, find
+from cli.client.server import one
+from cli.errors import CommandError
+from config.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("id", metavar="ID", help="of the download: `medianest downloads` lists them")
+    add_server(parser)
+
+
+def run(args: argparse.Namespace, _settings: Settings) -> int:
+    """Cancel.
+
+    Raises:
+        CommandError: it has ended already, or there is none.
+    """
+    account = Account.open(args.server)
+    # The server removes what has ended upon the same request.
+    state = find(account, args.id)
+    if state.ended:
+        raise CommandError(f"it has ended already: {state.status} (medianest remove {state.id})")
+    state = DownloadState.of(account.call("DELETE", one("/youtube/downloads", args.id)))
+    print("Cancelled." if state.ended else "Being cancelled: it stops within seconds.")
+    return 0
