@@ -149,7 +149,8 @@ def _served(inner: View, permission: Permission | None, *, refuse_query: bool, o
     def serve(**path: Any) -> Response:
         read_body()
         current = parts()
-        with current.runtime.unit_of_work() as db:
+        looking = request.method in {"GET", "HEAD"} and not own_units
+        with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
             identity = None if permission is None else admit(db, request, permission)
             if refuse_query:
                 refuse_parameters()

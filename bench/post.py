@@ -102,8 +102,8 @@ class Watcher:
 
     def _follow(self) -> None:
         with contextlib.suppress(websocket.WebSocketException, OSError):
-            while True:
-                frame = json.loads(self._socket.recv())
+            while text := self._socket.recv():
+                frame = json.loads(text)
                 data = frame["data"]
                 if frame["event"] == "download:progress" and data["downloadedBytes"]:
                     self.first.setdefault(data["url"], time.perf_counter())

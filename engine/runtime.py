@@ -47,6 +47,12 @@ class Runtime:
         with self.database.unit_of_work() as db:
             yield db
 
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for looking only; see `Database.reading`."""
+        with self.database.reading() as db:
+            yield db
+
     def ring(self, job: Job) -> bool:
         """Ring for a job; False, and a line in the log, where Redis is away: the reconciler rings again."""
         try:

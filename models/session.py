@@ -51,6 +51,7 @@ class Database:
         )
         event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reads = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._after_commit = after_commit
 
     @contextmanager
@@ -62,6 +63,15 @@ class Database:
             info = db.info
         if self._after_commit is not None:
             self._after_commit(info)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for looking only, without a transaction: each statement sees what is committed when it runs.
+
+        That is what a transaction would give too (READ COMMITTED), without the two round trips of BEGIN and COMMIT.
+        """
+        with self._reads() as db:
+            yield db
 
     def close(self) -> None:
         """Close the pool's connections."""

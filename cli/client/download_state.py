@@ -72,7 +72,7 @@ class DownloadState:
         if self.status == "queued":
             return "waiting"
         if self.status == "downloading" and self.done is None:
-            return "looking"
+            return "preparing"
         return self.status
 
 
