@@ -7,10 +7,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import flask_swagger_ui  # type: ignore[import-untyped]
 import orjson
 from flask import Flask, Response, current_app, send_from_directory
 from flask_smorest import Api  # type: ignore[import-untyped]
-from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 from werkzeug.routing import BaseConverter
 
 from api import correlation, csrf
@@ -18,6 +18,7 @@ from api.blueprint import Blueprint, Call
 from api.errors import CODES
 from api.security import ACCESS_COOKIE
 
+_DIST = Path(flask_swagger_ui.__file__).parent / "dist"
 _START_NAME = "start.js"
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", _START_NAME)
 _DOCUMENT = "medianest-openapi"
@@ -40,27 +41,14 @@ _PAGE = """<!doctype html>
 </html>
 """
 
-# The page knows OpenAPI 3.0 only; where 3.1 differs in our document, it is told in the words of 3.0.
 _START = """"use strict";
-function older(node) {
-  if (Array.isArray(node)) return node.map(older);
-  if (node === null || typeof node !== "object") return node;
-  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, older(value)]));
-  if (Array.isArray(node.type)) {
-    copy.type = node.type.find((type) => type !== "null");
-    copy.nullable = node.type.includes("null");
-  }
-  return copy;
-}
-fetch("openapi.json")
-  .then((answer) => answer.json())
-  .then((spec) => SwaggerUIBundle({
-    spec: { ...older(spec), openapi: "3.0.3" },
-    dom_id: "#api",
-    deepLinking: true,
-    persistAuthorization: false,
-    validatorUrl: null,
-  }));
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#api",
+  deepLinking: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
 """
 
 blueprint = Blueprint("documentation", "", "This document, and a page to browse it.")
@@ -150,4 +138,4 @@ def documentation_asset(call: Call, name: str) -> Response:
     """A file of that page."""
     if name == _START_NAME:
         return Response(_START, mimetype="text/javascript")
-    return send_from_directory(Path(str(swagger_ui_path)), name, max_age=3600)
+    return send_from_directory(_DIST, name, max_age=3600)

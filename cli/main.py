@@ -8,6 +8,7 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
+from cli.client.terminal import forgive_encoding
 from cli.errors import CommandError
 from config.settings import Settings, SettingsError
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             loaded.configure(command)
             command.set_defaults(run=loaded.run)
     parsed = parser.parse_args(arguments)
+    forgive_encoding()
     try:
         code: int = parsed.run(parsed, Settings.load())
     except (SettingsError, CommandError) as error:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from cli.client.account import Account
@@ -52,6 +52,8 @@ class Following:
                     self._listen(socket)
             except InvalidStatus as error:
                 self._refused(error.response.status_code)
+            except ConnectionClosed:
+                self._interrupted("")
             except (OSError, WebSocketException, Unreachable) as error:
                 self._interrupted(str(error))
             except Refused as error:
@@ -116,9 +118,8 @@ class Following:
         """Wait, each time longer, before the next connection."""
         if not self._lost:
             self._lost = True
-            self._display.say(
-                f"The connection is lost ({clean(reason)}). The download goes on; trying to connect again."
-            )
+            why = f" ({clean(reason)})" if reason else ""
+            self._display.say(f"Connection lost{why}; the download goes on. Trying to connect again.")
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 

@@ -14,6 +14,9 @@ from cli.errors import CommandError
 from config.settings import Settings
 
 INTERRUPTED = 130  # what a shell calls the end by Ctrl-C
+GOES_ON = """\
+The download goes on. While it does, the same command follows it again.
+To cancel it: medianest cancel {id}"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +49,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         state = Following(account, state, display).until_end()
     except KeyboardInterrupt:
         display.end()
-        print(
-            f"Not followed any more; the download goes on. To cancel it: medianest cancel {state.id}",
-            file=sys.stderr,
-        )
+        print(GOES_ON.format(id=state.id), file=sys.stderr)
         return INTERRUPTED
     except BaseException:
         display.end()

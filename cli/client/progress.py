@@ -6,11 +6,12 @@ import time
 from typing import Protocol, TextIO
 
 from cli.client.download_state import DownloadState
-from cli.client.terminal import columns_of, fit, part_text, size_text
+from cli.client.terminal import columns_of, fit, part_text, size_text, width
 
 LINE_SECONDS = 1.0
-_PHASE, _BYTES, _SPEED, _ETA = 11, 13, 10, 12  # columns that the longest usual texts take
-_BAR = (8, 30)  # columns at least and at most; one in six of the screen between
+_PHASE = 11  # columns of the longest one
+_TITLE = 6  # columns below which it says nothing
+_BAR = (8, 30)  # columns at least and at most
 _CLEAR = "\r\033[K"
 
 
@@ -42,18 +43,19 @@ class ProgressBar:
         self._stream = stream
         self._blocks = "━─" if (stream.encoding or "").lower().startswith("utf") else "#-"
         self._line = ""
+        self._facts = 0
 
     def show(self, state: DownloadState) -> None:
         """Redraw the line."""
-        columns = columns_of(self._stream) - 1  # a full line would wrap
-        size = max(_BAR[0], min(_BAR[1], columns // 6))
+        columns = columns_of(self._stream) - 3  # a full line would wrap, as would the ^C of a terminal
+        size = max(_BAR[0], min(_BAR[1], columns // 8))
         filled = int(size * state.progress / 100)
         bar = self._blocks[0] * filled + self._blocks[1] * (size - filled)
-        left = f"{state.eta} left" if state.eta else ""
-        facts = f"{bar} {state.progress:3.0f}%  {fit(_bytes(state), _BYTES)} "
-        facts += f"{fit(state.speed or '', _SPEED)} {fit(left, _ETA)} {fit(state.phase, _PHASE)}"
-        room = columns - len(facts) - 2
-        self._line = f"{fit(state.label, room)}  {facts}" if room >= 4 else fit(facts, columns)
+        facts = f"{bar} {state.progress:3.0f}%  {_facts(state)}  {state.phase}"
+        self._facts = max(self._facts, width(facts))  # the bar would dance with the length of the facts
+        room = columns - self._facts - 2
+        label = f"{fit(state.label, room)}  " if room >= _TITLE else ""
+        self._line = fit(label + facts, columns)
         self._write(_CLEAR + self._line)
 
     def tick(self) -> None:
@@ -83,9 +85,8 @@ class ProgressLines:
 
     def show(self, state: DownloadState) -> None:
         """Write a line, now or when the second is over."""
-        left = f"{state.eta} left" if state.eta else ""
-        facts = (f"{state.progress:.0f}%", _bytes(state), state.speed, left, state.label)
-        self._next = f"{state.phase:<{_PHASE}}  {'  '.join(filter(None, facts))}"
+        facts = "  ".join(filter(None, (f"{state.progress:3.0f}%", _facts(state), state.label)))
+        self._next = f"{state.phase:<{_PHASE}}  {facts}"
         self.tick()
 
     def tick(self) -> None:
@@ -100,6 +101,11 @@ class ProgressLines:
 
     def end(self) -> None:
         """Nothing is open."""
+
+
+def _facts(state: DownloadState) -> str:
+    left = f"{state.eta} left" if state.eta else ""
+    return "  ".join(filter(None, (_bytes(state), state.speed, left)))
 
 
 def _bytes(state: DownloadState) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cli.errors import CommandError
 
@@ -24,11 +26,9 @@ def ask(question: str, option: str, default: str = "") -> str:
     """
     _insist(f"{option} is missing")
     shown = f"{question} [{default}]: " if default else f"{question}: "
-    try:
+    with _line_ended():
         while not (answer := input(shown).strip() or default):
             pass
-    except EOFError:
-        raise CommandError(f"{option} is missing") from None
     return answer
 
 
@@ -56,9 +56,20 @@ def ask_secret(question: str) -> str | None:
 
 
 def _hidden(prompt: str) -> str:
-    try:
+    with _line_ended():
         return getpass.getpass(prompt)
+
+
+@contextmanager
+def _line_ended() -> Iterator[None]:
+    """Let no question stand open on the screen when it is not answered."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print()
+        raise
     except EOFError:
+        print()
         raise CommandError("no answer was given") from None
 
 

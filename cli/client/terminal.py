@@ -57,10 +57,9 @@ def part_text(done: float, total: float) -> str:
 
 
 def forgive_encoding() -> None:
-    """Let output in a locale that lacks a character show a replacement instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    """Let standard output spell out what the locale has no character for, as standard error does, not fail."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _char_width(char: str) -> int:
