@@ -14,12 +14,20 @@ from bench.report import Figure, Target, percentile
 from config.celery import broker_url, make_celery
 from config.settings import Settings
 from engine import downloads
+from engine.download_work import DOWNLOAD
+from engine.jobs import lease
 from engine.jobs.names import Job
+from engine.jobs.owner import this_process
 from engine.runtime import Runtime
 from models.base import new_id
 from tests.stack import Stack, eventually
 
 WARM_UPS = 20
+WAITING = """
+INSERT INTO downloads (id, user_id, status, url, url_key, host, quality, format, folder)
+SELECT 'dl-' || lpad(n::text, 26, '0'), %s, 'queued', 'http://127.0.0.1/' || n, n::text, 'host' || n %% 50, 'best', 'mp4', ''
+FROM generate_series(1, %s::bigint) AS n
+"""
 
 
 def run(quick: bool) -> Iterator[Figure]:
@@ -30,8 +38,9 @@ def run(quick: bool) -> Iterator[Figure]:
         user_id = user_of(stack)[1]
         stack.start_maintenance()
         yield from _noops(stack, jobs)
-        stack.start_worker(concurrency=4)
         with runtime_of(stack) as runtime, video_site([], 0) as site:
+            yield from _claims(stack, runtime, user_id, 10 * rows, 100 * rows)
+            stack.start_worker(concurrency=4)
             yield from _rows(runtime, user_id, site, rows)
 
 
@@ -86,6 +95,25 @@ def _sender(app: Celery, task: str, key: str, redis_url: str) -> Callable[[], fl
         return (float(answer[1]) - began) * 1000
 
     return send
+
+
+def _claims(stack: Stack, runtime: Runtime, user_id: str, few: int, many: int) -> Iterator[Figure]:
+    """One claim, taken back each time, while this many rows wait; few are the floor of many."""
+    medians = []
+    for waiting in (few, many):
+        stack.query(WAITING, user_id, waiting)
+        stack.query("VACUUM ANALYZE downloads")
+        took = []
+        for _ in range(WARM_UPS):
+            began = time.perf_counter()
+            with runtime.unit_of_work() as db:
+                assert lease.claim(db, DOWNLOAD, runtime.settings, this_process()) is not None
+                took.append((time.perf_counter() - began) * 1000)
+                db.rollback()
+        medians.append(percentile(took, 0.5))
+        stack.query("DELETE FROM downloads")
+    what = f"a claim while {many:,} rows wait (floor: {few:,}), median"
+    yield Figure("enqueue", what, medians[1], "ms", medians[0])
 
 
 def _rows(runtime: Runtime, user_id: str, site: str, rows: int) -> Iterator[Figure]:

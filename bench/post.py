@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import redis
 import websocket
@@ -69,7 +70,7 @@ def _first_progress(stack: Stack, client: Client, urls: list[str]) -> Iterator[F
         for url in urls:
             began = time.perf_counter()
             row = door.ask("POST", POST, {"url": url})[0]["data"]
-            arrived = eventually(lambda url=url: watcher.first.get(url), what=f"bytes of {url} at the socket")
+            arrived = eventually(partial(watcher.first.get, url), what=f"bytes of {url} at the socket")
             client.wait(row["id"], "completed")
             took.append((arrived - began) * 1000)
             warm.send(url)

@@ -109,7 +109,8 @@ def lines(figures: Sequence[Figure]) -> str:
 
 def markdown(figures: Iterable[Figure], where: dict[str, Any]) -> str:
     """A table for `docs/performance.md`."""
-    rows = [("row", *HEADINGS[:-1], "verdict"), ("---", "---", "---:", "---:", "---:", "---", "---")]
+    rows: list[tuple[str, ...]] = [("row", *HEADINGS[:-1], "verdict")]
+    rows.append(("---", "---", "---:", "---:", "---:", "---", "---"))
     rows += [(f"`{figure.row}`", *columns(figure)) for figure in figures]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     said = "{cores} cores, Python {python}, {system}, load {load} before, {at}".format(**where)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def idle(quick: bool) -> Iterator[Figure]:
         share = (running.cpu() - before) / (time.monotonic() - began) * 100
         memory = running.memory()
     yield Figure("idle", "the whole stack, PSS", sum(memory.values()), "MB", target=Target(450))
-    for name, size in memory.most_common():
+    for name, size in sorted(memory.items(), key=lambda each: -each[1]):
         yield Figure("idle", f"of that: {name}", size, "MB")
     yield Figure("idle", f"CPU over {window} s", share, "% of a core", target=Target(3))
 
@@ -70,9 +70,9 @@ class Running:
                 total += sum(member.cpu_times()[:4])
         return total
 
-    def memory(self) -> Counter[str]:
+    def memory(self) -> dict[str, float]:
         """MB by process of the Procfile, each with its children."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         root = psutil.Process(self.process.pid)
         found["supervisor"] += _pss(root.pid)
         for child in root.children():

@@ -238,6 +238,15 @@ class Settings:
     download_throttle_seconds: float = _env(
         "DOWNLOAD_THROTTLE_SECONDS", _seconds(0, 86400), 900.0, "pause after a host said it had enough of us"
     )
+    disk_reserve_bytes: int = _env(
+        "DISK_RESERVE_BYTES", _integer(0, 1 << 50), 2 << 30, "bytes that downloads leave free on the disk"
+    )
+    disk_reserve_percent: int = _env(
+        "DISK_RESERVE_PERCENT",
+        _integer(0, 99),
+        5,
+        "share of the disk that downloads leave free, where that is more",
+    )
     download_embed: bool = _env(
         "DOWNLOAD_EMBED", _boolean, True, "write metadata, thumbnail and chapters into the file"
     )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, case, false, func, literal, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import downloads, publishing, source_urls
+from engine import download_budget, downloads, publishing, source_hosts, source_urls
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
@@ -23,7 +22,6 @@ from engine.jobs.attempt_process import run_isolated
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.names import Job
-from engine.jobs.owner import this_process
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from models.download import Download
 
@@ -32,40 +30,10 @@ log = structlog.get_logger(__name__)
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
-def _limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
-    """A host that has its share of downloads running gives no further one, a worker that has its own takes none."""
-    mine = select(func.count()).where(Download.lease_until.is_not(None), *_held_by_this_worker())
-    if (db.scalar(mine) or 0) >= settings.download_concurrency:
-        return [false()]
-    share = case(
-        (Download.host == source_urls.YOUTUBE, settings.download_youtube_limit),
-        else_=settings.download_host_limit,
-    )
-    busy = (
-        select(Download.host)
-        .where(Download.lease_until.is_not(None))
-        .group_by(Download.host)
-        .having(func.count() >= share)
-    )
-    full = db.scalars(busy).all()
-    return [Download.host.not_in(full)] if full else []
-
-
-def _held_by_this_worker() -> Sequence[ColumnElement[bool]]:
-    """The rows whose holder is a sibling: a child of the same worker on this host."""
-    me = this_process()
-    return [Download.lease_owner[key].as_string() == str(me[key]) for key in ("host", "parent")]
-
-
-def _fair_order() -> Sequence[ColumnElement[Any]]:
-    """Whoever has the fewest running comes first; then the oldest."""
-    running = aliased(Download)
-    own = (
-        select(func.count(literal(1)))
-        .where(running.user_id == Download.user_id, running.lease_until.is_not(None))
-        .scalar_subquery()
-    )
-    return [own]
+def _changed(db: Session, row: Download) -> None:
+    if row.status == "completed":
+        source_hosts.forgive(db, row.host)
+    downloads.announce(db, row)
 
 
 DOWNLOAD = JobKind(
@@ -74,13 +42,13 @@ DOWNLOAD = JobKind(
     running="downloading",
     on_claim={"downloading_at": now(), "speed": None, "eta": None},
     long=True,
-    limits=_limits,
-    order=_fair_order,
+    limits=download_budget.limits,
+    order=download_budget.order,
     attempts=lambda settings: settings.download_attempts,
     pause=lambda settings, attempt: growing_pause(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
     ),
-    changed=downloads.announce,
+    changed=_changed,
 )
 
 
@@ -123,6 +91,10 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         )
     except FetchError as error:
         log.warning("download.fetch_failed", kind=error.kind, detail=error.detail)
+        if error.retry == "throttled":
+            pause = max(settings.download_throttle_seconds, error.retry_after or 0.0)
+            with attempt.runtime.unit_of_work() as db:
+                source_hosts.throttle(db, row.host, error.kind, pause)
         raise failure(error, row, settings) from error
     name = final_name(fetched.metadata.title, fetched.metadata.source_id, fetched.container)
     facts = {"container": fetched.container, "height": fetched.height, "duration": fetched.duration}
@@ -142,7 +114,7 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     if error.retry == "again_once" and row.error is not None and row.error["kind"] == error.kind:
         return GiveUp(said)
     if error.retry == "throttled":
-        return Retry(said, max(settings.download_throttle_seconds, error.retry_after or 0.0))
+        return Retry(said, 0.0)  # the breaker of its host holds it, with all others
     if error.retry == "later":
         return Retry(said, settings.download_throttle_seconds, counts=False)
     return Retry(said, error.retry_after)

@@ -34,7 +34,7 @@ STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cance
 STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
 
 _now = func.clock_timestamp
-_HIDDEN = {"url_key", "host", "source_id", "crash_count", "epoch", "lease_until", "lease_owner", "publishing"}
+_HIDDEN = {"url_key", "source_id", "crash_count", "epoch", "lease_until", "lease_owner", "publishing"}
 
 
 def create(
@@ -236,6 +236,22 @@ def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     db.refresh(row)
     enqueue(db, Job.DOWNLOAD)
     announce(db, row)
+    return row
+
+
+def set_priority(db: Session, download_id: str, priority: int) -> Download:
+    """Let a queued download begin earlier (larger) or later than those of priority 0.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it does not wait any more.
+    """
+    row = _find(db, download_id, None, lock=True)
+    if row.status != "queued":
+        raise Conflict(f"Only a queued download has a priority; this one is {row.status}.")
+    row.priority = priority
+    db.flush()
+    enqueue(db, Job.DOWNLOAD)
     return row
 
 

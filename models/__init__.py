@@ -4,6 +4,7 @@ from models.base import Base
 from models.download import Download, FileRemoval, Preview
 from models.heartbeat import Heartbeat
 from models.login import Login
+from models.queue import Queue, SourceHost
 from models.row_count import RowCount
 from models.schedule_slot import ScheduleSlot
 from models.user import User
@@ -15,7 +16,9 @@ __all__ = [
     "Heartbeat",
     "Login",
     "Preview",
+    "Queue",
     "RowCount",
     "ScheduleSlot",
+    "SourceHost",
     "User",
 ]

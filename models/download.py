@@ -20,6 +20,7 @@ class Download(JobRow, Base):
     Attributes:
         url: as given; `url_key` is its normal form, by which the same wish is recognised.
         host: what the concurrency budget counts: `youtube` for all of YouTube's hosts, else the host name.
+        priority: what is larger begins earlier, whoever asked for it.
         folder: below `DOWNLOAD_DIR`, with `/`, `""` for the root.
         publishing: the step that makes the file visible, once begun: `{"name", "inode", "size", "probe"}`.
         file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
@@ -50,6 +51,7 @@ class Download(JobRow, Base):
     quality: Mapped[str]
     format: Mapped[str]
     folder: Mapped[str]
+    priority: Mapped[int] = mapped_column(server_default=text("0"))
 
     source_id: Mapped[str | None]
     title: Mapped[str | None]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from engine import download_work, file_removal, paging, preview_work, previews
+from engine import paging, previews
 from engine.jobs.names import Job, periods
 from engine.jobs.reconcile import reconcile as reconcile_jobs
 from engine.jobs.slots import forget_slots, take_slot
+from engine.kinds import KINDS
 from engine.monitoring.heartbeats import forget_dead
 from tasks.app import app, bells_in_queue, runtime, settings
 
 PERIODS = periods(settings)
-KINDS = (download_work.DOWNLOAD, preview_work.PREVIEW, file_removal.FILE_REMOVAL)
 
 
 @app.task(name=Job.RECONCILE.value)

@@ -15,7 +15,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
-from engine import downloads, previews
+from engine import downloads, previews, waiting
 from engine.accounts.permissions import Permission
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
 from engine.errors import ServiceUnavailable, UpstreamFailed, ValidationFailed
@@ -75,6 +75,14 @@ class FailureSchema(Schema):
     retryable = ma.fields.Boolean(required=True)
 
 
+class WaitingSchema(Schema):
+    """What a queued download waits for."""
+
+    kind = ma.fields.String(required=True, validate=validate.OneOf(["paused", "host", "retry", "disk"]))
+    message = ma.fields.String(required=True)
+    until = ma.fields.DateTime(required=True, allow_none=True)
+
+
 class FileSchema(Schema):
     """The finished file."""
 
@@ -123,6 +131,15 @@ class DownloadSchema(Schema):
     ended_at = _optional(ma.fields.DateTime)
     next_attempt_at = _optional(ma.fields.DateTime, "While it waits after a failed attempt.")
     correlation_id = _optional(ma.fields.String)
+    priority = ma.fields.Integer(
+        required=True, metadata={"description": "0 is usual; larger begins earlier."}
+    )
+    waiting_for = ma.fields.Nested(
+        WaitingSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "What a queued download waits for besides its turn; told by GET."},
+    )
 
 
 class MetadataSchema(Schema):
@@ -188,7 +205,8 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
-    return success(download_row(downloads.get(call.db, download_id, owner_id=_visible(call))))
+    row = downloads.get(call.db, download_id, owner_id=_visible(call))
+    return success(download_row(row, waiting.reasons(call.db, [row]).get(row.id)))
 
 
 @blueprint.operation(
@@ -276,10 +294,11 @@ def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -
     page = downloads.listing(
         call.db, owner_id=owner_id, status=query.get("status"), page=query["page"], limit=query["limit"]
     )
-    return success(page_data(page, [download_row(row) for row in page.items]))
+    why = waiting.reasons(call.db, page.items)
+    return success(page_data(page, [download_row(row, why.get(row.id)) for row in page.items]))
 
 
-def download_row(row: Download | Row[Any]) -> dict[str, Any]:
+def download_row(row: Download | Row[Any], waiting_for: dict[str, Any] | None = None) -> dict[str, Any]:
     """A download as clients see it; written by hand, since lists of them are the hottest answer."""
     status = row.status
     return {
@@ -314,6 +333,8 @@ def download_row(row: Download | Row[Any]) -> dict[str, Any]:
         "endedAt": row.ended_at,
         "nextAttemptAt": row.next_run_at if status == "queued" and row.attempt else None,
         "correlationId": row.correlation_id,
+        "priority": row.priority,
+        "waitingFor": waiting_for,
     }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.jobs.kinds import JobKind, R
+from engine.jobs.pauses import is_paused
 from models.job import JobRow
 
 now = func.clock_timestamp
@@ -50,6 +51,8 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
     """
     model = kind.model
     db.execute(select(func.pg_advisory_xact_lock(func.hashtext(kind.job.value))))
+    if is_paused(db, kind.job.queue):
+        return None
     row = db.scalars(
         select(model)
         .where(waiting(model), *kind.limits(db, settings))

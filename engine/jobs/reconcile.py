@@ -14,6 +14,7 @@ from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import now
 from engine.jobs.owner import is_gone
+from engine.jobs.pauses import is_paused
 from engine.jobs.runner import POISON
 from engine.runtime import Runtime
 
@@ -69,6 +70,8 @@ def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
 
 def due(db: Session, kind: JobKind[Any], settings: Settings, at_most: int) -> int:
     """How many rows of a kind could be claimed now; counts no further than `at_most`."""
+    if is_paused(db, kind.job.queue):
+        return 0
     some = (
         select(kind.model.id)
         .where(lease.waiting(kind.model), *kind.limits(db, settings))

@@ -1,0 +1,12 @@
+"""All kinds of jobs there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.download_work import DOWNLOAD
+from engine.file_removal import FILE_REMOVAL
+from engine.jobs.kinds import JobKind
+from engine.preview_work import PREVIEW
+
+KINDS: tuple[JobKind[Any], ...] = (DOWNLOAD, PREVIEW, FILE_REMOVAL)

@@ -1,0 +1,115 @@
+"""Queues as an operator sees them: how deep, how old, what runs, what holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from engine import source_hosts
+from engine.errors import Conflict, NotFound
+from engine.jobs.bell import enqueue
+from engine.jobs.names import Job
+from engine.jobs.pauses import set_paused
+from engine.kinds import KINDS
+from models.queue import Queue, SourceHost
+
+_now = func.clock_timestamp
+_STALE = timedelta(seconds=60)  # a block that no worker has confirmed for so long is over
+NEVER_PAUSED = "maintenance"
+
+
+@dataclass
+class QueueState:
+    """One queue.
+
+    Attributes:
+        depth: rows that wait and are due; `delayed` wait for their time. `running` are held by a worker.
+        oldest: when the oldest of the due ones was asked for.
+        blocked: why nothing begins although nobody holds the queue, such as `disk`.
+        throttled_hosts: of the downloads: hosts that are left alone for a while.
+    """
+
+    name: str
+    depth: int = 0
+    delayed: int = 0
+    running: int = 0
+    oldest: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    blocked: str | None = None
+    throttled_hosts: Sequence[SourceHost] = field(default_factory=list)
+
+
+def overview(db: Session, names: Sequence[str]) -> list[QueueState]:
+    """The state of each of the named queues."""
+    states = {name: QueueState(name) for name in names}
+    for kind in KINDS:
+        _count(db, kind.model, states[kind.job.queue])
+    for row in db.scalars(select(Queue)):
+        state = states.get(row.name)
+        if state is not None:
+            state.paused_at, state.paused_by = row.paused_at, row.paused_by
+    fresh = select(Queue.name, Queue.blocked_reason).where(Queue.blocked_at > _now() - _STALE)
+    for name, reason in db.execute(fresh):
+        states[name].blocked = reason
+    states[Job.DOWNLOAD.queue].throttled_hosts = source_hosts.throttled(db)
+    return list(states.values())
+
+
+def pause(db: Session, names: Sequence[str], name: str, *, by: str) -> QueueState:
+    """Hold a queue: nothing of it begins until it is resumed, what runs goes on.
+
+    Raises:
+        NotFound: no such queue.
+        Conflict: the queue of the housekeeping, without which nothing would be rescued.
+    """
+    _known(names, name)
+    if name == NEVER_PAUSED:
+        raise Conflict("The maintenance queue can't be paused: nothing would be rescued any more.")
+    set_paused(db, name, by=by)
+    return _one(db, names, name)
+
+
+def resume(db: Session, names: Sequence[str], name: str) -> QueueState:
+    """Let a queue go on, at once.
+
+    Raises:
+        NotFound: no such queue.
+    """
+    _known(names, name)
+    set_paused(db, name, by=None)
+    for kind in KINDS:
+        if kind.job.queue == name:
+            enqueue(db, kind.job)
+    return _one(db, names, name)
+
+
+def _known(names: Sequence[str], name: str) -> None:
+    if name not in names:
+        raise NotFound(f"There is no such queue. Queues: {', '.join(names)}.")
+
+
+def _one(db: Session, names: Sequence[str], name: str) -> QueueState:
+    return next(state for state in overview(db, names) if state.name == name)
+
+
+def _count(db: Session, model: Any, state: QueueState) -> None:
+    waits: ColumnElement[bool] = model.lease_until.is_(None)
+    due = model.next_run_at <= _now()
+    row = db.execute(
+        select(
+            func.count().filter(waits, due),
+            func.count().filter(waits, ~due),
+            func.count().filter(~waits),
+            func.min(model.created_at).filter(waits, due),
+        ).where(model.ended_at.is_(None))
+    ).one()
+    state.depth += row[0]
+    state.delayed += row[1]
+    state.running += row[2]
+    state.oldest = min(filter(None, (state.oldest, row[3])), default=None)

@@ -1,0 +1,207 @@
+"""Budgets of downloads: breaker of a host, priority, disk reserve, paused queues; and how they are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from factories import make_download, make_user
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from config.celery import QUEUES
+from engine import downloads, queues, source_hosts, waiting
+from engine.clients.fetch_error import FetchError
+from engine.download_work import DOWNLOAD, failure
+from engine.errors import Conflict, NotFound
+from engine.jobs import lease
+from engine.jobs.names import Job
+from engine.jobs.reconcile import due
+from engine.jobs.runner import GiveUp, Retry
+from engine.runtime import Runtime
+from models.download import Download
+from models.queue import SourceHost
+
+OWNER = {"host": "elsewhere", "parent": 1, "pid": 1, "started": 1.0}
+
+
+@pytest.fixture
+def db(runtime: Runtime) -> Iterator[Session]:
+    with runtime.unit_of_work() as session:
+        yield session
+
+
+def claim(db: Session, runtime: Runtime) -> Download | None:
+    claimed = lease.claim(db, DOWNLOAD, runtime.settings, OWNER)
+    return None if claimed is None else claimed.row
+
+
+def until(db: Session, host: str) -> float:
+    left = func.extract("epoch", SourceHost.throttled_until - func.clock_timestamp())
+    return float(db.scalar(select(left).where(SourceHost.name == host)) or 0)
+
+
+def test_a_throttled_host_rests_and_others_go_on(db: Session, runtime: Runtime) -> None:
+    user = make_user(db)
+    resting = make_download(db, user, host="a.example")
+    other = make_download(db, user, host="b.example")
+    source_hosts.throttle(db, "a.example", "rate_limited", 900)
+    row = claim(db, runtime)
+    assert row is not None
+    assert row.id == other.id
+    assert claim(db, runtime) is None
+    assert due(db, DOWNLOAD, runtime.settings, 10) == 0
+    db.execute(update(SourceHost).values(throttled_until=func.clock_timestamp()))
+    row = claim(db, runtime)
+    assert row is not None
+    assert row.id == resting.id, "it goes on by itself"
+
+
+def test_each_strike_in_a_row_doubles_the_rest_up_to_four_hours(db: Session) -> None:
+    rests = []
+    for _ in range(7):
+        source_hosts.throttle(db, "a.example", "bot_check", 900)
+        rests.append(round(until(db, "a.example") / 60))
+        db.execute(update(SourceHost).values(throttled_until=func.clock_timestamp() - timedelta(seconds=1)))
+    assert rests == [15, 30, 60, 120, 240, 240, 240]
+    source_hosts.forgive(db, "a.example")
+    source_hosts.throttle(db, "a.example", "bot_check", 900)
+    assert round(until(db, "a.example") / 60) == 15, "a success forgets the strikes"
+
+
+def test_complaints_of_downloads_under_way_count_once(db: Session) -> None:
+    for _ in range(3):
+        source_hosts.throttle(db, "a.example", "bot_check", 900)
+    assert round(until(db, "a.example") / 60) == 15
+    source_hosts.forgive(db, "a.example")
+    assert until(db, "a.example") > 0, "a success of one under way does not end the rest"
+
+
+def test_a_long_wish_of_the_site_is_granted(db: Session) -> None:
+    source_hosts.throttle(db, "a.example", "rate_limited", 5 * 3600)
+    db.execute(update(SourceHost).values(throttled_until=func.clock_timestamp() - timedelta(seconds=1)))
+    source_hosts.throttle(db, "a.example", "rate_limited", 5 * 3600)
+    assert round(until(db, "a.example") / 3600) == 5
+
+
+def test_priority_comes_before_age_and_fairness(db: Session, runtime: Runtime) -> None:
+    user = make_user(db)
+    rows = [make_download(db, user, host=f"{n}.example") for n in range(3)]
+    downloads.set_priority(db, rows[2].id, 5)
+    downloads.set_priority(db, rows[0].id, -5)
+    order = [claim(db, runtime) for _ in range(3)]
+    assert [row.id for row in order if row] == [rows[2].id, rows[1].id, rows[0].id]
+    with pytest.raises(Conflict, match="downloading"):
+        downloads.set_priority(db, rows[0].id, 1)
+
+
+def test_a_nearly_full_disk_lets_nothing_begin(db: Session, runtime: Runtime) -> None:
+    row = make_download(db, make_user(db))
+    runtime.settings.download_dir.mkdir(parents=True)
+    enough = runtime.settings
+    runtime.settings = dataclasses.replace(enough, disk_reserve_bytes=1 << 50)
+    assert claim(db, runtime) is None
+    state = queues.overview(db, QUEUES)[0]
+    assert (state.name, state.blocked, state.depth) == ("downloads", "disk", 1)
+    assert waiting.reasons(db, [row])[row.id]["kind"] == "disk"
+    runtime.settings = dataclasses.replace(enough, disk_reserve_bytes=0, disk_reserve_percent=0)
+    assert claim(db, runtime) is not None
+    assert queues.overview(db, QUEUES)[0].blocked is None
+
+
+def test_what_running_downloads_still_need_counts_as_used(db: Session, runtime: Runtime) -> None:
+    user = make_user(db)
+    runtime.settings.download_dir.mkdir(parents=True)
+    runtime.settings = dataclasses.replace(runtime.settings, disk_reserve_bytes=0, disk_reserve_percent=0)
+    make_download(
+        db,
+        user,
+        status="downloading",
+        lease_until=func.clock_timestamp(),
+        total_bytes=1 << 50,
+        downloaded_bytes=5,
+    )
+    make_download(db, user, host="b.example")
+    assert claim(db, runtime) is None
+
+
+def test_a_paused_queue_begins_nothing_and_goes_on_when_resumed(db: Session, runtime: Runtime) -> None:
+    row = make_download(db, make_user(db))
+    state = queues.pause(db, QUEUES, "downloads", by="user-1")
+    assert (state.paused_by, state.depth) == ("user-1", 1)
+    first = state.paused_at
+    assert queues.pause(db, QUEUES, "downloads", by="user-1").paused_at == first, "harmless when repeated"
+    assert claim(db, runtime) is None
+    assert due(db, DOWNLOAD, runtime.settings, 10) == 0
+    assert waiting.reasons(db, [row])[row.id]["kind"] == "paused"
+    db.info.clear()
+    assert queues.resume(db, QUEUES, "downloads").paused_at is None
+    assert Job.DOWNLOAD in db.info["jobs"]
+    assert claim(db, runtime) is not None
+
+
+def test_queues_that_can_not_be_paused(db: Session) -> None:
+    with pytest.raises(NotFound, match="downloads"):
+        queues.pause(db, QUEUES, "films", by="user-1")
+    with pytest.raises(Conflict):
+        queues.pause(db, QUEUES, "maintenance", by="user-1")
+
+
+def test_the_overview_counts_what_waits_and_what_runs(db: Session, runtime: Runtime) -> None:
+    user = make_user(db)
+    oldest = make_download(db, user)
+    make_download(db, user)
+    make_download(db, user, next_run_at=func.clock_timestamp() + timedelta(hours=1))
+    make_download(db, user, status="completed", ended_at=func.clock_timestamp())
+    assert claim(db, runtime) is not None
+    source_hosts.throttle(db, "youtube", "bot_check", 900)
+    state = {state.name: state for state in queues.overview(db, QUEUES)}["downloads"]
+    assert (state.depth, state.delayed, state.running) == (1, 1, 1)
+    assert state.oldest is not None
+    assert state.oldest > oldest.created_at
+    assert [(host.name, host.reason) for host in state.throttled_hosts] == [("youtube", "bot_check")]
+
+
+def test_a_queued_download_says_what_it_waits_for(db: Session) -> None:
+    user = make_user(db)
+    later = make_download(db, user, next_run_at=func.clock_timestamp() + timedelta(hours=1))
+    resting = make_download(db, user, host="youtube")
+    plain = make_download(db, user)
+    source_hosts.throttle(db, "youtube", "bot_check", 900)
+    found = waiting.reasons(db, [later, resting, plain])
+    assert {row_id: reason["kind"] for row_id, reason in found.items()} == {
+        later.id: "retry",
+        resting.id: "host",
+    }
+    assert found[later.id]["until"] == later.next_run_at
+
+
+@pytest.mark.parametrize(
+    ("kind", "retry_after", "before", "outcome", "after"),
+    [
+        ("private", None, None, GiveUp, None),
+        ("network", None, None, Retry, None),
+        ("network", 7.0, None, Retry, 7.0),
+        ("rate_limited", None, None, Retry, 0.0),
+        ("live_not_started", None, None, Retry, 900.0),
+        ("forbidden", None, None, Retry, None),
+        ("forbidden", None, "forbidden", GiveUp, None),
+        ("forbidden", None, "network", Retry, None),
+    ],
+)
+def test_what_a_failure_means_for_the_row(
+    runtime: Runtime,
+    kind: str,
+    retry_after: float | None,
+    before: str | None,
+    outcome: type,
+    after: float | None,
+) -> None:
+    row = Download(error=None if before is None else {"kind": before})
+    found = failure(FetchError(kind, retry_after=retry_after), row, runtime.settings)
+    assert isinstance(found, outcome)
+    if isinstance(found, Retry):
+        assert found.after == after
+        assert found.counts is (kind != "live_not_started")
