@@ -7,7 +7,7 @@ from flask import Flask
 from api import correlation, errors, extensions, openapi
 from api.extensions import Parts
 from api.paths import UnversionedPaths
-from api.resources import admin, auth, csrf, health, sockets, testing, youtube
+from api.resources import admin, auth, cookies, csrf, flower, health, sockets, testing, youtube
 from config.celery import QUEUES, make_bell, make_celery
 from config.redis import make_redis
 from config.settings import Settings
@@ -22,6 +22,8 @@ BLUEPRINTS = (
     csrf.blueprint,
     youtube.blueprint,
     admin.blueprint,
+    cookies.blueprint,
+    flower.blueprint,
     openapi.blueprint,
 )
 

@@ -54,8 +54,8 @@ class Text(ma.fields.String):
         return text.strip() if self._strip else text
 
 
-class Password(Text):
-    """A password; any character but NUL may be in it."""
+class Lines(Text):
+    """Text of several lines; any character but NUL may be in it."""
 
     documented_pattern = r"^[^\x00]*$"
 
@@ -64,6 +64,10 @@ class Password(Text):
         if "\0" in text:
             raise ma.ValidationError("Must not contain NUL.")
         return text
+
+
+class Password(Lines):
+    """A password; any character but NUL may be in it."""
 
 
 class Email(Text):

@@ -7,6 +7,7 @@ from models.login import Login
 from models.queue import Queue, SourceHost
 from models.row_count import RowCount
 from models.schedule_slot import ScheduleSlot
+from models.secret import Secret
 from models.user import User
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Queue",
     "RowCount",
     "ScheduleSlot",
+    "Secret",
     "SourceHost",
     "User",
 ]

@@ -1,0 +1,72 @@
+"""`/admin/cookies`: the cookie file that downloads may show to sites; written, never read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Lines, Schema
+from engine import cookies
+from engine.accounts.permissions import Permission
+from engine.cookies import CookieFile
+
+blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")
+
+
+class CookiesRequest(Schema):
+    """A cookie file."""
+
+    cookies = Lines(
+        500_000,
+        required=True,
+        metadata={"description": "In Netscape format, as browsers' extensions export it."},
+    )
+
+
+class CookiesSchema(Schema):
+    """What may be said of the stored file."""
+
+    stored_at = ma.fields.DateTime(required=True)
+    count = ma.fields.Integer(required=True)
+    domains = ma.fields.List(ma.fields.String(), required=True)
+    expires_at = ma.fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When the first of them expires."}
+    )
+
+
+@blueprint.operation(
+    "GET", "", permission=Permission.INTEGRATIONS_CONFIGURE, answers={200: CookiesSchema}, errors=(404,)
+)
+def get_cookies(call: Call) -> Response:
+    """Whether cookies are stored, and for which sites."""
+    return success(cookies_row(cookies.describe(call.db, call.settings)))
+
+
+@blueprint.operation(
+    "PUT", "", permission=Permission.INTEGRATIONS_CONFIGURE, body=CookiesRequest, answers={200: CookiesSchema}
+)
+def store_cookies(call: Call, body: dict[str, Any]) -> Response:
+    """Store a cookie file, encrypted, in place of what was there."""
+    return success(cookies_row(cookies.store(call.db, call.settings, body["cookies"])))
+
+
+@blueprint.operation(
+    "DELETE", "", permission=Permission.INTEGRATIONS_CONFIGURE, answers={200: CookiesSchema}, errors=(404,)
+)
+def delete_cookies(call: Call) -> Response:
+    """Forget the cookies."""
+    return success(cookies_row(cookies.forget(call.db, call.settings)))
+
+
+def cookies_row(found: CookieFile) -> dict[str, Any]:
+    """The stored file as clients see it."""
+    return {
+        "storedAt": found.stored_at,
+        "count": found.count,
+        "domains": list(found.domains),
+        "expiresAt": found.expires_at,
+    }

@@ -1,0 +1,103 @@
+"""The cookies that downloads may show to sites: what a browser has where a person is signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import secret_box
+from engine.errors import NotFound, ValidationFailed
+
+NAME = "download-cookies"
+
+
+@dataclass(frozen=True)
+class CookieFile:
+    """What may be said of the stored file: never a name or value of a cookie.
+
+    Attributes:
+        domains: of its cookies. expires_at: when the first of them that expires does.
+    """
+
+    stored_at: datetime
+    count: int
+    domains: tuple[str, ...]
+    expires_at: datetime | None
+
+
+def store(db: Session, settings: Settings, text: str) -> CookieFile:
+    """Keep a cookie file (Netscape format, as browsers' extensions export it), encrypted.
+
+    Raises:
+        ValidationFailed: it is no such file, or holds no cookie.
+    """
+    if not _cookies(text):
+        raise ValidationFailed("The cookies are not accepted.", cookies="Must hold at least one cookie.")
+    secret_box.put(db, settings, NAME, text)
+    return describe(db, settings)
+
+
+def describe(db: Session, settings: Settings) -> CookieFile:
+    """What is stored.
+
+    Raises:
+        NotFound: nothing is.
+    """
+    stored_at = secret_box.kept_since(db, NAME)
+    text = secret_box.take(db, settings, NAME)
+    if stored_at is None or text is None:
+        raise NotFound("No cookies are stored.")
+    cookies = _cookies(text)
+    ends = [cookie.expires for cookie in cookies if cookie.expires]
+    return CookieFile(
+        stored_at,
+        len(cookies),
+        tuple(sorted({cookie.domain for cookie in cookies})),
+        datetime.fromtimestamp(min(ends), UTC) if ends else None,
+    )
+
+
+def forget(db: Session, settings: Settings) -> CookieFile:
+    """Drop the stored file; returns what it was.
+
+    Raises:
+        NotFound: nothing is stored.
+    """
+    was = describe(db, settings)
+    secret_box.drop(db, NAME)
+    return was
+
+
+def for_downloads(db: Session, settings: Settings) -> str | None:
+    """The stored file in the clear, for an attempt's process; None where there is none."""
+    return secret_box.take(db, settings, NAME)
+
+
+@dataclass(frozen=True)
+class _Cookie:
+    domain: str
+    expires: int
+
+
+def _cookies(text: str) -> list[_Cookie]:
+    """Read a cookie file: a line a cookie, seven fields separated by tabs.
+
+    Raises:
+        ValidationFailed: with the number of the line at fault, without its content.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.removeprefix("#HttpOnly_")
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) != 7 or not fields[4].isdecimal():
+            raise ValidationFailed(
+                "The cookies are not accepted.",
+                cookies=f"Must be in Netscape format, as a browser's extension exports it; line {number} is not.",
+            )
+        found.append(_Cookie(fields[0].lstrip("."), int(fields[4])))
+    return found

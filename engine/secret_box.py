@@ -1,0 +1,58 @@
+"""Keeps secrets encrypted in the database; the key comes from `SECRET_KEY`, which is never in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.errors import ServiceUnavailable
+from models.secret import Secret
+
+
+def put(db: Session, settings: Settings, name: str, value: str) -> None:
+    """Keep a secret under a name, in place of what was there."""
+    token = _box(settings).encrypt(value.encode()).decode()
+    values = {"value": token, "updated_at": func.clock_timestamp()}
+    query = insert(Secret).values(name=name, **values)
+    db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def take(db: Session, settings: Settings, name: str) -> str | None:
+    """A secret in the clear; None where there is none.
+
+    Raises:
+        ServiceUnavailable: it was written with another `SECRET_KEY`.
+    """
+    row = db.get(Secret, name)
+    if row is None:
+        return None
+    try:
+        return _box(settings).decrypt(row.value.encode()).decode()
+    except InvalidToken:
+        raise ServiceUnavailable(
+            f"The stored secret {name} was written with another SECRET_KEY: store it anew."
+        ) from None
+
+
+def kept_since(db: Session, name: str) -> datetime | None:
+    """When a secret was written, without opening it."""
+    row = db.get(Secret, name)
+    return None if row is None else row.updated_at
+
+
+def drop(db: Session, name: str) -> bool:
+    """Forget a secret; whether there was one."""
+    return db.execute(delete(Secret).where(Secret.name == name).returning(Secret.name)).first() is not None
+
+
+def _box(settings: Settings) -> MultiFernet:
+    key = hmac.digest(settings.resolve_secret_key().encode(), b"medianest secrets at rest", hashlib.sha256)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key))])

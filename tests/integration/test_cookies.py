@@ -1,0 +1,69 @@
+"""The cookie file of the downloads: stored encrypted, never read back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from door import Door, Person, data_of, opened_once, refused
+from sqlalchemy import text
+
+from engine import cookies
+from engine.errors import ServiceUnavailable
+
+FILE = (
+    "# Netscape HTTP Cookie File\n"
+    ".youtube.com\tTRUE\t/\tTRUE\t2000000000\tSID\tcanary-of-a-secret\n"
+    "#HttpOnly_.youtube.com\tTRUE\t/\tTRUE\t1900000000\tHSID\tcanary-of-a-secret\n"
+    "example.com\tFALSE\t/\tFALSE\t0\tseen\tcanary-of-a-secret\n"
+)
+
+
+@pytest.fixture(scope="module")
+def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
+        yield door
+
+
+@pytest.fixture
+def admin(door: Door) -> Person:
+    return door.person("admin")
+
+
+def test_stored_shown_in_outline_and_forgotten(door: Door, admin: Person) -> None:
+    refused(admin.get("/admin/cookies"), 404, "NOT_FOUND")
+    answer = admin.request("PUT", "/admin/cookies", json={"cookies": FILE})
+    assert answer.status_code == 200
+    shown = data_of(answer)
+    assert (shown["count"], shown["domains"]) == (3, ["example.com", "youtube.com"])
+    assert shown["expiresAt"] == "2030-03-17T17:46:40Z"
+    assert "canary" not in answer.get_data(as_text=True)
+    assert data_of(admin.get("/admin/cookies")) == shown
+    with door.runtime.unit_of_work() as db:
+        assert cookies.for_downloads(db, door.runtime.settings) == FILE
+        assert "canary" not in str(db.execute(text("SELECT * FROM secrets")).all())
+    assert data_of(admin.delete("/admin/cookies")) == shown
+    refused(admin.delete("/admin/cookies"), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "file", ["", "hello", "# Netscape HTTP Cookie File\n", "a\tb\tc\n", '{"cookies": []}']
+)
+def test_what_is_no_cookie_file_is_refused_without_being_shown(admin: Person, file: str) -> None:
+    answer = admin.request("PUT", "/admin/cookies", json={"cookies": file})
+    refused(answer, 400, "VALIDATION_ERROR")
+    assert "cookies" in answer.get_json()["error"]["details"]
+
+
+def test_another_key_can_not_read_them(door: Door, admin: Person) -> None:
+    admin.request("PUT", "/admin/cookies", json={"cookies": FILE})
+    other = dataclasses.replace(door.runtime.settings, secret_key="another key of more than 32 characters")
+    with door.runtime.unit_of_work() as db, pytest.raises(ServiceUnavailable, match="SECRET_KEY"):
+        cookies.for_downloads(db, other)
+
+
+def test_only_who_configures_integrations_may(door: Door) -> None:
+    ann = door.person()
+    for method, body in (("GET", None), ("PUT", {"cookies": FILE}), ("DELETE", None)):
+        refused(ann.request(method, "/admin/cookies", json=body), 403, "FORBIDDEN")
