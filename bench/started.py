@@ -37,7 +37,7 @@ def start(quick: bool) -> Iterator[Figure]:
 
 def idle(quick: bool) -> Iterator[Figure]:
     """Memory by the kernel's proportional share (PSS), and CPU time of all processes together."""
-    settle, window = (1, 2) if quick else (10, 20)
+    settle, window = (1, 2) if quick else (8, 20)
     with scratch() as folder, up(folder) as running:
         time.sleep(settle)
         before, began = running.cpu(), time.monotonic()
@@ -134,5 +134,10 @@ def _role(process: psutil.Process) -> str:
         "medianest-web": "web",
         "beat": "beat",
     }
-    known |= {"-Q downloads": "downloads", "downloads@": "downloads", "worker@": "worker"}
+    known |= {
+        "main flower": "flower",
+        "-Q downloads": "downloads",
+        "downloads@": "downloads",
+        "worker@": "worker",
+    }
     return next((role for sign, role in known.items() if sign in words), process.name())

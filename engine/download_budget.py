@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import ColumnElement, case, false, func, literal, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, case, false, func, select
+from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import source_hosts, source_urls
@@ -16,6 +15,7 @@ from engine.jobs.names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.pauses import note_block
 from models.download import Download
+from models.job import JobRow
 
 _held = Download.lease_until.is_not(None)
 
@@ -32,15 +32,22 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     return [Download.host.not_in(closed)] if closed else []
 
 
-def order() -> Sequence[ColumnElement[Any]]:
-    """By priority; then whoever has the fewest running; then the oldest."""
-    running = aliased(Download)
-    own = (
-        select(func.count(literal(1)))
-        .where(running.user_id == Download.user_id, running.lease_until.is_not(None))
-        .scalar_subquery()
+def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
+    """The download that comes first: by priority; then of whoever has the fewest running; then the oldest.
+
+    Asks for the first of all users that have none running, and for the first of each of the few that have some:
+    an index answers each, however many rows wait.
+    """
+    running = dict(
+        db.execute(select(Download.user_id, func.count()).where(_held).group_by(Download.user_id)).all()
     )
-    return [Download.priority.desc(), own]
+    turn = select(Download.id, Download.priority, Download.user_id).where(*fitting)
+    turn = turn.order_by(Download.priority.desc(), Download.id).limit(1)
+    asked = [turn.where(Download.user_id.not_in(running))] if running else [turn]
+    asked += [turn.where(Download.user_id == user_id) for user_id in running]
+    found = [row for query in asked if (row := db.execute(query).first()) is not None]
+    best = min(found, key=lambda row: (-row.priority, running.get(row.user_id, 0), row.id), default=None)
+    return None if best is None else best.id
 
 
 def _busy_here(db: Session) -> int:

@@ -43,7 +43,7 @@ DOWNLOAD = JobKind(
     on_claim={"downloading_at": now(), "speed": None, "eta": None},
     long=True,
     limits=download_budget.limits,
-    order=download_budget.order,
+    first=download_budget.first,
     attempts=lambda settings: settings.download_attempts,
     pause=lambda settings, attempt: growing_pause(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
@@ -84,6 +84,9 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         ffmpeg=ffmpeg_path(),
         embed=settings.download_embed,
         generic=row.host != source_urls.YOUTUBE,
+        max_bytes=settings.download_max_bytes or None,
+        max_seconds=settings.download_max_seconds or None,
+        allow_private=settings.download_allow_private_networks,
     )
     try:
         fetched: Fetched = run_isolated(

@@ -29,6 +29,7 @@ class _Look:
     timeout: float
     work_dir: Path
     generic: bool
+    allow_private: bool
 
 
 def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
@@ -41,7 +42,7 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     folder = settings.work_dir / row.id
     folder.mkdir(parents=True, exist_ok=True)
     generic = source_urls.accept(row.url, settings).budget != source_urls.YOUTUBE
-    look = _Look(row.url, settings.preview_seconds, folder, generic)
+    look = _Look(row.url, settings.preview_seconds, folder, generic, settings.download_allow_private_networks)
     try:
         found = run_isolated(
             attempt,
@@ -63,4 +64,4 @@ def _look_at(look: _Look, emit: Emit) -> Preview:
     tempfile.tempdir = str(
         look.work_dir
     )  # of this process alone; removed with the work folder, even after a kill
-    return preview(look.url, timeout=look.timeout, generic=look.generic)
+    return preview(look.url, timeout=look.timeout, generic=look.generic, allow_private=look.allow_private)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from engine.jobs.names import Job
 from models.session import Database
 
 log = structlog.get_logger(__name__)
+
+_QUIET_SECONDS = 5.0
 
 
 class Runtime:
@@ -40,6 +43,7 @@ class Runtime:
         self.redis = redis_client
         self.database = Database(settings.database_url, after_commit=self._after_commit, pool_size=pool_size)
         self._ring = ring
+        self._quiet_until = 0.0
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
@@ -63,10 +67,17 @@ class Runtime:
         return True
 
     def publish(self, event: Event) -> None:
-        """Publish at once; an event that Redis can't take is dropped: the snapshot has its outcome."""
+        """Publish at once; an event that Redis can't take is dropped: the snapshot has its outcome.
+
+        After a failure passing events are not even tried for a while: a frozen Redis holds each up for seconds, and
+        whoever reports progress has a lease to keep.
+        """
+        if event.passing and time.monotonic() < self._quiet_until:
+            return
         try:
             self.redis.publish(event.channel, event.encode())
         except redis.RedisError as error:
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
             log.warning("event.lost", event_name=event.name, error=type(error).__name__)
 
     def _after_commit(self, info: dict[Any, Any]) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base
 from models.job import JobRow, job_indexes
 
+_WAITING = text("ended_at IS NULL AND lease_until IS NULL")
+
 
 class Download(JobRow, Base):
     """A URL that becomes a file.
@@ -39,6 +41,8 @@ class Download(JobRow, Base):
             unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
+        Index("ix_downloads_turn", text("priority DESC"), "id", postgresql_where=_WAITING),
+        Index("ix_downloads_turn_of_user", "user_id", text("priority DESC"), "id", postgresql_where=_WAITING),
         Index("ix_downloads_list", "user_id", text("id DESC")),
         Index("ix_downloads_list_status", "user_id", "status", text("id DESC")),
         {"postgresql_with": {"fillfactor": 80}},

@@ -27,11 +27,10 @@ class RowCount(Base):
 
 def total(table: str, *, owned: bool, filtered: bool) -> ScalarSelect[int]:
     """The subquery for how many rows a table has: of `:owner_id` where `owned`, in `:status` where `filtered`."""
-    query = select(func.coalesce(func.sum(RowCount.n), 0).cast(BigInteger)).where(
-        RowCount.table_name == table
-    )
+    counts = RowCount.__table__.c
+    query = select(func.coalesce(func.sum(counts.n), 0).cast(BigInteger)).where(counts.table_name == table)
     if owned:
-        query = query.where(RowCount.owner_id == bindparam("owner_id"))
+        query = query.where(counts.owner_id == bindparam("owner_id"))
     if filtered:
-        query = query.where(RowCount.status == bindparam("status"))
+        query = query.where(counts.status == bindparam("status"))
     return query.scalar_subquery()

@@ -22,10 +22,12 @@ _MAX_USER_AGENT = 400
 
 _now = func.clock_timestamp
 _ALIVE = (Login.revoked_at.is_(None), Login.expires_at > _now(), User.disabled_at.is_(None))
+_login, _user = Login.__table__.c, User.__table__.c  # plain columns: every request asks this
 _IDENTITY = (
-    select(Login.id, Login.user_id, User.role)
-    .join(User, User.id == Login.user_id)
-    .where(Login.id == bindparam("login_id"), *_ALIVE)
+    select(_login.id, _login.user_id, _user.role)
+    .join_from(Login.__table__, User.__table__, _user.id == _login.user_id)
+    .where(_login.id == bindparam("login_id"))
+    .where(_login.revoked_at.is_(None), _login.expires_at > _now(), _user.disabled_at.is_(None))
 )
 
 

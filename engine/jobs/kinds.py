@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -35,6 +35,14 @@ def _pause(settings: Settings, attempt: int) -> float:
     return growing_pause(5.0, 600.0, attempt)
 
 
+def oldest(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
+    """The id of the oldest of the rows that fit."""
+    return db.scalar(select(model.id).where(*fitting).order_by(model.id).limit(1))
+
+
+First = Callable[[Session, type[JobRow], Sequence[ColumnElement[bool]]], str | None]
+
+
 def _silent(db: Session, row: Any) -> None:
     return None
 
@@ -51,7 +59,8 @@ class JobKind(Generic[R]):
         long: leases of minutes (downloads, syncs) rather than of seconds (webhooks, notifications).
         limits: conditions on the rows that may be claimed now. Called under a lock of the kind, so that a
             budget that it counts can't be overdrawn by two claims at once.
-        order: which of those comes first; by id, that is by age, where it is empty.
+        first: the id of the one that comes first among the rows that fit the conditions; the oldest by default.
+            Whatever it is, it must not grow with the queue: it runs under the kind's lock.
         attempts: how many attempts a row has before it fails.
         pause: seconds to wait after the given failed attempt.
         changed: told in the same unit when a row was claimed, ended or went back to waiting.
@@ -67,7 +76,7 @@ class JobKind(Generic[R]):
     on_claim: Mapping[str, Any] = field(default_factory=dict)
     long: bool = False
     limits: Callable[[Session, Settings], Sequence[ColumnElement[bool]]] = _no_limits
-    order: Callable[[], Sequence[ColumnElement[Any]]] = tuple
+    first: First = oldest
     attempts: Callable[[Settings], int] = _five
     pause: Callable[[Settings, int], float] = _pause
     changed: Callable[[Session, R], None] = _silent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic
@@ -53,13 +53,7 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
     db.execute(select(func.pg_advisory_xact_lock(func.hashtext(kind.job.value))))
     if is_paused(db, kind.job.queue):
         return None
-    row = db.scalars(
-        select(model)
-        .where(waiting(model), *kind.limits(db, settings))
-        .order_by(*kind.order(), model.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    row = _lock_first(db, kind, [waiting(model), *kind.limits(db, settings)])
     if row is None:
         return None
     predecessor = row.lease_owner
@@ -80,6 +74,21 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
     db.refresh(row)
     kind.changed(db, row)
     return Claim(row, predecessor)
+
+
+def _lock_first(db: Session, kind: JobKind[R], fitting: Sequence[ColumnElement[bool]]) -> R | None:
+    """Choose without locks, then lock what was chosen; somebody may have cancelled or locked it in between."""
+    passed_over: list[str] = []
+    while True:
+        others = [kind.model.id.not_in(passed_over)] if passed_over else []
+        chosen = kind.first(db, kind.model, [*fitting, *others])
+        if chosen is None:
+            return None
+        query = select(kind.model).where(kind.model.id == chosen, *fitting).with_for_update(skip_locked=True)
+        row = db.scalars(query).one_or_none()
+        if row is not None:
+            return row
+        passed_over.append(chosen)
 
 
 def write(db: Session, kind: JobKind[R], row: R, *, unless_cancelled: bool = False, **values: Any) -> None:

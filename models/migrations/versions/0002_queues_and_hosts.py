@@ -28,4 +28,8 @@ def upgrade() -> None:
         sa.Column("strikes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_source_hosts")),
     )
+    waiting = sa.text("ended_at IS NULL AND lease_until IS NULL")
     op.add_column("downloads", sa.Column("priority", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    turn: list[str | sa.TextClause | sa.ColumnElement[object]] = [sa.text("priority DESC"), "id"]
+    op.create_index("ix_downloads_turn", "downloads", turn, postgresql_where=waiting)
+    op.create_index("ix_downloads_turn_of_user", "downloads", ["user_id", *turn], postgresql_where=waiting)
