@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-war
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format bench lock clean
+.PHONY: help up test faults lint format bench lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ up: $(VENV)/.embedded ## start everything; Ctrl-C stops it
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/pytest
+
+faults: $(VENV)/.dev ## kill, freeze and fill everything, and count what is lost (FAULTS_QUICK=1: less of it)
+	@$(BIN)/python -m tests.faults
 
 lint: $(VENV)/.dev ## check style, types and who imports whom
 	@$(BIN)/ruff check --quiet .

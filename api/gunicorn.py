@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import gc
-import sys
+import secrets
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
-from gunicorn import glogging  # type: ignore[import-untyped]
+from gunicorn import glogging, util  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from config.logging import configure_logging
-from config.settings import Settings, SettingsError
+from config.settings import Settings
 from engine.accounts import users
 from models.session import Database
 
-try:
-    settings = Settings.load()
-except SettingsError as error:
-    sys.exit(f"medianest: {error}")
+settings = Settings.of_process()
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +32,19 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         configure_logging(settings)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+
+
+def refuse_malformed(sock: Any, status: int, reason: str, message: str) -> None:
+    """Answer a request that gunicorn itself refuses as we answer all others; it would send a page of HTML."""
+    correlation = secrets.token_hex(16)
+    error = {"code": "VALIDATION_ERROR", "message": f"The request is malformed: {reason}.", "details": None}
+    body = orjson.dumps({"success": False, "error": error, "correlationId": correlation})
+    head = (
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-Correlation-ID: {correlation}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    log.info("request.malformed", status=status, reason=reason, correlation_id=correlation)
+    util.write_nonblock(sock, head.encode() + body)
 
 
 bind = (
@@ -51,6 +62,8 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True  # the supervisor controls us
 logger_class = Logger
 accesslog = None
+limit_request_line = 8190  # a URL of 2,000 characters, each percent-encoded in UTF-8, fits
+util.write_error = refuse_malformed
 proc_name = "medianest-web"
 
 

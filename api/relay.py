@@ -103,7 +103,7 @@ class Relay:
     def _deliver(self, user_id: str | None, topic: str, event: Frame) -> None:
         recipients = self._loop.peers if user_id is None else self._own.get(user_id, set()) | self._seeing_all
         for peer in recipients:
-            if topic in peer.audience.topics:
+            if peer.audience.hears(user_id, topic):
                 peer.offer(event)
                 self._loop.touch(peer)
 

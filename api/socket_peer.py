@@ -32,8 +32,9 @@ class Audience:
         user_id: None for anybody.
         login_id: the session that must last as long as the socket; None where there is none.
         role: that the user had on connecting; another one has other rights and ends the socket.
-        topics: of the events that it gets.
-        everyone: the events and downloads of all users, not only its own.
+        topics: of its own events and of those without an owner.
+        everyone: sees the downloads of all users, not only its own.
+        others: topics of the events of other users that it gets.
         downloads: whether the snapshot lists them.
     """
 
@@ -43,6 +44,11 @@ class Audience:
     topics: frozenset[str]
     everyone: bool = False
     downloads: bool = False
+    others: frozenset[str] = frozenset()
+
+    def hears(self, user_id: str | None, topic: str) -> bool:
+        """Whether an event of that user (None: of nobody) and topic is for it."""
+        return topic in (self.topics if user_id is None or user_id == self.user_id else self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
+from cli.about import SUMMARY, VERSION
 from cli.client.terminal import forgive_encoding
 from cli.errors import CommandError
 from config.settings import Settings, SettingsError
@@ -16,6 +16,10 @@ from config.settings import Settings, SettingsError
 COMMANDS = {
     "up": ("cli.up", "start everything: databases where none are given, web, workers, beat"),
     "migrate": ("cli.migrate", "bring the database to the newest schema"),
+    "doctor": ("cli.doctor", "say what is wrong, and what to do about it"),
+    "backup": ("cli.backup", "write database and secrets into one file"),
+    "restore": ("cli.restore", "bring back what `backup` has written"),
+    "flower": ("cli.flower", "show workers and tasks to admins, at /flower/ of the web processes"),
     "setup": ("cli.client.setup", "create the first administrator of a running server"),
     "login": ("cli.client.login", "sign in to a running server"),
     "logout": ("cli.client.logout", "sign out"),
@@ -30,12 +34,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns 0 for work done, 1 for a failure, 2 for wrong usage or settings."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="medianest", description=importlib.metadata.metadata("medianest")["Summary"]
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"MediaNest {importlib.metadata.version('medianest')}"
-    )
+    parser = argparse.ArgumentParser(prog="medianest", description=SUMMARY)
+    parser.add_argument("--version", action="version", version=f"MediaNest {VERSION}")
     choices = parser.add_subparsers(metavar="command", required=True)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module, summary) in COMMANDS.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from cli.errors import CommandError
 
 RELEASE = "release"  # run once before the others, as a PaaS does
+FLOWER = "flower"  # left out where FLOWER_PORT is 0
 
 
 def read_procfile(path: Path) -> dict[str, str]:

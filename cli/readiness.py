@@ -6,7 +6,15 @@ import json
 import urllib.request
 from http.client import HTTPException
 
+from config.settings import Settings
+
 NEEDED = ("database", "redis", "workers")
+
+
+def local_address(settings: Settings) -> str:
+    """The URL at which this machine reaches the server of these settings."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def missing(address: str) -> list[str]:

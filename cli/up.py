@@ -17,8 +17,8 @@ from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 from cli.errors import CommandError
 from cli.leftovers import end_leftovers, mark, sole_owner
 from cli.processes import signal_when_parent_dies, spawn
-from cli.procfile import RELEASE, read_procfile, shell_command
-from cli.readiness import missing
+from cli.procfile import FLOWER, RELEASE, read_procfile, shell_command
+from cli.readiness import local_address, missing
 from cli.supervisor import Child, StopRequested, Supervisor
 from config.settings import Settings
 
@@ -48,12 +48,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run until a signal comes; returns 0 after a stop that was asked for.
 
     Raises:
+        SettingsError: a folder that is set can't be used.
         CommandError: the data is in use, the port is taken, a database or the migration fails.
     """
     began = time.monotonic()
     if args.with_parent:
         signal_when_parent_dies(signal.SIGTERM)
     commands = read_procfile(args.procfile)
+    settings.check_folders()
     with sole_owner(settings.data_dir):
         servers = _embedded_servers(settings)
         console = Console(sys.stdout, [*(server.name for server in servers), *commands])
@@ -120,8 +122,9 @@ def _start(
         code = supervisor.run_once(RELEASE, partial(spawn, shell_command(commands[RELEASE]), env=env))
         if code != 0:
             raise CommandError(f"the release step failed: {commands[RELEASE]}")
+    left_out = {RELEASE} | ({FLOWER} if settings.flower_port == 0 else set())
     for name, command in commands.items():
-        if name != RELEASE:
+        if name not in left_out:
             supervisor.add(Child(name, partial(spawn, shell_command(command), env=env)))
 
 
@@ -140,8 +143,7 @@ def _environment(settings: Settings, servers: list[EmbeddedServer]) -> dict[str,
 
 def _report(supervisor: Supervisor, settings: Settings, began: float) -> None:
     """Wait until the product answers, then say where it is and what comes first."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
-    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    address = local_address(settings)
     if not supervisor.run_until(lambda: not missing(address), READY_SECONDS, pause=0.2):
         absent = ", ".join(missing(address)) or "nothing any more"
         supervisor.console.say(f"not ready after {READY_SECONDS:.0f} s, still trying; missing: {absent}")

@@ -77,8 +77,13 @@ def make_celery(settings: Settings) -> Celery:
 
 
 def broker_url(redis_url: str) -> str:
-    """The same Redis in kombu's spelling, which differs for a unix socket."""
+    """The same Redis in kombu's spelling, which differs for a unix socket and for TLS.
+
+    Unlike redis-py, kombu looks at no certificate unless it is told to.
+    """
     parts = urlsplit(redis_url)
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+        return f"{redis_url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
     if parts.scheme != "unix":
         return redis_url
     database = parse_qs(parts.query).get("db", ["0"])[0]

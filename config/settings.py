@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -103,6 +105,12 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 def _database_url(text: str) -> str:
     url = _url("postgresql", "postgres", "postgresql+psycopg")(text)
+    try:
+        urlsplit(url).port  # noqa: B018 - raises where it is none
+    except ValueError:
+        raise ValueError("a URL whose port is a number") from None
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        raise ValueError("a URL in which each % is followed by two hexadecimal digits (% itself is %25)")
     return "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
@@ -286,6 +294,24 @@ class Settings:
         "where beat notes its last runs (below DATA_DIR where that is set)",
     )
 
+    flower_host: str = _env(
+        "FLOWER_HOST", str, "127.0.0.1", "where Flower listens, and where the web processes find it"
+    )
+    flower_port: int = _env("FLOWER_PORT", _integer(0, 65535), 5555, "port of Flower; 0: no Flower")
+
+    download_max_bytes: int = _env(
+        "DOWNLOAD_MAX_BYTES",
+        _integer(0, 1 << 50),
+        100 << 30,
+        "bytes of one download; a stream without an end is ended here (0: any size)",
+    )
+    download_max_seconds: float = _env(
+        "DOWNLOAD_MAX_SECONDS",
+        _seconds(0, 31_536_000),
+        86400.0,
+        "transfer of one attempt; one that drips is ended here and goes on in the next (0: any time)",
+    )
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (`os.environ` by default).
@@ -318,6 +344,24 @@ class Settings:
             raise SettingsError("SHORT_LEASE_RENEW_SECONDS takes at most half of SHORT_LEASE_SECONDS")
         return settings
 
+    @classmethod
+    def given(cls) -> dict[str, str]:
+        """The variables of ours that are set, as they stand in the environment."""
+        names = [spec.metadata["env"] for spec in fields(cls)]
+        return {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Read the environment for a process that needs a database and Redis, or end it with one line."""
+        try:
+            settings = cls.load()
+            for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
+                if not url:
+                    raise SettingsError(f"{name} is needed here: only `medianest up` brings its own")
+        except SettingsError as error:
+            sys.exit(f"medianest: {error}")
+        return settings
+
     @property
     def development(self) -> bool:
         """Whether conveniences that are no good idea in production are on."""
@@ -327,6 +371,23 @@ class Settings:
     def listen_host(self) -> str:
         """The address to bind to."""
         return self.host or ("127.0.0.1" if self.development else "0.0.0.0")  # noqa: S104 - a PaaS routes to it
+
+    def check_folders(self) -> None:
+        """Make the folders of the downloads where they are missing.
+
+        Raises:
+            SettingsError: one can't be made, or not be written to.
+        """
+        for name, folder in (("DOWNLOAD_DIR", self.download_dir), ("WORK_DIR", self.work_dir)):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / f".medianest-{os.getpid()}-{secrets.token_hex(4)}"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise SettingsError(
+                    f"{name} takes a folder that can be written to, not {folder}: {error.strerror}"
+                ) from None
 
     def resolve_secret_key(self) -> str:
         """The signing key: from the environment, else made once in `DATA_DIR/secret.key` with mode 0600."""

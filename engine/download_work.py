@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Mapping
@@ -101,7 +102,14 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         raise failure(error, row, settings) from error
     name = final_name(fetched.metadata.title, fetched.metadata.source_id, fetched.container)
     facts = {"container": fetched.container, "height": fetched.height, "duration": fetched.duration}
-    return publishing.publish(attempt, fetched.path, name, facts)
+    try:
+        return publishing.publish(attempt, fetched.path, name, facts)
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        reason = FetchError("disk_full" if full else "storage", detail=error.strerror or type(error).__name__)
+        log.warning("download.not_published", kind=reason.kind, detail=reason.detail)
+        publishing.discard(attempt)
+        raise failure(reason, row, settings) from error
 
 
 def failure(error: FetchError, row: Download, settings: Settings) -> Retry | GiveUp:

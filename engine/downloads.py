@@ -19,6 +19,7 @@ from config.settings import Settings
 from engine import events, source_urls
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.events import Event
+from engine.filenames import is_safe_folder
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from engine.paging import Page
@@ -118,7 +119,8 @@ def confine(path: str | None, root: Path) -> str:
         return ""
     wrong = ValidationFailed(
         "The download path is not accepted.",
-        downloadPath="Must be a folder below the download folder: no .., no control characters, no hidden folder.",
+        downloadPath="Must be a folder below the download folder, of names that every file system takes: "
+        'no .., nothing hidden, none of \\ : * ? " < > |, no control characters, no dot or space at an end.',
     )
     pure = PurePosixPath(path)
     if pure.is_absolute():
@@ -126,9 +128,8 @@ def confine(path: str | None, root: Path) -> str:
             pure = pure.relative_to(PurePosixPath(root))
         except ValueError:
             raise wrong from None
-    for part in pure.parts:
-        if part.startswith(".") or "\\" in part or not part.isprintable() or len(part.encode()) > 200:
-            raise wrong
+    if not all(map(is_safe_folder, pure.parts)):
+        raise wrong
     if not (root / pure).resolve().is_relative_to(root.resolve()):
         raise wrong
     return "" if pure == PurePosixPath() else str(pure)

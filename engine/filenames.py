@@ -50,6 +50,17 @@ def numbered(name: str, number: int) -> str:
     return f"{stem} ({number}){dot}{ext}" if dot else f"{name} ({number})"
 
 
+def is_safe_folder(name: str) -> bool:
+    """Whether one folder's name is fine as it is on every file system; people's own names are not changed."""
+    return (
+        _safe(name) == name
+        and name == name.strip(_LAST)
+        and not name.startswith(".")
+        and len(name.encode()) <= MAX_BYTES - _ROOM
+        and not _DEVICE.match(name.partition(".")[0].rstrip())
+    )
+
+
 def _safe(text: str) -> str:
     """The text in NFC without what a file system or a reader stumbles over; not yet short."""
     text = "".join(map(_safe_character, unicodedata.normalize("NFC", text)))

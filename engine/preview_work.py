@@ -53,7 +53,9 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
             deadline=settings.preview_seconds,
         )
     except FetchError as error:
-        said = {"kind": error.kind, "message": error.message, "advice": error.advice}
+        # Nobody tries a look again but the person.
+        advice = error.advice if error.retry == "never" else "Try again in a few minutes."
+        said = {"kind": error.kind, "message": error.message, "advice": advice}
         raise GiveUp({**said, "retryable": error.retry != "never"}) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,9 @@ MAX_LENGTH = 2000
 YOUTUBE = "youtube"
 
 _VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
+_PORTS = {"http": 80, "https": 443}
 _VIDEO_PATHS = ("shorts", "embed", "live", "v", "e")
+_LISTS = {"playlist", "channel", "c", "user", "results", "feed", "hashtag"}
 _PRIVATE_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 
@@ -45,7 +47,7 @@ def accept(url: str, settings: Settings) -> SourceUrl:
         raise _wrong(f"Downloads from {host} are not allowed. Allowed hosts: {hosts}.")
     if not settings.download_allow_private_networks and _is_private(host):
         raise _wrong("Addresses of private networks are not allowed.")
-    if _belongs_to(host, YOUTUBE_HOSTS):
+    if _belongs_to(host, YOUTUBE_HOSTS) and parts.port in {None, _PORTS[parts.scheme.lower()]}:
         return SourceUrl(_normal_youtube(parts, host), YOUTUBE)
     return SourceUrl(_normal(parts, host), host)
 
@@ -109,9 +111,8 @@ def _is_private(host: str) -> bool:
 
 def _normal(parts: SplitResult, host: str) -> str:
     scheme = parts.scheme.lower()
-    default = {"http": 80, "https": 443}[scheme]
     shown = f"[{host}]" if ":" in host else host
-    place = shown if parts.port in {None, default} else f"{shown}:{parts.port}"
+    place = shown if parts.port in {None, _PORTS[scheme]} else f"{shown}:{parts.port}"
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     return urlunsplit((scheme, place, path, quote(parts.query, safe="/%:@!$&'()*+,;=~-._?"), ""))
 
@@ -128,11 +129,9 @@ def _normal_youtube(parts: SplitResult, host: str) -> str:
         video = segments[1]
     elif "v" in query:
         video = query["v"][0]
-    if video and _VIDEO_ID.fullmatch(video[:11]):
+    if video and video != "videoseries" and _VIDEO_ID.fullmatch(video[:11]):
         return f"https://www.youtube.com/watch?v={video[:11]}"
-    holds_many = (
-        first in {"playlist", "channel", "c", "user", "results", "feed", "hashtag"} or first[:1] == "@"
-    )
-    if holds_many and segments[-1] != "live":  # a channel's /live is the one stream that runs there
+    holds_many = "list" in query or not first or first in _LISTS or first[:1] == "@"
+    if holds_many and segments[-1:] != ["live"]:  # a channel's /live is the one stream that runs there
         raise _wrong("Is a list of videos. Give the URL of one video.")
     return _normal(parts, host)

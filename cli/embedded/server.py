@@ -41,6 +41,11 @@ class EmbeddedServer(ABC):
     def url(self) -> str:
         """How clients reach it; known once prepared."""
 
+    def was_made(self) -> bool:
+        """Whether it has ever been started here."""
+        folder = self.data_dir / self.name
+        return folder.exists() or folder.with_name(f"{self.name}.location").exists()
+
     @abstractmethod
     def prepare(self) -> None:
         """Make everything that the server needs before its start; harmless when repeated.

@@ -68,6 +68,11 @@ VERDICTS: dict[str, Verdict] = {
     ),
     "drm": Verdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
     "network": Verdict("The connection to the site failed.", _WAIT, "soon"),
+    "blocked_address": Verdict(
+        "The video's site leads to an address inside a private network.",
+        "Check the address. An administrator can allow private networks in the settings.",
+        "never",
+    ),
     "certificate": Verdict(
         "The site's certificate is not valid, so the connection is not safe.", _OTHER, "again_once"
     ),
@@ -90,6 +95,11 @@ VERDICTS: dict[str, Verdict] = {
         "The server could not write to its work folder.", "An administrator has to look at it.", "later"
     ),
     "too_large": Verdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
+    "too_slow": Verdict(
+        "The site sends so slowly that the download was ended.",
+        "It goes on where it stopped; a lower quality is smaller.",
+        "soon",
+    ),
     "no_format": Verdict(
         "The site offers the video in no usable format.", "Choose another format or quality.", "again_once"
     ),

@@ -19,6 +19,7 @@ from engine.clients.fetch_error import FetchError
 from engine.clients.media_probe import NotMediaError, probe
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_extract import chosen_streams, extract, preview, warm_up, youtube_dl
+from engine.clients.ytdlp_options import deno_path as javascript_runtime
 from engine.clients.ytdlp_progress import Expected, Meter
 from engine.clients.ytdlp_signals import (
     Emit,
@@ -32,7 +33,7 @@ from engine.clients.ytdlp_signals import (
     storable,
 )
 
-__all__ = ["fetch", "preview", "warm_up"]
+__all__ = ["fetch", "javascript_runtime", "preview", "warm_up"]
 
 _COVER_LIMIT = 10 << 20
 
@@ -84,6 +85,7 @@ def _fetch(ydl: YoutubeDL, spec: FetchSpec, emit: Emit) -> Fetched:
         [Expected(_expected_size(stream), stream.get("tbr") or 1.0) for stream in formats],
         downloads_share=_downloads_share(spec, info, formats),
         max_bytes=spec.max_bytes,
+        max_seconds=spec.max_seconds,
     )
     streams = []
     for index, stream in enumerate(formats):

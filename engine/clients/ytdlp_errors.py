@@ -22,6 +22,7 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
     UserNotLive,
 )
 
+from engine.clients import guard
 from engine.clients.fetch_error import VERDICTS, FetchError
 from engine.clients.media_probe import NotMediaError
 
@@ -45,7 +46,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("no_format", r"requested format is not available|no video formats found|only images are available"),
     ("disk_full", r"no space left|disk quota exceeded|\[Errno 28\]"),
     ("truncated", r"bytes, expected \d+|more expected|not get any data blocks|downloaded file is empty"),
-    ("unsupported", r"unsupported url|is not a valid url|no suitable extractor"),
+    ("unsupported", r"unsupported url|is not a valid url|no connection adapters|no suitable extractor"),
     ("certificate", r"certificate verify failed|CERTIFICATE_VERIFY_FAILED"),
     (
         "network",
@@ -63,6 +64,8 @@ _BY_STATUS = {
     429: "rate_limited",
 }
 _BY_STATUS |= {451: "geo", 402: "members", 425: "upstream", 416: "truncated"}
+# What a connection refused by the guard may look like once yt-dlp went on without it.
+_DISGUISES = {"network", "no_format", "unsupported", "unreadable", "truncated", "internal", "removed"}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR}
 
@@ -71,15 +74,21 @@ def classify(error: BaseException) -> FetchError:
     """Name the failure; a `FetchError` anywhere among the causes is returned as it is.
 
     A status of HTTP says more than the words around it, except when those speak of robots; words come before
-    the type of the exception, because one type (ExtractorError) carries them all.
+    the type of the exception, because one type (ExtractorError) carries them all. A refusal of the guard comes
+    before all of them.
     """
     causes = list(_causes(error))
     ours = next((cause for cause in causes if isinstance(cause, FetchError)), None)
     if ours is not None:
         return ours
+    blocked = next((str(cause) for cause in causes if isinstance(cause, guard.BlockedAddressError)), None)
+    if blocked is not None:
+        return FetchError("blocked_address", detail=blocked)
     words, detail = _by_words(str(error)), cleaned(str(error))
     status = None if words == "bot_check" else _by_status(causes, str(error))
     kind = _by_errno(causes) or status or words or _by_type(causes) or "internal"
+    if kind in _DISGUISES and guard.refused():
+        return FetchError("blocked_address", detail=f"{guard.refused()}; then {detail}")
     return FetchError(
         kind, message=_message(kind, causes, detail), detail=detail, retry_after=_retry_after(causes)
     )
@@ -139,6 +148,8 @@ def _by_type(causes: list[BaseException]) -> str | None:
                 return "not_media"
             case TransportError() | ConnectionError() | TimeoutError():
                 return "network"
+            case MemoryError() | RecursionError():
+                return "unreadable"
             case PostProcessingError():
                 return "processing"
     if any(isinstance(cause, ExtractorError) for cause in causes):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import resource
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 # Read when the first YoutubeDL is made: no code of others is loaded.
 os.environ["YTDLP_NO_PLUGINS"] = "1"
@@ -25,10 +26,16 @@ from engine.clients.fetch_error import FetchError
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_signals import FetchSpec, Preview, metadata_of
 
+# What connects through Python's own sockets, hence the guard; libcurl, where it is installed, would not.
+_HANDLERS = {"Urllib", "Requests", "Websockets"}
+_PAGE_LIMIT = 64 << 20  # bytes of a page or manifest: they are read into memory
+_MEMORY_LIMIT = (
+    2 << 30
+)  # bytes while looking at what a site sent: a page made for it takes a hundred times its size
 _LIVE = {"is_live": "live_now", "is_upcoming": "live_not_started", "post_live": "live_ended"}
 
 
-def preview(url: str, *, timeout: float, generic: bool = True) -> Preview:
+def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | None = None) -> Preview:
     """What a URL holds. `timeout` is for each silence of the site, in seconds; the caller limits the whole.
 
     Raises:
@@ -38,7 +45,7 @@ def preview(url: str, *, timeout: float, generic: bool = True) -> Preview:
         with TemporaryDirectory(prefix="medianest-preview-") as folder:
             # mkv takes any codec, so a format is found whatever the site has
             wish = FetchSpec(url=url, quality="best", format="mkv", work_dir=Path(folder), ffmpeg="")
-            with youtube_dl(replace(wish, generic=generic, socket_timeout=timeout)) as ydl:
+            with youtube_dl(replace(wish, generic=generic, socket_timeout=timeout, cookies=cookies)) as ydl:
                 info = extract(ydl, url)
     except Exception as error:
         raise classify(error) from error
@@ -70,6 +77,11 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
     All that yt-dlp asks of the network goes through `urlopen`.
     """
 
+    def build_request_director(self, handlers: Iterable[Any], preferences: Any = None) -> Any:
+        """Keep to the request handlers that cannot get past the guard."""
+        known = [handler for handler in handlers if handler.RH_KEY in _HANDLERS]
+        return super().build_request_director(known, preferences)
+
     def __init__(self, params: dict[str, Any]) -> None:
         self._answers: WeakSet[Response] = WeakSet()
         super().__init__(params, auto_init=False)
@@ -82,6 +94,7 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
             self._answers.add(error.response)
             raise
         self._answers.add(answer)
+        answer.read = _bounded(answer)
         return answer
 
     def close(self) -> None:
@@ -89,6 +102,24 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
         for answer in list(self._answers):
             answer.close()
         super().close()
+
+
+def _bounded(answer: Response) -> Callable[..., bytes]:
+    """Its `read`, but what is read as a whole has an end; media is read in blocks."""
+    itself, read = ref(answer), type(answer).read  # no cycle: an answer closes when nobody holds it any more
+
+    def bounded(amount: int | None = None) -> bytes:
+        if amount is not None and amount >= 0:
+            return bytes(read(itself(), amount))
+        blocks, size = [], 0
+        while block := read(itself(), 1 << 16):
+            blocks.append(block)
+            size += len(block)
+            if size > _PAGE_LIMIT:
+                raise FetchError("unreadable", detail="a page without an end")
+        return b"".join(blocks)
+
+    return bounded
 
 
 @contextmanager
@@ -103,12 +134,14 @@ def youtube_dl(spec: FetchSpec) -> Iterator[YoutubeDL]:
         raise FetchError("unsupported", detail="not an http address")
     if ytdlp_options.is_youtube(spec.url):
         os.environ["DENO_DIR"] = str(spec.work_dir / "deno")  # its caches; else below the home folder
+        os.environ["DENO_NO_UPDATE_CHECK"] = "1"  # it would ask its maker, by itself
     options = ytdlp_options.options(
         spec.url,
         ytdlp_options.selector(spec.quality, spec.format),
         socket_timeout=spec.socket_timeout,
         ffmpeg=spec.ffmpeg or None,
         work_dir=spec.work_dir,
+        cookies=spec.cookies,
     )
     classes = _extractors(ytdlp_options.allowed_extractors(spec.url, generic=spec.generic))
     with _registered(_Visit(options), classes) as ydl:
@@ -145,7 +178,8 @@ def extract(ydl: YoutubeDL, url: str) -> dict[str, Any]:
         FetchError: a playlist, a stream that is live or not yet, nothing at all.
         yt_dlp.utils.DownloadError: the site or its extractor says why not.
     """
-    info = ydl.extract_info(url, download=False)
+    with _bounded_memory():
+        info = ydl.extract_info(url, download=False)
     if info and info.get("_type", "video") != "video":
         entries = [entry for entry in info.get("entries") or () if entry]
         if not entries:
@@ -159,6 +193,18 @@ def extract(ydl: YoutubeDL, url: str) -> dict[str, Any]:
     if status in _LIVE:
         raise FetchError(_LIVE[status])
     return dict(info)
+
+
+@contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let what takes too much memory fail with a `MemoryError`, here and in programs started meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (soft, hard, _MEMORY_LIMIT) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def chosen_streams(info: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -123,6 +124,7 @@ def options(
     socket_timeout: float,
     ffmpeg: str | None = None,
     work_dir: Path | None = None,
+    cookies: str | None = None,
 ) -> dict[str, Any]:
     """The whole of yt-dlp's parameters; of a request only `chosen` gets in, which is made from our tables."""
     return {
@@ -137,6 +139,7 @@ def options(
         # yt-dlp's own advice for guests (its `sleep` preset): more than 300 videos an hour block the address.
         "sleep_interval_requests": 0.75 if is_youtube(url) else 0,
         "ffmpeg_location": ffmpeg,
+        "cookiefile": StringIO(cookies) if cookies else None,  # a stream is read, and written to, in memory
         # Files get fixed names of ours, never one made of a title; these catch what might be written besides.
         "paths": {"home": str(work_dir), "temp": str(work_dir)} if work_dir else {},
         "outtmpl": {"default": "unnamed"},
@@ -154,10 +157,11 @@ FIXED: dict[str, Any] = {
     "extract_flat": "in_playlist",
     "playlist_items": "1-2",
     "ignoreerrors": False,
-    # Closed doors: nothing of the machine, its user or its network is used.
+    # Closed doors: nothing of the machine, its user or its network is used. "" means no proxy, not even one of the
+    # environment: it would connect on our behalf, past the guard.
+    "proxy": "",
     "usenetrc": False,
     "cookiesfrombrowser": None,
-    "cookiefile": None,
     "external_downloader": None,
     "enable_file_urls": False,
     "cachedir": False,

@@ -38,7 +38,8 @@ class Meter:
     """Adds the streams up and emits at most four times a second, besides the first and the last of each phase.
 
     `downloads_share` is the part of the whole attempt that ends with the last byte, the rest being ffmpeg's.
-    Hooks may be called from several threads.
+    Hooks may be called from several threads. More bytes than `max_bytes`, or more seconds of downloading than
+    `max_seconds`, end the attempt with a `FetchError`: too_large, too_slow.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Meter:
         *,
         downloads_share: float,
         max_bytes: int | None = None,
+        max_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._emit, self._clock = emit, clock
         self._streams = [_Stream(each.size, each.weight) for each in expected]
         self._downloads_share, self._max_bytes = downloads_share, max_bytes
+        self._ends_at = clock() + max_seconds if max_seconds else None
         self._phase: Phase = "downloading"
         self._fraction: float | None = None
         self._downloaded = 0
@@ -67,7 +70,7 @@ class Meter:
                 if self._streams[index].done or status.get("status") not in {"downloading", "finished"}:
                     return
                 self._take(self._streams[index], status)
-                self._check_size()
+                self._check_limits()
                 self._signal(last=self._streams[index].done and all(stream.done for stream in self._streams))
 
         return heard
@@ -97,9 +100,11 @@ class Meter:
             stream.downloaded = stream.total = int(total) if total else stream.downloaded
             stream.share, stream.done = 1.0, True
 
-    def _check_size(self) -> None:
+    def _check_limits(self) -> None:
+        if self._ends_at is not None and self._clock() > self._ends_at:
+            raise FetchError("too_slow")
         size = sum(stream.downloaded for stream in self._streams)
-        if self._max_bytes is not None and size > self._max_bytes:
+        if self._max_bytes and size > self._max_bytes:
             raise FetchError("too_large")
 
     def _raise_to(self, fraction: float) -> None:

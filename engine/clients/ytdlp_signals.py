@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -25,6 +25,9 @@ class FetchSpec:
         ffmpeg: path of the binary. generic: whether sites without an extractor of their own are tried.
         embed: write metadata, thumbnail and chapters into the file.
         socket_timeout: seconds of silence on a connection. max_bytes: refuse more than this.
+        max_seconds: end the attempt when the transfer has taken longer than this.
+        allow_private: whether loopback and private networks may be reached.
+        cookies: the text of a cookie file; each site is shown its own. Never written to a disk.
     """
 
     url: str
@@ -36,6 +39,9 @@ class FetchSpec:
     generic: bool = True
     socket_timeout: float = 20.0
     max_bytes: int | None = None
+    max_seconds: float | None = None
+    allow_private: bool = False
+    cookies: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

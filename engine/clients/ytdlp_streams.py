@@ -14,11 +14,13 @@ from yt_dlp.downloader.dash import DashSegmentsFD  # type: ignore[import-untyped
 from yt_dlp.downloader.fragment import FragmentFD  # type: ignore[import-untyped]
 from yt_dlp.downloader.hls import HlsFD  # type: ignore[import-untyped]
 from yt_dlp.downloader.http import HttpFD  # type: ignore[import-untyped]
+from yt_dlp.networking import Request, Response  # type: ignore[import-untyped]
 from yt_dlp.utils import determine_protocol  # type: ignore[import-untyped]
 
 from engine.clients.fetch_error import FetchError
 
 _LARGEST_BLOCK = 1 << 18  # what a broken connection may cost
+_LARGEST_FRAGMENT = 1 << 30  # yt-dlp reads each into memory, to append it
 _ENCRYPTED = re.compile(r"#EXT-X-(?:SESSION-)?KEY:METHOD=(?!NONE)")
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -36,11 +38,87 @@ class _RaisesCauses(FileDownloader):  # type: ignore[misc]
 class _Http(_RaisesCauses, HttpFD):  # type: ignore[misc]
     """Plain HTTP in blocks of a quarter of a second instead of a whole one, so that progress moves steadily."""
 
+    ydl: Any
+
     @staticmethod
     def best_block_size(elapsed_time: float, size: int) -> int:
         """The next block: at most twice this one and at most what a quarter of a second brings."""
         brought = size / max(elapsed_time, 1e-4) / 4
         return int(max(1024, min(brought, size * 2, _LARGEST_BLOCK)))
+
+    def real_download(self, filename: str, info_dict: dict[str, Any]) -> bool:
+        """Download; what was fetched of another version of the file is not gone on with."""
+        whole: YoutubeDL = self.ydl
+        note = Path(f"{self.temp_name(filename)}.version")
+        self.ydl = _SameVersion(whole, note)
+        try:
+            succeeded = bool(super().real_download(filename, info_dict))
+        finally:
+            self.ydl = whole
+        note.unlink(missing_ok=True)
+        return succeeded
+
+
+class _SameVersion:
+    """A `YoutubeDL` that asks for the rest of a file only on condition that the file is still the same.
+
+    Servers that know `If-Range` (RFC 9110, 13.1.5) send a changed file whole, which yt-dlp then begins anew; from
+    others the size gives it away. The note beside the part file holds the validator and the size, from before the
+    first byte.
+    """
+
+    def __init__(self, ydl: YoutubeDL, note: Path) -> None:
+        self._ydl, self._note = ydl, note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ydl, name)
+
+    def urlopen(self, request: Request) -> Response:
+        """See `YoutubeDL.urlopen`.
+
+        Raises:
+            FetchError: truncated; the next attempt begins anew.
+        """
+        resumed = "Range" in request.headers
+        known = _noted(self._note) if resumed else {}
+        if known.get("validator"):
+            request.headers["If-Range"] = known["validator"]
+        answer = self._ydl.urlopen(request)
+        found = {"validator": _validator(answer), "size": _whole_size(answer)}
+        if resumed and answer.status == 206 and _differ(known, found):
+            self._note.with_suffix("").unlink(missing_ok=True)  # the part file
+            self._note.unlink(missing_ok=True)
+            raise FetchError("truncated", detail="the file changed at the site between two attempts")
+        if not resumed or answer.status != 206:
+            self._note.write_text(json.dumps(found))
+        return answer
+
+
+def _validator(answer: Response) -> str | None:
+    """A strong ETag, else the date of the last change; a weak one says nothing about bytes."""
+    tag: str | None = answer.headers.get("ETag")
+    date: str | None = answer.headers.get("Last-Modified")
+    return tag if tag and not tag.startswith("W/") else date
+
+
+def _whole_size(answer: Response) -> int | None:
+    if answer.status == 206:
+        total = (answer.headers.get("Content-Range") or "").rpartition("/")[2]
+    else:
+        total = answer.headers.get("Content-Length") or ""
+    return int(total) if total.isdecimal() else None
+
+
+def _differ(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    return bool(known.get("size") and found["size"] and known["size"] != found["size"])
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 class _ExactFragments(_RaisesCauses, FragmentFD):  # type: ignore[misc]
@@ -76,6 +154,12 @@ class _ExactFragments(_RaisesCauses, FragmentFD):  # type: ignore[misc]
                     file.truncate(length)
         super()._prepare_frag_download(ctx)
         self._opened.append(ctx["dest_stream"])
+
+    def _read_fragment(self, ctx: dict[str, Any]) -> bytes | None:
+        name = ctx.get("fragment_filename_sanitized")
+        if name and Path(name).is_file() and Path(name).stat().st_size > _LARGEST_FRAGMENT:
+            raise FetchError("too_large", detail=f"a single fragment of {Path(name).stat().st_size} bytes")
+        return super()._read_fragment(ctx)  # type: ignore[no-any-return]
 
     def _write_ytdl_file(self, ctx: dict[str, Any]) -> None:
         stream = ctx.get("dest_stream")

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from engine.jobs.drain import draining
+from engine.jobs.drain import Draining, draining
 from engine.jobs.owner import process
 from engine.jobs.runner import Attempt, Crashed, Retry
 
@@ -125,6 +125,8 @@ def _supervise(
             for message in reader.messages():
                 if isinstance(message, Isolated):
                     if message.error is not None:
+                        if draining():  # ffmpeg was told to end too
+                            raise Draining
                         raise message.error
                     if pending:
                         attempt.beat(pending)
@@ -166,8 +168,10 @@ def _child(target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int,
     try:
         os.setpgid(0, 0)
         _die_with(parent)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
+        # A platform may tell every process to end: our parent ends us, once it has made sure that it is no crash.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         gc.freeze()
         if os.read(go, 1) != b"!":
             os._exit(0)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import os
 import signal
+import threading
 from types import FrameType
+
+import psutil
 
 _flag = mmap.mmap(-1, 1)  # anonymous and shared: what the parent writes after the fork, the children read
 
@@ -23,17 +27,30 @@ def start_draining() -> None:
     _flag[0] = 1
 
 
-def drain_on(*signals: signal.Signals) -> None:
-    """Raise the flag in the handler of `signals` itself, then do what was done before.
+def drain_on(*signals: signal.Signals, patience: float) -> None:
+    """Raise the flag in the handler of `signals` itself, then do what was done before; after `patience` s, just end.
 
-    Celery's own `worker_shutting_down` comes only after the soft phase, which is too late for a job of minutes.
+    Celery's own `worker_shutting_down` comes only after the soft phase, which is too late for a job of minutes. And
+    its shutdown waits for Redis without a limit: a worker that is told to go while Redis is away would stay for good.
+    By then its jobs have been given back, or their leases will.
     """
+    last_resort = threading.Timer(patience, _end_now)
+    last_resort.daemon = True
     for number in signals:
         previous = signal.getsignal(number)
 
         def handle(received: int, frame: FrameType | None, previous: object = previous) -> None:
-            start_draining()
+            if not draining():
+                start_draining()
+                last_resort.start()
             if callable(previous):
                 previous(received, frame)
 
         signal.signal(number, handle)
+
+
+def _end_now() -> None:
+    """End this process with all it has started, whatever it waits for."""
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(1)

@@ -30,7 +30,9 @@ def stack(
     short_tmp: Path, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     with EmbeddedRedis(short_tmp / "e2e").running() as redis_url:
-        built = Stack(tmp_path_factory.mktemp("stack"), module_database_url, redis_url)
+        built = Stack(
+            tmp_path_factory.mktemp("stack"), module_database_url, redis_url, DOWNLOAD_THROTTLE_SECONDS="3"
+        )
         with running(built):
             built.start_all()
             yield built
@@ -144,6 +146,36 @@ def test_a_passing_fault_is_tried_again_and_passes(client: Client, stack: Stack,
     row = client.wait(client.download(site.url + path)["id"], "completed", "failed", seconds=40)
     assert row["status"] == "completed"
     assert (stack.downloads / row["file"]["path"]).read_bytes() == site.body(path)
+
+
+def test_a_site_that_has_enough_gets_a_rest_and_all_goes_on_by_itself(
+    client: Client, stack: Stack, site: VideoSite
+) -> None:
+    asking_too_often = f"/direct/limited.mp4?size={SIZE}&status=429&times=1"
+    limited = client.download(site.url + asking_too_often)
+    eventually(
+        lambda: (client.get(limited["id"])["waitingFor"] or {}).get("kind") == "host", what="it waits visibly"
+    )
+    beside = client.download(f"{site.url}/direct/beside.mp4?size={SIZE}")
+    row = client.get(beside["id"])
+    assert row["status"] == "queued"
+    assert row["waitingFor"]["kind"] == "host"
+    (downloads, *_) = client.call("GET", "/admin/queues").json()["data"]["queues"]
+    assert [host["host"] for host in downloads["throttledHosts"]] == ["127.0.0.1"]
+    done = client.wait(limited["id"], "completed")
+    assert done["attempt"] == 2
+    assert (stack.downloads / done["file"]["path"]).read_bytes() == site.body(asking_too_often)
+    client.wait(beside["id"], "completed")
+
+
+def test_a_paused_queue_holds_what_comes_and_lets_it_go(client: Client, site: VideoSite) -> None:
+    assert client.call("POST", "/admin/queues/downloads/pause").status_code == 200
+    row = client.download(f"{site.url}/direct/held.mp4?size={SIZE}")
+    look = client.call("GET", "/youtube/metadata", params={"url": f"{site.url}/page/meanwhile"})
+    assert look.status_code == 200, "another queue goes on"
+    assert client.get(row["id"])["waitingFor"]["kind"] == "paused"
+    assert client.call("POST", "/admin/queues/downloads/resume").status_code == 200
+    client.wait(row["id"], "completed")
 
 
 def test_a_running_download_is_cancelled_without_a_trace(

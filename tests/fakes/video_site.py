@@ -24,6 +24,9 @@ Resources (`<name>` is any word; it seeds the content, so two names never have t
     /dash/<name>/manifest.mpd 144 and 360 lines and a separate audio stream
     /thumb/<name>.jpg | .webp a picture
     /redirect?to=<url>        302
+    /away/<kind>/x?to=<url>   a page or manifest that leads to that URL: see `tests/fakes/lures.py`
+    /titled/<number>          HTML with a VideoObject whose name is one of `tests/fakes/lures.py`
+    /loop                     302 to itself
 
 Behaviour, by query parameters of the very resource asked for
     rate=N                    at most N bytes a second
@@ -31,7 +34,13 @@ Behaviour, by query parameters of the very resource asked for
     status=503[&times=2]      answers this status (the first `times` requests of this URL only);
     retry_after=N             with a Retry-After header
     cut=N[&times=1]           closes the connection after N bytes of the body, Content-Length being whole
-    skip=1                    gate, status and cut leave the first request of this URL alone (of a direct file
+    reset=N[&times=1]         resets the connection after N bytes of the body
+    endless=1                 (no length) the body, and after it zeros until the client goes away
+    length=N                  a Content-Length of your choice
+    empty=1                   no body at all
+    bomb=N                    the body and N zeros, compressed
+    no_validator=1            no ETag
+    skip=1                    gate, status, cut and reset leave the first request of this URL alone (of a direct file
                               yt-dlp first looks at the headers, then asks again to download it)
     no_range=1, no_length=1   ignores Range; sends no Content-Length
     type=text/html            a Content-Type of your choice
@@ -48,8 +57,10 @@ all later ones pass. From another process: `POST /control/release/<key>`, `GET /
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import json
+import socket
 import struct
 import sys
 import threading
@@ -67,7 +78,7 @@ from xml.sax.saxutils import escape as xml_escape
 if __package__ in {None, ""}:  # started as a script: make `tests` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.fakes import media
+from tests.fakes import lures, media
 
 TYPES = {
     "mp4": "video/mp4",
@@ -96,6 +107,8 @@ class Seen:
     path: str
     query: dict[str, str]
     range: str | None
+    if_range: str | None
+    cookie: str | None
     user_agent: str | None
     at: float
     status: int = 0
@@ -162,6 +175,8 @@ class VideoSite:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[Seen] = []
+        self.pages: dict[str, str] = {}  # HTML of your own, by path
+        self._became: dict[str, str] = {}
         self._gates: dict[str, Gate] = defaultdict(Gate)
         self._faults: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -203,6 +218,10 @@ class VideoSite:
         """Open a gate."""
         self.gate(key).release()
 
+    def become(self, path: str, other: str) -> None:
+        """From now on answer with another resource (path and query) at this path."""
+        self._became[path] = other
+
     def asked(self, path: str) -> list[Seen]:
         """The requests so far whose path (without its query) is this one."""
         return [seen for seen in list(self.requests) if seen.path == path]
@@ -224,6 +243,11 @@ class VideoSite:
 
     def content(self, path: str, query: dict[str, str]) -> _Content | None:
         """The resource at this path, or None."""
+        if path in self.pages:
+            return _Content.of_bytes(self.pages[path].encode(), "html")
+        if path in self._became:
+            parts = urlsplit(self._became[path])
+            path, query = parts.path, dict(parse_qsl(parts.query))
         match path.strip("/").split("/"):
             case ["direct" | "thumb", file]:
                 return self._file(file, query)
@@ -233,6 +257,11 @@ class VideoSite:
                 return self._hls(kind, file, query)
             case ["dash", _, file]:
                 return self._dash(file, query)
+            case ["away", kind, *_]:
+                return _Content.of_bytes(*lures.away(kind, query["to"]))
+            case ["titled", number]:
+                source = _source_url(self.url, "titled", query)
+                return _Content.of_bytes(lures.titled(int(number), source).encode(), "html")
         return None
 
     def _file(self, file: str, query: dict[str, str]) -> _Content | None:
@@ -345,6 +374,23 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     site: VideoSite
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._resets: set[socket.socket] = set()
+
+    def reset(self, connection: socket.socket) -> None:
+        """Let the end of this connection be a reset."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._resets.add(connection)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close without a farewell where a reset is wanted."""
+        if request in self._resets:
+            self._resets.discard(request)
+            request.close()
+        else:
+            super().shutdown_request(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away in the middle are normal here."""
         if not isinstance(sys.exception(), OSError):
@@ -375,10 +421,19 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/control/"):
             return self._control(path)
         seen = Seen(
-            self.command, path, query, self.headers.get("Range"), self.headers.get("User-Agent"), time.time()
+            self.command,
+            path,
+            query,
+            self.headers.get("Range"),
+            self.headers.get("If-Range"),
+            self.headers.get("Cookie"),
+            self.headers.get("User-Agent"),
+            time.time(),
         )
         site.requests.append(seen)
-        self.faulty = not {"status", "gate", "cut"}.isdisjoint(query) and site.faulty(query, self.path)
+        self.faulty = not {"status", "gate", "cut", "reset"}.isdisjoint(query) and site.faulty(
+            query, self.path
+        )
         if "status" in query and self.faulty:
             seen.status = int(query["status"])
             extra = {"Retry-After": query["retry_after"]} if "retry_after" in query else {}
@@ -386,7 +441,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/redirect":
             seen.status = 302
             return self._plain(302, b"", {"Location": query["to"]})
+        if path == "/loop":
+            seen.status = 302
+            return self._plain(302, b"", {"Location": self.path})
         content = site.content(path, query)
+        if "empty" in query and content is not None:
+            content.stream.close()
+            content = _Content(io.BytesIO(), 0, content.type)
         if content is None:
             seen.status = 404
             return self._plain(404, b"not here")
@@ -415,34 +476,46 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, content: _Content, seen: Seen) -> None:
         query = seen.query
-        span = None if "no_range" in query else _span(seen.range, content.size)
-        if seen.range and span is None and "no_range" not in query:
+        tag = f'"{zlib.crc32(seen.path.encode()):x}-{content.size:x}"'
+        same = seen.if_range in {None, tag}  # else the whole of what it is now (RFC 9110, 13.1.5)
+        span = None if "no_range" in query or not same else _span(seen.range, content.size)
+        if seen.range and same and span is None and "no_range" not in query:
             seen.status = 416
             return self._plain(416, b"", {"Content-Range": f"bytes */{content.size}"})
         first, last = span or (0, content.size - 1)
         seen.status = 206 if span else 200
         self.send_response(seen.status)
         self.send_header("Content-Type", query.get("type", content.type))
-        self.send_header("ETag", f'"{zlib.crc32(seen.path.encode()):x}-{content.size:x}"')
+        if "no_validator" not in query:
+            self.send_header("ETag", tag)
+        if "bomb" in query:
+            content = _Content.of_bytes(
+                gzip.compress(content.stream.read() + bytes(int(query["bomb"]))), "html"
+            )
+            first, last = 0, content.size - 1
+            self.send_header("Content-Encoding", "gzip")
         if "no_range" not in query:
             self.send_header("Accept-Ranges", "bytes")
         if span:
             self.send_header("Content-Range", f"bytes {first}-{last}/{content.size}")
-        if "no_length" in query:
+        if "no_length" in query or "endless" in query:
             self.send_header("Connection", "close")
             self.close_connection = True
         else:
-            self.send_header("Content-Length", str(last - first + 1))
+            self.send_header("Content-Length", query.get("length", str(last - first + 1)))
         self.end_headers()
         if self.command != "HEAD":
             self._send(content.stream, first, last + 1, seen)
+            while "endless" in query:
+                self.wfile.write(bytes(_BLOCK))
         return None
 
     def _send(self, stream: BinaryIO, first: int, end: int, seen: Seen) -> None:
         """Send `[first, end)` of the stream; gate and cut are positions in the whole body."""
         query, started = seen.query, time.monotonic()
         hold = int(query.get("after", 0)) if "gate" in query and self.faulty else None
-        cut = int(query["cut"]) if "cut" in query and self.faulty else None
+        reset = "reset" in query and self.faulty
+        cut = int(query["reset" if reset else "cut"]) if reset or ("cut" in query and self.faulty) else None
         rate = float(query.get("rate", 0))
         stream.seek(first)
         position = first
@@ -452,6 +525,8 @@ class _Handler(BaseHTTPRequestHandler):
                 hold = None
             if cut is not None and position >= cut:
                 self.close_connection = True
+                if reset:
+                    self.server.reset(self.connection)
                 return
             if position >= end:
                 return

@@ -42,7 +42,9 @@ class Verdict:
         return {
             **{name: value for name, value in vars(self).items() if name != "problems"},
             **{kind: counts.get(kind, 0) for kind in kinds},
-            "problems": [f"{kind}: {text}" for kind, found in self.problems.items() for text in found[:_SHOWN]],
+            "problems": [
+                f"{kind}: {text}" for kind, found in self.problems.items() for text in found[:_SHOWN]
+            ],
         }
 
 
@@ -54,6 +56,7 @@ class Ledger:
         self.wishes: dict[str, Wish] = {}
         self.verdict = Verdict()
         self._numbers = 0
+        self._settled = False
 
     def ask(
         self, size: int | None = 150_000, *, kind: str = "direct", ends: str = "completed", **query: Any
@@ -97,7 +100,10 @@ class Ledger:
             time.sleep(0.2)
 
     def settle(self) -> Verdict:
-        """Compare rows, files, events and what the watcher saw with what was asked for."""
+        """Compare rows, files, events and what the watcher saw with what was asked for; once."""
+        if self._settled:
+            return self.verdict
+        self._settled = True
         rows = self._rows()
         self._check_rows(rows)
         self._check_files(rows)
@@ -123,9 +129,13 @@ class Ledger:
                     problems["lost"].append(f"{row_id} has no row")
                 continue
             if row["ended_at"] is None:
-                problems["stuck"].append(f"{row_id} is {row['status']}, attempt {row['attempt']}: {row['error']}")
+                problems["stuck"].append(
+                    f"{row_id} is {row['status']}, attempt {row['attempt']}: {row['error']}"
+                )
             elif row["status"] not in wish.ends:
-                problems["lost"].append(f"{row_id} ended {row['status']}: {json.dumps(row['error'])} {row['url']}")
+                problems["lost"].append(
+                    f"{row_id} ended {row['status']}: {json.dumps(row['error'])} {row['url']}"
+                )
         ends = Counter(row["status"] for row in rows.values())
         verdict.completed = ends["completed"] + sum(wish.removed for wish in self.wishes.values())
         verdict.cancelled, verdict.failed = ends["cancelled"], ends["failed"]
@@ -135,8 +145,9 @@ class Ledger:
             problems["doubled"].append(f"{row_id}: nobody asked for this row ({rows[row_id]['url']})")
 
     def _check_files(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Every file of this folder under the installation's present `DOWNLOAD_DIR`."""
         problems, root = self.verdict.problems, self.installation.downloads
-        sights = self.installation.sights(self.folder)
+        sights = self.installation.sights(root, self.folder)
         expected: dict[str, str] = {}
         for row_id, wish in self.wishes.items():
             row = rows.get(row_id)
@@ -149,7 +160,9 @@ class Ledger:
             str(path.relative_to(root)) for path in (root / self.folder).rglob("*") if not path.is_dir()
         }
         problems["lost"] += [f"{path} is not there" for path in sorted(expected.keys() - present)]
-        problems["doubled"] += [f"{path} belongs to no download" for path in sorted(present - expected.keys())]
+        problems["doubled"] += [
+            f"{path} belongs to no download" for path in sorted(present - expected.keys())
+        ]
         for path in expected.keys() & present:
             source = self.installation.site.digest(expected[path])
             if self.installation.digest(root / path) != source:

@@ -123,7 +123,26 @@ def test_folders_elsewhere(tmp_path: Path) -> None:
     root = tmp_path / "downloads"
     root.mkdir()
     (root / "out").symlink_to(tmp_path)
-    bad = ["..", "a/../../b", "/etc", f"{root}-2", "a\0b", "a\nb", ".hidden", "a/.medianest", "out", "out/x", "a\\..\\b"]
+    bad = [
+        "..",
+        "a/../../b",
+        "/etc",
+        f"{root}-2",
+        "a\0b",
+        "a\nb",
+        "con",
+        "a/NUL.x",
+        "a:b",
+        "foo.",
+        "foo ",
+        " ",
+        "a*",
+        ".hidden",
+        "a/.medianest",
+        "out",
+        "out/x",
+        "a\\..\\b",
+    ]
     for path in bad:
         with pytest.raises(ValidationFailed):
             confine(path, root)
@@ -144,9 +163,7 @@ def test_totals_follow_every_change(runtime: Runtime) -> None:
     def truth_and_total() -> tuple[object, object]:
         with runtime.unit_of_work() as db:
             query = "SELECT user_id, status, count(*) FROM downloads GROUP BY 1, 2 ORDER BY 1, 2"
-            counts = (
-                "SELECT owner_id, status, sum(n)::bigint FROM row_counts GROUP BY 1, 2 HAVING sum(n) <> 0 ORDER BY 1, 2"
-            )
+            counts = "SELECT owner_id, status, sum(n)::bigint FROM row_counts GROUP BY 1, 2 HAVING sum(n) <> 0 ORDER BY 1, 2"
             return db.execute(text(query)).all(), db.execute(text(counts)).all()
 
     with runtime.unit_of_work() as db:
@@ -200,7 +217,11 @@ def test_what_is_being_published_can_not_be_cancelled(db: Session, user: User) -
 
 @pytest.mark.parametrize("delete_file", [False, True])
 def test_what_has_ended_is_removed(db: Session, user: User, *, delete_file: bool) -> None:
-    ended = {"status": "completed", "ended_at": func.clock_timestamp(), "file": {"path": "a/b.mp4", "size": 1}}
+    ended = {
+        "status": "completed",
+        "ended_at": func.clock_timestamp(),
+        "file": {"path": "a/b.mp4", "size": 1},
+    }
     made = make_download(db, user, **ended)
     row = downloads.delete(db, made.id, owner_id=user.id, delete_file=delete_file)
     assert (row.id, row.status) == (made.id, "completed")
@@ -213,7 +234,13 @@ def test_what_has_ended_is_removed(db: Session, user: User, *, delete_file: bool
 
 def test_what_failed_can_be_tried_again(db: Session, user: User) -> None:
     made = make_download(
-        db, user, status="failed", ended_at=func.clock_timestamp(), attempt=5, crash_count=3, error={"kind": "x"}
+        db,
+        user,
+        status="failed",
+        ended_at=func.clock_timestamp(),
+        attempt=5,
+        crash_count=3,
+        error={"kind": "x"},
     )
     row = downloads.retry(db, made.id, owner_id=user.id)
     assert (row.status, row.attempt, row.crash_count, row.error, row.ended_at) == ("queued", 0, 0, None, None)

@@ -215,7 +215,7 @@ def test_each_path_carries_what_it_should_to_whom_it_should(house: House) -> Non
         "ann media": ["download:completed", "media:added"],
         "ann system": ["service:status"],
         "ben": ["media:added", "service:status", "download:failed"],
-        "admin": ["media:added", "service:status"],
+        "admin": ["download:completed", "media:added", "service:status", "download:failed"],
         "admin media": ["download:completed", "media:added", "download:failed"],
         "admin admin": [name for name, _, _ in told],
     }

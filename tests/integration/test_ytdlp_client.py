@@ -389,6 +389,31 @@ def test_nothing_is_written_outside_the_work_folder(get: Fetcher, tmp_path: Path
     assert list(here.iterdir()) == []
 
 
+COOKIES = "\t".join(("127.0.0.1", "FALSE", "/", "FALSE", "2147483647", "session", "secret-value"))
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+def test_cookies_are_shown_to_their_own_site_only_and_written_nowhere(get: Fetcher, fetched: bool) -> None:
+    cookies = f"# Netscape HTTP Cookie File\n{COOKIES}\n"
+    other = get.site.url.replace("127.0.0.1", "localhost")
+    path = f"/redirect?to={other}/page/signed-in-{fetched}"
+
+    if fetched:
+        get(get.site.url + path, cookies=cookies)
+    else:
+        preview(get.site.url + path, timeout=5, cookies=cookies)
+
+    (own,) = [seen for seen in get.site.asked("/redirect") if f"-{fetched}" in seen.query["to"]]
+    assert own.cookie == "session=secret-value"
+    others = get.site.asked(f"/page/signed-in-{fetched}")
+    assert others
+    assert all(seen.cookie is None for seen in others)
+    if fetched:
+        for file in get.folder.iterdir():
+            assert b"secret-value" not in file.read_bytes()
+        assert "secret-value" not in repr(get.spec(path, cookies=cookies))
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------------
 
 

@@ -221,21 +221,64 @@ def test_what_is_not_in_the_tables_is_refused_with_what_is(quality: str, format:
         options.selector(quality, format)
 
 
-@given(
-    url=st.text(max_size=60).map(lambda rest: f"https://host.example/{rest}"),
-    wish=st.sampled_from(list(every_wish())),
+# All that `options.options` may hold, by what it depends on.
+OF_THE_WISH = {"format", "format_sort"}
+OF_THE_SITE = {"sleep_interval_requests"}
+OF_THE_SERVER = {"socket_timeout", "ffmpeg_location", "paths", "cookiefile"}
+SELECTORS = {options.selector(*wish).format for wish in every_wish()}
+SORTS = {tuple(options.selector(*wish).format_sort) for wish in every_wish()}
+DANGEROUS = {
+    *("exec_cmd", "exec_before_dl_cmd", "postprocessors", "postprocessor_args", "external_downloader"),
+    *("external_downloader_args", "cookiesfrombrowser", "cookiefile", "usenetrc", "netrc_cmd", "username"),
+    *("password", "client_certificate", "proxy", "geo_verification_proxy", "source_address", "plugin_dirs"),
+    *("load_info_filename", "enable_file_urls", "nocheckcertificate", "legacyserverconnect", "http_headers"),
+    *("call_home", "writeinfojson", "writesubtitles", "write_pages", "download_archive", "batchfile"),
+    *("remote_components", "extractor_args", "default_search", "match_filter", "allow_unplayable_formats"),
+}
+HOSTILE = st.one_of(
+    st.text(max_size=200),
+    st.sampled_from(["--exec", "https://www.youtube.com/", "https://youtu.be/x", "file:///etc/passwd"]),
+    st.text(max_size=60).map(lambda rest: f"https://host.example/{rest}"),
+    st.text(max_size=60).map(lambda rest: f"https://www.youtube.com/watch?{rest}"),
 )
-def test_no_request_changes_more_than_the_choice_of_formats(url: str, wish: tuple[str, str]) -> None:
+
+
+def url_is_youtube(url: str) -> bool:
+    try:
+        return options.is_youtube(url)
+    except ValueError:  # no URL at all: refused before it gets this far
+        return False
+
+
+@given(
+    url=HOSTILE,
+    quality=HOSTILE | st.sampled_from(options.QUALITIES),
+    format=HOSTILE | st.sampled_from(options.FORMATS),
+)
+def test_no_request_changes_anything_but_what_our_tables_allow(url: str, quality: str, format: str) -> None:  # noqa: A002
     usual = options.options("https://host.example/", options.selector("best", "mp4"), socket_timeout=5)
+    try:
+        chosen = options.selector(quality, format)
+        asked = options.options(url, chosen, socket_timeout=5)
+    except ValueError:
+        return  # refused as a whole
 
-    asked = options.options(url, options.selector(*wish), socket_timeout=5)
-
-    same = usual.keys() - {"format", "format_sort", "logger"}
-    assert {key: asked[key] for key in same} == {key: usual[key] for key in same}
     assert asked.keys() == usual.keys()
-    assert not {"exec_cmd", "postprocessors", "cookiesfrombrowser", "external_downloader"} & {
-        k for k in asked if asked[k]
-    }
+    changed = {key for key in asked if key != "logger" and asked[key] != usual[key]}
+    assert changed <= OF_THE_WISH | (OF_THE_SITE if url_is_youtube(url) else set())
+    assert asked["format"] in SELECTORS
+    assert tuple(asked["format_sort"]) in SORTS
+    assert asked["sleep_interval_requests"] in {0, 0.75}
+    assert asked["outtmpl"] == {"default": "unnamed"}
+
+
+def test_every_option_is_fixed_or_known_to_vary() -> None:
+    asked = options.options(WATCH, options.selector("best", "mp4"), socket_timeout=5)
+
+    assert asked.keys() - options.FIXED.keys() == OF_THE_WISH | OF_THE_SITE | OF_THE_SERVER | {
+        "logger", "js_runtimes", "remote_components", "outtmpl"
+    }  # fmt: skip
+    assert {key: asked[key] for key in DANGEROUS if asked.get(key)} == {}
 
 
 @pytest.mark.parametrize(

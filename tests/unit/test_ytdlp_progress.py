@@ -88,6 +88,16 @@ def test_more_than_allowed_ends_the_attempt() -> None:
         meter.hook(0)(running(1001))
 
 
+def test_longer_than_allowed_ends_the_attempt() -> None:
+    clock = Clock()
+    meter = Meter(lambda _: None, [Expected(None, 1)], downloads_share=1.0, max_seconds=60, clock=clock)
+    meter.hook(0)(running(1))
+
+    clock.now = 61
+    with pytest.raises(FetchError, match="too_slow"):
+        meter.hook(0)(running(2))
+
+
 STATUS = st.fixed_dictionaries(
     {"status": st.sampled_from(["downloading", "downloading", "finished", "error"])},
     optional={

@@ -1,0 +1,153 @@
+"""`medianest restore`: what `medianest backup` has written, into an empty installation."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hmac
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cli import archive, postgres_client
+from cli.errors import CommandError
+from cli.installation import idle_database
+from config.settings import Settings
+from engine.monitoring.heartbeats import FRESH
+from models.download import Download
+from models.heartbeat import Heartbeat
+from models.migrate import upgrade
+from models.revision import newest
+from models.session import Database
+from models.user import User
+
+RESTORED_SETTINGS = "restored-settings.env"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.epilog = "MediaNest must not be running. The embedded database is started for as long."
+    parser.add_argument("file", type=Path, help="written by `medianest backup`")
+    parser.add_argument(
+        "--force", action="store_true", help="replace a database that holds something; what it holds is lost"
+    )
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Replace the database, bring it to this version's schema, put the secret key back.
+
+    The database is replaced in one transaction: after a failure it is what it was.
+
+    Raises:
+        CommandError: the file is damaged or newer, the database holds something, MediaNest runs.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".medianest-restore-") as name:
+            _restore(args.file, Path(name), settings, force=args.force)
+    except OSError as error:
+        raise CommandError(f"{error.filename or settings.data_dir}: {error.strerror}") from None
+    return 0
+
+
+def _restore(file: Path, folder: Path, settings: Settings, *, force: bool) -> None:
+    manifest = archive.read(file, folder)
+    if manifest.revision > newest():
+        raise CommandError(
+            f"{file} has schema {manifest.revision}, newer than this version's {newest()}: "
+            f"install MediaNest {manifest.version} or newer"
+        )
+    dump = folder / "database.sql"
+    with gzip.open(folder / archive.DATABASE) as packed, dump.open("wb") as plain:
+        shutil.copyfileobj(packed, plain, 1 << 20)
+    with idle_database(settings) as url:
+        _check(url, force=force)
+        postgres_client.run(
+            "psql", url, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
+            "--command=DROP SCHEMA IF EXISTS public CASCADE", f"--file={dump}",
+        )  # fmt: skip
+        upgrade(url)
+        held = _forget_the_living(url)
+    print(
+        f"Restored the backup of {manifest.made_at} ({manifest.host}, MediaNest {manifest.version}): {held}"
+    )
+    _put_back_secret(folder / archive.SECRET_KEY, settings)
+    _put_back_settings(folder / archive.SETTINGS, settings)
+    print("Media files are not part of a backup: DOWNLOAD_DIR must be brought back by itself.")
+
+
+def _check(url: str, *, force: bool) -> None:
+    database = Database(url, pool_size=1)
+    try:
+        with database.reading() as db:
+            if _has_table(db, "heartbeats"):
+                alive = db.scalars(
+                    select(Heartbeat.name).where(Heartbeat.seen_at > func.clock_timestamp() - FRESH)
+                ).all()
+                if alive:
+                    raise CommandError(
+                        f"MediaNest runs on this database ({', '.join(alive)}): stop it, wait half a minute"
+                    )
+            users = db.scalar(select(func.count()).select_from(User)) if _has_table(db, "users") else 0
+            if users and not force:
+                raise CommandError(
+                    f"this database is not empty ({users} users): --force replaces it, and what it holds is lost"
+                )
+    except SQLAlchemyError as error:
+        reason = (str(getattr(error, "orig", error)).strip().splitlines() or ["no reason given"])[0]
+        raise CommandError(f"the database can't be used: {reason}") from None
+    finally:
+        database.close()
+
+
+def _has_table(db: Session, name: str) -> bool:
+    return db.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None
+
+
+def _forget_the_living(url: str) -> str:
+    """Drop the heartbeats, which would pass for live workers; says what the database holds now."""
+    database = Database(url, pool_size=1)
+    try:
+        with database.unit_of_work() as db:
+            db.execute(delete(Heartbeat))
+            users = db.scalar(select(func.count()).select_from(User))
+            downloads = db.scalar(select(func.count()).select_from(Download))
+        return f"{users} users, {downloads} downloads"
+    finally:
+        database.close()
+
+
+def _put_back_secret(file: Path, settings: Settings) -> None:
+    secret = file.read_text()
+    if not settings.secret_key:
+        _write_private(settings.data_dir / "secret.key", secret)
+    elif not hmac.compare_digest(settings.secret_key.encode(), secret.encode()):
+        kept = settings.data_dir / "restored-secret.key"
+        _write_private(kept, secret)
+        print(
+            f"SECRET_KEY is not the one of the backup: everybody must sign in again, and stored secrets can't be "
+            f"read. Set it to what {kept} holds."
+        )
+
+
+def _put_back_settings(file: Path, settings: Settings) -> None:
+    if file.is_file() and file.stat().st_size:
+        kept = settings.data_dir / RESTORED_SETTINGS
+        _write_private(kept, file.read_text())
+        print(f"The settings of that time are in {kept}: compare them with those of this machine.")
+
+
+def _write_private(path: Path, content: str) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        output.write(content)
+        output.flush()
+        os.fsync(output.fileno())
+    fresh.replace(path)

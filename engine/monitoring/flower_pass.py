@@ -1,0 +1,33 @@
+"""The pass with which our web processes, and nobody else, are let into Flower."""
+
+from __future__ import annotations
+
+import hmac
+import time
+
+from config.settings import Settings
+from engine.accounts import keys
+
+HEADER = "X-MediaNest-Pass"
+PREFIX = "/flower/"  # where our door has it, and where it takes itself to be
+SECONDS = 60.0  # a pass is good for so long, and clocks of two hosts may differ by so much
+_PURPOSE = "flower passes"
+
+
+def issue(settings: Settings, target: str) -> str:
+    """A pass for one GET of `target` (path and query), signed with a key of its own from the secret key."""
+    return _sign(settings, int(time.time()), target)
+
+
+def accepts(settings: Settings, given: str, target: str) -> bool:
+    """Whether `given` is a pass for `target` that was issued in the last minute."""
+    moment = given.partition(".")[0]
+    if not (moment.isdecimal() and moment.isascii() and len(moment) <= 12):
+        return False
+    if abs(time.time() - int(moment)) > SECONDS:
+        return False
+    return hmac.compare_digest(_sign(settings, int(moment), target).encode(), given.encode())
+
+
+def _sign(settings: Settings, moment: int, target: str) -> str:
+    return f"{moment}.{keys.sign(settings, _PURPOSE, f'{moment} {target}'.encode()).hex()}"
