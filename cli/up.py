@@ -29,7 +29,8 @@ READY_SECONDS = 30.0
 READY = """\
 MediaNest is ready after {seconds:.1f} s: {address} (API: {address}/api/v1/docs)
 First time? Create the administrator{proof}:
-  curl -X POST {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
+  {command} setup --server {address}
+  or: curl {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
     -d '{{"email": "you@example.com", "password": "...", "name": "You"}}'
 To stop: Ctrl-C, or kill {pid}"""
 
@@ -153,5 +154,7 @@ def _report(supervisor: Supervisor, settings: Settings, began: float) -> None:
         if settings.development
         else f' (add "setupToken": SETUP_TOKEN, or what {settings.data_dir}/setup.token holds)'
     )
-    ready = READY.format(seconds=time.monotonic() - began, address=address, proof=proof, pid=os.getpid())
+    ready = READY.format(
+        seconds=time.monotonic() - began, address=address, proof=proof, pid=os.getpid(), command=sys.argv[0]
+    )
     supervisor.console.say(ready)

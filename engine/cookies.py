@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import secret_box
-from engine.errors import NotFound, ValidationFailed
+from engine.errors import NotFound, ServiceUnavailable, ValidationFailed
+from engine.runtime import Runtime
+
+log = structlog.get_logger(__name__)
 
 NAME = "download-cookies"
 
@@ -69,6 +73,16 @@ def forget(db: Session, settings: Settings) -> CookieFile:
     was = describe(db, settings)
     secret_box.drop(db, NAME)
     return was
+
+
+def for_attempt(runtime: Runtime) -> str | None:
+    """The stored file for an attempt; without it, and with a line in the log, where it can't be opened."""
+    try:
+        with runtime.reading() as db:
+            return for_downloads(db, runtime.settings)
+    except ServiceUnavailable:
+        log.warning("cookies.unreadable")
+        return None
 
 
 def for_downloads(db: Session, settings: Settings) -> str | None:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import download_budget, downloads, publishing, source_hosts, source_urls
+from engine import cookies, download_budget, downloads, publishing, source_hosts, source_urls
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
@@ -88,6 +88,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         max_bytes=settings.download_max_bytes or None,
         max_seconds=settings.download_max_seconds or None,
         allow_private=settings.download_allow_private_networks,
+        cookies=cookies.for_attempt(attempt.runtime),
     )
     try:
         fetched: Fetched = run_isolated(

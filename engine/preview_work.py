@@ -6,11 +6,11 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine import source_urls
+from engine import cookies, source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
@@ -30,6 +30,7 @@ class _Look:
     work_dir: Path
     generic: bool
     allow_private: bool
+    cookies: str | None = field(repr=False)
 
 
 def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
@@ -42,7 +43,14 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     folder = settings.work_dir / row.id
     folder.mkdir(parents=True, exist_ok=True)
     generic = source_urls.accept(row.url, settings).budget != source_urls.YOUTUBE
-    look = _Look(row.url, settings.preview_seconds, folder, generic, settings.download_allow_private_networks)
+    look = _Look(
+        url=row.url,
+        timeout=settings.preview_seconds,
+        work_dir=folder,
+        generic=generic,
+        allow_private=settings.download_allow_private_networks,
+        cookies=cookies.for_attempt(attempt.runtime),
+    )
     try:
         found = run_isolated(
             attempt,
@@ -63,7 +71,12 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
 
 
 def _look_at(look: _Look, emit: Emit) -> Preview:
-    tempfile.tempdir = str(
-        look.work_dir
-    )  # of this process alone; removed with the work folder, even after a kill
-    return preview(look.url, timeout=look.timeout, generic=look.generic, allow_private=look.allow_private)
+    # Of this process alone; removed with the work folder, even after a kill.
+    tempfile.tempdir = str(look.work_dir)
+    return preview(
+        look.url,
+        timeout=look.timeout,
+        generic=look.generic,
+        allow_private=look.allow_private,
+        cookies=look.cookies,
+    )

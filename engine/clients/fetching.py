@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.clients import guard
+from engine.clients.binaries import ffmpeg_path
 from engine.clients.ytdlp_signals import Emit, Fetched, FetchSpec, Preview
 
 # yt-dlp takes 40 MB and half a second. Only the workers that fetch pay for it, once, before they fork.
@@ -31,3 +32,4 @@ def warm_up() -> None:
     from engine.clients import ytdlp  # noqa: PLC0415 - see above
 
     ytdlp.warm_up()
+    ffmpeg_path()

@@ -18,7 +18,8 @@ from weakref import WeakSet, ref
 os.environ["YTDLP_NO_PLUGINS"] = "1"
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
-from yt_dlp.networking import Response  # type: ignore[import-untyped]
+from yt_dlp.networking import RequestHandler, Response  # type: ignore[import-untyped]
+from yt_dlp.networking._helper import make_ssl_context  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients import ytdlp_options
@@ -62,6 +63,7 @@ def warm_up(*, pages: bool = False) -> None:
     _extractors(("youtube.*",))
     for extractor in classes:
         extractor.suitable("https://localhost/warm.mp4")
+    _tls_context(True, False, True, ())
     quiet = _Visit({**ytdlp_options.FIXED, "logger": ytdlp_options.Silent()})
     with _registered(quiet, classes) as ydl:
         for name in ("Youtube", "Generic", "HTML5MediaEmbed"):
@@ -69,6 +71,25 @@ def warm_up(*, pages: bool = False) -> None:
         if pages:
             for extractor in classes:
                 list(extractor.extract_from_webpage(ydl, "https://localhost/", "<html></html>"))
+
+
+@lru_cache(maxsize=8)
+def _tls_context(
+    verify: bool, legacy: bool, use_certifi: bool, certificate: tuple[tuple[str, Any], ...]
+) -> Any:
+    return make_ssl_context(
+        verify=verify, legacy_support=legacy, use_certifi=use_certifi, **dict(certificate)
+    )
+
+
+def _shared_tls_context(handler: RequestHandler, legacy_ssl_support: bool | None = None) -> Any:
+    """In place of a context for each handler: reading the authorities' certificates takes 20 ms of every attempt."""
+    legacy = handler.legacy_ssl_support if legacy_ssl_support is None else legacy_ssl_support
+    certificate = tuple(sorted(handler._client_cert.items()))
+    return _tls_context(bool(handler.verify), bool(legacy), not handler.prefer_system_certs, certificate)
+
+
+RequestHandler._make_sslcontext = _shared_tls_context
 
 
 class _Visit(YoutubeDL):  # type: ignore[misc]

@@ -34,6 +34,9 @@ class _RaisesCauses(FileDownloader):  # type: ignore[misc]
             raise err
         super().report_retry(err, count, retries, *args, **kwargs)
 
+    def report_progress(self, status: dict[str, Any]) -> None:
+        """No line for a console that nobody sees: yt-dlp formats one for each block, a fifth of a download's work."""
+
 
 class _Http(_RaisesCauses, HttpFD):  # type: ignore[misc]
     """Plain HTTP in blocks of a quarter of a second instead of a whole one, so that progress moves steadily."""

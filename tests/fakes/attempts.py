@@ -87,6 +87,23 @@ def fetch_with_memory(more: int, spec: Any) -> tuple[Exception, bool]:
     raise AssertionError("it was fetched")
 
 
+def connect(how: str, address: Any, family: int = socket.AF_INET) -> None:
+    """One of the ways that Python has of sending something to an address."""
+    kind = socket.SOCK_DGRAM if how.startswith("send") else socket.SOCK_STREAM
+    with socket.socket(family, kind) as plain:
+        match how:
+            case "connect_ex":
+                plain.connect_ex(address)
+            case "sendto":
+                plain.sendto(b"x", address)
+            case "sendmsg":
+                plain.sendmsg([b"x"], [], 0, address)
+            case "underneath":
+                super(socket.socket, plain).connect(address)
+            case _:
+                plain.connect(address)
+
+
 def after_install(install: Mapping[str, Any], steps: Callable[[], Any]) -> Any:
     """Guard this process, then go on."""
     guard.install(**install)

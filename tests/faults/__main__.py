@@ -187,7 +187,7 @@ def _close(report: dict[str, Any], folder: Path, path: Path) -> int:
             shutil.copy(log, logs)
         print(f"logs: {logs}")
     shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({key: report[key] for key in ("totals", "faults", "times")}, indent=1))
+    print(json.dumps({key: report[key] for key in ("totals", "faults", "restarts", "times")}, indent=1))
     print(f"report: {path}")
     told = [f"{outcomes.count(word)} {word}" for word in ("failed", "passed", "skipped") if word in outcomes]
     print(f"{', '.join(told)} in {report['seconds']:.0f}s")

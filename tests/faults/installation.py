@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Installation(Stack):
         self._watchers: dict[Path, subprocess.Popen[bytes]] = {}
         self.watch(self.downloads)
         self.client: Client
+        self._again: dict[str, Callable[[], None]] = {}
         self._ended = threading.Event()
         threading.Thread(target=self._listen, daemon=True, name="events").start()
 
@@ -109,12 +110,22 @@ class Installation(Stack):
         app: str = "tasks.app",
         **env: str,
     ) -> None:
-        """Start a worker and return at once."""
+        """Start a worker and return at once; `supervise` starts it again like this."""
+        again = {"queues": queues, "concurrency": concurrency, "app": app, **env}
+        self._again[name] = lambda: self.spawn_worker(name, **again)
         self._forget_log(name)
         self.start(
             name, "celery", "-A", app, "worker", "-n", f"{name}@%h", "-Q", queues, "-c", str(concurrency),
             "--without-gossip", "--without-mingle", **env,
         )  # fmt: skip
+
+    def supervise(self) -> None:
+        """Do the part of a supervisor: start again each worker that has exited by itself."""
+        for name, start in list(self._again.items()):
+            process = self.processes.get(name)
+            if process is not None and process.poll() is not None:
+                self.measures.restarts[name] += 1
+                start()
 
     def wait_ready(self, *names: str) -> None:
         for name in names:

@@ -98,6 +98,7 @@ class Ledger:
         deadline = time.monotonic() + seconds
         while self.active() and time.monotonic() < deadline:
             time.sleep(0.2)
+            self.installation.supervise()
 
     def settle(self) -> Verdict:
         """Compare rows, files, events and what the watcher saw with what was asked for; once."""

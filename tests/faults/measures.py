@@ -17,6 +17,7 @@ class Measures:
 
     def __init__(self) -> None:
         self.faults: Counter[str] = Counter()
+        self.restarts: Counter[str] = Counter()  # workers that exited by themselves, as with a full Redis
         self.rescues: list[float] = []
         self.cancels: list[float] = []
         self.exits: list[float] = []
@@ -27,6 +28,7 @@ class Measures:
         times = {"rescue": self.rescues, "cancel": self.cancels, "exit": self.exits}
         return {
             "faults": dict(sorted(self.faults.items())),
+            "restarts": dict(self.restarts),
             "times": {name: _times(values, promised[name]) for name, values in times.items()},
         }
 

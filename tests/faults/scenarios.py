@@ -45,7 +45,7 @@ def storm(installation: Installation, ledger: Ledger) -> None:
     """Workers, pool children and attempts are killed every second or two while hundreds of downloads run."""
     number = int(640 * installation.scale)
     asking = in_background(lambda: ask_many(installation, ledger, number))
-    until = time.monotonic() + max(20.0, 240 * installation.scale)
+    until = time.monotonic() + max(20.0, 200 * installation.scale)
     while (asking.is_alive() or ledger.active() > number // 20) and time.monotonic() < until:
         time.sleep(installation.random.uniform(1.0, 2.0))
         kill_something(installation)
@@ -156,7 +156,7 @@ def sigterm(installation: Installation, ledger: Ledger) -> None:
     """SIGTERM with ten seconds of grace, in the middle of downloads; the attempt that was cut off does not count."""
     for _ in range(int(max(8, 40 * installation.scale))):
         ledger.ask(300_000, rate=150_000)
-    for turn in range(int(max(2, 10 * installation.scale))):
+    for turn in range(int(max(2, 8 * installation.scale))):
         name = ("one", "two")[turn % 2]
         busy = installation.processes[name].pid
         with contextlib.suppress(AssertionError):

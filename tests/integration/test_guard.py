@@ -8,20 +8,29 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
 import pytest
+from factories import make_user
 
+from config.redis import make_redis
+from config.settings import Settings
+from engine import download_work, downloads, preview_work, previews
 from engine.clients import fetching, ffmpeg, guard
 from engine.clients.fetch_error import FetchError
 from engine.clients.media_probe import NotMediaError, Probe, probe
 from engine.clients.ytdlp_options import deno_path
 from engine.clients.ytdlp_signals import FetchSpec
+from engine.jobs.names import Job
+from engine.jobs.runner import run_next
+from engine.runtime import Runtime
+from models.download import Download, Preview
 from tests.fakes import lures, media
-from tests.fakes.attempts import Attempts, Order, after_install, fetch, fetch_with_memory
+from tests.fakes.attempts import Attempts, Order, after_install, connect, fetch, fetch_with_memory
 from tests.fakes.video_site import VideoSite
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -238,6 +247,42 @@ def test_a_page_made_to_fill_the_memory_ends_its_attempt_only(
     assert free_again
 
 
+@pytest.mark.parametrize("private", [False, True])
+def test_a_job_is_guarded_as_the_settings_say(
+    settings: Settings, rung: list[Job], canary: Canary, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    canary.touched()
+    known, place = socket.getaddrinfo, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", canary.port))
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **by: [place] if host == "inside.example" else known(host, *more, **by),
+    )
+    url = f"http://inside.example:{canary.port}/a.mp4"
+    settings = replace(settings, download_allow_private_networks=private, download_allowed_hosts=("*",))
+    runtime = Runtime(settings, make_redis(settings), rung.append)
+    with runtime.unit_of_work() as db:
+        user = make_user(db)
+        download, _ = downloads.create(db, settings, user_id=user.id, url=url)
+        preview = previews.request(db, settings, user_id=user.id, url=url)
+        wanted = download.id, preview.id
+
+    assert run_next(runtime, download_work.DOWNLOAD, download_work.work)
+    seen_by_download = canary.touched()
+    assert run_next(runtime, preview_work.PREVIEW, preview_work.work)
+    seen_by_preview = canary.touched()
+
+    with runtime.unit_of_work() as db:
+        row, look = db.get(Download, wanted[0]), db.get(Preview, wanted[1])
+        assert row is not None
+        assert look is not None
+        found = [(row.error or {}).get("kind"), (look.error or {}).get("kind")]
+    runtime.database.close()
+    runtime.redis.close()
+    assert found == (["network", "network"] if private else ["blocked_address", "blocked_address"])
+    assert (bool(seen_by_download), bool(seen_by_preview)) == (private, private)
+
+
 def test_there_is_no_other_door_to_yt_dlp() -> None:
     way = re.compile(
         r"engine\.clients\.ytdlp(_extract|_streams)? import|clients import [^\n]*\bytdlp(_extract)?\b"
@@ -250,23 +295,6 @@ def test_there_is_no_other_door_to_yt_dlp() -> None:
 
 
 # --- every way that Python has of connecting --------------------------------------------------------------------
-
-
-def connect(how: str, address: Any, family: int = socket.AF_INET) -> None:
-    """One of the ways, in a guarded process."""
-    kind = socket.SOCK_DGRAM if how.startswith("send") else socket.SOCK_STREAM
-    with socket.socket(family, kind) as plain:
-        match how:
-            case "connect_ex":
-                plain.connect_ex(address)
-            case "sendto":
-                plain.sendto(b"x", address)
-            case "sendmsg":
-                plain.sendmsg([b"x"], [], 0, address)
-            case "underneath":
-                super(socket.socket, plain).connect(address)
-            case _:
-                plain.connect(address)
 
 
 GUARDED = {"allow_private": False}
