@@ -17,7 +17,7 @@ up: $(VENV)/.embedded ## start everything; Ctrl-C stops it
 	@$(BIN)/medianest up --with-parent
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 faults: $(VENV)/.dev ## kill, freeze and fill everything, and count what is lost (FAULTS_QUICK=1: less of it)
 	@$(BIN)/python -m tests.faults

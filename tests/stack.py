@@ -92,7 +92,11 @@ class Stack:
         eventually(self._answers, what="web answers")
 
     def start_worker(
-        self, name: str = "downloads", queues: str = "downloads,media", concurrency: int = 3, app: str = "tasks.app"
+        self,
+        name: str = "downloads",
+        queues: str = "downloads,media",
+        concurrency: int = 3,
+        app: str = "tasks.app",
     ) -> subprocess.Popen[bytes]:
         process = self.start(
             name, "celery", "-A", app, "worker", "-n", f"{name}@%h", "-Q", queues, "-c", str(concurrency),

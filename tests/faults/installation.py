@@ -39,6 +39,7 @@ ENV = {
     "RECONCILE_SECONDS": str(RECONCILE),
     "ACCESS_TOKEN_SECONDS": "7200",
     "DOWNLOAD_RETRY_SECONDS": "0.3",
+    "DOWNLOAD_RETRY_MAX_SECONDS": "3",
     "DOWNLOAD_THROTTLE_SECONDS": "1",
     "DOWNLOAD_ATTEMPTS": "20",
     # A battery kills each job more often than a year of bad luck would.

@@ -51,7 +51,7 @@ def storm(installation: Installation, ledger: Ledger) -> None:
         kill_something(installation)
     asking.join()
     installation.make_ready()
-    ledger.drain(60 + number)
+    ledger.drain(90 + number / 4)
 
 
 def kill_something(installation: Installation) -> None:

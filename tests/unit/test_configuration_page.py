@@ -14,7 +14,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 def test_every_setting_is_on_the_page_with_its_default_and_no_other() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
     shown = {name: (default.strip("`"), text) for name, default, text in rows}
-    actual = {field.metadata["env"]: (default(field.default), field.metadata["help"]) for field in fields(Settings)}
+    actual = {
+        field.metadata["env"]: (default(field.default), field.metadata["help"]) for field in fields(Settings)
+    }
     assert shown == actual
 
 

@@ -52,7 +52,12 @@ def test_spellings_of_one_address_are_one(one: str, other: str) -> None:
 
 
 def test_different_videos_stay_different() -> None:
-    urls = ["https://m.example/a?x=1", "https://m.example/a?x=2", "https://m.example/A?x=1", "http://m.example/a?x=1"]
+    urls = [
+        "https://m.example/a?x=1",
+        "https://m.example/a?x=2",
+        "https://m.example/A?x=1",
+        "http://m.example/a?x=1",
+    ]
     assert len({accept(url, ANYWHERE).normal for url in urls}) == 4
 
 
