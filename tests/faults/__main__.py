@@ -25,6 +25,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "storm": scenarios.storm,
     "frozen": scenarios.frozen,
     "thawed": scenarios.thawed,
+    "lastbyte": scenarios.last_byte,
     "publishing": scenarios.publishing,
     "cancel": cancelling.cancelled,
     "sigterm": scenarios.sigterm,

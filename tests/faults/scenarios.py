@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import psutil
 import requests
@@ -150,6 +151,32 @@ def thawed(installation: Installation, ledger: Ledger) -> None:
         finally:
             send(sleepers, signal.SIGCONT)
     ledger.drain(60)
+
+
+def last_byte(installation: Installation, ledger: Ledger) -> None:
+    """An attempt is killed between its last byte and the file's name: the next one finds nothing left to fetch."""
+    for turn in range(int(max(2, 6 * installation.scale))):
+        gate = f"last{turn}"
+        download_id = ledger.ask(200_000, gate=gate, after=150_000, skip=1)
+        installation.site.wait_held(gate)
+        attempt = eventually(lambda wanted=download_id: installation.attempt_process(wanted))
+        [part] = eventually(
+            lambda wanted=download_id: parts(installation, wanted), what="bytes are on the disk"
+        )
+        attempt.kill()
+        installation.measures.faults["killed: attempt after its last byte"] += 1
+        # It waits for a second now; no kill could be timed so well that all bytes were written, so we write them.
+        part.write_bytes(
+            requests.get(installation.site.url + ledger.wishes[download_id].source, timeout=60).content
+        )
+        installation.site.release(gate)
+    ledger.drain(90)
+
+
+def parts(installation: Installation, download_id: str) -> list[Path]:
+    """The unfinished files of a download that have bytes."""
+    found = (installation.folder / "work" / download_id).glob("*.part")
+    return [path for path in found if path.stat().st_size]
 
 
 def sigterm(installation: Installation, ledger: Ledger) -> None:
