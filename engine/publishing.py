@@ -87,11 +87,14 @@ def _staged(attempt: Attempt[Download]) -> Path:
 
 
 def _bring(attempt: Attempt[Download], source: Path, staged: Path) -> None:
-    """Move the file to the staging folder and force it to disk."""
+    """Bring the file to the staging folder and force it to disk.
+
+    By a link, not by a rename: a sleeper that thaws here would move away what its successor has fetched since.
+    """
     try:
-        source.rename(staged)
+        os.link(source, staged)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno != errno.EXDEV and error.errno not in _NO_LINKS:
             raise
         _copy(attempt, source, staged)
     with staged.open("rb") as file:

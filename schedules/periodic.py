@@ -11,14 +11,14 @@ from engine.jobs.names import periods
 def timetable(settings: Settings) -> dict[str, dict[str, Any]]:
     """The entries of beat.
 
-    A message that nobody took before the next one is due expires. Each job takes the slot of its run in the
-    database, so two beats, a restarted one and a late one give one run a slot.
+    No message expires: that would be by the clock of beat's host, which may be wrong. Each job takes the slot of its
+    run in the database, so two beats, a restarted one and a late one give one run a slot.
     """
     return {
         job.value: {
             "task": job.value,
             "schedule": every,
-            "options": {"queue": job.queue, "expires": every.total_seconds(), "retry": False},
+            "options": {"queue": job.queue, "retry": False},
         }
         for job, every in periods(settings).items()
     }

@@ -15,6 +15,7 @@ from yt_dlp.downloader.fragment import FragmentFD  # type: ignore[import-untyped
 from yt_dlp.downloader.hls import HlsFD  # type: ignore[import-untyped]
 from yt_dlp.downloader.http import HttpFD  # type: ignore[import-untyped]
 from yt_dlp.networking import Request, Response  # type: ignore[import-untyped]
+from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 from yt_dlp.utils import determine_protocol  # type: ignore[import-untyped]
 
 from engine.clients.fetch_error import FetchError
@@ -86,7 +87,17 @@ class _SameVersion:
         known = _noted(self._note) if resumed else {}
         if known.get("validator"):
             request.headers["If-Range"] = known["validator"]
-        answer = self._ydl.urlopen(request)
+        try:
+            answer = self._ydl.urlopen(request)
+        except HTTPError as error:
+            if not resumed or error.status != 416:
+                raise
+            # Killed between the last byte and the rename: nothing is left to ask for. All of it, then.
+            error.response.close()
+            resumed = False
+            for header in ("Range", "If-Range"):
+                request.headers.pop(header, None)
+            answer = self._ydl.urlopen(request)
         found = {"validator": _validator(answer), "size": _whole_size(answer)}
         if resumed and answer.status == 206 and _differ(known, found):
             self._note.with_suffix("").unlink(missing_ok=True)  # the part file

@@ -98,7 +98,10 @@ def run_isolated(
     try:
         owner = {**(attempt.row.lease_owner or {}), "attempt": process(pid)}
         attempt.write(lease_owner=owner)
-        os.write(go, b"!")
+        try:
+            os.write(go, b"!")
+        except BrokenPipeError:
+            raise Crashed(_cause_of_death(pid)) from None
         return _supervise(attempt, pid, results, on_signal, patience, deadline)
     finally:
         os.close(go)

@@ -50,7 +50,13 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
     Two claims at once never get the same row (`SKIP LOCKED`), nor overdraw a budget of `kind.limits`.
     """
     model = kind.model
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(kind.job.value))))
+    # A worker that freezes in here holds everyone's lock: the server ends its transaction soon.
+    db.execute(
+        select(
+            func.set_config("idle_in_transaction_session_timeout", "5s", True),
+            func.pg_advisory_xact_lock(func.hashtext(kind.job.value)),
+        )
+    )
     if is_paused(db, kind.job.queue):
         return None
     row = _lock_first(db, kind, [waiting(model), *kind.limits(db, settings)])

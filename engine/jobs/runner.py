@@ -203,7 +203,9 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
         raise
     except Exception:
         log.exception("job.bug")
-        attempt.fail(INTERNAL)
+        _try_again(
+            attempt, Retry(INTERNAL)
+        )  # what looks like a mistake of ours may be a passing fault of the host
     else:
         attempt.complete(**values)
         log.info("job.completed")

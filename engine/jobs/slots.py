@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,15 @@ def take_slot(db: Session, name: str, every: timedelta) -> bool:
     slot = func.to_timestamp(func.floor(seconds / width) * width)
     query = insert(ScheduleSlot).values(name=name, slot=slot).on_conflict_do_nothing()
     return db.execute(query.returning(ScheduleSlot.slot)).first() is not None
+
+
+def is_overdue(db: Session, name: str, every: timedelta) -> bool:
+    """Whether three runs in a row were not taken: beat is gone, or its clock is off."""
+    since = func.clock_timestamp() - 3 * every
+    return (
+        db.scalar(select(ScheduleSlot.slot).where(ScheduleSlot.name == name, ScheduleSlot.slot > since))
+        is None
+    )
 
 
 def forget_slots(db: Session, keep: timedelta) -> None:

@@ -13,7 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine import janitor
+from engine.jobs.bell import enqueue
+from engine.jobs.names import Job, periods
 from engine.jobs.owner import is_gone, this_process
+from engine.jobs.slots import is_overdue
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 
@@ -37,6 +40,7 @@ class Pulse:
             try:
                 with self._runtime.unit_of_work() as db:
                     self._beat(db)
+                    self._stand_in_for_beat(db)
                 if "downloads" in self._queues:
                     with self._runtime.unit_of_work() as db:
                         janitor.sweep(db, self._runtime.settings)
@@ -55,6 +59,11 @@ class Pulse:
         }
         query = insert(Heartbeat).values(name=self._name, **values)
         db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
+
+    def _stand_in_for_beat(self, db: Session) -> None:
+        """Ring for the reconciler where no beat does: without it, nothing that a dead worker held comes back."""
+        if is_overdue(db, Job.RECONCILE.value, periods(self._runtime.settings)[Job.RECONCILE]):
+            enqueue(db, Job.RECONCILE)
 
     def end(self) -> None:
         """Take the heartbeat back: the process leaves in order."""

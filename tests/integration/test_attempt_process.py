@@ -189,7 +189,7 @@ def test_a_successor_can_kill_what_a_frozen_predecessor_left(attempt: Attempt[Do
             0,
         ),
         (GiveUp({"kind": "private", "message": "m", "advice": "a", "retryable": False}), "failed", 1),
-        (ZeroDivisionError("a bug"), "failed", 1),
+        (ZeroDivisionError("a bug"), "queued", 1),
         (Crashed("SIGKILL"), "queued", 1),
     ],
 )

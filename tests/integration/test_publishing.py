@@ -49,6 +49,7 @@ def finished(runtime: Runtime, body: bytes = b"film") -> Path:
     folder = runtime.settings.work_dir / "w"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "result.mp4"
+    path.unlink(missing_ok=True)  # an attempt never writes into a finished file
     path.write_bytes(body)
     return path
 
@@ -87,8 +88,9 @@ def test_a_name_taken_between_look_and_link(runtime: Runtime, monkeypatch: pytes
     link = os.link
 
     def slow(source: Path, target: Path) -> None:
-        monkeypatch.setattr(os, "link", link)
-        target.write_bytes(b"somebody else's")
+        if STAGING not in target.parts:
+            monkeypatch.setattr(os, "link", link)
+            target.write_bytes(b"somebody else's")
         link(source, target)
 
     monkeypatch.setattr(os, "link", slow)
@@ -98,10 +100,14 @@ def test_a_name_taken_between_look_and_link(runtime: Runtime, monkeypatch: pytes
 
 
 def test_a_large_file_from_another_file_system(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, target: Path) -> Path:
-        raise OSError(errno.EXDEV, "other file system")
+    link = os.link
 
-    monkeypatch.setattr(Path, "rename", refuse)
+    def refuse(source: Path, target: Path) -> None:
+        if STAGING not in source.parts:
+            raise OSError(errno.EXDEV, "other file system")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refuse)
     body = os.urandom(9 << 20)
     publishing.publish(claim(runtime), finished(runtime, body), NAME, FACTS)
     assert published(runtime) == {f"films/{NAME}": body}
@@ -207,3 +213,14 @@ def test_a_folder_that_became_a_link_is_refused(runtime: Runtime, tmp_path: Path
     with pytest.raises(GiveUp):
         publishing.publish(attempt, finished(runtime), NAME, FACTS)
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_sleeper_does_not_take_away_what_its_successor_has_fetched(runtime: Runtime) -> None:
+    sleeper = claim(runtime)
+    source = finished(runtime)
+    successor = succeed(runtime)
+    with pytest.raises(Fenced):
+        publishing.publish(sleeper, source, NAME, FACTS)
+    file = publishing.publish(successor, source, NAME, FACTS)
+    assert published(runtime) == {f"films/{NAME}": b"film"}
+    assert file["size"] == 4

@@ -530,3 +530,14 @@ def test_a_preview_says_why_not(site: VideoSite, path: str, kind: str) -> None:
 def test_sites_without_an_extractor_are_refused_where_they_are_not_wanted(site: VideoSite) -> None:
     with pytest.raises(FetchError, match="unsupported"):
         preview(f"{site.url}/direct/a.mp4", timeout=5, generic=False)
+
+
+def test_a_part_that_is_whole_but_was_not_renamed_is_no_dead_end(get: Fetcher, site: VideoSite) -> None:
+    path = "/direct/lastbyte.mp4?size=700000"
+    get(path)
+    (stream,) = get.folder.glob("stream*.media")
+    for file in get.folder.iterdir():
+        if file != stream:
+            file.unlink()
+    stream.rename(f"{stream}.part")
+    assert get(path).path.read_bytes() == site.body(path)
