@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any
 
@@ -16,10 +17,13 @@ from api.extensions import Parts, parts
 from api.fields import Schema
 from api.paths import PREFIX
 from api.requests import Parser, read_body, refuse_parameters
-from api.security import admit
+from api.security import actor, allow, authenticate
 from config.settings import Settings
+from engine import audit
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
+from engine.audit import Actor
+from engine.errors import Forbidden
 from engine.runtime import Runtime
 
 View = Callable[..., Response]
@@ -49,6 +53,11 @@ class Call:
         """The request's unit of work, committed when the view has returned."""
         assert self._db is not None, "a view with own_units opens its own"
         return self._db
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, for the audit log; also where nobody needs to be known."""
+        return actor(request, self._identity)
 
     @property
     def identity(self) -> Identity:
@@ -88,6 +97,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
         own_units: bool = False,
+        session_only: bool = False,
     ) -> Callable[[View], View]:
         """Declare one operation. Its view is called with a `Call`, then body, query and path as far as declared.
 
@@ -103,6 +113,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             headers: of the answers, with a description each.
             content_type: of the answers, where it is not JSON.
             own_units: the view opens its own units of work, since it waits or must keep what it wrote on failure.
+            session_only: not with an API key.
         """
 
         shown = {**_CORRELATION, **{name: _header(text) for name, text in (headers or {}).items()}}
@@ -110,6 +121,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             "method": method,
             "permission": permission,
             "answers": list(answers),
+            "session_only": session_only,
             "errors": {
                 *errors,
                 *_usual_errors(method, rule, permission, body, query is not None or not any_query),
@@ -123,7 +135,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                     body, required=any(field.required for field in body().fields.values())
                 )(inner)
             served = _served(
-                inner, permission, refuse_query=query is None and not any_query, own_units=own_units
+                inner,
+                permission,
+                refuse_query=query is None and not any_query,
+                own_units=own_units,
+                session_only=session_only,
             )
             for status in reversed(list(answers)):
                 served = self.alt_response(
@@ -142,7 +158,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return _enveloped(type(schema))()
 
 
-def _served(inner: View, permission: Permission | None, *, refuse_query: bool, own_units: bool) -> View:
+def _served(
+    inner: View, permission: Permission | None, *, refuse_query: bool, own_units: bool, session_only: bool
+) -> View:
     """What happens around every view: body read, caller admitted, unit of work opened and committed."""
 
     @wraps(inner)
@@ -151,7 +169,11 @@ def _served(inner: View, permission: Permission | None, *, refuse_query: bool, o
         current = parts()
         looking = request.method in {"GET", "HEAD"} and not own_units
         with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
-            identity = None if permission is None else admit(db, request, permission)
+            identity = None
+            if permission is not None:
+                identity, found = authenticate(db, request)
+                with _denials_noted(current.runtime, identity, permission):
+                    allow(request, identity, found, permission, session_only=session_only)
             if refuse_query:
                 refuse_parameters()
             if not own_units:
@@ -159,6 +181,26 @@ def _served(inner: View, permission: Permission | None, *, refuse_query: bool, o
         return inner(Call(current, None, identity), **path)
 
     return serve
+
+
+@contextmanager
+def _denials_noted(runtime: Runtime, identity: Identity, permission: Permission) -> Iterator[None]:
+    """Write a refusal into the audit log, in a unit of its own: the request's is rolled back."""
+    try:
+        yield
+    except Forbidden as refused:
+        with runtime.unit_of_work() as db:
+            audit.record(
+                db,
+                "access.denied",
+                actor(request, identity),
+                outcome="denied",
+                code=refused.code,
+                method=request.method,
+                path=request.path[:300],
+                permission=permission.value,
+            )
+        raise
 
 
 @cache
@@ -194,6 +236,10 @@ def _usual_errors(
         yield 415
 
 
+_SESSION_PROOFS: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+_PROOFS = {True: _SESSION_PROOFS, False: [*_SESSION_PROOFS, {"apiKey": []}]}
+
+
 def _document_access(
     doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, **kwargs: Any
 ) -> dict[str, Any]:
@@ -210,6 +256,6 @@ def _document_access(
         "operationId": access["id"],
         "parameters": parameters,
         "responses": {**answers, **errors},
-        "security": [] if permission is None else [{"bearer": []}, {"cookie": []}],
+        "security": [] if permission is None else _PROOFS[access["session_only"]],
         **({} if permission is None else {"x-permission": permission.value}),
     }

@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 from api import correlation, csrf
 from api.blueprint import Blueprint, Call
 from api.errors import CODES
-from api.security import ACCESS_COOKIE
+from api.security import ACCESS_COOKIE, KEY_HEADER
 
 _DIST = Path(flask_swagger_ui.__file__).parent / "dist"
 _START_NAME = "start.js"
@@ -96,6 +96,7 @@ def describe(app: Flask, api: Api) -> None:
     )
     components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE})
+    components.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": KEY_HEADER})
     for status in CODES:
         components.response(f"Error{status}", _error(status))
     spec.options["servers"] = [{"url": "/"}]

@@ -15,13 +15,15 @@ from sqlalchemy.orm import Session
 from api.csrf import check_csrf
 from api.extensions import parts
 from config.settings import Settings
-from engine.accounts import sessions
+from engine.accounts import api_keys, sessions
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Device, Identity
+from engine.audit import Actor
 from engine.errors import Forbidden, TokenExpired, Unauthorized
 
-__all__ = ["Identity", "admit", "authenticate", "device", "identify", "issue_access_token"]
+__all__ = ["Identity", "allow", "authenticate", "device", "identify", "issue_access_token"]
 
+KEY_HEADER = "X-Api-Key"
 ACCESS_COOKIE = "medianest_access"
 REFRESH_COOKIE = "medianest_refresh"
 _REFRESH_PATH = "/api"
@@ -30,17 +32,21 @@ _SESSION_CLAIM = "sid"
 
 @dataclass(frozen=True)
 class Credential:
-    """An access token as it came; only one that a browser sends by itself needs the CSRF proof."""
+    """An access token or API key as it came; only what a browser sends by itself needs the CSRF proof."""
 
     token: str
     by_cookie: bool
+    is_key: bool = False
 
 
 def credential(request: Request) -> Credential | None:
-    """The access token of a request; a bearer token decides alone, even when a cookie came along."""
+    """What a request proves itself with: a bearer token, else an API key, else a cookie; the first decides alone."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return Credential(token.strip(), by_cookie=False)
+    key = request.headers.get(KEY_HEADER)
+    if key is not None:
+        return Credential(key.strip(), by_cookie=False, is_key=True)
     cookie = request.cookies.get(ACCESS_COOKIE)
     return None if cookie is None else Credential(cookie, by_cookie=True)
 
@@ -81,10 +87,19 @@ def authenticate(db: Session, request: Request) -> tuple[Identity, Credential]:
     found = credential(request)
     if found is None:
         raise Unauthorized("Sign in first: there is no access token in this request.")
+    if found.is_key:
+        return _of_key(db, found), found
     identity = sessions.find(db, session_of(found.token))
     if identity is None:
         raise Unauthorized("This session is over: sign in again.")
     return identity, found
+
+
+def _of_key(db: Session, found: Credential) -> Identity:
+    identity = api_keys.find(db, found.token)
+    if identity is None:
+        raise Unauthorized("This API key is not valid.")
+    return identity
 
 
 def identify(request: Request) -> Identity | None:
@@ -96,20 +111,33 @@ def identify(request: Request) -> Identity | None:
             return None
 
 
-def admit(db: Session, request: Request, permission: Permission) -> Identity:
-    """Let a request pass that may do what it asks for.
+def allow(
+    request: Request,
+    identity: Identity,
+    found: Credential,
+    permission: Permission,
+    *,
+    session_only: bool = False,
+) -> None:
+    """Let a request pass that may do what it asks for; `session_only`: not with an API key.
 
     Raises:
-        Unauthorized, TokenExpired: as `authenticate`.
         CsrfInvalid: a change, asked for by cookie without the proof that our own page sent it.
         Forbidden: the user lacks the permission.
     """
-    identity, found = authenticate(db, request)
     if found.by_cookie:
-        check_csrf(request, parts().runtime.settings, identity.login_id)
+        check_csrf(request, parts().runtime.settings, identity.session_id)
     if permission not in identity.permissions:
         raise Forbidden(f"This needs the permission {permission.value}.", {"permission": permission.value})
-    return identity
+    if session_only and identity.login_id is None:
+        raise Forbidden("This can't be done with an API key: sign in.")
+
+
+def actor(request: Request, identity: Identity | None) -> Actor:
+    """Who sends this request, for the audit log."""
+    if identity is None:
+        return Actor(address=request.remote_addr)
+    return Actor(identity.user_id, identity.via, request.remote_addr)
 
 
 def device(request: Request) -> Device:

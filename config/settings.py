@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
+from config import variables
+from config.variables import Rate
+
+_DEVELOPMENT_FACTOR = 10  # of rate limits that are not set
 YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
 
@@ -19,124 +22,26 @@ class SettingsError(ValueError):
     """A variable has a wrong value; the text is one line that names it and says what it takes."""
 
 
-def _boolean(text: str) -> bool:
-    known = {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "on": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "off": False,
-    }
-    if text.lower() not in known:
-        raise ValueError("true or false")
-    return known[text.lower()]
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    accepted = f"a whole number from {low} to {high}"
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError(accepted) from None
-        if not low <= number <= high:
-            raise ValueError(accepted)
-        return number
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    accepted = f"seconds from {low:g} to {high:g}"
-
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            raise ValueError(accepted) from None
-        if not low <= number <= high:
-            raise ValueError(accepted)
-        return number
-
-    return parse
-
-
-def _choice(*accepted: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in accepted:
-            raise ValueError(f"one of {', '.join(accepted)}")
-        return text.lower()
-
-    return parse
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    """Host names; a port is ignored, an IPv6 address stands in brackets or bare."""
-    hosts = []
-    for word in _words(text):
-        host = (urlsplit(f"//{word}").hostname if word.count(":") < 2 or "[" in word else word.lower()) or ""
-        if word != "*" and ("/" in word or "*" in word or not host):
-            raise ValueError("host names separated by commas, or * for any public host")
-        hosts.append(host.rstrip("."))
-    return tuple(hosts)
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        parts = urlsplit(text)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path):
-            raise ValueError(f"a URL that starts with {' or '.join(s + '://' for s in schemes)}")
-        return text
-
-    return parse
-
-
-def _database_url(text: str) -> str:
-    url = _url("postgresql", "postgres", "postgresql+psycopg")(text)
-    try:
-        urlsplit(url).port  # noqa: B018 - raises where it is none
-    except ValueError:
-        raise ValueError("a URL whose port is a number") from None
-    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
-        raise ValueError("a URL in which each % is followed by two hexadecimal digits (% itself is %25)")
-    return "postgresql+psycopg://" + url.split("://", 1)[1]
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(word.rstrip("/") for word in _words(text))
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
-            raise ValueError("origins such as https://media.example.com, separated by commas")
-    return origins
-
-
-def _secret(text: str) -> str:
-    if len(text) < 32:
-        raise ValueError("at least 32 characters")
-    return text
-
-
 def _env(
-    name: str, parse: Callable[[str], Any], default: Any, help_: str, *, secret: bool = False, where: str = ""
+    name: str,
+    parse: Callable[[str], Any],
+    default: Any,
+    help_: str,
+    *,
+    secret: bool = False,
+    live: bool = False,
+    where: str = "",
 ) -> Any:
+    """A setting; a `live` one may be changed by an admin while everything runs."""
     return field(
         default=default,
         repr=not secret,
-        metadata={"env": name, "parse": parse, "help": help_, "where": where},
+        metadata={"env": name, "parse": parse, "help": help_, "live": live, "where": where},
     )
+
+
+def _rate(name: str, default: str, help_: str) -> Any:
+    return _env(name, variables.rates, variables.rates(default), f"rate limit: {help_}", live=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,148 +53,203 @@ class Settings:
 
     app_env: str = _env(
         "APP_ENV",
-        _choice("development", "production", "test"),
+        variables.choice("development", "production", "test"),
         "development",
         "development, production or test (`NODE_ENV` where absent)",
     )
     host: str = _env("HOST", str, "", "address to listen on; 127.0.0.1 in development, 0.0.0.0 in production")
-    port: int = _env("PORT", _integer(1, 65535), 4000, "port of the API and its WebSockets")
+    port: int = _env("PORT", variables.integer(1, 65535), 4000, "port of the API and its WebSockets")
     log_level: str = _env(
-        "LOG_LEVEL", _choice("debug", "info", "warn", "warning", "error"), "info", "log level"
+        "LOG_LEVEL", variables.choice("debug", "info", "warn", "warning", "error"), "info", "log level"
     )
     data_dir: Path = _env(
-        "DATA_DIR", _path, Path("data").absolute(), "embedded databases, secret key, work folder"
+        "DATA_DIR", variables.path, Path("data").absolute(), "embedded databases, secret key, work folder"
     )
     database_url: str = _env(
-        "DATABASE_URL", _database_url, "", "PostgreSQL; absent: an embedded one below DATA_DIR", secret=True
+        "DATABASE_URL",
+        variables.database_url,
+        "",
+        "PostgreSQL; absent: an embedded one below DATA_DIR",
+        secret=True,
     )
     redis_url: str = _env(
         "REDIS_URL",
-        _url("redis", "rediss", "unix"),
+        variables.url("redis", "rediss", "unix"),
         "",
         "Redis; absent: an embedded one below DATA_DIR",
         secret=True,
     )
     redis_enabled: bool = _env(
-        "REDIS_ENABLED", _boolean, True, "false: nothing is cached in Redis (the queue needs it all the same)"
+        "REDIS_ENABLED",
+        variables.boolean,
+        True,
+        "false: nothing is cached in Redis (the queue needs it all the same)",
     )
     secret_key: str = _env(
-        "SECRET_KEY", _secret, "", "signs tokens; absent: made once below DATA_DIR, mode 0600", secret=True
+        "SECRET_KEY",
+        variables.secret,
+        "",
+        "signs tokens; absent: made once below DATA_DIR, mode 0600",
+        secret=True,
     )
     setup_token: str = _env(
         "SETUP_TOKEN",
-        _secret,
+        variables.secret,
         "",
         "proof for the bootstrap in production; absent: made once below DATA_DIR and printed by the server",
         secret=True,
     )
     frontend_url: tuple[str, ...] = _env(
-        "FRONTEND_URL", _origins, (), "origins that browsers may call us from, separated by commas"
+        "FRONTEND_URL",
+        variables.origins,
+        (),
+        "origins that browsers may call us from, separated by commas",
+        live=True,
     )
     trusted_proxies: tuple[str, ...] = _env(
-        "TRUSTED_PROXIES", _words, (), "addresses or networks whose X-Forwarded-For is believed"
+        "TRUSTED_PROXIES", variables.networks, (), "addresses or networks whose X-Forwarded-For is believed"
     )
-    web_processes: int = _env("WEB_CONCURRENCY", _integer(1, 64), 2, "web processes")
-    web_threads: int = _env("WEB_THREADS", _integer(1, 512), 16, "requests at once in one web process")
+    web_processes: int = _env("WEB_CONCURRENCY", variables.integer(1, 64), 2, "web processes")
+    web_threads: int = _env(
+        "WEB_THREADS", variables.integer(1, 512), 16, "requests at once in one web process"
+    )
 
     access_token_seconds: float = _env(
-        "ACCESS_TOKEN_SECONDS", _seconds(1, 86400), 900.0, "life of an access token"
+        "ACCESS_TOKEN_SECONDS", variables.seconds(1, 86400), 900.0, "life of an access token"
     )
     refresh_token_seconds: float = _env(
-        "REFRESH_TOKEN_SECONDS", _seconds(60, 31_536_000), 7 * 86400.0, "life of a session"
+        "REFRESH_TOKEN_SECONDS", variables.seconds(60, 31_536_000), 7 * 86400.0, "life of a session"
     )
     remember_me_seconds: float = _env(
-        "REMEMBER_ME_SECONDS", _seconds(60, 31_536_000), 30 * 86400.0, "life of a session with rememberMe"
+        "REMEMBER_ME_SECONDS",
+        variables.seconds(60, 31_536_000),
+        30 * 86400.0,
+        "life of a session with rememberMe",
     )
 
     download_dir: Path = _env(
         "DOWNLOAD_DIR",
-        _path,
+        variables.path,
         Path("data/downloads").absolute(),
         "finished files; shared by all download workers and Plex (absent: `downloads` below DATA_DIR)",
     )
     work_dir: Path = _env(
         "WORK_DIR",
-        _path,
+        variables.path,
         Path("data/work").absolute(),
         "unfinished files; local to each host (absent: `work` below DATA_DIR)",
     )
     download_allowed_hosts: tuple[str, ...] = _env(
         "DOWNLOAD_ALLOWED_HOSTS",
-        _hosts,
+        variables.hosts,
         YOUTUBE_HOSTS,
         "hosts (with their subdomains) that a download may name; * for any public host",
+        live=True,
     )
     download_allow_private_networks: bool = _env(
         "DOWNLOAD_ALLOW_PRIVATE_NETWORKS",
-        _boolean,
+        variables.boolean,
         False,
         "true: loopback and private addresses may be named too",
     )
-    download_concurrency: int = _env("DOWNLOAD_CONCURRENCY", _integer(1, 32), 3, "downloads at once a worker")
+    download_concurrency: int = _env(
+        "DOWNLOAD_CONCURRENCY", variables.integer(1, 32), 3, "downloads at once a worker"
+    )
     download_host_limit: int = _env(
-        "DOWNLOAD_HOST_LIMIT", _integer(1, 64), 4, "downloads at once from one host"
+        "DOWNLOAD_HOST_LIMIT", variables.integer(1, 64), 4, "downloads at once from one host", live=True
     )
     download_youtube_limit: int = _env(
-        "DOWNLOAD_YOUTUBE_LIMIT", _integer(1, 16), 1, "downloads at once from YouTube"
+        "DOWNLOAD_YOUTUBE_LIMIT", variables.integer(1, 16), 1, "downloads at once from YouTube", live=True
     )
-    download_attempts: int = _env("DOWNLOAD_ATTEMPTS", _integer(1, 20), 5, "attempts before a download fails")
+    download_attempts: int = _env(
+        "DOWNLOAD_ATTEMPTS", variables.integer(1, 20), 5, "attempts before a download fails", live=True
+    )
     download_retry_seconds: float = _env(
         "DOWNLOAD_RETRY_SECONDS",
-        _seconds(0, 86400),
+        variables.seconds(0, 86400),
         30.0,
         "pause after the first failed attempt; doubles each time",
+        live=True,
     )
     download_retry_max_seconds: float = _env(
-        "DOWNLOAD_RETRY_MAX_SECONDS", _seconds(0, 86400), 3600.0, "the longest pause between attempts"
+        "DOWNLOAD_RETRY_MAX_SECONDS",
+        variables.seconds(0, 86400),
+        3600.0,
+        "the longest pause between attempts",
+        live=True,
     )
     download_throttle_seconds: float = _env(
-        "DOWNLOAD_THROTTLE_SECONDS", _seconds(0, 86400), 900.0, "pause after a host said it had enough of us"
+        "DOWNLOAD_THROTTLE_SECONDS",
+        variables.seconds(0, 86400),
+        900.0,
+        "pause after a host said it had enough of us",
+        live=True,
     )
     disk_reserve_bytes: int = _env(
-        "DISK_RESERVE_BYTES", _integer(0, 1 << 50), 2 << 30, "bytes that downloads leave free on the disk"
+        "DISK_RESERVE_BYTES",
+        variables.integer(0, 1 << 50),
+        2 << 30,
+        "bytes that downloads leave free on the disk",
+        live=True,
     )
     disk_reserve_percent: int = _env(
         "DISK_RESERVE_PERCENT",
-        _integer(0, 99),
+        variables.integer(0, 99),
         5,
         "share of the disk that downloads leave free, where that is more",
+        live=True,
     )
     download_embed: bool = _env(
-        "DOWNLOAD_EMBED", _boolean, True, "write metadata, thumbnail and chapters into the file"
+        "DOWNLOAD_EMBED",
+        variables.boolean,
+        True,
+        "write metadata, thumbnail and chapters into the file",
+        live=True,
     )
     extract_stall_seconds: float = _env(
-        "EXTRACT_STALL_SECONDS", _seconds(1, 3600), 180.0, "extracting without a sign of life: stuck"
+        "EXTRACT_STALL_SECONDS", variables.seconds(1, 3600), 180.0, "extracting without a sign of life: stuck"
     )
     download_stall_seconds: float = _env(
-        "DOWNLOAD_STALL_SECONDS", _seconds(1, 3600), 120.0, "downloading without a byte: stuck"
+        "DOWNLOAD_STALL_SECONDS", variables.seconds(1, 3600), 120.0, "downloading without a byte: stuck"
     )
     process_stall_seconds: float = _env(
-        "PROCESS_STALL_SECONDS", _seconds(1, 7200), 600.0, "ffmpeg without a sign of life: stuck"
+        "PROCESS_STALL_SECONDS", variables.seconds(1, 7200), 600.0, "ffmpeg without a sign of life: stuck"
     )
     preview_seconds: float = _env(
-        "PREVIEW_SECONDS", _seconds(1, 120), 30.0, "the longest wait for a metadata preview"
+        "PREVIEW_SECONDS",
+        variables.seconds(1, 120),
+        30.0,
+        "the longest wait for a metadata preview",
+        live=True,
     )
     preview_cache_seconds: float = _env(
-        "PREVIEW_CACHE_SECONDS", _seconds(0, 86400), 300.0, "how long a metadata preview is reused"
+        "PREVIEW_CACHE_SECONDS",
+        variables.seconds(0, 86400),
+        300.0,
+        "how long a metadata preview is reused",
+        live=True,
     )
 
-    lease_seconds: float = _env("LEASE_SECONDS", _seconds(1, 3600), 90.0, "lease of a long job")
+    lease_seconds: float = _env("LEASE_SECONDS", variables.seconds(1, 3600), 90.0, "lease of a long job")
     lease_renew_seconds: float = _env(
-        "LEASE_RENEW_SECONDS", _seconds(0.2, 600), 15.0, "renewal of that lease"
+        "LEASE_RENEW_SECONDS", variables.seconds(0.2, 600), 15.0, "renewal of that lease"
     )
-    short_lease_seconds: float = _env("SHORT_LEASE_SECONDS", _seconds(1, 3600), 40.0, "lease of a short job")
+    short_lease_seconds: float = _env(
+        "SHORT_LEASE_SECONDS", variables.seconds(1, 3600), 40.0, "lease of a short job"
+    )
     short_lease_renew_seconds: float = _env(
-        "SHORT_LEASE_RENEW_SECONDS", _seconds(0.2, 600), 10.0, "renewal of that lease"
+        "SHORT_LEASE_RENEW_SECONDS", variables.seconds(0.2, 600), 10.0, "renewal of that lease"
     )
     reconcile_seconds: float = _env(
-        "RECONCILE_SECONDS", _seconds(0.5, 300), 10.0, "how often lost jobs are looked for"
+        "RECONCILE_SECONDS", variables.seconds(0.5, 300), 10.0, "how often lost jobs are looked for"
     )
-    poison_crashes: int = _env("POISON_CRASHES", _integer(1, 20), 3, "crashes after which a job is given up")
+    poison_crashes: int = _env(
+        "POISON_CRASHES", variables.integer(1, 20), 3, "crashes after which a job is given up"
+    )
 
     beat_schedule: Path = _env(
         "BEAT_SCHEDULE",
-        _path,
+        variables.path,
         Path("celerybeat-schedule").absolute(),
         "where beat notes its last runs (below DATA_DIR where that is set)",
     )
@@ -297,20 +257,105 @@ class Settings:
     flower_host: str = _env(
         "FLOWER_HOST", str, "127.0.0.1", "where Flower listens, and where the web processes find it"
     )
-    flower_port: int = _env("FLOWER_PORT", _integer(0, 65535), 5555, "port of Flower; 0: no Flower")
+    flower_port: int = _env("FLOWER_PORT", variables.integer(0, 65535), 5555, "port of Flower; 0: no Flower")
 
     download_max_bytes: int = _env(
         "DOWNLOAD_MAX_BYTES",
-        _integer(0, 1 << 50),
+        variables.integer(0, 1 << 50),
         100 << 30,
         "bytes of one download; a stream without an end is ended here (0: any size)",
+        live=True,
     )
     download_max_seconds: float = _env(
         "DOWNLOAD_MAX_SECONDS",
-        _seconds(0, 31_536_000),
+        variables.seconds(0, 31_536_000),
         86400.0,
         "transfer of one attempt; one that drips is ended here and goes on in the next (0: any time)",
+        live=True,
     )
+
+    secret_key_previous: tuple[str, ...] = _env(
+        "SECRET_KEY_PREVIOUS",
+        variables.keys,
+        (),
+        "older values of SECRET_KEY that are still accepted",
+        secret=True,
+    )
+    public_url: str = _env(
+        "PUBLIC_URL",
+        variables.url("http", "https"),
+        "",
+        "where people reach us, for links in mails (absent: the first of FRONTEND_URL, else http://localhost:PORT)",
+        live=True,
+    )
+
+    plex_enabled: bool = _env("PLEX_ENABLED", variables.boolean, True, "false: nothing of Plex")
+    plex_url: str = _env("PLEX_URL", variables.url("http", "https"), "", "our Plex Media Server")
+    plex_token: str = _env("PLEX_TOKEN", str, "", "token of that server's owner", secret=True)
+    plex_tv_url: str = _env(
+        "PLEX_TV_URL", variables.url("http", "https"), "https://plex.tv", "where people sign in with Plex"
+    )
+    plex_owner_is_admin: bool = _env(
+        "PLEX_OWNER_IS_ADMIN",
+        variables.boolean,
+        False,
+        "true: whoever owns the Plex server becomes an admin when he signs in with Plex",
+        live=True,
+    )
+    plex_check_seconds: float = _env(
+        "PLEX_CHECK_SECONDS",
+        variables.seconds(1, 31_536_000),
+        86400.0,
+        "how often it is checked that those who signed in with Plex still have access to the server",
+    )
+
+    smtp_url: str = _env(
+        "SMTP_URL",
+        variables.url("smtp", "smtps"),
+        "",
+        "mail server, such as smtp://user:password@host:587 (absent: no mail; in development it goes to the log)",
+        secret=True,
+        live=True,
+    )
+    mail_from: str = _env(
+        "MAIL_FROM", str, "MediaNest <medianest@localhost>", "sender of our mails", live=True
+    )
+    reset_seconds: float = _env(
+        "RESET_SECONDS", variables.seconds(60, 86400), 1800.0, "life of a password reset"
+    )
+    invitation_seconds: float = _env(
+        "INVITATION_SECONDS", variables.seconds(60, 31_536_000), 7 * 86400.0, "life of an invitation"
+    )
+    audit_days: int = _env(
+        "AUDIT_DAYS", variables.integer(1, 36500), 365, "days that the audit log is kept", live=True
+    )
+
+    rate_limit_enabled: bool = _env(
+        "RATE_LIMIT_ENABLED", variables.boolean, True, "false: no rate limits", live=True
+    )
+    rate_limit_anonymous: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_ANONYMOUS", "10/min,100/h", "an address, not signed in"
+    )
+    rate_limit_user: tuple[Rate, ...] = _rate("RATE_LIMIT_USER", "100/min,1000/h", "a user")
+    rate_limit_premium: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_PREMIUM", "500/min,10000/h", "a user of the tier premium"
+    )
+    rate_limit_admin: tuple[Rate, ...] = _rate("RATE_LIMIT_ADMIN", "1000/min", "an admin")
+    rate_limit_upload: tuple[Rate, ...] = _rate("RATE_LIMIT_UPLOAD", "5/min", "uploads of a user")
+    rate_limit_search: tuple[Rate, ...] = _rate("RATE_LIMIT_SEARCH", "30/min", "searches of a user")
+    rate_limit_media: tuple[Rate, ...] = _rate("RATE_LIMIT_MEDIA", "100/min", "media endpoints, a user")
+    rate_limit_login: tuple[Rate, ...] = _rate("RATE_LIMIT_LOGIN", "5/15min", "sign-ins from an address")
+    rate_limit_account: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_ACCOUNT", "10/15min", "failed sign-ins to an account, from anywhere"
+    )
+    rate_limit_downloads: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits"
+    )
+    rate_limit_password_reset: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_PASSWORD_RESET", "3/h", "password resets for an e-mail address"
+    )
+    rate_limit_global: tuple[Rate, ...] = _rate("RATE_LIMIT_GLOBAL", "off", "everything from an address")
+    rate_limit_api: tuple[Rate, ...] = _rate("RATE_LIMIT_API", "off", "everything below /api from an address")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -331,6 +376,11 @@ class Settings:
             except ValueError as error:
                 shown = f", not {text!r}" if spec.repr else ""
                 raise SettingsError(f"{name} takes {error}{shown}") from None
+        if values.get("app_env", "development") != "production":
+            for spec in fields(cls):
+                if spec.metadata["parse"] is variables.rates and spec.name not in values:
+                    limits: tuple[Rate, ...] = getattr(cls, spec.name)
+                    values[spec.name] = tuple(rate.times(_DEVELOPMENT_FACTOR) for rate in limits)
         data_dir = values.get("data_dir", Path("data").absolute())
         values.setdefault("data_dir", data_dir)
         if env.get("DATA_DIR"):
@@ -388,6 +438,30 @@ class Settings:
                 raise SettingsError(
                     f"{name} takes a folder that can be written to, not {folder}: {error.strerror}"
                 ) from None
+
+    def overlaid(self, stored: Mapping[str, str]) -> Self:
+        """These settings with the texts that an admin stored, by field; the environment wins.
+
+        What is not live, not known or not accepted any more is left out.
+        """
+        given = self.given()
+        values: dict[str, Any] = {}
+        for spec in fields(self):
+            if spec.metadata["live"] and spec.name in stored and spec.metadata["env"] not in given:
+                with suppress(ValueError):
+                    values[spec.name] = spec.metadata["parse"](stored[spec.name])
+        return replace(self, **values) if values else self
+
+    @classmethod
+    def is_secret(cls, name: str) -> bool:
+        """Whether the value of a field must not be shown; False for one that is not known."""
+        return any(spec.name == name and not spec.repr for spec in fields(cls))
+
+    @property
+    def public_base(self) -> str:
+        """Where people reach us, without a slash at the end."""
+        first = next(iter(self.frontend_url), f"http://localhost:{self.port}")
+        return (self.public_url or first).rstrip("/")
 
     def resolve_secret_key(self) -> str:
         """The signing key: from the environment, else made once in `DATA_DIR/secret.key` with mode 0600."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.events import Event
 from engine.jobs.names import Job
+from engine.live_settings import LiveSettings
 from models.session import Database
 
 log = structlog.get_logger(__name__)
@@ -39,22 +40,29 @@ class Runtime:
         *,
         pool_size: int = 5,
     ) -> None:
-        self.settings = settings
+        self.live = LiveSettings(settings)
         self.redis = redis_client
         self.database = Database(settings.database_url, after_commit=self._after_commit, pool_size=pool_size)
         self._ring = ring
         self._quiet_until = 0.0
 
+    @property
+    def settings(self) -> Settings:
+        """The environment's settings with what an admin has changed since; a change is known within 5 seconds."""
+        return self.live.settings
+
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction; its events and bells go out after the commit."""
         with self.database.unit_of_work() as db:
+            self.live.refresh(db)
             yield db
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for looking only; see `Database.reading`."""
         with self.database.reading() as db:
+            self.live.refresh(db)
             yield db
 
     def ring(self, job: Job) -> bool:

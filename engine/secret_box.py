@@ -19,8 +19,7 @@ from models.secret import Secret
 
 def put(db: Session, settings: Settings, name: str, value: str) -> None:
     """Keep a secret under a name, in place of what was there."""
-    token = _box(settings).encrypt(value.encode()).decode()
-    values = {"value": token, "updated_at": func.clock_timestamp()}
+    values = {"value": sealed(settings, value), "updated_at": func.clock_timestamp()}
     query = insert(Secret).values(name=name, **values)
     db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
 
@@ -32,10 +31,22 @@ def take(db: Session, settings: Settings, name: str) -> str | None:
         ServiceUnavailable: it was written with another `SECRET_KEY`.
     """
     row = db.get(Secret, name)
-    if row is None:
-        return None
+    return None if row is None else opened(settings, name, row.value)
+
+
+def sealed(settings: Settings, text: str) -> str:
+    """A text, encrypted for a column that is to hold a secret."""
+    return _box(settings).encrypt(text.encode()).decode()
+
+
+def opened(settings: Settings, name: str, token: str) -> str:
+    """The text that was sealed; `name` is for the message.
+
+    Raises:
+        ServiceUnavailable: it was written with another `SECRET_KEY`.
+    """
     try:
-        return _box(settings).decrypt(row.value.encode()).decode()
+        return _box(settings).decrypt(token.encode()).decode()
     except InvalidToken:
         raise ServiceUnavailable(
             f"The stored secret {name} was written with another SECRET_KEY: store it anew."

@@ -1,26 +1,45 @@
 """Tables, the database session, and migrations."""
 
+from models.api_key import ApiKey
+from models.audit import AuditEntry
 from models.base import Base
 from models.download import Download, FileRemoval, Preview
 from models.heartbeat import Heartbeat
+from models.invitation import Invitation
 from models.login import Login
+from models.mail import Mail
+from models.notification import Notification
+from models.password_reset import PasswordReset
+from models.plex_pin import PlexPin
 from models.queue import Queue, SourceHost
 from models.row_count import RowCount
 from models.schedule_slot import ScheduleSlot
 from models.secret import Secret
+from models.setting import Fact, StoredSetting
+from models.socket_ticket import SocketTicket
 from models.user import User
 
 __all__ = [
+    "ApiKey",
+    "AuditEntry",
     "Base",
     "Download",
+    "Fact",
     "FileRemoval",
     "Heartbeat",
+    "Invitation",
     "Login",
+    "Mail",
+    "Notification",
+    "PasswordReset",
+    "PlexPin",
     "Preview",
     "Queue",
     "RowCount",
     "ScheduleSlot",
     "Secret",
+    "SocketTicket",
     "SourceHost",
+    "StoredSetting",
     "User",
 ]

@@ -11,20 +11,42 @@ from models.base import Base, Timestamps
 
 
 class User(Timestamps, Base):
-    """A person; `role` is one of guest, user, admin, super_admin, `tier` one of standard, premium."""
+    """A person; `role` is one of guest, user, admin, super_admin, `tier` one of standard, premium.
+
+    Attributes:
+        email: None where Plex tells none.
+        plex_id: the account at plex.tv; the only thing that a person who signs in with Plex is known by.
+        plex_checked_at: when plex.tv last said that he has access to our server.
+        disabled_at: may not sign in since; `disabled_reason` is `admin`, or `plex` where his access to the server
+            ended, which a new sign-in mends.
+        deleted_at: the account is gone; the row stays behind what it owns, without a name.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
-        Index("uq_users_email", func.lower(text("email")), unique=True),
+        # An address signs one person in. What plex.tv says of somebody's address proves nothing and may repeat.
+        Index(
+            "uq_users_email",
+            func.lower(text("email")),
+            unique=True,
+            postgresql_where=text("password_hash IS NOT NULL"),
+        ),
+        Index("ix_users_email", func.lower(text("email"))),
         CheckConstraint("role IN ('guest', 'user', 'admin', 'super_admin')", name="role"),
         CheckConstraint("tier IN ('standard', 'premium')", name="tier"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    email: Mapped[str]
+    email: Mapped[str | None]
     name: Mapped[str]
     role: Mapped[str]
     tier: Mapped[str] = mapped_column(server_default="standard")
     password_hash: Mapped[str | None]
+    plex_id: Mapped[str | None] = mapped_column(unique=True)
+    plex_username: Mapped[str | None]
+    plex_avatar: Mapped[str | None]
+    plex_checked_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]

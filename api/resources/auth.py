@@ -201,11 +201,11 @@ def logout(call: Call, body: dict[str, Any]) -> Response:
     """End this session, and the one of the refresh token where it is another of the user's."""
     mine = call.identity
     other = sessions.owner_of(call.settings, body.get("refresh_token", ""))
-    if other is not None and other != mine.login_id:
+    if other is not None and other != mine.session_id:
         with suppress(NotFound):  # over already, or another user's: not ours to tell
             sessions.revoke(call.db, other, user_id=mine.user_id)
-    ended = sessions.revoke(call.db, mine.login_id, user_id=mine.user_id)
-    answer = success(device_row(ended, mine.login_id))
+    ended = sessions.revoke(call.db, mine.session_id, user_id=mine.user_id)
+    answer = success(device_row(ended, mine.session_id))
     clear_cookies(answer, call.settings)
     return answer
 
@@ -215,14 +215,14 @@ def list_sessions(call: Call) -> Response:
     """The devices on which the user is signed in, the last used first."""
     mine = call.identity
     rows = sessions.listing(call.db, mine.user_id)
-    return success({"items": [device_row(row, mine.login_id) for row in rows]})
+    return success({"items": [device_row(row, mine.session_id) for row in rows]})
 
 
 @blueprint.operation("DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema})
 def end_other_sessions(call: Call) -> Response:
     """Sign out everywhere but here."""
     mine = call.identity
-    return success({"ended": sessions.revoke_others(call.db, user_id=mine.user_id, keep=mine.login_id)})
+    return success({"ended": sessions.revoke_others(call.db, user_id=mine.user_id, keep=mine.session_id)})
 
 
 @blueprint.operation(
@@ -231,7 +231,7 @@ def end_other_sessions(call: Call) -> Response:
 def end_session(call: Call, session_id: str) -> Response:
     """Sign one device out."""
     ended = sessions.revoke(call.db, session_id, user_id=call.identity.user_id)
-    return success(device_row(ended, call.identity.login_id))
+    return success(device_row(ended, call.identity.session_id))
 
 
 def user_row(user: User) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _now = func.clock_timestamp
 _ALIVE = (Login.revoked_at.is_(None), Login.expires_at > _now(), User.disabled_at.is_(None))
 _login, _user = Login.__table__.c, User.__table__.c  # plain columns: every request asks this
 _IDENTITY = (
-    select(_login.id, _login.user_id, _user.role)
+    select(_login.id, _login.user_id, _user.role, _user.tier)
     .join_from(Login.__table__, User.__table__, _user.id == _login.user_id)
     .where(_login.id == bindparam("login_id"))
     .where(_login.revoked_at.is_(None), _login.expires_at > _now(), _user.disabled_at.is_(None))
@@ -33,12 +33,28 @@ _IDENTITY = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who acts: a user on one of his devices, and what he may do at this moment."""
+    """Who acts, and what he may do at this moment: a user on one of his devices, or a program with his API key.
+
+    Of `login_id` and `key_id` exactly one is set.
+    """
 
     user_id: str
-    login_id: str
+    login_id: str | None
     role: str
     permissions: frozenset[Permission]
+    tier: str = "standard"
+    key_id: str | None = None
+
+    @property
+    def session_id(self) -> str:
+        """The session, for operations that no API key may use."""
+        assert self.login_id is not None
+        return self.login_id
+
+    @property
+    def via(self) -> str:
+        """The session or the key."""
+        return self.key_id or self.session_id
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,9 @@ def start(db: Session, settings: Settings, user: User, *, remember_me: bool, dev
 def find(db: Session, login_id: str) -> Identity | None:
     """Who a session belongs to; None once it is revoked or expired, or its user disabled or deleted."""
     row = db.execute(_IDENTITY, {"login_id": login_id}).first()
-    return None if row is None else Identity(row.user_id, row.id, row.role, permissions_of(row.role))
+    if row is None:
+        return None
+    return Identity(row.user_id, row.id, row.role, permissions_of(row.role), row.tier)
 
 
 def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedIn | None:
@@ -155,6 +173,11 @@ def revoke_others(db: Session, *, user_id: str, keep: str) -> int:
         execution_options={"synchronize_session": False},
     )
     return len(ended.all())
+
+
+def revoke_all(db: Session, user_id: str) -> int:
+    """End all sessions of a user; returns how many ended."""
+    return revoke_others(db, user_id=user_id, keep="")
 
 
 def _life(settings: Settings, remember_me: bool) -> timedelta:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from config.settings import Settings
+from config.variables import text_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
@@ -15,19 +16,14 @@ def test_every_setting_is_on_the_page_with_its_default_and_no_other() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
     shown = {name: (default.strip("`"), text) for name, default, text in rows}
     actual = {
-        field.metadata["env"]: (default(field.default), field.metadata["help"]) for field in fields(Settings)
+        field.metadata["env"]: (default(field.default, field.metadata["help"]), field.metadata["help"])
+        for field in fields(Settings)
     }
     assert shown == actual
 
 
-def default(value: object) -> str:
+def default(value: object, about: str) -> str:
     """A default as the page writes it."""
     if isinstance(value, Path):
         return f"./{value.relative_to(Path.cwd())}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(value) or "-"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else str(value)
-    return str(value) or "-"
+    return text_of(value) or ("off" if about.startswith("rate limit") else "-")

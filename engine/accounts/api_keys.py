@@ -1,0 +1,116 @@
+"""API keys: how programs act for a user, with some of his permissions."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from engine.accounts.permissions import Permission, permissions_of
+from engine.accounts.sessions import Identity
+from engine.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from models.api_key import ApiKey
+from models.base import new_id
+from models.user import User
+
+MOST_KEYS = 50  # of a user
+_PREFIX = "mn_"
+_HINT_LENGTH = 8
+
+_now = func.clock_timestamp
+_key, _user = ApiKey.__table__.c, User.__table__.c
+_IDENTITY = (
+    select(
+        _key.id,
+        _key.user_id,
+        _key.permissions,
+        _user.role,
+        _user.tier,
+        func.coalesce(_key.last_used_at < _now() - timedelta(minutes=1), True).label("unused"),
+    )
+    .join_from(ApiKey.__table__, User.__table__, _user.id == _key.user_id)
+    .where(_key.key_hash == bindparam("key_hash"), _key.revoked_at.is_(None))
+    .where((_key.expires_at.is_(None)) | (_key.expires_at > _now()), _user.disabled_at.is_(None))
+)
+
+
+def create(
+    db: Session,
+    owner: Identity,
+    *,
+    name: str,
+    permissions: Collection[Permission],
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Make a key with some of its owner's permissions; returns the row and the key, which is shown only now.
+
+    Raises:
+        Forbidden: the owner lacks a permission himself.
+        Conflict: he has too many keys.
+        ValidationFailed: it would have expired already.
+    """
+    lacking = sorted(set(permissions) - owner.permissions)
+    if lacking:
+        raise Forbidden(f"You lack the permission {', '.join(lacking)} yourself.")
+    if expires_at is not None and expires_at <= (db.scalar(select(_now())) or expires_at):
+        raise ValidationFailed("expiresAt must lie in the future.", expiresAt="Must lie in the future.")
+    db.execute(select(_user.id).where(_user.id == owner.user_id).with_for_update())
+    if len(listing(db, owner.user_id)) >= MOST_KEYS:
+        raise Conflict(f"There are {MOST_KEYS} keys already: delete one first.")
+    text = _PREFIX + secrets.token_urlsafe(32)
+    row = ApiKey(
+        id=new_id("key"),
+        user_id=owner.user_id,
+        name=name,
+        hint=text[:_HINT_LENGTH],
+        key_hash=_digest(text),
+        permissions=sorted(set(permissions)),
+        expires_at=expires_at,
+    )
+    db.add(row)
+    db.flush()
+    db.refresh(row)
+    return row, text
+
+
+def find(db: Session, text: str) -> Identity | None:
+    """Who acts with a key, and what he may do; None for a key that does not hold."""
+    row = db.execute(_IDENTITY, {"key_hash": _digest(text)}).first()
+    if row is None:
+        return None
+    if row.unused:  # to the minute: enough to tell a forgotten key from one in use
+        db.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=_now()))
+    granted = permissions_of(row.role) & {
+        Permission(name) for name in row.permissions if name in set(Permission)
+    }
+    return Identity(row.user_id, None, row.role, granted, row.tier, row.id)
+
+
+def listing(db: Session, user_id: str) -> Sequence[ApiKey]:
+    """The keys of a user that are not revoked, newest first."""
+    query = select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    return db.scalars(query.order_by(ApiKey.id.desc())).all()
+
+
+def revoke(db: Session, key_id: str, *, user_id: str) -> ApiKey:
+    """End a key of a user.
+
+    Raises:
+        NotFound: he has no such key.
+    """
+    query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    row = db.scalars(query.with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("There is no such API key.")
+    row.revoked_at = _now()
+    db.flush()
+    db.refresh(row)
+    return row
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

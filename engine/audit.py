@@ -1,0 +1,128 @@
+"""The audit log: an entry is written in the same transaction as the change it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from engine.jobs.bell import correlation_id
+from engine.paging import Page
+from models.audit import AuditEntry
+from models.base import new_id
+from models.user import User
+
+Outcome = Literal["success", "failure", "denied"]
+
+_LONGEST = 300  # characters of a name or address
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something, and from where.
+
+    Attributes:
+        user_id: None for nobody we know, and for the server itself.
+        via: the session or API key that he acts through.
+        address: of the client, as far as it can be believed.
+    """
+
+    user_id: str | None = None
+    via: str | None = None
+    address: str | None = None
+
+
+SERVER = Actor()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """To whom or what something is done; `name` is kept for the time when the object is gone."""
+
+    kind: str
+    id: str | None
+    name: str | None = None
+
+
+def record(
+    db: Session,
+    action: str,
+    actor: Actor,
+    subject: Subject | None = None,
+    *,
+    outcome: Outcome = "success",
+    **details: Any,
+) -> None:
+    """Write an entry; it holds if the unit of work does.
+
+    Args:
+        db: the unit of work of the change.
+        action: what was done, such as `user.role_changed`.
+        actor: who did it.
+        subject: to whom or what.
+        outcome: whether it worked.
+        details: further facts, JSON; never a secret.
+    """
+    name = None if actor.user_id is None else db.scalar(select(User.name).where(User.id == actor.user_id))
+    facts = {**details, **({"via": actor.via} if actor.via else {})}
+    db.add(
+        AuditEntry(
+            id=new_id("aud"),
+            action=action,
+            outcome=outcome,
+            actor_id=actor.user_id,
+            actor_name=name,
+            subject_kind=subject and subject.kind,
+            subject_id=subject and subject.id,
+            subject_name=subject and subject.name and subject.name[:_LONGEST],
+            address=actor.address and actor.address[:_LONGEST],
+            correlation_id=correlation_id(),
+            details=facts or None,
+        )
+    )
+
+
+def listing(
+    db: Session,
+    *,
+    page: int,
+    limit: int,
+    filters: Mapping[str, str | None],
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[AuditEntry]:
+    """A page of the log, newest first.
+
+    Args:
+        db: for reading.
+        page: from 1.
+        limit: entries a page.
+        filters: exact values by column: `action`, `outcome`, `actor_id`, `subject_id`, `subject_kind`, `address`.
+            An action that ends in a dot stands for all that begin so.
+        since: not older.
+        until: older than this.
+    """
+    query = select(AuditEntry)
+    for name, value in filters.items():
+        if value is None:
+            continue
+        column = getattr(AuditEntry, name)
+        query = query.where(
+            column.startswith(value, autoescape=True) if value.endswith(".") else column == value
+        )
+    if since is not None:
+        query = query.where(AuditEntry.created_at >= since)
+    if until is not None:
+        query = query.where(AuditEntry.created_at < until)
+    total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    rows = db.scalars(query.order_by(AuditEntry.id.desc()).offset((page - 1) * limit).limit(limit)).all()
+    return Page(rows, page, limit, total)
+
+
+def forget_old(db: Session, age: timedelta) -> None:
+    """Drop entries that are older than `age`."""
+    db.execute(delete(AuditEntry).where(AuditEntry.created_at < func.clock_timestamp() - age))
