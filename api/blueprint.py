@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import wraps
+from types import EllipsisType
 from typing import Any
 
 import flask_smorest  # type: ignore[import-untyped]
 import marshmallow as ma
 from flask import Response, request
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.correlation import HEADER as CORRELATION_HEADER
+from api import rate_limits
 from api.extensions import Parts, parts
 from api.fields import Schema
+from api.operation_docs import CORRELATION, LIMITED, document_access, enveloped, header, usual_errors
 from api.paths import PREFIX
+from api.rate_limits import Counted, Spent
 from api.requests import Parser, read_body, refuse_parameters
-from api.security import actor, allow, authenticate
+from api.security import actor, allow, authenticate, credential
 from config.settings import Settings
 from engine import audit
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
 from engine.audit import Actor
-from engine.errors import Forbidden
+from engine.errors import Forbidden, Unauthorized
 from engine.runtime import Runtime
 
 View = Callable[..., Response]
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class Call:
@@ -65,6 +68,31 @@ class Call:
         assert self._identity is not None, "a view without permission knows nobody"
         return self._identity
 
+    def spend(self, limit: Spent, *, email: str | None = None) -> None:
+        """Count what only the view can tell, such as a submission; see `engine.rate_limits`.
+
+        Raises:
+            RateLimitExceeded: there were too many; whatever the view wrote is rolled back.
+        """
+        rate_limits.spend(self._identity, limit, email)
+
+    @contextmanager
+    def attempt(self, limit: Spent, *, email: str | None = None) -> Iterator[None]:
+        """Count only a block that ends with `Unauthorized`: counted before it, so that guesses made at once all are.
+
+        Raises:
+            RateLimitExceeded: too many failed before.
+        """
+        self.spend(limit, email=email)
+        try:
+            yield
+        except Unauthorized:
+            raise
+        except BaseException:
+            rate_limits.give_back(self._identity, limit, email)
+            raise
+        rate_limits.give_back(self._identity, limit, email)
+
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A group of operations below one prefix.
@@ -73,15 +101,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         name: of the group in the documentation.
         prefix: below `/api/v1`; `root` puts it below `/` instead.
         description: of the group in the documentation.
+        limit: the rate limit of its operations, beside that of the caller's tier; None: they are not limited.
     """
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, name: str, prefix: str, description: str, *, root: bool = False) -> None:
+    def __init__(
+        self, name: str, prefix: str, description: str, *, root: bool = False, limit: Counted | None = "tier"
+    ) -> None:
         super().__init__(
             name, __name__, url_prefix=prefix if root else PREFIX + prefix, description=description
         )
-        self._prepare_doc_cbks.append(_document_access)
+        self._limit = limit
+        self._prepare_doc_cbks.append(document_access)
 
     def operation(
         self,
@@ -98,6 +130,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         content_type: str | None = None,
         own_units: bool = False,
         session_only: bool = False,
+        limit: Counted | EllipsisType | None = ...,
     ) -> Callable[[View], View]:
         """Declare one operation. Its view is called with a `Call`, then body, query and path as far as declared.
 
@@ -114,9 +147,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             content_type: of the answers, where it is not JSON.
             own_units: the view opens its own units of work, since it waits or must keep what it wrote on failure.
             session_only: not with an API key.
+            limit: a rate limit other than that of the blueprint.
         """
 
-        shown = {**_CORRELATION, **{name: _header(text) for name, text in (headers or {}).items()}}
+        counted = self._limit if isinstance(limit, EllipsisType) else limit
+        shared = CORRELATION if counted is None else CORRELATION | LIMITED
+        shown = {**shared, **{name: header(text) for name, text in (headers or {}).items()}}
         access = {
             "method": method,
             "permission": permission,
@@ -124,7 +160,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             "session_only": session_only,
             "errors": {
                 *errors,
-                *_usual_errors(method, rule, permission, body, query is not None or not any_query),
+                *(() if counted is None else (429,)),
+                *usual_errors(method, rule, permission, body, query is not None or not any_query),
             },
         }
 
@@ -140,6 +177,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 refuse_query=query is None and not any_query,
                 own_units=own_units,
                 session_only=session_only,
+                limit=counted,
             )
             for status in reversed(list(answers)):
                 served = self.alt_response(
@@ -155,32 +193,73 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def _make_doc_response_schema(schema: ma.Schema | None) -> ma.Schema | None:
         if schema is None or not getattr(schema, "enveloped", True):
             return schema
-        return _enveloped(type(schema))()
+        return enveloped(type(schema))()
 
 
 def _served(
-    inner: View, permission: Permission | None, *, refuse_query: bool, own_units: bool, session_only: bool
+    inner: View,
+    permission: Permission | None,
+    *,
+    refuse_query: bool,
+    own_units: bool,
+    session_only: bool,
+    limit: Counted | None,
 ) -> View:
-    """What happens around every view: body read, caller admitted, unit of work opened and committed."""
+    """What happens around every view: body read, caller counted and admitted, unit of work opened and committed."""
+
+    admit = _admission(permission, limit, session_only=session_only)
+    needs_nobody = own_units and permission is None  # nor the database, which may be away
 
     @wraps(inner)
     def serve(**path: Any) -> Response:
-        read_body()
+        try:
+            read_body()
+        except RequestEntityTooLarge:
+            if limit is not None:
+                rate_limits.charge(None, limit)
+            raise
         current = parts()
         looking = request.method in {"GET", "HEAD"} and not own_units
-        with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
-            identity = None
-            if permission is not None:
-                identity, found = authenticate(db, request)
-                with _denials_noted(current.runtime, identity, permission):
-                    allow(request, identity, found, permission, session_only=session_only)
-            if refuse_query:
-                refuse_parameters()
-            if not own_units:
-                return inner(Call(current, db, identity), **path)
+        identity = None
+        if needs_nobody:
+            admit(None)
+        else:
+            with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
+                identity = admit(db)
+                if not own_units:
+                    if refuse_query:
+                        refuse_parameters()
+                    return inner(Call(current, db, identity), **path)
+        if refuse_query:
+            refuse_parameters()
         return inner(Call(current, None, identity), **path)
 
     return serve
+
+
+def _admission(
+    permission: Permission | None, limit: Counted | None, *, session_only: bool
+) -> Callable[[Session | None], Identity | None]:
+    """Counts the caller, for himself where he is known, else for his address; then admits or refuses him."""
+
+    def admit(db: Session | None) -> Identity | None:
+        identity, found, refused = None, None, None
+        if db is not None and (permission is not None or (limit is not None and credential(request))):
+            try:
+                identity, found = authenticate(db, request)
+            except Unauthorized as error:
+                refused = error
+        if limit is not None:
+            rate_limits.charge(identity, limit)
+        if permission is None:
+            return None
+        if identity is None or found is None:
+            raise refused or Unauthorized("Sign in first.")
+        with _denials_noted(parts().runtime, identity, permission):
+            allow(request, identity, found, permission, session_only=session_only)
+        return identity
+
+    return admit
 
 
 @contextmanager
@@ -201,61 +280,3 @@ def _denials_noted(runtime: Runtime, identity: Identity, permission: Permission)
                 permission=permission.value,
             )
         raise
-
-
-@cache
-def _enveloped(schema: type[ma.Schema]) -> type[ma.Schema]:
-    """The schema of a successful answer; one class for each, so that the document names it once."""
-    success = ma.fields.Boolean(required=True, metadata={"enum": [True]})
-    data = ma.fields.Nested(schema, required=True)
-    return type(
-        schema.__name__.removesuffix("Schema") + "Answer", (ma.Schema,), {"success": success, "data": data}
-    )
-
-
-def _header(text: str) -> dict[str, Any]:
-    return {"description": text, "schema": {"type": "string"}}
-
-
-_CORRELATION = {CORRELATION_HEADER: {"$ref": "#/components/headers/CorrelationId"}}
-
-
-def _usual_errors(
-    method: str, rule: str, permission: Permission | None, body: object, looks_at_query: bool
-) -> Iterable[int]:
-    yield from (500, 503)
-    if body or looks_at_query:
-        yield 400
-    if permission is not None:
-        yield from (401, 403)
-    if "<" in rule:
-        yield 404
-    if method in _CHANGING:
-        yield 413
-    if body:
-        yield 415
-
-
-_SESSION_PROOFS: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
-_PROOFS = {True: _SESSION_PROOFS, False: [*_SESSION_PROOFS, {"apiKey": []}]}
-
-
-def _document_access(
-    doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, **kwargs: Any
-) -> dict[str, Any]:
-    """What every operation has: parameters by header, errors, who may use it."""
-    access = doc_info["access"]
-    permission: Permission | None = access["permission"]
-    parameters = [*doc.get("parameters", ()), "CorrelationId"]
-    if permission is not None and access["method"] in _CHANGING:
-        parameters.append("CsrfToken")
-    answers = {status: answer for status, answer in doc["responses"].items() if status in access["answers"]}
-    errors = {status: f"Error{status}" for status in sorted(access["errors"]) if status not in answers}
-    return {
-        **doc,
-        "operationId": access["id"],
-        "parameters": parameters,
-        "responses": {**answers, **errors},
-        "security": [] if permission is None else _PROOFS[access["session_only"]],
-        **({} if permission is None else {"x-permission": permission.value}),
-    }

@@ -1,0 +1,93 @@
+"""Counts each request for whom it comes from, and tells in each answer how much is left."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask import Flask, Response, current_app, g, request
+
+from api.extensions import parts
+from api.paths import PREFIX
+from engine.accounts.sessions import Identity
+from engine.rate_limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
+from engine.sliding_windows import Verdict
+
+__all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "spend"]
+
+Counted = Literal["tier", Endpoint]
+
+HEADERS = {
+    "X-RateLimit-Limit": "Requests that the tightest limit of this request allows in its window.",
+    "X-RateLimit-Remaining": "How many of them are left.",
+    "X-RateLimit-Reset": "When the next one comes back, in Unix seconds.",
+}
+_LIMIT, _REMAINING, _RESET = HEADERS
+_NAME = "medianest-rate-limits"
+
+
+def init_app(app: Flask, limiter: RateLimiter) -> None:
+    """Count what reaches no operation, and show on every answer what is left."""
+    app.extensions[_NAME] = limiter
+    app.before_request(_charge_the_lost)
+    app.after_request(_show)
+
+
+def charge(identity: Identity | None, limit: Counted) -> None:
+    """Count this request for its tier, and for `limit` where that is another; for `poll` alone.
+
+    Raises:
+        RateLimitExceeded: too many came before.
+    """
+    asker = Asker.of(identity, request.remote_addr)
+    names: list[Name] = [] if limit == "poll" else [asker.tier]
+    if limit != "tier":
+        names.append(limit)
+    if request.path.startswith(PREFIX):
+        names.append("api")
+    names.append("global")
+    _take(names, asker, None)
+
+
+def spend(identity: Identity | None, name: Spent, email: str | None) -> None:
+    """Count one of what only a view can tell; `email` for limits of an address of that kind.
+
+    Raises:
+        RateLimitExceeded: there were too many before.
+    """
+    _take([name], Asker.of(identity, request.remote_addr), email)
+
+
+def give_back(identity: Identity | None, name: Spent, email: str | None) -> None:
+    """Undo `spend`."""
+    _limiter().give_back(parts().runtime.settings, name, Asker.of(identity, request.remote_addr), email)
+
+
+def _take(names: list[Name], asker: Asker, email: str | None) -> None:
+    try:
+        verdict = _limiter().take(parts().runtime.settings, names, asker, email)
+    except RateLimitExceeded as refused:
+        g.rate_limit = refused.verdict
+        raise
+    before: Verdict | None = g.get("rate_limit")
+    if verdict is not None and (before is None or verdict.remaining < before.remaining):
+        g.rate_limit = verdict
+
+
+def _charge_the_lost() -> None:
+    """An unknown path or method costs its address; a browser's question before a request (OPTIONS) does not."""
+    if request.url_rule is None and request.method != "OPTIONS":
+        charge(None, "tier")
+
+
+def _show(response: Response) -> Response:
+    verdict: Verdict | None = g.get("rate_limit")
+    if verdict is not None:
+        response.headers[_LIMIT] = str(verdict.rate.amount)
+        response.headers[_REMAINING] = str(verdict.remaining)
+        response.headers[_RESET] = str(verdict.reset)
+    return response
+
+
+def _limiter() -> RateLimiter:
+    found: RateLimiter = current_app.extensions[_NAME]
+    return found

@@ -1,0 +1,225 @@
+"""Who may ask how often: one table of all limits, counted by Redis, or in this process while Redis is away.
+
+A limit that a view spends by itself, since only the view knows what counts:
+
+* `downloads`, for each new submission;
+* `password_reset`, for the e-mail address that a reset is asked for, known or not;
+* `account`, for failed sign-ins to an e-mail address, known or not: `with call.attempt("account", email=...)` around
+  the check counts what raises `Unauthorized`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from threading import Lock
+from typing import Literal, NamedTuple, TypeVar
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.redis import make_redis
+from config.settings import Settings
+from config.variables import Rate
+from engine.accounts.sessions import Identity
+from engine.errors import MediaNestError
+from engine.sliding_windows import Asked, LocalWindows, RedisWindows, Verdict
+
+log = structlog.get_logger(__name__)
+
+Tier = Literal["anonymous", "user", "premium", "admin"]
+Endpoint = Literal["upload", "search", "media", "login", "poll"]
+Spent = Literal["downloads", "password_reset", "account"]
+Wide = Literal["global", "api"]
+Name = Literal[Tier, Endpoint, Spent, Wide]
+Whose = Literal["address", "user", "email"]
+Answer = TypeVar("Answer")
+
+
+class Limit(NamedTuple):
+    """Where the numbers of a limit are, and for whom they are counted; `user`: his address where nobody is known."""
+
+    setting: str
+    whose: Whose
+
+
+LIMITS: dict[Name, Limit] = {
+    # Each request counts for one tier ...
+    "anonymous": Limit("rate_limit_anonymous", "address"),
+    "user": Limit("rate_limit_user", "user"),
+    "premium": Limit("rate_limit_premium", "user"),
+    "admin": Limit("rate_limit_admin", "user"),
+    # ... for what its operation declares ...
+    "upload": Limit("rate_limit_upload", "user"),
+    "search": Limit("rate_limit_search", "user"),
+    "media": Limit("rate_limit_media", "user"),
+    "login": Limit("rate_limit_login", "address"),
+    # ... or for this instead of its tier ...
+    "poll": Limit("rate_limit_poll", "address"),
+    # ... and for these, which are off unless set.
+    "global": Limit("rate_limit_global", "address"),
+    "api": Limit("rate_limit_api", "address"),
+    # What views spend.
+    "downloads": Limit("rate_limit_downloads", "user"),
+    "password_reset": Limit("rate_limit_password_reset", "email"),
+    "account": Limit("rate_limit_account", "email"),
+}
+
+_ADMINS = frozenset({"admin", "super_admin"})
+_TIMEOUT = 0.25  # seconds that a request waits for Redis
+_PAUSE = 3.0  # seconds during which a Redis that failed is left alone
+_PREFIX = "medianest:rate:"
+_NOWHERE = "local"  # who comes over a socket of this host has no address
+
+
+class RateLimitExceeded(MediaNestError):
+    """Too many requests; it passes after `verdict.retry_after` seconds, if not earlier."""
+
+    code, status = "RATE_LIMIT_EXCEEDED", 429
+
+    def __init__(self, name: Name, verdict: Verdict) -> None:
+        super().__init__(
+            f"Too many requests: the limit is {verdict.rate}.", {"limit": name, "rate": str(verdict.rate)}
+        )
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who a request counts for: a user by his id, else an address."""
+
+    address: str | None
+    user_id: str | None = None
+    tier: Tier = "anonymous"
+
+    @classmethod
+    def of(cls, identity: Identity | None, address: str | None) -> Asker:
+        """The asker behind an identity; the tier of admins is theirs by role."""
+        if identity is None:
+            return cls(address)
+        tier: Tier = (
+            "admin" if identity.role in _ADMINS else "premium" if identity.tier == "premium" else "user"
+        )
+        return cls(address, identity.user_id, tier)
+
+
+class RateLimiter:
+    """Counts requests; one a process.
+
+    Args:
+        settings: with a `redis_url`; connects on first use. The numbers are those of each call.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        client = make_redis(settings, timeout=_TIMEOUT)
+        client.set_retry(Retry(NoBackoff(), 0))
+        self._shared = RedisWindows(client)
+        self._local = LocalWindows()
+        self._lock = Lock()
+        self._away, self._away_until = False, 0.0
+
+    def take(
+        self, settings: Settings, names: Sequence[Name], asker: Asker, email: str | None = None
+    ) -> Verdict | None:
+        """Count a request for all the named limits, or for none and refuse it; None where there is no limit.
+
+        Args:
+            settings: as they are now.
+            names: of `LIMITS`.
+            asker: who asks.
+            email: for the limits of an e-mail address.
+
+        Raises:
+            RateLimitExceeded: one of them is used up.
+        """
+        if not settings.rate_limit_enabled:
+            return None
+        found: list[Name] = []
+        asked: list[Asked] = []
+        for name in names:
+            setting, whose = LIMITS[name]
+            rates: tuple[Rate, ...] = getattr(settings, setting)
+            if rates:
+                found.append(name)
+                asked.append(Asked(_key(name, whose, asker, email), rates))
+        if not asked:
+            return None
+        verdict = self._ask(lambda windows: windows.take(asked))
+        if verdict.retry_after:
+            raise RateLimitExceeded(found[verdict.limit], verdict)
+        return verdict
+
+    def give_back(self, settings: Settings, name: Spent, asker: Asker, email: str | None = None) -> None:
+        """Undo one count of a limit."""
+        if not settings.rate_limit_enabled or not getattr(settings, LIMITS[name].setting):
+            return
+        key = _key(name, LIMITS[name].whose, asker, email)
+        self._ask(lambda windows: windows.give_back(key))
+
+    def _ask(self, question: Callable[[RedisWindows | LocalWindows], Answer]) -> Answer:
+        """Ask Redis; while it is away this process, and Redis by one request in a few seconds: no other waits."""
+        trying = self._away
+        if trying and not self._may_try():
+            return question(self._local)
+        try:
+            answer = question(self._shared)
+        except redis.RedisError as error:
+            self._failed(error)
+            return question(self._local)
+        if trying:
+            self._answered()
+        return answer
+
+    def _may_try(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._away_until:
+                return False
+            self._away_until = now + _PAUSE
+            return True
+
+    def _failed(self, error: redis.RedisError) -> None:
+        with self._lock:
+            known, self._away = self._away, True
+            self._away_until = time.monotonic() + _PAUSE
+        if not known:
+            log.warning("rate_limits.redis_away", error=type(error).__name__)
+
+    def _answered(self) -> None:
+        with self._lock:
+            known, self._away = self._away, False
+        if known:
+            log.info("rate_limits.redis_back")
+
+
+def _key(name: Name, whose: Whose, asker: Asker, email: str | None) -> str:
+    if whose == "email":
+        assert email is not None, f"{name} is counted for an e-mail address"
+        subject = hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
+    elif whose == "user" and asker.user_id is not None:
+        subject = asker.user_id
+    else:
+        subject = counted_address(asker.address)
+    return f"{_PREFIX}{name}:{subject}"
+
+
+@lru_cache(maxsize=4096)
+def counted_address(address: str | None) -> str:
+    """What requests from an address count for: of IPv6 its /64, since one client has all of that."""
+    if not address:
+        return _NOWHERE
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return _NOWHERE
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ip_network((int(found), 64), strict=False))
