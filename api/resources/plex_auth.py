@@ -1,0 +1,195 @@
+"""`/auth/plex` and `/users/me/plex`: signing in with Plex, and linking a Plex account to one's own."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+import marshmallow as ma
+from flask import Request, Response, request
+
+from api.blueprint import Blueprint, Call
+from api.csrf import check_csrf
+from api.envelope import success
+from api.fields import Choice, Flag, Schema, Text
+from api.resources.auth import SignedInSchema, signed_in_answer
+from api.resources.csrf import BROWSER_COOKIE, browser_subject, session_named_by
+from api.resources.user_rows import UserSchema, user_row
+from api.security import device
+from config.settings import Settings
+from engine.accounts import plex_accounts, plex_sign_in
+from engine.accounts.permissions import Permission
+from engine.errors import CsrfInvalid
+
+_BROWSER_SECONDS = 86400  # longer than any PIN lives
+_NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
+
+blueprint = Blueprint("plex sign-in", "/auth/plex", "Signing in with Plex.")
+own_account = Blueprint("own Plex account", "/users/me/plex", "The Plex account behind one's own.")
+
+
+class PlexPinRequest(Schema):
+    """How somebody wants to sign in."""
+
+    client_name = Text(100, strip=True, metadata={"description": "Shown to the person at plex.tv."})
+    flow = Choice(
+        ("link", "browser"),
+        load_default="link",
+        metadata={
+            "description": "link: four characters to type at plex.tv/link; browser: by plex.tv's own page."
+        },
+    )
+
+
+class PlexPinSchema(Schema):
+    """A PIN of plex.tv, for this browser alone."""
+
+    id = ma.fields.String(required=True, metadata={"description": "For POST /auth/plex/verify."})
+    code = ma.fields.String(required=True)
+    qr_url = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the flow `link`: to be shown as a QR code."},
+    )
+    auth_url = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Of the flow `browser`: where to go."}
+    )
+    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds, as plex.tv says."})
+    expires_at = ma.fields.DateTime(required=True)
+
+
+class PlexVerifyRequest(Schema):
+    """Which PIN may have been claimed by now."""
+
+    pin_id = Text(30, required=True)
+    remember_me = Flag(load_default=False, metadata={"description": "Stay signed in for 30 days, not 7."})
+
+
+class PlexLinkRequest(Schema):
+    """Which PIN may have been claimed by now."""
+
+    pin_id = Text(30, required=True)
+
+
+class PlexPendingSchema(Schema):
+    """Nobody has claimed the PIN yet: ask again in a second or two."""
+
+    status = Choice(("pending",), required=True)
+
+
+@blueprint.operation(
+    "POST",
+    "/pin",
+    permission=None,
+    body=PlexPinRequest,
+    answers={201: PlexPinSchema},
+    errors=(404, 503),
+    headers={"Set-Cookie": "What the PIN is bound to, HttpOnly."},
+    own_units=True,
+)
+def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
+    """Begin to sign in with Plex. The PIN belongs to this browser, by its cookie, and works once."""
+    nonce = _nonce(request) or secrets.token_urlsafe(24)
+    begun = plex_sign_in.begin(
+        call.runtime, nonce=nonce, client_name=body.get("client_name"), strong=body["flow"] == "browser"
+    )
+    pin = begun.pin
+    data = {
+        "id": pin.id,
+        "code": pin.code,
+        "qrUrl": begun.qr_url,
+        "authUrl": begun.auth_url,
+        "expiresIn": pin.expires_in,
+        "expiresAt": pin.expires_at,
+    }
+    answer = success(data, 201)
+    answer.set_cookie(
+        BROWSER_COOKIE,
+        nonce,
+        max_age=_BROWSER_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=call.settings.app_env == "production",
+    )
+    return answer
+
+
+@blueprint.operation(
+    "POST",
+    "/verify",
+    permission=None,
+    body=PlexVerifyRequest,
+    answers={200: SignedInSchema, 202: PlexPendingSchema},
+    errors=(401, 403, 404, 503),
+    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+    own_units=True,
+    limit="poll",  # asked every second or two while somebody types
+)
+def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
+    """Sign in once the PIN is claimed; 202 until then. Needs X-CSRF-Token always."""
+    _check_proof(request, call.settings)
+    started = plex_sign_in.verify(
+        call.runtime,
+        body["pin_id"],
+        nonce=_nonce(request) or "",
+        remember_me=body["remember_me"],
+        device=device(request),
+    )
+    return _pending() if started is None else signed_in_answer(call, started)
+
+
+@own_account.operation(
+    "POST",
+    "",
+    permission=Permission.PROFILE_EDIT,
+    body=PlexLinkRequest,
+    answers={200: UserSchema, 202: PlexPendingSchema},
+    errors=(404, 409, 503),
+    own_units=True,
+    session_only=True,
+)
+def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
+    """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed."""
+    user = plex_sign_in.link(
+        call.runtime,
+        body["pin_id"],
+        nonce=_nonce(request) or "",
+        user_id=call.identity.user_id,
+        actor=call.actor,
+    )
+    return _pending() if user is None else success(user_row(user))
+
+
+@own_account.operation(
+    "DELETE",
+    "",
+    permission=Permission.PROFILE_EDIT,
+    answers={200: UserSchema},
+    errors=(404, 409),
+    session_only=True,
+)
+def unlink_plex_account(call: Call) -> Response:
+    """Forget one's Plex account; only for those who can sign in with a password."""
+    return success(user_row(plex_accounts.unlink(call.db, call.identity.user_id, call.actor)))
+
+
+def _pending() -> Response:
+    return success({"status": "pending"}, 202)
+
+
+def _nonce(request: Request) -> str | None:
+    """What only this browser has; None without it, or where it is nothing that we gave out."""
+    nonce = request.cookies.get(BROWSER_COOKIE, "")
+    return nonce if _NONCE.fullmatch(nonce) else None
+
+
+def _check_proof(request: Request, settings: Settings) -> None:
+    """Refuse without the CSRF token of this browser, or of the session that it has already."""
+    nonce, session = _nonce(request), session_named_by(request, settings)
+    if session is not None and nonce is not None:
+        try:
+            return check_csrf(request, settings, browser_subject(nonce))
+        except CsrfInvalid:
+            return check_csrf(request, settings, session)
+    return check_csrf(request, settings, session or browser_subject(nonce or secrets.token_urlsafe(24)))

@@ -1,0 +1,230 @@
+"""Who may use our Plex server: asked of plex.tv at sign-in and once a day after that."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+from sqlalchemy import false, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from engine import secret_box
+from engine.accounts import plex_accounts
+from engine.accounts.plex_accounts import Admitted
+from engine.clients import plex
+from engine.clients.plex_http import PRODUCT, PlexOutage
+from engine.clients.plextv import SECONDS, Account, PlexTv, Server, TokenRefused
+from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
+from engine.runtime import Runtime
+from models.secret import Secret
+from models.setting import Fact
+from models.user import User
+
+CLIENT_FACT = "plex.client_identifier"
+SERVER_FACT = "plex.server"
+SERVER_AGE = timedelta(days=1)  # after which the server is asked again who it is
+_DOUBTED_AGE = timedelta(minutes=1)  # the same, where somebody would be refused
+
+BATCH = 25  # people a run
+RUN_SECONDS = 8.0  # the worker has other things to do
+_CALL_SECONDS = 5.0
+_OUTAGES = 3  # in a row end a run
+
+_now = func.clock_timestamp
+
+
+class AccessRefused(Forbidden):
+    """plex.tv says, or it is plain without asking, that somebody may not use our server.
+
+    Attributes:
+        account: whose sign-in this was, as far as that is known.
+    """
+
+    def __init__(self, message: str, account: Account | None = None) -> None:
+        super().__init__(message)
+        self.account = account
+
+
+def client_identifier(runtime: Runtime) -> str:
+    """The name by which Plex knows this installation, made once however many processes ask at once."""
+    with runtime.reading() as db:
+        known = _fact(db, CLIENT_FACT)
+    if known is not None:
+        return known
+    with runtime.unit_of_work() as db:
+        fresh = insert(Fact).values(name=CLIENT_FACT, value=str(uuid.uuid4()), updated_at=_now())
+        db.execute(fresh.on_conflict_do_nothing())
+    with runtime.reading() as db:
+        return db.scalars(select(Fact.value).where(Fact.name == CLIENT_FACT)).one()
+
+
+def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: float = SECONDS) -> PlexTv:
+    """Begin to talk to plex.tv; hold no transaction meanwhile."""
+    return PlexTv.at(
+        runtime.settings.plex_tv_url,
+        client_identifier(runtime),
+        device_name=device_name or PRODUCT,
+        seconds=seconds,
+    )
+
+
+def server_identifier(runtime: Runtime, *, older_than: timedelta | None = None) -> str:
+    """The `machineIdentifier` of the server at `PLEX_URL`, as remembered; while it is down that one counts.
+
+    Args:
+        runtime: with a `plex_url`.
+        older_than: ask the server again where what we remember is older.
+
+    Raises:
+        PlexUnreachable: nothing is remembered of this URL, and it gives no answer.
+    """
+    url = runtime.settings.plex_url
+    known = _remembered(runtime, url, older_than)
+    if known is not None and not known.old:
+        return known.identifier
+    try:
+        found = plex.identity(url, client_identifier(runtime))
+        if not found.claimed:
+            raise PlexUnreachable("The Plex server does not belong to an account at plex.tv.")
+    except PlexUnreachable:
+        if known is None:
+            raise
+        return known.identifier
+    _remember(runtime, url, found.machine_identifier)
+    return found.machine_identifier
+
+
+def admit(runtime: Runtime, tv: PlexTv, token: str) -> Admitted:
+    """Find out whose token this is and whether he may use our server.
+
+    Raises:
+        AccessRefused: he may not, or the token holds no longer; the text says which.
+        PlexUnreachable: that can't be found out now.
+    """
+    if not runtime.settings.plex_url:
+        raise AccessRefused("Nobody can sign in with Plex here: no Plex server is configured (PLEX_URL).")
+    try:
+        account = tv.account(token)
+        entry = server_entry(runtime, tv, token)
+    except TokenRefused:
+        raise AccessRefused("plex.tv does not accept this sign-in any more: begin again.") from None
+    if entry is None:
+        message = "This Plex account has no access to our Plex server: ask its owner to share it."
+        raise AccessRefused(message, account)
+    return Admitted(account, entry.owned, token)
+
+
+def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
+    """Our server among those that somebody may use; None: plex.tv says that it is not.
+
+    Raises:
+        TokenRefused: the token holds no longer.
+        PlexUnreachable: that can't be found out now.
+    """
+    ours = server_identifier(runtime)
+    servers = tv.servers(token)
+    found = _pick(servers, ours)
+    if found is None:  # a server that was set up anew at the same URL has another identifier
+        found = _pick(servers, server_identifier(runtime, older_than=_DOUBTED_AGE))
+    return found
+
+
+def check_due(runtime: Runtime) -> None:
+    """Check people whose last check is a day old, the longest ago first; ends early when plex.tv is down."""
+    settings = runtime.settings
+    if not settings.plex_enabled or not settings.plex_url:
+        return
+    try:
+        server_identifier(runtime, older_than=SERVER_AGE)
+    except PlexUnreachable:
+        return
+    ends, outages = time.monotonic() + RUN_SECONDS, 0
+    for user_id in _due(runtime):
+        if outages == _OUTAGES or time.monotonic() > ends:
+            return
+        try:
+            check(runtime, user_id)
+            outages = 0
+        except PlexOutage:
+            outages += 1
+        except PlexUnreachable:
+            continue  # an answer about this one that nobody understands says nothing about the others
+
+
+def check(runtime: Runtime, user_id: str) -> None:
+    """Ask plex.tv whether a user may still use our server, and do what follows from it.
+
+    Raises:
+        PlexUnreachable: plex.tv says neither yes nor no; nothing has changed.
+    """
+    try:
+        with runtime.reading() as db:
+            token = secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id))
+    except ServiceUnavailable:  # written with a key that is lost
+        return
+    if token is None:
+        return
+    with conversation(runtime, seconds=_CALL_SECONDS) as tv:
+        try:
+            why = None if server_entry(runtime, tv, token) else "no access to the server"
+        except TokenRefused:
+            why = "token refused"
+    with runtime.unit_of_work() as db:
+        if why is None:
+            plex_accounts.confirm(db, user_id)
+        elif secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id)) == token:
+            plex_accounts.end_access(db, user_id, why)  # else he has just signed in anew
+
+
+def _due(runtime: Runtime) -> Sequence[str]:
+    """A batch, in any order: one whom plex.tv gives no clear answer about must not hold up all others."""
+    age = timedelta(seconds=runtime.settings.plex_check_seconds)
+    query = (
+        select(User.id)
+        .join(Secret, Secret.name == plex_accounts.SECRET_PREFIX + User.id)
+        .where(User.plex_id.is_not(None), User.disabled_at.is_(None), User.deleted_at.is_(None))
+        .where(func.coalesce(User.plex_checked_at < _now() - age, True))
+        .order_by(User.plex_checked_at.asc().nulls_first(), User.id)
+        .limit(BATCH)
+    )
+    with runtime.reading() as db:
+        batch = list(db.scalars(query))
+    random.shuffle(batch)
+    return batch
+
+
+def _pick(servers: Sequence[Server], identifier: str) -> Server | None:
+    return next((each for each in servers if each.identifier == identifier), None)
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    identifier: str
+    old: bool
+
+
+def _remembered(runtime: Runtime, url: str, older_than: timedelta | None) -> _Remembered | None:
+    old = Fact.updated_at < _now() - older_than if older_than is not None else false()
+    with runtime.reading() as db:
+        row = db.execute(select(Fact.value, old.label("old")).where(Fact.name == SERVER_FACT)).first()
+    if row is None:
+        return None
+    fact = orjson.loads(row.value)
+    return _Remembered(fact["id"], row.old) if fact["url"] == url else None
+
+
+def _remember(runtime: Runtime, url: str, identifier: str) -> None:
+    values = {"value": orjson.dumps({"url": url, "id": identifier}).decode(), "updated_at": _now()}
+    query = insert(Fact).values(name=SERVER_FACT, **values)
+    with runtime.unit_of_work() as db:
+        db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def _fact(db: Session, name: str) -> str | None:
+    return db.scalars(select(Fact.value).where(Fact.name == name)).one_or_none()

@@ -1,0 +1,165 @@
+"""Accounts of people who sign in with Plex: known by their id at plex.tv and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import audit, secret_box
+from engine.accounts import sessions
+from engine.accounts.permissions import ADMIN, ROLES, SUPER_ADMIN, USER
+from engine.accounts.users import normal_email
+from engine.audit import SERVER, Actor, Subject
+from engine.clients.plextv import Account
+from engine.errors import Conflict, NotFound
+from models.base import new_id
+from models.user import User
+
+SECRET_PREFIX = "plex-user:"  # noqa: S105 - a name
+
+log = structlog.get_logger(__name__)
+_now = func.clock_timestamp
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Somebody who proved that an account at plex.tv is his, and that it may use our server.
+
+    Attributes:
+        owner: whether the server is his.
+    """
+
+    account: Account
+    owner: bool
+    token: str = field(repr=False)
+
+
+def secret_name(user_id: str) -> str:
+    """Under which the token of a user is kept, encrypted; it leaves the server only towards Plex."""
+    return SECRET_PREFIX + user_id
+
+
+def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: str | None) -> User:
+    """The user who belongs to a Plex account, made at the first sign-in; any number at once make one.
+
+    Who lost access to the server and has it again is let in again; who was disabled by an admin stays so, and is
+    returned unchanged. Never is anybody found by an e-mail address: what plex.tv says of it proves nothing.
+    """
+    account = admitted.account
+    _hold(db, account.id)
+    user = db.scalars(select(User).where(User.plex_id == account.id).with_for_update()).one_or_none()
+    if user is None:
+        email = account.email and normal_email(account.email)
+        user = User(id=new_id("user"), plex_id=account.id, name=account.title, email=email, role=USER)
+        db.add(user)
+        db.flush()
+        himself = Actor(user.id, address=address)
+        audit.record(db, "user.created", himself, _subject(user), method="plex", role=user.role)
+    if user.disabled_at is not None and user.disabled_reason != "plex":
+        return user
+    if user.disabled_at is not None:
+        user.disabled_at = user.disabled_reason = None
+        audit.record(db, "user.enabled", SERVER, _subject(user), reason="access to the Plex server again")
+    if admitted.owner and settings.plex_owner_is_admin and ROLES.index(user.role) < ROLES.index(ADMIN):
+        before, user.role = user.role, ADMIN
+        reason = "owner of the Plex server"
+        audit.record(
+            db, "user.role_changed", SERVER, _subject(user), before=before, after=ADMIN, reason=reason
+        )
+    _note(db, settings, user, admitted)
+    return user
+
+
+def link(db: Session, settings: Settings, user_id: str, admitted: Admitted, actor: Actor) -> User:
+    """Let a user sign in with a Plex account besides his password.
+
+    Raises:
+        Conflict: the Plex account is somebody else's, or he has another one already.
+        NotFound: there is no such user any more.
+    """
+    _hold(db, admitted.account.id)
+    owner = db.scalar(select(User.id).where(User.plex_id == admitted.account.id))
+    if owner is not None and owner != user_id:
+        raise Conflict("This Plex account belongs to another user here.")
+    user = _locked(db, user_id)
+    if user.plex_id not in {None, admitted.account.id}:
+        raise Conflict("You have another Plex account linked: unlink it first.")
+    user.plex_id = admitted.account.id
+    _note(db, settings, user, admitted)
+    audit.record(db, "user.updated", actor, _subject(user), plex="linked", plexId=user.plex_id)
+    db.refresh(user)
+    return user
+
+
+def unlink(db: Session, user_id: str, actor: Actor) -> User:
+    """Forget a user's Plex account, and its token.
+
+    Raises:
+        NotFound: he has none.
+        Conflict: he could not sign in any more.
+    """
+    user = _locked(db, user_id)
+    if user.plex_id is None:
+        raise NotFound("No Plex account is linked.")
+    if user.password_hash is None:
+        raise Conflict("You could not sign in any more: set a password first.")
+    audit.record(db, "user.updated", actor, _subject(user), plex="unlinked", plexId=user.plex_id)
+    user.plex_id = user.plex_username = user.plex_avatar = user.plex_checked_at = None
+    secret_box.drop(db, secret_name(user.id))
+    db.flush()
+    return user
+
+
+def confirm(db: Session, user_id: str) -> None:
+    """Note that plex.tv said just now that a user has access."""
+    user = db.get(User, user_id)
+    if user is not None and user.plex_id is not None:
+        user.plex_checked_at = _now()
+
+
+def end_access(db: Session, user_id: str, why: str) -> None:
+    """Act on plex.tv's word that a user may not use our server any more.
+
+    Who has no other way in is disabled and signed out everywhere, until plex.tv says otherwise at his next sign-in.
+    Who has a password, and a super admin, keeps his account: he has it for more reasons than Plex.
+    """
+    user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
+    if user is None or user.plex_id is None or user.disabled_at is not None:
+        return
+    secret_box.drop(db, secret_name(user.id))
+    audit.record(db, "auth.plex_refused", SERVER, _subject(user), outcome="denied", reason=why)
+    stays = user.password_hash is not None or user.role == SUPER_ADMIN
+    if not stays:
+        user.disabled_at, user.disabled_reason = _now(), "plex"
+        ended = sessions.revoke_all(db, user.id)
+        audit.record(db, "user.disabled", SERVER, _subject(user), reason=why, sessions=ended)
+    db.flush()
+    log.warning("plex.access_ended", user=user.id, reason=why, disabled=not stays)
+
+
+def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> None:
+    """Keep what plex.tv says of a user, and the token for asking it again."""
+    user.plex_username, user.plex_avatar = admitted.account.username, admitted.account.avatar
+    user.plex_checked_at = _now()
+    db.flush()
+    secret_box.put(db, settings, secret_name(user.id), admitted.token)
+
+
+def _hold(db: Session, plex_id: str) -> None:
+    """Let nobody else make or link a user for this Plex account until the unit of work ends."""
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtext("plex account " + plex_id))))
+
+
+def _locked(db: Session, user_id: str) -> User:
+    user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
+    if user is None or user.deleted_at is not None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _subject(user: User) -> Subject:
+    return Subject("user", user.id, user.name)

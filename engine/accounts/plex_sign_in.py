@@ -1,0 +1,196 @@
+"""Signing in with Plex: a PIN of plex.tv that belongs to the browser that asked for it, and works once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from engine import audit
+from engine.accounts import plex_access, plex_accounts
+from engine.accounts.plex_access import AccessRefused
+from engine.accounts.plex_accounts import Admitted
+from engine.accounts.sessions import Device, SignedIn
+from engine.accounts.sign_in import sign_in
+from engine.audit import Actor, Subject
+from engine.clients.plextv import Pin, PinGone, PlexTv, auth_url, link_url
+from engine.errors import Forbidden, NotFound
+from engine.runtime import Runtime
+from models.plex_pin import PlexPin
+from models.user import User
+
+ASK_EVERY = timedelta(seconds=1)  # what plex.tv asks of its clients, for one PIN
+_KEPT = timedelta(hours=1)  # beyond its life
+
+_now = func.clock_timestamp
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A PIN, and where it is claimed: `qr_url` for one of four characters, `auth_url` for a strong one."""
+
+    pin: Pin
+    qr_url: str | None
+    auth_url: str | None
+
+
+def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool) -> Begun:
+    """Ask plex.tv for a PIN and bind it to a browser.
+
+    Args:
+        runtime: for settings and units of work; none is open while plex.tv is asked.
+        nonce: what only that browser has.
+        client_name: shown to the person at plex.tv.
+        strong: for the flow over plex.tv's own page, else four characters to type.
+
+    Raises:
+        NotFound: Plex is switched off.
+        PlexUnreachable: plex.tv gave no PIN.
+    """
+    _refuse_if_off(runtime)
+    identifier = plex_access.client_identifier(runtime)
+    with plex_access.conversation(runtime, device_name=client_name) as tv:
+        pin = tv.make_pin(strong=strong)
+        with runtime.unit_of_work() as db:
+            row = insert(PlexPin).values(
+                id=pin.id,
+                nonce_hash=_digest(nonce),
+                # Its life as plex.tv tells it, but from our clock, which may differ from theirs.
+                expires_at=_now() + timedelta(seconds=pin.expires_in),
+            )
+            if db.scalar(row.on_conflict_do_nothing().returning(PlexPin.id)) is None:
+                raise tv.http.unusable("a PIN that was given out before")
+    if strong:
+        return Begun(pin, None, auth_url(identifier, pin.code, runtime.settings.public_base))
+    return Begun(pin, link_url(pin.code), None)
+
+
+def verify(
+    runtime: Runtime, pin_id: str, *, nonce: str, remember_me: bool, device: Device
+) -> SignedIn | None:
+    """Sign in whoever claimed a PIN; None while nobody has.
+
+    Raises:
+        NotFound: the PIN is unknown, used, expired or another browser's, or Plex is switched off.
+        Forbidden: he has no access to our server, or his account is disabled; the PIN is used up.
+        PlexUnreachable: that can't be found out now; the PIN stays good.
+    """
+    actor = Actor(address=device.address)
+    admitted = _admitted(runtime, pin_id, nonce, actor)
+    if admitted is None:
+        return None
+    with runtime.unit_of_work() as db:
+        _use(db, pin_id)
+        user = plex_accounts.of_admitted(db, runtime.settings, admitted, device.address)
+        if user.disabled_at is None:
+            return sign_in(db, runtime.settings, user, method="plex", device=device, remember_me=remember_me)
+        reason = "This account is disabled."
+        _note_refusal(db, actor, Subject("user", user.id, user.name), reason)
+    raise Forbidden(reason)
+
+
+def link(runtime: Runtime, pin_id: str, *, nonce: str, user_id: str, actor: Actor) -> User | None:
+    """Link the Plex account of whoever claimed a PIN to a user; None while nobody has.
+
+    Raises:
+        NotFound: as for `verify`.
+        Forbidden: the Plex account has no access to our server.
+        Conflict: it belongs to somebody else, or the user has another one; the PIN stays good.
+        PlexUnreachable: that can't be found out now.
+    """
+    admitted = _admitted(runtime, pin_id, nonce, actor)
+    if admitted is None:
+        return None
+    with runtime.unit_of_work() as db:
+        _use(db, pin_id)
+        return plex_accounts.link(db, runtime.settings, user_id, admitted, actor)
+
+
+def forget_old(db: Session) -> None:
+    """Drop PINs whose time is long over."""
+    db.execute(delete(PlexPin).where(PlexPin.expires_at < _now() - _KEPT))
+
+
+def _admitted(runtime: Runtime, pin_id: str, nonce: str, actor: Actor) -> Admitted | None:
+    """Who claimed a PIN, if he may use our server; None while nobody has, or plex.tv was asked just now."""
+    _refuse_if_off(runtime)
+    with runtime.unit_of_work() as db:
+        if not _turn(db, pin_id, nonce):
+            return None
+    with plex_access.conversation(runtime) as tv:
+        token = _claim(runtime, tv, pin_id)
+        if token is None:
+            return None
+        try:
+            return plex_access.admit(runtime, tv, token)
+        except AccessRefused as refused:
+            account = refused.account
+            subject = None if account is None else Subject("plex_account", account.id, account.username)
+            with runtime.unit_of_work() as db:
+                _use(db, pin_id)
+                _note_refusal(db, actor, subject, refused.message)
+            raise
+
+
+def _turn(db: Session, pin_id: str, nonce: str) -> bool:
+    """Whether plex.tv may be asked about a PIN now: nobody has done so within a second.
+
+    Raises:
+        NotFound: it is not a live PIN of this browser.
+    """
+    mine = (
+        PlexPin.id == pin_id,
+        PlexPin.nonce_hash == _digest(nonce),
+        PlexPin.used_at.is_(None),
+        PlexPin.expires_at > _now(),
+    )
+    rested = func.coalesce(PlexPin.asked_at < _now() - ASK_EVERY, True)
+    turn = update(PlexPin).where(*mine, rested).values(asked_at=_now()).returning(PlexPin.id)
+    if db.scalar(turn) is not None:
+        return True
+    if db.scalar(select(PlexPin.id).where(*mine)) is None:
+        raise _gone()
+    return False
+
+
+def _claim(runtime: Runtime, tv: PlexTv, pin_id: str) -> str | None:
+    try:
+        return tv.claimed(pin_id)
+    except PinGone:
+        with runtime.unit_of_work() as db:
+            db.execute(update(PlexPin).where(PlexPin.id == pin_id).values(expires_at=_now()))
+        raise _gone() from None
+
+
+def _use(db: Session, pin_id: str) -> None:
+    """Use a PIN up; of any number at once one succeeds.
+
+    Raises:
+        NotFound: somebody was faster.
+    """
+    used = update(PlexPin).where(PlexPin.id == pin_id, PlexPin.used_at.is_(None)).values(used_at=_now())
+    if db.scalar(used.returning(PlexPin.id)) is None:
+        raise _gone()
+
+
+def _note_refusal(db: Session, actor: Actor, subject: Subject | None, reason: str) -> None:
+    audit.record(db, "auth.plex_refused", actor, subject, outcome="denied", reason=reason)
+
+
+def _refuse_if_off(runtime: Runtime) -> None:
+    if not runtime.settings.plex_enabled:
+        raise NotFound("Plex sign-in is switched off here.")
+
+
+def _gone() -> NotFound:
+    return NotFound(
+        "There is no such PIN: it was used, has expired, or belongs to another browser. Begin again."
+    )
+
+
+def _digest(nonce: str) -> str:
+    return hashlib.sha256(nonce.encode()).hexdigest()

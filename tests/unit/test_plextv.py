@@ -1,0 +1,159 @@
+"""What plex.tv and a Plex server answer, as it was recorded, and as it might go wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.clients import plex, plextv
+from engine.clients.plex_http import plain
+from engine.clients.plextv import Server
+
+Recorded = Callable[[str], Any]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def recorded(fixtures: Callable[[str], Path]) -> Recorded:
+    return lambda name: json.loads(fixtures(f"plextv/{name}").read_text())
+
+
+def test_a_new_pin(recorded: Recorded) -> None:
+    pin = plextv.pin_of(recorded("pins_new.json"))
+
+    assert (pin.id, pin.code, pin.expires_in) == ("111222333", "CODE", 900)
+    assert pin.expires_at == datetime(2022, 2, 1, 0, 15, tzinfo=UTC)
+    assert plextv.token_of(recorded("pins_new.json")) is None
+    assert plextv.pin_of(recorded("spec_examples/pins_create_201.json")).expires_in == 876
+
+
+def test_a_claimed_pin(recorded: Recorded) -> None:
+    assert plextv.token_of(recorded("pins_linked.json")) == "auth_token"
+
+
+def test_accounts(recorded: Recorded) -> None:
+    owner = plextv.account_of(recorded("user_plexpass.json"))
+    assert (owner.id, owner.username, owner.email) == ("12345", "user@example.com", "user@example.com")
+    assert owner.avatar == "https://plex.tv/users/212acf24b07315e5/avatar?c=1630875354"
+    assert plextv.account_of(recorded("user_free.json")).id.isdecimal()
+    assert plextv.account_of(recorded("spec_examples/user_example.json")).title == "UsernameTitle"
+
+
+def test_servers(recorded: Recorded) -> None:
+    assert plextv.servers_of(recorded("resources.json")) == [Server("client_id2", owned=True)]
+    assert plextv.servers_of([]) == []
+
+
+def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_one(recorded: Recorded) -> None:
+    with pytest.raises(plextv.Malformed):
+        plextv.servers_of(recorded("spec_examples/resources_example.json"))
+
+
+@pytest.mark.parametrize("name", ["user_401.json", "pins_get_404.json", "pins_create_400.json"])
+def test_an_error_is_neither_a_pin_nor_an_account(recorded: Recorded, name: str) -> None:
+    for parse in (plextv.pin_of, plextv.account_of, plextv.servers_of):
+        with pytest.raises(plextv.Malformed):
+            parse(recorded(f"spec_examples/{name}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": None}, {"id": True}, {"id": -1}, {"id": "../user"}, {"id": "1" * 30}, {"code": None},
+        {"code": "a b"}, {"code": ""}, {"code": "é"}, {"expiresIn": None}, {"expiresIn": 0}, {"expiresIn": "900"},
+        {"expiresIn": 10**12}, {"expiresAt": None}, {"expiresAt": "soon"}, {"expiresAt": 5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_odd_pin_is_refused(change: dict[str, Any]) -> None:
+    good = {"id": 1, "code": "ABCD", "expiresIn": 900, "expiresAt": "2022-02-01T00:15:00Z"}
+    plextv.pin_of(good)
+
+    with pytest.raises(plextv.Malformed):
+        plextv.pin_of(good | change)
+
+
+@pytest.mark.parametrize("token", [5, {"a": 1}, "a\r\nX-Other: b", "with space", "ü", "x" * 5000, True])
+def test_a_token_that_no_header_can_carry_is_refused(token: object) -> None:
+    with pytest.raises(plextv.Malformed):
+        plextv.token_of({"authToken": token})
+
+
+@given(JSON)
+def test_whatever_comes_is_read_or_refused(document: Any) -> None:
+    for parse in (plextv.pin_of, plextv.token_of, plextv.account_of, plextv.servers_of):
+        try:
+            parse(document)
+        except plextv.Malformed:
+            continue
+
+
+@given(
+    st.fixed_dictionaries(
+        {"id": st.integers(1)}, optional=dict.fromkeys(("username", "title", "email", "thumb"), JSON)
+    )
+)
+def test_an_account_has_names_that_can_be_stored(document: dict[str, Any]) -> None:
+    account = plextv.account_of(document)
+
+    assert account.username
+    assert account.title
+    for text in (account.username, account.title, account.email or "", account.avatar or ""):
+        assert text.isprintable()
+        assert len(text) <= 1000
+
+
+def test_a_managed_member_of_a_home_has_only_a_title() -> None:
+    account = plextv.account_of({"id": 7, "username": "", "title": "Kid", "email": "", "thumb": ""})
+
+    assert (account.username, account.email, account.avatar) == ("Kid", None, None)
+
+
+def test_where_the_pin_is_claimed() -> None:
+    assert plextv.link_url("7RQZ") == "https://plex.tv/link/?pin=7RQZ"
+    assert plextv.auth_url("our-id", "abc", "https://media.example/a?b=1") == (
+        "https://app.plex.tv/auth#?clientID=our-id&code=abc&context%5Bdevice%5D%5Bproduct%5D=MediaNest"
+        "&forwardUrl=https%3A%2F%2Fmedia.example%2Fa%3Fb%3D1"
+    )
+
+
+@given(st.text())
+def test_a_device_name_fits_into_a_header(name: str) -> None:
+    assert plain(name).isascii()
+    assert plain(name).isprintable()
+
+
+def test_a_servers_identity(fixtures: Callable[[str], Path]) -> None:
+    body = fixtures("plex/spec_examples/get-server-identity_get_200.json").read_bytes()
+
+    found = plex.identity_of(body)
+    assert (found.machine_identifier, found.claimed) == ("96f2fe7a78c9dc1f16a16bedbe90f98149be16b4", True)
+
+    in_xml = (
+        b'<?xml version="1.0"?><MediaContainer size="0" claimed="0" machineIdentifier="abc" version="1"/>'
+    )
+    assert plex.identity_of(in_xml) == plex.ServerIdentity("abc", claimed=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"null", b"[]", b"{}", b'{"MediaContainer": 5}', b'{"MediaContainer": {"machineIdentifier": 5}}',
+        b"<html>", b"<html></html>", b'<MediaContainer machineIdentifier=""/>', b"\xff\xfe",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><MediaContainer machineIdentifier="&b;"/>',
+    ],
+)  # fmt: skip
+def test_no_identity(body: bytes) -> None:
+    with pytest.raises(plex.Malformed):
+        plex.identity_of(body)
