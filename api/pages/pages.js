@@ -1,0 +1,78 @@
+"use strict";
+const state = document.getElementById("state");
+const form = document.querySelector("form");
+const password = document.getElementById("password");
+const query = new URLSearchParams(location.search);
+const token = query.get("token");
+const tokenId = query.get("tokenId");
+history.replaceState(null, "", location.pathname);  // the secret stays neither on the screen nor in the history
+
+function say(text, kind) {
+  state.textContent = text;
+  state.className = kind;
+}
+
+async function post(path, body) {
+  let answer;
+  try {
+    answer = await fetch("api/v1/auth/" + path, {
+      method: "POST",
+      headers: {"Content-Type": "application/json"},
+      body: JSON.stringify(body),
+    });
+  } catch {
+    return {ok: false, status: 0, message: "The server can't be reached. Try again in a moment."};
+  }
+  const said = await answer.json().catch(() => ({}));
+  return {ok: answer.ok, status: answer.status, message: said.error ? said.error.message : ""};
+}
+
+function wrong(answer) {
+  return answer.message || "Something went wrong. Try again in a moment.";
+}
+
+async function verified() {
+  const answer = await post("password-reset/verify", {token, tokenId});
+  if (!answer.ok) say(wrong(answer), "bad");
+  return answer.ok;
+}
+
+const ways = {
+  reset: {
+    ready: verified,
+    send: () => post("password-reset/confirm", {token, newPassword: password.value}),
+    done: "Your password was changed. Sign in with the new one.",
+  },
+  accept: {
+    ready: async () => true,
+    send: () => post("invitations/accept", {token, name: form.elements.name.value, password: password.value}),
+    done: "Your account is ready, and you are signed in on this device.",
+  },
+};
+const way = ways[form.id];
+
+async function begin() {
+  if (!token || (form.id === "reset" && !tokenId)) {
+    say("This page is opened by the link in your mail: open it from there.", "bad");
+  } else if (await way.ready()) {
+    say("", "");
+    form.hidden = false;
+  }
+}
+
+document.getElementById("show").addEventListener("change", (event) => {
+  password.type = event.target.checked ? "text" : "password";
+});
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  say("One moment…", "");
+  const answer = await way.send();
+  button.disabled = false;
+  say(answer.ok ? way.done : wrong(answer), answer.ok ? "good" : "bad");
+  if (answer.ok || answer.status === 404) form.hidden = true;
+});
+
+begin();

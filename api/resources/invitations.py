@@ -1,0 +1,153 @@
+"""`/admin/invitations` and `/auth/invitations`: a link that makes one account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, request
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, Email, PageQuery, Password, Schema, Text, page_data, page_of
+from api.resources.auth import SignedInSchema, signed_in_answer
+from api.security import device
+from engine.accounts import invitations
+from engine.accounts.invitations import STATUSES, Listed
+from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.accounts.permissions import ROLES, USER, Permission
+from engine.accounts.sign_in import sign_in
+
+blueprint = Blueprint("invitations", "/admin/invitations", "Inviting people who have no Plex account.")
+accepting = Blueprint("accepting invitations", "/auth/invitations", "Accepting an invitation.")
+
+
+class InvitationRequest(Schema):
+    """Whom to invite, and as what."""
+
+    email = Email(required=True)
+    role = Choice(ROLES, load_default=USER, metadata={"description": "Up to admin."})
+
+
+class InvitedSchema(Schema):
+    """A fresh invitation; its link is shown only now."""
+
+    id = ma.fields.String(required=True)
+    email = ma.fields.String(required=True)
+    role = ma.fields.String(required=True)
+    url = ma.fields.String(
+        required=True, metadata={"description": "Makes one account; pass it on in private."}
+    )
+    expires_at = ma.fields.DateTime(required=True)
+    created_at = ma.fields.DateTime(required=True)
+
+
+class InviterSchema(Schema):
+    """Who invited."""
+
+    id = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+
+
+class InvitationSchema(Schema):
+    """An invitation, without its link."""
+
+    id = ma.fields.String(required=True)
+    email = ma.fields.String(required=True)
+    role = ma.fields.String(required=True)
+    status = ma.fields.String(required=True, metadata={"enum": list(STATUSES)})
+    invited_by = ma.fields.Nested(InviterSchema, required=True, allow_none=True)
+    expires_at = ma.fields.DateTime(required=True)
+    accepted_at = ma.fields.DateTime(required=True, allow_none=True)
+    accepted_by = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "The id of the account that came of it."}
+    )
+    revoked_at = ma.fields.DateTime(required=True, allow_none=True)
+    created_at = ma.fields.DateTime(required=True)
+
+
+class InvitationsQuery(PageQuery):
+    """Which invitations."""
+
+    status = Choice(STATUSES)
+
+
+class AcceptRequest(Schema):
+    """What the link holds, and the account that it is to make."""
+
+    token = Text(200, required=True)
+    name = Text(100, strip=True, required=True)
+    password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
+
+
+@blueprint.operation(
+    "POST",
+    "",
+    permission=Permission.USERS_MANAGE,
+    body=InvitationRequest,
+    answers={201: InvitedSchema},
+    errors=(409,),
+)
+def invite(call: Call, body: dict[str, Any]) -> Response:
+    """Invite somebody by mail; an open invitation of the same address is replaced."""
+    row, url = invitations.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
+    shown = {"id": row.id, "email": row.email, "role": row.role, "url": url}
+    return success({**shown, "expiresAt": row.expires_at, "createdAt": row.created_at}, 201)
+
+
+@blueprint.operation(
+    "GET",
+    "",
+    permission=Permission.USERS_MANAGE,
+    query=InvitationsQuery,
+    answers={200: page_of(InvitationSchema)},
+)
+def list_invitations(call: Call, query: dict[str, Any]) -> Response:
+    """All invitations, newest first."""
+    page = invitations.listing(call.db, **query)
+    return success(page_data(page, [invitation_row(each) for each in page.items]))
+
+
+@blueprint.operation(
+    "DELETE",
+    "/<id:invitation_id>",
+    permission=Permission.USERS_MANAGE,
+    answers={200: InvitationSchema},
+    errors=(409,),
+)
+def revoke_invitation(call: Call, invitation_id: str) -> Response:
+    """Take an open invitation back: its link makes no account any more."""
+    return success(invitation_row(invitations.revoke(call.db, invitation_id, call.actor)))
+
+
+@accepting.operation(
+    "POST",
+    "/accept",
+    permission=None,
+    body=AcceptRequest,
+    answers={201: SignedInSchema},
+    errors=(404, 409),
+    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+)
+def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
+    """Make the account of an invitation and sign in; 404 for a link that is unknown, used, revoked or expired."""
+    user = invitations.accept(call.db, **body, address=call.actor.address)
+    started = sign_in(call.db, call.settings, user, method="invitation", device=device(request))
+    return signed_in_answer(call, started, 201)
+
+
+def invitation_row(listed: Listed) -> dict[str, Any]:
+    """An invitation as admins see it."""
+    row = listed.row
+    return {
+        "id": row.id,
+        "email": row.email,
+        "role": row.role,
+        "status": listed.status,
+        "invitedBy": row.invited_by and {"id": row.invited_by, "name": listed.inviter},
+        "expiresAt": row.expires_at,
+        "acceptedAt": row.accepted_at,
+        "acceptedBy": row.accepted_by,
+        "revokedAt": row.revoked_at,
+        "createdAt": row.created_at,
+    }

@@ -1,0 +1,168 @@
+"""Invitations: a link that makes one account, for people who have no Plex account."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import audit, mails
+from engine.accounts import users
+from engine.accounts.permissions import ADMIN, ROLES, Permission, permissions_of
+from engine.accounts.sessions import Identity
+from engine.accounts.users import normal_email
+from engine.audit import Actor, Subject
+from engine.errors import Conflict, Forbidden, NotFound
+from engine.mail_texts import Template
+from engine.notifications import notify
+from engine.paging import Page
+from models.base import new_id
+from models.invitation import Invitation
+from models.user import User
+
+STATUSES = ("open", "accepted", "expired", "revoked")
+
+_now = func.clock_timestamp
+_OPEN = and_(
+    Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None), Invitation.expires_at > _now()
+)
+_STATUS: ColumnElement[str] = case(
+    (Invitation.accepted_at.is_not(None), "accepted"),
+    (Invitation.revoked_at.is_not(None), "revoked"),
+    (Invitation.expires_at <= _now(), "expired"),
+    else_="open",
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An invitation with its status at this moment, and the name of who invited."""
+
+    row: Invitation
+    status: str
+    inviter: str | None
+
+
+def create(
+    db: Session, settings: Settings, *, by: Identity, email: str, role: str, actor: Actor
+) -> tuple[Invitation, str]:
+    """Invite somebody, in place of an open invitation of his; returns the row and its link, known only now.
+
+    The link is mailed to him too, where mails can be sent.
+
+    Raises:
+        Forbidden: nobody can be invited to be more than an admin, or to more than the inviter (or his API key) may.
+        Conflict: the address belongs to somebody.
+    """
+    inviter = users.get(db, by.user_id)
+    if not _may_give(inviter, role) or permissions_of(role) - by.permissions:
+        raise Forbidden(f"You can't invite anybody as {role}.")
+    address = normal_email(email)
+    users.refuse_taken(db, address, among_all=True)
+    # One at a time for each address, so that the later one replaces the earlier.
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"invitation:{address}"))))
+    db.execute(
+        update(Invitation).where(Invitation.email == address, _OPEN).values(revoked_at=_now()),
+        execution_options={"synchronize_session": False},
+    )
+    token = secrets.token_urlsafe(32)
+    row = Invitation(
+        id=new_id("inv"),
+        email=address,
+        role=role,
+        invited_by=inviter.id,
+        token_hash=_digest(token),
+        expires_at=_now() + timedelta(seconds=settings.invitation_seconds),
+    )
+    db.add(row)
+    db.flush()
+    db.refresh(row)
+    url = f"{settings.public_base}/invitation?{urlencode({'token': token})}"
+    audit.record(db, "invitation.created", actor, Subject("invitation", row.id, address), role=role)
+    if mails.can_be_sent(settings):
+        until = f"{row.expires_at:%d %B %Y, %H:%M} UTC"
+        details = {"inviter": inviter.name, "url": url, "until": until}
+        mails.queue(db, settings, template=Template.INVITATION, recipient=address, details=details)
+    return row, url
+
+
+def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[Listed]:
+    """A page of all invitations, newest first."""
+    query = select(Invitation, _STATUS.label("status"), User.name).outerjoin(
+        User, User.id == Invitation.invited_by
+    )
+    if status is not None:
+        query = query.where(_STATUS.in_([status]))
+    total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    rows = db.execute(query.order_by(Invitation.id.desc()).offset((page - 1) * limit).limit(limit))
+    return Page([Listed(row, state, name) for row, state, name in rows], page, limit, total)
+
+
+def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
+    """Take an open invitation back.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is not open any more.
+    """
+    row = db.scalars(select(Invitation).where(Invitation.id == invitation_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("There is no such invitation.")
+    if db.scalar(select(Invitation.id).where(Invitation.id == row.id, _OPEN)) is None:
+        raise Conflict("This invitation is not open any more.")
+    row.revoked_at = _now()
+    db.flush()
+    db.refresh(row)
+    audit.record(db, "invitation.revoked", actor, Subject("invitation", row.id, row.email))
+    inviter = db.scalar(select(User.name).where(User.id == row.invited_by))
+    return Listed(row, "revoked", inviter)
+
+
+def accept(db: Session, *, token: str, name: str, password: str, address: str | None) -> User:
+    """Make the account of an invitation, once, and tell who invited.
+
+    Raises:
+        NotFound: it is unknown, used, revoked or expired, or whoever invited may not give its role any more.
+        Conflict: the address has come to belong to somebody.
+    """
+    query = select(Invitation).where(Invitation.token_hash == _digest(token), _OPEN)
+    row = db.scalars(query.with_for_update()).one_or_none()
+    inviter = None
+    if row is not None and row.invited_by is not None:
+        # Held until the end: he is not demoted between this look and the new account.
+        query_inviter = select(User).where(User.id == row.invited_by).with_for_update(read=True)
+        inviter = db.scalars(query_inviter).one_or_none()
+    if row is None or inviter is None or not _may_give(inviter, row.role):
+        raise NotFound("This invitation is not valid any more: ask for a new one.")
+    user = users.create(db, email=row.email, password=password, name=name, role=row.role)
+    row.accepted_at, row.accepted_by = _now(), user.id
+    db.flush()
+    actor = Actor(user.id, None, address)
+    audit.record(db, "invitation.accepted", actor, Subject("invitation", row.id, row.email), role=row.role)
+    notify(
+        db,
+        inviter.id,
+        type="invitation.accepted",
+        title=f"{name} accepted your invitation",
+        message=f"{name} ({row.email}) has an account now and can sign in.",
+        subject=("user", user.id),
+        by=user.id,
+    )
+    return user
+
+
+def _may_give(inviter: User, role: str) -> bool:
+    """Whether somebody may, at this moment, make an account of this role by inviting."""
+    if inviter.disabled_at is not None or inviter.deleted_at is not None:
+        return False
+    return Permission.USERS_MANAGE in permissions_of(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

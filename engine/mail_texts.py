@@ -1,0 +1,104 @@
+"""What our mails say: each template as data, rendered as plain text and as simple HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Template(StrEnum):
+    """The kinds of mails there are."""
+
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    INVITATION = "invitation"
+    SIGN_IN = "sign_in"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A mail before its details are filled in; `link` is the label of the button to `{url}`."""
+
+    subject: str
+    before: tuple[str, ...]
+    link: str | None = None
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Text:
+    """A mail as it is sent."""
+
+    subject: str
+    plain: str
+    html: str
+
+
+WORDINGS = {
+    Template.PASSWORD_RESET: Wording(
+        "Reset your MediaNest password",
+        ("Hello {name},", "somebody, hopefully you, asked for a new password for your MediaNest account."),
+        "Choose a new password",
+        (
+            "The link works once, for {minutes} minutes. Choosing a new password signs you out everywhere.",
+            "If it was not you, ignore this mail: your password stays as it is.",
+        ),
+    ),
+    Template.PASSWORD_CHANGED: Wording(
+        "Your MediaNest password was changed",
+        (
+            "Hello {name},",
+            "the password of your MediaNest account was changed at {at}. {consequences}",
+            "If it was not you, tell whoever runs this MediaNest at once.",
+        ),
+    ),
+    Template.INVITATION: Wording(
+        "{inviter} invites you to MediaNest",
+        ("Hello,", "{inviter} invites you to MediaNest, a media server for family and friends."),
+        "Accept the invitation",
+        (
+            "The link makes one account and works until {until}.",
+            "If you do not know {inviter}, ignore this mail.",
+        ),
+    ),
+    Template.SIGN_IN: Wording(
+        "New sign-in to MediaNest from {device}",
+        (
+            "Hello {name},",
+            "somebody signed in to your MediaNest account from {device} ({address}) at {at}.",
+            "If it was you, all is well. If not, change your password, which signs out every other device.",
+        ),
+    ),
+}
+
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
+    '<body style="font-family:sans-serif;font-size:16px;line-height:1.5;color:#1c2430;max-width:34em;'
+    'margin:0 auto;padding:16px">{}</body></html>'
+)
+_BUTTON = (
+    '<p><a href="{}" style="display:inline-block;padding:10px 18px;border-radius:6px;background:#1f5fbf;'
+    'color:#ffffff;text-decoration:none">{}</a></p>'
+)
+
+
+def render(template: Template, details: Mapping[str, str]) -> Text:
+    """Write a mail; details of the template, and `url` where it has a link."""
+    wording = WORDINGS[template]
+    shown = {name: " ".join(value.split()) for name, value in details.items()}
+    before = [part.format_map(shown) for part in wording.before]
+    after = [part.format_map(shown) for part in wording.after]
+    links = [f"{wording.link}:\n{shown['url']}"] if wording.link else []
+    button = _BUTTON.format(html.escape(shown["url"]), html.escape(wording.link)) if wording.link else ""
+    return Text(
+        subject=wording.subject.format_map(shown),
+        plain="\n\n".join([*before, *links, *after]) + "\n",
+        html=_PAGE.format(_paragraphs(before) + button + _paragraphs(after)),
+    )
+
+
+def _paragraphs(parts: list[str]) -> str:
+    return "".join(f"<p>{html.escape(part)}</p>" for part in parts)

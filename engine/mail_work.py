@@ -1,0 +1,157 @@
+"""The work of a mail: written, and handed to the mail server at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.message import EmailMessage
+from typing import Any
+
+import structlog
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import mail_texts, mails
+from engine.accounts import password_reset
+from engine.clients import smtp
+from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
+from engine.errors import ServiceUnavailable
+from engine.jobs.drain import Draining
+from engine.jobs.kinds import JobKind, growing_pause
+from engine.jobs.lease import CancelRequested, Fenced
+from engine.jobs.names import Job
+from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
+from engine.mail_texts import Template, Text
+from models.mail import Mail
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = 12  # over about two hours: servers that refuse strangers for a while take them later
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
+
+_UNKNOWN_OUTCOME = {
+    "kind": "unknown_outcome",
+    "message": "The mail server was given the mail, but nobody knows whether it took it.",
+    "advice": "It is not sent again, so that it does not arrive twice.",
+    "retryable": False,
+}
+_NOT_CONFIGURED = {
+    "kind": "not_configured",
+    "message": "There is no mail server to send with.",
+    "advice": "Set SMTP_URL.",
+    "retryable": False,
+}
+
+
+def _forget(db: Session, row: Mail) -> None:
+    """However a mail ended, what it said is nobody's business any more."""
+    if row.ended_at is not None:
+        row.details = None
+
+
+MAIL = JobKind(
+    job=Job.MAIL,
+    model=Mail,
+    running="sending",
+    attempts=lambda settings: _ATTEMPTS,
+    pause=lambda settings, attempt: growing_pause(_FIRST_PAUSE, _LONGEST_PAUSE, attempt),
+    changed=_forget,
+)
+
+
+class _InTheClear:
+    """A mail in the log of a developer, who has no other way to its link: not a text, so nothing in it is blanked."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"\n\n{self._text}"
+
+
+def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
+    """Write the mail and send it; one whose account does not exist ends without having been sent.
+
+    `handed_over_at` is committed right before the server is given the text. Whoever finds it set does not send.
+
+    Raises:
+        Retry: the server can't be reached, or does not want it now.
+        GiveUp: it never will, there is none, or the mail may have been sent already.
+    """
+    row, settings = attempt.row, attempt.runtime.settings
+    if row.handed_over_at is not None:
+        raise GiveUp(_UNKNOWN_OUTCOME)
+    written = _write(attempt)
+    if written is None:
+        return {}
+    recipient, text = written
+    if settings.smtp_url:
+        _send(attempt, settings, recipient, text)
+    elif settings.app_env == "development":
+        log.info("mail.written", recipient=recipient, subject=text.subject, text=_InTheClear(text.plain))
+    else:
+        log.warning("mail.not_configured", template=row.template)
+        raise GiveUp(_NOT_CONFIGURED)
+    return {}
+
+
+def _write(attempt: Attempt[Mail]) -> tuple[str, Text] | None:
+    """To whom, and what; None where there is nobody to write to."""
+    row, settings = attempt.row, attempt.runtime.settings
+    template = Template(row.template)
+    if template is not Template.PASSWORD_RESET:
+        try:
+            return row.recipient, mail_texts.render(template, mails.details_of(settings, row))
+        except ServiceUnavailable as error:
+            said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
+            raise GiveUp({**said, "retryable": False}) from error
+    with attempt.runtime.unit_of_work() as db:
+        issued = password_reset.issue(db, settings, row.recipient)
+    if issued is None:
+        return None
+    user, url = issued
+    details = {"name": user.name, "url": url, "minutes": f"{settings.reset_seconds / 60:.0f}"}
+    return user.email or row.recipient, mail_texts.render(template, details)
+
+
+def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: Text) -> None:
+    try:
+        message = smtp.compose(
+            message_id=attempt.row.id,
+            sender=settings.mail_from,
+            recipient=recipient,
+            subject=text.subject,
+            plain=text.plain,
+            html=text.html,
+        )
+        _hand_over(attempt, MailServer.parse(settings.smtp_url), message)
+    except OutcomeUnknown as error:
+        raise GiveUp(_UNKNOWN_OUTCOME) from error
+    except MailFailed as failure:
+        said = {"kind": failure.kind, "message": failure.message, "advice": failure.advice}
+        if not failure.passing:
+            raise GiveUp({**said, "retryable": False}) from failure
+        attempt.write(handed_over_at=None)  # the server said that it did not take it
+        raise Retry({**said, "retryable": True}) from failure
+
+
+def _hand_over(attempt: Attempt[Mail], server: MailServer, message: EmailMessage) -> None:
+    """Send under a lease that is kept; noted in the row right before the server is given the text."""
+    with Keeper(attempt) as keeper:
+
+        def note() -> None:
+            keeper.check()
+            attempt.write(handed_over_at=func.clock_timestamp())
+
+        def interrupted() -> bool:
+            try:
+                keeper.check()
+            except (CancelRequested, Draining, Fenced):
+                return True
+            return False
+
+        try:
+            smtp.send(server, message, before_text=note, interrupted=interrupted)
+        except Interrupted:
+            keeper.check()
+            raise

@@ -1,0 +1,69 @@
+"""Mails that are to be sent: each a row, sealed, for the work in `engine.mail_work`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import orjson
+from sqlalchemy import delete, func
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import secret_box
+from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.names import Job
+from engine.mail_texts import Template
+from models.base import new_id
+from models.mail import Mail
+
+
+def queue(
+    db: Session,
+    settings: Settings,
+    *,
+    template: Template,
+    recipient: str,
+    details: Mapping[str, str] | None = None,
+) -> Mail:
+    """Have a mail written and sent by a worker, once; whatever comes of it, its details are then forgotten.
+
+    Args:
+        db: the unit of work of what the mail tells of.
+        settings: with the key that seals the details.
+        template: which mail.
+        recipient: the address.
+        details: what the template needs; links in them may hold secrets.
+    """
+    row = Mail(
+        id=new_id("mail"),
+        status="queued",
+        template=template,
+        recipient=recipient,
+        details=secret_box.sealed(settings, orjson.dumps(dict(details or {})).decode()),
+        correlation_id=correlation_id(),
+    )
+    db.add(row)
+    db.flush()
+    enqueue(db, Job.MAIL)
+    return row
+
+
+def details_of(settings: Settings, row: Mail) -> dict[str, str]:
+    """What was given to `queue`.
+
+    Raises:
+        ServiceUnavailable: it was sealed with another `SECRET_KEY`.
+    """
+    found: dict[str, str] = orjson.loads(secret_box.opened(settings, row.id, row.details or ""))
+    return found
+
+
+def can_be_sent(settings: Settings) -> bool:
+    """Whether a mail would go anywhere: to a server, or in development to the log."""
+    return bool(settings.smtp_url) or settings.app_env == "development"
+
+
+def forget_old(db: Session, age: timedelta) -> None:
+    """Drop mails that ended longer than `age` ago."""
+    db.execute(delete(Mail).where(Mail.ended_at < func.clock_timestamp() - age))

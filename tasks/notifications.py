@@ -1,0 +1,14 @@
+"""Tasks of telling people: sending mails."""
+
+from __future__ import annotations
+
+from engine import mail_work
+from engine.jobs.names import Job
+from tasks.app import app
+from tasks.work import work_off
+
+
+@app.task(name=Job.MAIL.value)
+def mail() -> None:
+    """Send the next mail."""
+    work_off(mail_work.MAIL, mail_work.work)
