@@ -7,17 +7,20 @@ import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from engine import audit
 from engine.accounts.permissions import Permission, permissions_of
 from engine.accounts.sessions import Identity
-from engine.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from engine.audit import SERVER, Actor, Subject
+from engine.errors import Conflict, Forbidden, NotFound, Unauthorized, ValidationFailed
 from models.api_key import ApiKey
 from models.base import new_id
 from models.user import User
 
 MOST_KEYS = 50  # of a user
+LONGEST = timedelta(days=10 * 365)
 _PREFIX = "mn_"
 _HINT_LENGTH = 8
 
@@ -45,20 +48,22 @@ def create(
     name: str,
     permissions: Collection[Permission],
     expires_at: datetime | None = None,
+    actor: Actor = SERVER,
 ) -> tuple[ApiKey, str]:
     """Make a key with some of its owner's permissions; returns the row and the key, which is shown only now.
 
     Raises:
         Forbidden: the owner lacks a permission himself.
         Conflict: he has too many keys.
-        ValidationFailed: it would have expired already.
+        ValidationFailed: it would have expired already, or last longer than `LONGEST`.
+        Unauthorized: the owner was disabled or deleted this moment.
     """
     lacking = sorted(set(permissions) - owner.permissions)
     if lacking:
-        raise Forbidden(f"You lack the permission {', '.join(lacking)} yourself.")
-    if expires_at is not None and expires_at <= (db.scalar(select(_now())) or expires_at):
-        raise ValidationFailed("expiresAt must lie in the future.", expiresAt="Must lie in the future.")
-    db.execute(select(_user.id).where(_user.id == owner.user_id).with_for_update())
+        raise Forbidden(f"A key can't do what you may not do yourself: {', '.join(lacking)}.")
+    if expires_at is not None:
+        _check_expiry(db, expires_at)
+    _hold(db, owner.user_id)
     if len(listing(db, owner.user_id)) >= MOST_KEYS:
         raise Conflict(f"There are {MOST_KEYS} keys already: delete one first.")
     text = _PREFIX + secrets.token_urlsafe(32)
@@ -74,6 +79,9 @@ def create(
     db.add(row)
     db.flush()
     db.refresh(row)
+    audit.record(
+        db, "key.created", actor, _subject(row), permissions=row.permissions, expires=_text(expires_at)
+    )
     return row, text
 
 
@@ -96,7 +104,7 @@ def listing(db: Session, user_id: str) -> Sequence[ApiKey]:
     return db.scalars(query.order_by(ApiKey.id.desc())).all()
 
 
-def revoke(db: Session, key_id: str, *, user_id: str) -> ApiKey:
+def revoke(db: Session, key_id: str, *, user_id: str, actor: Actor = SERVER) -> ApiKey:
     """End a key of a user.
 
     Raises:
@@ -109,7 +117,48 @@ def revoke(db: Session, key_id: str, *, user_id: str) -> ApiKey:
     row.revoked_at = _now()
     db.flush()
     db.refresh(row)
+    audit.record(db, "key.revoked", actor, _subject(row))
     return row
+
+
+def revoke_all(db: Session, user_id: str) -> int:
+    """End all keys of a user; returns how many ended."""
+    ended = db.execute(
+        update(ApiKey)
+        .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=_now())
+        .returning(ApiKey.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(ended.all())
+
+
+def forget_old(db: Session, age: timedelta) -> None:
+    """Drop the rows of keys that ended longer ago than `age`."""
+    since = _now() - age
+    db.execute(delete(ApiKey).where(or_(ApiKey.revoked_at < since, ApiKey.expires_at < since)))
+
+
+def _hold(db: Session, user_id: str) -> None:
+    """One key of a user at a time, and none once all of them have been ended for good."""
+    live = select(_user.id).where(_user.id == user_id, _user.disabled_at.is_(None)).with_for_update()
+    if db.scalar(live) is None:
+        raise Unauthorized("This account has just been closed.")
+
+
+def _check_expiry(db: Session, expires_at: datetime) -> None:
+    now = db.scalars(select(_now())).one()
+    if not now < expires_at <= now + LONGEST:
+        words = f"Must lie in the future, at most {LONGEST.days // 365} years from now."
+        raise ValidationFailed("The key's end is not accepted.", expiresAt=words)
+
+
+def _subject(row: ApiKey) -> Subject:
+    return Subject("key", row.id, row.name)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _digest(text: str) -> str:

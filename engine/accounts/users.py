@@ -1,10 +1,11 @@
-"""Users: the first one, who signs in with which password, and who somebody is."""
+"""Users: the first one, further ones, who signs in with which password, and who somebody is."""
 
 from __future__ import annotations
 
 import hmac
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -14,7 +15,7 @@ from engine.errors import Conflict, Forbidden, NotFound
 from models.base import new_id
 from models.user import User
 
-_BOOTSTRAP_LOCK = 7_240_412  # any number that nobody else uses for an advisory lock
+_SUPER_ADMINS_LOCK = 7_240_412  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
@@ -38,7 +39,7 @@ def bootstrap(
         Conflict: there is one, or the address belongs to somebody.
         Forbidden: in production, without the right setup token.
     """
-    db.execute(select(func.pg_advisory_xact_lock(_BOOTSTRAP_LOCK)))
+    _lock_super_admins(db)
     if is_bootstrapped(db):
         raise Conflict("The administrator exists already: sign in instead.")
     if settings.app_env == "production":
@@ -47,24 +48,67 @@ def bootstrap(
             raise Forbidden(
                 "In production this needs the setup token that the server printed at its first start."
             )
-    if find_by_email(db, email) is not None:
-        raise Conflict("This e-mail address is taken.")
+    return create(db, email=email, password=password, name=name, role=SUPER_ADMIN)
+
+
+def create(db: Session, *, email: str, password: str, name: str, role: str, tier: str = "standard") -> User:
+    """Make a user who signs in with address and password.
+
+    Raises:
+        Conflict: the address belongs to somebody.
+    """
+    refuse_taken(db, email, among_all=True)
     user = User(
         id=new_id("user"),
         email=normal_email(email),
         name=name,
-        role=SUPER_ADMIN,
+        role=role,
+        tier=tier,
         password_hash=passwords.make_hash(password),
     )
     db.add(user)
-    db.flush()
+    flush_address(db)
     db.refresh(user)
     return user
 
 
+def refuse_taken(db: Session, email: str, *, besides: str | None = None, among_all: bool = False) -> None:
+    """Make sure that an address is free; who takes it at the same moment is found by `flush_address`.
+
+    Args:
+        db: for reading.
+        email: in any spelling.
+        besides: a user who may have it.
+        among_all: also look at accounts without a password, whose address plex.tv told.
+
+    Raises:
+        Conflict: the address belongs to somebody.
+    """
+    query = select(User.id).where(func.lower(User.email) == normal_email(email))
+    if not among_all:
+        query = query.where(User.password_hash.is_not(None))
+    if besides is not None:
+        query = query.where(User.id != besides)
+    if db.scalar(query.limit(1)) is not None:
+        raise Conflict("This e-mail address is taken.")
+
+
+def flush_address(db: Session) -> None:
+    """Write a new address.
+
+    Raises:
+        Conflict: somebody was faster.
+    """
+    try:
+        db.flush()
+    except IntegrityError:
+        raise Conflict("This e-mail address is taken.") from None
+
+
 def find_by_email(db: Session, email: str) -> User | None:
-    """The user with this address, in any spelling."""
-    return db.scalars(select(User).where(func.lower(User.email) == normal_email(email))).one_or_none()
+    """The user who signs in with this address and a password, in any spelling."""
+    query = select(User).where(func.lower(User.email) == normal_email(email), User.password_hash.is_not(None))
+    return db.scalars(query).one_or_none()
 
 
 def check_password(db: Session, email: str, password: str) -> User | None:
@@ -86,9 +130,26 @@ def get(db: Session, user_id: str) -> User:
     """One user.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or he is deleted.
     """
     user = db.get(User, user_id)
-    if user is None:
+    if user is None or user.deleted_at is not None:
         raise NotFound("There is no such user.")
     return user
+
+
+def is_last_super_admin(db: Session, user: User) -> bool:
+    """Whether nobody but this user could look after everything; holds until the end of the unit of work.
+
+    To be asked before a user is demoted, disabled or deleted, by whomever.
+    """
+    if user.role != SUPER_ADMIN:
+        return False
+    _lock_super_admins(db)
+    others = select(User.id).where(User.role == SUPER_ADMIN, User.disabled_at.is_(None), User.id != user.id)
+    return db.scalar(others.limit(1)) is None
+
+
+def _lock_super_admins(db: Session) -> None:
+    """One at a time decides who is super admin."""
+    db.execute(select(func.pg_advisory_xact_lock(_SUPER_ADMINS_LOCK)))

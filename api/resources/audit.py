@@ -1,0 +1,113 @@
+"""`/admin/audit`: who did what to whom, from where."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, PageQuery, Schema, Text, page_data, page_of
+from engine import audit
+from engine.accounts.permissions import Permission
+from models.audit import AuditEntry
+
+blueprint = Blueprint("audit", "/admin/audit", "Who did what to whom, from where.")
+
+OUTCOMES = get_args(audit.Outcome)
+
+
+class AuditQuery(PageQuery):
+    """Which entries: those that fit all that is given."""
+
+    actor = Text(100, metadata={"description": "The id of who did it."})
+    action = Text(
+        100, metadata={"description": "Such as user.role_changed; user. stands for all that begin so."}
+    )
+    subject = Text(300, metadata={"description": "The id of whom or what it was done to."})
+    outcome = Choice(OUTCOMES)
+    address = Text(300, metadata={"description": "From where; 10.0. stands for all that begin so."})
+    since = ma.fields.AwareDateTime(data_key="from", metadata={"description": "Not older than this."})
+    until = ma.fields.AwareDateTime(data_key="to", metadata={"description": "Older than this."})
+
+
+class ActorSchema(Schema):
+    """Who did it."""
+
+    id = ma.fields.String(required=True)
+    name = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "His name at that time."}
+    )
+
+
+class SubjectSchema(Schema):
+    """To whom or what it was done."""
+
+    kind = ma.fields.String(required=True)
+    id = ma.fields.String(required=True, allow_none=True)
+    name = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Its name at that time."}
+    )
+
+
+class AuditEntrySchema(Schema):
+    """One thing that somebody did or tried."""
+
+    id = ma.fields.String(required=True)
+    at = ma.fields.DateTime(required=True)
+    action = ma.fields.String(required=True)
+    outcome = ma.fields.String(required=True, validate=validate.OneOf(OUTCOMES))
+    actor = ma.fields.Nested(
+        ActorSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "None for nobody we know, and for the server itself."},
+    )
+    subject = ma.fields.Nested(SubjectSchema, required=True, allow_none=True)
+    address = ma.fields.String(required=True, allow_none=True)
+    correlation_id = ma.fields.String(required=True, allow_none=True)
+    details = ma.fields.Dict(required=True, allow_none=True, metadata={"description": "Further facts."})
+
+
+AuditPage = page_of(AuditEntrySchema)
+
+
+@blueprint.operation(
+    "GET", "", permission=Permission.USERS_MANAGE, query=AuditQuery, answers={200: AuditPage}
+)
+def list_audit_entries(call: Call, query: dict[str, Any]) -> Response:
+    """The audit log, newest first."""
+    page = audit.listing(
+        call.db,
+        page=query["page"],
+        limit=query["limit"],
+        filters={
+            "actor_id": query.get("actor"),
+            "action": query.get("action"),
+            "subject_id": query.get("subject"),
+            "outcome": query.get("outcome"),
+            "address": query.get("address"),
+        },
+        since=query.get("since"),
+        until=query.get("until"),
+    )
+    return success(page_data(page, [audit_row(entry) for entry in page.items]))
+
+
+def audit_row(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as clients see it."""
+    about = {"kind": entry.subject_kind, "id": entry.subject_id, "name": entry.subject_name}
+    return {
+        "id": entry.id,
+        "at": entry.created_at,
+        "action": entry.action,
+        "outcome": entry.outcome,
+        "actor": None if entry.actor_id is None else {"id": entry.actor_id, "name": entry.actor_name},
+        "subject": None if entry.subject_kind is None else about,
+        "address": entry.address,
+        "correlationId": entry.correlation_id,
+        "details": entry.details,
+    }

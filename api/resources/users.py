@@ -1,0 +1,229 @@
+"""`/admin/users`: everybody, for those who look after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, Email, Flag, PageQuery, Pagination, Password, Schema, Text, page_data
+from api.resources.user_rows import TIERS
+from engine import audit
+from engine.accounts import administration, user_list
+from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.accounts.permissions import ROLES, Permission
+from engine.accounts.user_list import SORTS, STATUSES
+from engine.audit import Subject
+from engine.errors import Forbidden
+from models.user import User
+
+blueprint = Blueprint("users", "/admin/users", "Who may sign in, and as what.")
+
+_ALL = "all"
+
+
+class UsersQuery(PageQuery):
+    """Which users."""
+
+    role = Choice((_ALL, *ROLES), load_default=_ALL)
+    status = Choice((_ALL, *STATUSES), load_default=_ALL)
+    search = Text(100, 0, strip=True, metadata={"description": "Part of a name, address or Plex name."})
+    sort = Choice(SORTS, load_default="createdAt:desc")
+
+
+class NewUserRequest(Schema):
+    """Somebody who is to sign in with address and password."""
+
+    email = Email(required=True)
+    name = Text(100, strip=True, required=True)
+    password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
+    role = Choice(ROLES, load_default="user")
+    tier = Choice(TIERS, load_default="standard", metadata={"description": "For rate limits only."})
+
+
+class UserChangeRequest(Schema):
+    """What to change; what is missing stays."""
+
+    name = Text(100, strip=True)
+    email = Email()
+    tier = Choice(TIERS)
+    disabled = Flag(metadata={"description": "Disabling ends all sessions and API keys."})
+
+
+class RoleRequest(Schema):
+    """What a user is to be."""
+
+    role = Choice(ROLES, required=True)
+
+
+class ManagedUserSchema(Schema):
+    """A user, as those see him who look after him."""
+
+    id = ma.fields.String(required=True)
+    email = ma.fields.String(required=True, allow_none=True)
+    name = ma.fields.String(required=True)
+    username = ma.fields.String(required=True)
+    role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
+    tier = ma.fields.String(required=True, validate=validate.OneOf(TIERS))
+    plex_username = ma.fields.String(required=True, allow_none=True)
+    avatar_url = ma.fields.String(required=True, allow_none=True)
+    has_password = ma.fields.Boolean(required=True)
+    disabled = ma.fields.Boolean(required=True)
+    disabled_reason = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "admin, or plex where his access to the Plex server ended."},
+    )
+    created_at = ma.fields.DateTime(required=True)
+    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
+
+
+class BelongingsSchema(Schema):
+    """How much a user has."""
+
+    sessions = ma.fields.Integer(required=True)
+    api_keys = ma.fields.Integer(required=True)
+    downloads = ma.fields.Integer(required=True)
+
+
+class UserDetailsSchema(ManagedUserSchema):
+    """A user and how much he has."""
+
+    counts = ma.fields.Nested(BelongingsSchema, required=True)
+
+
+class UsersPagination(Pagination):
+    """Where a page stands in the list of users."""
+
+    total_users = ma.fields.Integer(required=True, metadata={"description": "The same as totalItems."})
+
+
+class UsersPage(Schema):
+    """A page of users."""
+
+    users = ma.fields.List(ma.fields.Nested(ManagedUserSchema), required=True)
+    pagination = ma.fields.Nested(UsersPagination, required=True)
+
+
+@blueprint.operation(
+    "GET", "", permission=Permission.USERS_MANAGE, query=UsersQuery, answers={200: UsersPage}
+)
+def list_users(call: Call, query: dict[str, Any]) -> Response:
+    """Users, the newest first unless sorted otherwise."""
+    page = user_list.listing(
+        call.db,
+        page=query["page"],
+        limit=query["limit"],
+        role=None if query["role"] == _ALL else query["role"],
+        status=None if query["status"] == _ALL else query["status"],
+        search=query.get("search"),
+        sort=query["sort"],
+    )
+    found = page_data(page, [])["pagination"]
+    shown = [managed_user_row(user) for user in page.items]
+    return success({"users": shown, "pagination": {**found, "totalUsers": page.total}})
+
+
+@blueprint.operation(
+    "POST",
+    "",
+    permission=Permission.USERS_MANAGE,
+    body=NewUserRequest,
+    answers={201: ManagedUserSchema},
+    errors=(409,),
+)
+def create_user(call: Call, body: dict[str, Any]) -> Response:
+    """Make somebody who signs in with address and password; nobody makes one who may do more than himself."""
+    with _denials_noted(call, "user.created", Subject("user", None, body["email"])):
+        user = administration.create(call.db, by=call.identity, actor=call.actor, **body)
+    return success(managed_user_row(user), 201)
+
+
+@blueprint.operation(
+    "GET", "/<id:user_id>", permission=Permission.USERS_MANAGE, answers={200: UserDetailsSchema}
+)
+def get_user(call: Call, user_id: str) -> Response:
+    """One user, and how much he has."""
+    user, has = user_list.details(call.db, user_id)
+    counts = {"sessions": has.sessions, "apiKeys": has.api_keys, "downloads": has.downloads}
+    return success({**managed_user_row(user), "counts": counts})
+
+
+@blueprint.operation(
+    "PATCH",
+    "/<id:user_id>",
+    permission=Permission.USERS_MANAGE,
+    body=UserChangeRequest,
+    answers={200: ManagedUserSchema},
+    errors=(409,),
+)
+def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
+    """Change or disable a user; his password is his own, and set anew by a reset."""
+    with _denials_noted(call, "user.updated", Subject("user", user_id)):
+        user = administration.change(call.db, user_id, by=call.identity, actor=call.actor, **body)
+    return success(managed_user_row(user))
+
+
+@blueprint.operation(
+    "PATCH",
+    "/<id:user_id>/role",
+    permission=Permission.USERS_MANAGE,
+    body=RoleRequest,
+    answers={200: ManagedUserSchema},
+    errors=(409,),
+)
+def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
+    """Let a user be more or less; it holds from his next request."""
+    with _denials_noted(call, "user.role_changed", Subject("user", user_id)):
+        user = administration.set_role(call.db, user_id, body["role"], by=call.identity, actor=call.actor)
+    return success(managed_user_row(user))
+
+
+@blueprint.operation(
+    "DELETE",
+    "/<id:user_id>",
+    permission=Permission.USERS_MANAGE,
+    answers={200: ManagedUserSchema},
+    errors=(409,),
+)
+def delete_user(call: Call, user_id: str) -> Response:
+    """Delete a user: cancel what he has under way, keep what he has finished without his name."""
+    with _denials_noted(call, "user.deleted", Subject("user", user_id)):
+        user = administration.delete(call.db, user_id, by=call.identity, actor=call.actor)
+    return success(managed_user_row(user))
+
+
+def managed_user_row(user: User) -> dict[str, Any]:
+    """A user, as those see him who look after him."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "username": user.plex_username or user.name,
+        "role": user.role,
+        "tier": user.tier,
+        "plexUsername": user.plex_username,
+        "avatarUrl": user.plex_avatar,
+        "hasPassword": user.password_hash is not None,
+        "disabled": user.disabled_at is not None,
+        "disabledReason": user.disabled_reason,
+        "createdAt": user.created_at,
+        "lastLoginAt": user.last_login_at,
+    }
+
+
+@contextmanager
+def _denials_noted(call: Call, action: str, subject: Subject) -> Iterator[None]:
+    """Write down who reaches for somebody above himself, in a unit of its own: the request's is rolled back."""
+    try:
+        yield
+    except Forbidden:
+        with call.runtime.unit_of_work() as db:
+            audit.record(db, action, call.actor, subject, outcome="denied")
+        raise

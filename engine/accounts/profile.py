@@ -1,0 +1,105 @@
+"""What a user changes about himself: name, e-mail address, password."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import audit
+from engine.accounts import passwords, sessions, users
+from engine.accounts.administration import forget_resets, subject_of
+from engine.accounts.password_reset import tell_of_change
+from engine.accounts.sessions import Identity
+from engine.audit import Actor
+from engine.errors import Conflict, Forbidden, Unauthorized, ValidationFailed
+from models.user import User
+
+
+class WrongPassword(Unauthorized):
+    """The password given as proof is not the user's."""
+
+
+def change(
+    db: Session,
+    mine: Identity,
+    *,
+    actor: Actor,
+    name: str | None = None,
+    email: str | None = None,
+    password: str | None = None,
+) -> User:
+    """Change one's own name or address; what is None stays. Another address needs the password, where there is one.
+
+    Raises:
+        ValidationFailed: the password is missing.
+        WrongPassword: it is another.
+        Forbidden: another address, asked for with an API key.
+        Conflict: somebody signs in with this address.
+    """
+    user = _held(db, mine)
+    wanted = {"name": name, "email": email and users.normal_email(email)}
+    changes = {
+        field: {"before": getattr(user, field), "after": value}
+        for field, value in wanted.items()
+        if value is not None and value != getattr(user, field)
+    }
+    if "email" in changes:
+        if mine.login_id is None:
+            raise Forbidden("The e-mail address can't be changed with an API key: sign in.")
+        _prove(user, password)
+        users.refuse_taken(db, changes["email"]["after"], besides=user.id)
+        forget_resets(db, user.id)
+    for field, values in changes.items():
+        setattr(user, field, values["after"])
+    users.flush_address(db)
+    if changes:
+        audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
+    return user
+
+
+def change_password(
+    db: Session, settings: Settings, mine: Identity, *, actor: Actor, current: str | None, new: str
+) -> int:
+    """Set one's password, and end all other sessions; returns how many. Who came with Plex sets his first one.
+
+    Raises:
+        ValidationFailed: the current password is missing.
+        WrongPassword: it is another.
+        Conflict: a first password for an address that is missing, or that somebody signs in with.
+    """
+    user = _held(db, mine)
+    if user.password_hash is None:
+        if user.email is None:
+            raise Conflict(
+                "You need an e-mail address to sign in with a password: add one to your profile first."
+            )
+        users.refuse_taken(db, user.email, besides=user.id)
+    _prove(user, current)
+    user.password_hash = passwords.make_hash(new)
+    users.flush_address(db)
+    ended = sessions.revoke_others(db, user_id=user.id, keep=mine.session_id)
+    forget_resets(db, user.id)
+    audit.record(db, "password.changed", actor, subject_of(user), sessions=ended)
+    tell_of_change(db, settings, user, "Your other devices were signed out.")
+    return ended
+
+
+def _held(db: Session, mine: Identity) -> User:
+    """Oneself, locked against changes by others."""
+    live = select(User).where(User.id == mine.user_id, User.disabled_at.is_(None))
+    user = db.scalars(live.with_for_update(key_share=True)).one_or_none()
+    if user is None:
+        raise Unauthorized("This account has just been closed.")
+    return user
+
+
+def _prove(user: User, password: str | None) -> None:
+    if user.password_hash is None:
+        return
+    if password is None:
+        raise ValidationFailed(
+            "This needs your current password.", currentPassword="Missing data for required field."
+        )
+    if not passwords.matches(user.password_hash, password):
+        raise WrongPassword("The current password is wrong.")
