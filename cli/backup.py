@@ -21,7 +21,7 @@ from config.settings import Settings
 from models.session import Database
 
 # They name the servers of this very machine, with their passwords.
-_LEFT_OUT = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+_LEFT_OUT = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_PREVIOUS"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +47,15 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     ):
         folder, made_at = Path(name), datetime.now(UTC)
         revision = _revision(url)
+        keys = settings.secret_keys()
         dump = folder / archive.DATABASE
         postgres_client.run(
             "pg_dump", url, "--format=plain", "--no-owner", "--no-privileges", "--compress=gzip",
             "--schema=public", f"--file={dump}",
         )  # fmt: skip
-        (folder / archive.SECRET_KEY).write_text(settings.resolve_secret_key())
+        # Of both moments: whatever key was rotated or dropped meanwhile, one of these opens what was dumped.
+        keys = tuple(dict.fromkeys((*settings.secret_keys(), *keys)))
+        (folder / archive.SECRET_KEY).write_text("\n".join(keys))
         (folder / archive.SETTINGS).write_text(_settings_set())
         manifest = {
             "version": VERSION,

@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": ("cli.doctor", "say what is wrong, and what to do about it"),
     "backup": ("cli.backup", "write database and secrets into one file"),
     "restore": ("cli.restore", "bring back what `backup` has written"),
+    "rotate-key": ("cli.rotate_key", "make a new secret key, without signing anybody out"),
     "flower": ("cli.flower", "show workers and tasks to admins, at /flower/ of the web processes"),
     "setup": ("cli.client.setup", "create the first administrator of a running server"),
     "login": ("cli.client.login", "sign in to a running server"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import hmac
 import os
 import shutil
 import tempfile
@@ -123,15 +122,16 @@ def _forget_the_living(url: str) -> str:
 
 
 def _put_back_secret(file: Path, settings: Settings) -> None:
-    secret = file.read_text()
+    """Put back the keys of that time, the current one and older ones; or say which ours lacks."""
+    text = file.read_text()
     if not settings.secret_key:
-        _write_private(settings.data_dir / "secret.key", secret)
-    elif not hmac.compare_digest(settings.secret_key.encode(), secret.encode()):
+        _write_private(settings.key_file, text)
+    elif not set(text.splitlines()) <= set(settings.secret_keys()):
         kept = settings.data_dir / "restored-secret.key"
-        _write_private(kept, secret)
+        _write_private(kept, text)
         print(
-            f"SECRET_KEY is not the one of the backup: everybody must sign in again, and stored secrets can't be "
-            f"read. Set it to what {kept} holds."
+            "SECRET_KEY is not the one of the backup: everybody must sign in again, and stored secrets can't be "
+            f"read. Set it to what {kept} holds, or SECRET_KEY_PREVIOUS to that, its lines separated by commas."
         )
 
 

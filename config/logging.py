@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -11,21 +10,22 @@ from typing import Any
 import orjson
 import structlog
 
+from config.redaction import BLANK, is_secret_name, redacted
 from config.settings import Settings
-
-_SECRET_KEY = re.compile(r"(password|token|secret|authorization|cookie|api_?key)", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]+(?=@)")
 
 EventDict = MutableMapping[str, Any]
 
+# What structlog itself puts in: never a secret, and not to be copied.
+_OURS = frozenset(
+    {"_record", "_from_structlog", "level", "logger", "timestamp", "correlation_id", "exc_info"}
+)
+
 
 def redact(_: Any, __: str, event: EventDict) -> EventDict:
-    """Blank what a key calls secret, and passwords inside URLs."""
+    """Blank what a key calls secret, and what looks like a secret anywhere else."""
     for key, value in event.items():
-        if _SECRET_KEY.search(key):
-            event[key] = "[redacted]"
-        elif isinstance(value, str) and "://" in value:
-            event[key] = _URL_CREDENTIALS.sub("[redacted]", value)
+        if key not in _OURS:
+            event[key] = BLANK if is_secret_name(key) else redacted(value)
     return event
 
 
@@ -62,6 +62,9 @@ def configure_logging(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    logging.raiseExceptions = (
+        settings.development
+    )  # what can't be written would be shown as it is, secrets and all
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING" if settings.log_level == "warn" else settings.log_level.upper())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
 
 import structlog
 from sqlalchemy import select
@@ -15,11 +17,11 @@ from models.setting import StoredSetting
 
 log = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 5.0
+FRESH_SECONDS = 2.0
 
 
 class LiveSettings:
-    """The settings of a process, kept up to date.
+    """The settings of a process, kept up to date; for any number of threads.
 
     Args:
         environment: what the process was started with; it wins over what is stored.
@@ -28,30 +30,58 @@ class LiveSettings:
     def __init__(self, environment: Settings) -> None:
         self.environment = environment
         self.settings = environment
-        self._stored: dict[str, str] = {}
+        self._stored: Mapping[str, str] = {}
+        self._unreadable: frozenset[str] = frozenset()
+        self._known_as_of = 0.0
         self._fresh_until = 0.0
+        self._lock = threading.Lock()
 
     def refresh(self, db: Session) -> None:
         """Read what is stored, if that is long ago, within a unit of work that is open anyway."""
-        if time.monotonic() < self._fresh_until:
+        began = time.monotonic()
+        if began < self._fresh_until:
             return
-        stored = {row.name: row.value for row in db.execute(select(StoredSetting.name, StoredSetting.value))}
-        self._fresh_until = time.monotonic() + FRESH_SECONDS
-        if stored != self._stored:
-            self._stored = stored
-            self.settings = self.environment.overlaid(self._opened(stored))
+        stored = stored_texts(db)
+        with self._lock:
+            if began < self._known_as_of:
+                return  # something was stored, or read by another thread, since we asked
+            self._known_as_of, self._fresh_until = began, began + FRESH_SECONDS
+            if stored != self._stored or self._unreadable:
+                self._take_over(stored)
 
     def expire(self) -> None:
-        """Read anew at the next unit of work: something has just been stored."""
-        self._fresh_until = 0.0
+        """Read anew at the next unit of work: something has just been stored.
 
-    def _opened(self, stored: dict[str, str]) -> dict[str, str]:
-        texts = {}
-        for name, value in stored.items():
-            try:
-                texts[name] = (
-                    secret_box.opened(self.environment, name, value) if Settings.is_secret(name) else value
-                )
-            except ServiceUnavailable as error:
-                log.warning("settings.secret_unreadable", setting=name, error=error.message)
-        return texts
+        To be called after the commit. What another thread has read before it does not count any more.
+        """
+        with self._lock:
+            self._known_as_of, self._fresh_until = time.monotonic(), 0.0
+
+    def reread(self, db: Session) -> None:
+        """Read what is stored at this moment, within a unit of work."""
+        self.expire()
+        self.refresh(db)
+
+    def _take_over(self, stored: Mapping[str, str]) -> None:
+        texts, unreadable = opened(self.environment, stored)
+        for name in sorted(unreadable - self._unreadable):
+            log.warning("settings.secret_unreadable", setting=name)
+        self._stored, self._unreadable = stored, unreadable
+        self.settings = self.environment.overlaid(texts)
+
+
+def stored_texts(db: Session) -> dict[str, str]:
+    """What is stored, by field; secrets are sealed."""
+    return {row.name: row.value for row in db.execute(select(StoredSetting.name, StoredSetting.value))}
+
+
+def opened(settings: Settings, stored: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    """What is stored, with secrets in the clear; and the names of those that none of our keys opens."""
+    texts, unreadable = dict(stored), set()
+    for name in filter(Settings.is_secret, stored):
+        try:
+            texts[name] = secret_box.opened(settings, name, stored[name])
+        except ServiceUnavailable:
+            del texts[name]
+            unreadable.add(name)
+    return texts, frozenset(unreadable)

@@ -1,11 +1,13 @@
-"""Keeps secrets encrypted in the database; the key comes from `SECRET_KEY`, which is never in it."""
+"""Keeps secrets encrypted in the database; the key comes from `SECRET_KEY`, which is never in it.
+
+What an older key has sealed is opened as well; only the current one seals. See `engine/key_rotation.py`.
+"""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import delete, func
@@ -13,8 +15,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.accounts import keys
 from engine.errors import ServiceUnavailable
 from models.secret import Secret
+
+_PURPOSE = "medianest secrets at rest"
 
 
 def put(db: Session, settings: Settings, name: str, value: str) -> None:
@@ -37,6 +42,15 @@ def take(db: Session, settings: Settings, name: str) -> str | None:
 def sealed(settings: Settings, text: str) -> str:
     """A text, encrypted for a column that is to hold a secret."""
     return _box(settings).encrypt(text.encode()).decode()
+
+
+def resealed(settings: Settings, token: str) -> str:
+    """The same, encrypted with the current key.
+
+    Raises:
+        InvalidToken: no key that we know opens it.
+    """
+    return _box(settings).rotate(token.encode()).decode()
 
 
 def opened(settings: Settings, name: str, token: str) -> str:
@@ -65,5 +79,9 @@ def drop(db: Session, name: str) -> bool:
 
 
 def _box(settings: Settings) -> MultiFernet:
-    key = hmac.digest(settings.resolve_secret_key().encode(), b"medianest secrets at rest", hashlib.sha256)
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key))])
+    return _box_of(keys.candidates(settings, _PURPOSE))
+
+
+@lru_cache(maxsize=8)
+def _box_of(candidates: tuple[bytes, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(candidate)) for candidate in candidates])

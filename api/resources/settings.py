@@ -1,0 +1,135 @@
+"""`/admin/settings`: what can be set, and what of it can be changed while everything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Schema
+from config.settings import Settings
+from engine import settings_admin
+from engine.accounts.permissions import Permission
+from engine.settings_admin import SettingState
+
+blueprint = Blueprint("settings", "/admin/settings", "What can be set, and changed while everything runs.")
+
+
+class SettingValue(ma.fields.Field[Any]):
+    """The value of one setting: accepted in its own type, handed on as the text that the environment would have.
+
+    Args:
+        spec: of the setting.
+    """
+
+    def __init__(self, spec: Field[Any]) -> None:
+        types = [*_json_types(spec.default), "null"]
+        metadata = {
+            "type": types,
+            "description": f"{spec.metadata['help']}. {settings_admin.what_it_takes(spec)}",
+            **({"items": {"type": "string"}} if "array" in types else {}),
+        }
+        super().__init__(allow_none=True, metadata=metadata)
+        self._spec = spec
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | None:
+        if not self._spec.metadata["live"]:
+            return None  # refused as a whole, whatever the value is
+        try:
+            return settings_admin.text_for(self._spec, value)
+        except ValueError as error:
+            raise ma.ValidationError(str(error)) from None
+
+
+def _json_types(default: object) -> list[str]:
+    if isinstance(default, bool):
+        return ["boolean"]
+    if isinstance(default, tuple):
+        return ["string", "array"]
+    return (
+        ["integer"] if isinstance(default, int) else ["number"] if isinstance(default, float) else ["string"]
+    )
+
+
+SettingsRequest = type(
+    "SettingsRequest", (Schema,), {spec.name: SettingValue(spec) for spec in fields(Settings)}
+)
+SettingsRequest.__doc__ = "What to change; null goes back to the default."
+
+
+class SettingSchema(Schema):
+    """One setting."""
+
+    value = ma.fields.Raw(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What is in force; null for a secret."},
+    )
+    default = ma.fields.Raw(
+        required=True, allow_none=True, metadata={"description": "Where nothing sets it."}
+    )
+    source = ma.fields.String(required=True, metadata={"enum": ["environment", "database", "default"]})
+    read_only = ma.fields.Boolean(
+        required=True, metadata={"description": "The environment has set it, or it takes a restart."}
+    )
+    live = ma.fields.Boolean(required=True, metadata={"description": "It may change while everything runs."})
+    secret = ma.fields.Boolean(required=True, metadata={"description": "It is never read back."})
+    configured = ma.fields.Boolean(required=True, metadata={"description": "It has a value."})
+    variable = ma.fields.String(required=True, metadata={"description": "Its name in the environment."})
+    description = ma.fields.String(required=True)
+
+
+class SettingsSchema(Schema):
+    """All settings."""
+
+    settings = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Nested(SettingSchema), required=True)
+
+
+@blueprint.operation("GET", "", permission=Permission.SETTINGS_MANAGE, answers={200: SettingsSchema})
+def get_settings(call: Call) -> Response:
+    """All settings with where they come from; secrets are not read back."""
+    return success(settings_data(settings_admin.listing(call.db, call.runtime.live.environment)))
+
+
+@blueprint.operation(
+    "PATCH",
+    "",
+    permission=Permission.SETTINGS_MANAGE,
+    body=SettingsRequest,
+    answers={200: SettingsSchema},
+    errors=(409,),
+    own_units=True,
+)
+def change_settings(call: Call, body: dict[str, str | None]) -> Response:
+    """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds."""
+    live = call.runtime.live
+    with call.runtime.unit_of_work() as db:
+        settings_admin.change(db, live.environment, body, call.actor)
+    live.expire()
+    with call.runtime.reading() as db:
+        return success(settings_data(settings_admin.listing(db, live.environment)))
+
+
+def settings_data(found: Sequence[SettingState]) -> dict[str, Any]:
+    """The settings as clients see them."""
+    return {
+        "settings": {
+            state.name: {
+                "value": state.value,
+                "default": state.default,
+                "source": state.source,
+                "readOnly": state.read_only,
+                "live": state.live,
+                "secret": state.secret,
+                "configured": state.configured,
+                "variable": state.variable,
+                "description": state.description,
+            }
+            for state in found
+        }
+    }

@@ -1,0 +1,77 @@
+"""Encrypts what is sealed in the database with the current secret key, in place of older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cryptography.fernet import InvalidToken
+from sqlalchemy import column, func, select, table, text, update
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import secret_box
+from engine.errors import Conflict
+
+# Every column that `secret_box.sealed` writes to, with the one that names its row.
+SEALED = (
+    ("secrets", "name", "value"),
+    ("stored_settings", "name", "value"),
+    ("mails", "id", "details"),
+    ("integrations", "name", "token"),
+)
+
+
+class Unreadable(Conflict):
+    """Something was sealed with a key that we don't know; `names` says what."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"No known key opens {', '.join(names)}.")
+        self.names = names
+
+
+def lock(db: Session) -> None:
+    """Wait for whoever writes a secret, and let nobody else write one, or rotate, until the unit ends."""
+    tables = ", ".join(place for place, _, _ in _present(db))
+    db.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def check(db: Session, settings: Settings) -> None:
+    """Make sure that everything can be opened.
+
+    Raises:
+        Unreadable: a text that none of the keys opens.
+    """
+    closed = []
+    for place, _, name, token in _sealed(db):
+        try:
+            secret_box.resealed(settings, token)
+        except InvalidToken:
+            closed.append(f"{place} {name}")
+    if closed:
+        raise Unreadable(closed)
+
+
+def reseal(db: Session, settings: Settings) -> int:
+    """Encrypt everything with the current key; returns how many texts there are. `check` comes first."""
+    count = 0
+    for place, (key, value), name, token in list(_sealed(db)):
+        target = table(place, column(key), column(value))
+        fresh = {value: secret_box.resealed(settings, token)}
+        db.execute(update(target).where(target.c[key] == name).values(fresh))
+        count += 1
+    return count
+
+
+def _sealed(db: Session) -> Iterator[tuple[str, tuple[str, str], str, str]]:
+    """What is sealed: table, columns, name of the row, token."""
+    for place, key, value in _present(db):
+        target = table(place, column(key), column(value))
+        rows = db.execute(select(target).where(target.c[value].is_not(None))).all()
+        for name, token in rows:
+            if place != "stored_settings" or Settings.is_secret(name):
+                yield place, (key, value), name, token
+
+
+def _present(db: Session) -> Sequence[tuple[str, str, str]]:
+    """Those that the schema has: it may be older than this version."""
+    return [each for each in SEALED if db.scalar(func.to_regclass(each[0])) is not None]
