@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import correlation, errors, extensions, openapi
+from api import correlation, cors, errors, extensions, headers, openapi, rate_limits
+from api.addresses import RealAddress
 from api.extensions import Parts
 from api.paths import UnversionedPaths
-from api.resources import admin, auth, cookies, csrf, flower, health, sockets, testing, youtube
+from api.resources import (
+    admin,
+    audit,
+    auth,
+    cookies,
+    csrf,
+    flower,
+    health,
+    invitations,
+    me,
+    media,
+    notifications,
+    pages,
+    password_reset,
+    plex,
+    plex_activity,
+    plex_auth,
+    sockets,
+    testing,
+    users,
+    webhook_inbox,
+    webhooks,
+    youtube,
+)
+from api.resources import settings as admin_settings
 from config.celery import QUEUES, make_bell, make_celery
 from config.redis import make_redis
 from config.settings import Settings
 from engine.jobs.names import Job
 from engine.monitoring.health import HealthMonitor
+from engine.rate_limits import RateLimiter
 from engine.runtime import Runtime
 
 BLUEPRINTS = (
@@ -20,9 +46,25 @@ BLUEPRINTS = (
     health.blueprint,
     auth.blueprint,
     csrf.blueprint,
+    plex_auth.blueprint,
+    plex_auth.own_account,
     youtube.blueprint,
     admin.blueprint,
+    users.blueprint,
+    audit.blueprint,
+    me.blueprint,
     cookies.blueprint,
+    admin_settings.blueprint,
+    password_reset.blueprint,
+    invitations.blueprint,
+    invitations.accepting,
+    notifications.blueprint,
+    pages.blueprint,
+    webhooks.blueprint,
+    webhook_inbox.blueprint,
+    plex.blueprint,
+    media.blueprint,
+    plex_activity.blueprint,
     flower.blueprint,
     openapi.blueprint,
 )
@@ -47,6 +89,9 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
     app = Flask("api", static_folder=None)
     api = extensions.init_app(app, Parts(runtime, HealthMonitor(runtime, QUEUES), send_noop))
     correlation.init_app(app)
+    headers.init_app(app, production=settings.app_env == "production")
+    cors.init_app(app)
+    rate_limits.init_app(app, RateLimiter(settings))
     errors.init_app(app)
     openapi.describe(app, api)
     for blueprint in BLUEPRINTS:
@@ -55,5 +100,5 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
         api.register_blueprint(testing.blueprint)
     openapi.publish(app, api)
     sockets.register(app, runtime)
-    app.wsgi_app = UnversionedPaths(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = RealAddress(UnversionedPaths(app.wsgi_app), settings.trusted_proxies)  # type: ignore[method-assign]
     return app

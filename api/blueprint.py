@@ -20,7 +20,7 @@ from api.fields import Schema
 from api.operation_docs import CORRELATION, LIMITED, document_access, enveloped, header, usual_errors
 from api.paths import PREFIX
 from api.rate_limits import Counted, Spent
-from api.requests import Parser, read_body, refuse_parameters
+from api.requests import MAX_BODY, Parser, read_body, refuse_parameters
 from api.security import actor, allow, authenticate, credential
 from config.settings import Settings
 from engine import audit
@@ -131,6 +131,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         own_units: bool = False,
         session_only: bool = False,
         limit: Counted | EllipsisType | None = ...,
+        largest_body: int = MAX_BODY,
     ) -> Callable[[View], View]:
         """Declare one operation. Its view is called with a `Call`, then body, query and path as far as declared.
 
@@ -148,6 +149,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             own_units: the view opens its own units of work, since it waits or must keep what it wrote on failure.
             session_only: not with an API key.
             limit: a rate limit other than that of the blueprint.
+            largest_body: bytes that a request may have.
         """
 
         counted = self._limit if isinstance(limit, EllipsisType) else limit
@@ -178,6 +180,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 own_units=own_units,
                 session_only=session_only,
                 limit=counted,
+                largest_body=largest_body,
             )
             for status in reversed(list(answers)):
                 served = self.alt_response(
@@ -204,6 +207,7 @@ def _served(
     own_units: bool,
     session_only: bool,
     limit: Counted | None,
+    largest_body: int,
 ) -> View:
     """What happens around every view: body read, caller counted and admitted, unit of work opened and committed."""
 
@@ -213,7 +217,7 @@ def _served(
     @wraps(inner)
     def serve(**path: Any) -> Response:
         try:
-            read_body()
+            read_body(largest_body)
         except RequestEntityTooLarge:
             if limit is not None:
                 rate_limits.charge(None, limit)

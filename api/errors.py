@@ -15,6 +15,7 @@ from werkzeug.routing import RequestRedirect
 
 from api.envelope import failure
 from engine.errors import MediaNestError
+from engine.rate_limits import RateLimitExceeded
 
 log = structlog.get_logger(__name__)
 
@@ -102,9 +103,12 @@ def _known(error: MediaNestError) -> Response:
     _record(error.code, error.status)
     named = error.code == "VALIDATION_ERROR"
     details = error.details if named or _in_development() else None
-    return failure(
-        error.code, error.message, error.status, details, RETRY_AFTER if error.status == 503 else None
-    )
+    headers = RETRY_AFTER if error.status == 503 else None
+    if error.retry_after is not None:
+        headers = {"Retry-After": str(error.retry_after)}
+    if isinstance(error, RateLimitExceeded):
+        headers = {"Retry-After": str(error.verdict.retry_after)}
+    return failure(error.code, error.message, error.status, details, headers)
 
 
 def _http(error: HTTPException) -> Response:

@@ -19,7 +19,8 @@ from engine.monitoring.health import HealthMonitor
 from engine.runtime import Runtime
 
 _NAME = "medianest"
-_ISSUER = "medianest"
+ISSUER = "medianest"
+ALGORITHM = "HS256"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def init_app(app: Flask, parts: Parts) -> Api:
         OPENAPI_VERSION="3.1.0",
         **_token_config(settings),
     )
-    JWTManager(app)
+    # Asked for each token: a key may be rotated while we run. Tokens are read in api.security.
+    JWTManager(app).encode_key_loader(lambda _: keys.key(parts.runtime.settings, keys.ACCESS_TOKENS))
     return DocumentedApi(app)
 
 
@@ -70,13 +72,9 @@ def parts() -> Parts:
 
 def _token_config(settings: Settings) -> dict[str, object]:
     return {
-        "JWT_SECRET_KEY": keys.key(settings, keys.ACCESS_TOKENS),
-        "JWT_ALGORITHM": "HS256",
-        "JWT_DECODE_ALGORITHMS": ["HS256"],
-        "JWT_ENCODE_ISSUER": _ISSUER,
-        "JWT_DECODE_ISSUER": _ISSUER,
-        "JWT_ENCODE_AUDIENCE": _ISSUER,
-        "JWT_DECODE_AUDIENCE": _ISSUER,
+        "JWT_ALGORITHM": ALGORITHM,
+        "JWT_ENCODE_ISSUER": ISSUER,
+        "JWT_ENCODE_AUDIENCE": ISSUER,
         "JWT_ENCODE_NBF": False,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
         "JWT_COOKIE_CSRF_PROTECT": False,  # api.csrf does it, with a token that outlives the access token

@@ -41,6 +41,7 @@ def refuse_malformed(sock: Any, status: int, reason: str, message: str) -> None:
     body = orjson.dumps({"success": False, "error": error, "correlationId": correlation})
     head = (
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
         f"X-Correlation-ID: {correlation}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     log.info("request.malformed", status=status, reason=reason, correlation_id=correlation)
@@ -59,6 +60,7 @@ preload_app = True  # one import, whose memory the workers share
 graceful_timeout = 5  # seconds for requests in hand after SIGTERM
 keepalive = 15  # seconds; longer than a proxy's pause between two requests
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the heartbeat file: no disk
+forwarded_allow_ips = ""  # api.addresses decides whose word is taken
 control_socket_disable = True  # the supervisor controls us
 logger_class = Logger
 accesslog = None
@@ -94,3 +96,4 @@ def post_fork(server: Any, worker: Any) -> None:
     parts = worker.app.wsgi().extensions["medianest"]
     parts.runtime.database.forget()
     parts.runtime.redis.connection_pool.reset()
+    parts.runtime.watch_settings()

@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, send_from_directory
 from flask_smorest import Api  # type: ignore[import-untyped]
 from werkzeug.routing import BaseConverter
 
-from api import correlation, csrf
+from api import correlation, csrf, rate_limits
 from api.blueprint import Blueprint, Call
 from api.errors import CODES
 from api.security import ACCESS_COOKIE, KEY_HEADER
@@ -51,7 +51,7 @@ SwaggerUIBundle({
 });
 """
 
-blueprint = Blueprint("documentation", "", "This document, and a page to browse it.")
+blueprint = Blueprint("documentation", "", "This document, and a page to browse it.", limit=None)
 
 
 class IdConverter(BaseConverter):
@@ -76,6 +76,8 @@ def describe(app: Flask, api: Api) -> None:
     text = {"type": "string"}
     id_schema = {**text, "pattern": "^[A-Za-z0-9._-]{1,128}$"}
     components.header("CorrelationId", {"description": "Names this request in logs.", "schema": id_schema})
+    for name, text_of_header in rate_limits.HEADERS.items():
+        components.header(name, {"description": text_of_header, "schema": {"type": "integer"}})
     components.parameter(
         "CorrelationId",
         "header",
@@ -103,9 +105,11 @@ def describe(app: Flask, api: Api) -> None:
 
 
 def _error(status: int) -> dict[str, Any]:
-    headers = {correlation.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
+    headers: dict[str, Any] = {correlation.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
+    for name in rate_limits.HEADERS:
+        headers[name] = {"$ref": f"#/components/headers/{name}"}
     if status in {429, 503}:
-        headers["Retry-After"] = {"description": "Seconds to wait.", "schema": {"type": "string"}}  # type: ignore[dict-item]
+        headers["Retry-After"] = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
     return {
         "description": f"{_TITLES.get(status, HTTPStatus(status).phrase)}: `{CODES[status]}`",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
@@ -118,14 +122,22 @@ def publish(app: Flask, api: Api) -> None:
     app.extensions[_DOCUMENT] = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
 
 
-@blueprint.operation("GET", "/openapi.json", permission=None, answers={200: None}, any_query=True)
+@blueprint.operation(
+    "GET", "/openapi.json", permission=None, answers={200: None}, any_query=True, own_units=True
+)
 def openapi_document(call: Call) -> Response:
     """This document."""
     return Response(current_app.extensions[_DOCUMENT], mimetype="application/json")
 
 
 @blueprint.operation(
-    "GET", "/docs", permission=None, answers={200: None}, any_query=True, content_type="text/html"
+    "GET",
+    "/docs",
+    permission=None,
+    answers={200: None},
+    any_query=True,
+    content_type="text/html",
+    own_units=True,
 )
 def documentation_page(call: Call) -> Response:
     """The page to browse this document."""
@@ -133,7 +145,13 @@ def documentation_page(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/docs/<asset:name>", permission=None, answers={200: None}, any_query=True, content_type="*/*"
+    "GET",
+    "/docs/<asset:name>",
+    permission=None,
+    answers={200: None},
+    any_query=True,
+    content_type="*/*",
+    own_units=True,
 )
 def documentation_asset(call: Call, name: str) -> Response:
     """A file of that page."""

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -32,7 +32,7 @@ from models.base import new_id
 log = structlog.get_logger(__name__)
 
 Snapshot = Callable[[Session, Audience], Mapping[str, Any]]
-Roles = Callable[[Session, Iterable[str]], Mapping[str, str]]
+Rights = Callable[[Session, Collection[str]], Mapping[str, tuple[str, frozenset[str]]]]
 
 CHECK_SECONDS = 2.0  # and up to a second until the next tick
 REDIS_PATIENCE_SECONDS = 1.0
@@ -51,11 +51,11 @@ class Relay:
     Args:
         runtime: for Redis and the database.
         snapshot: what an audience sees at this moment.
-        roles: of those of the given logins that still hold, the role of their user.
+        rights: of those of the given sessions and keys that still hold, role and permissions.
     """
 
-    def __init__(self, runtime: Runtime, snapshot: Snapshot, roles: Roles) -> None:
-        self._runtime, self._snapshot, self._roles = runtime, snapshot, roles
+    def __init__(self, runtime: Runtime, snapshot: Snapshot, rights: Rights) -> None:
+        self._runtime, self._snapshot, self._rights = runtime, snapshot, rights
         self._loop = SocketLoop(self._tick, self._leave)
         self._own: defaultdict[str | None, set[Peer]] = defaultdict(set)
         self._seeing_all: set[Peer] = set()
@@ -132,15 +132,15 @@ class Relay:
         if time.monotonic() < self._check_at:
             return
         self._check_at = float("inf")  # until this one has been answered
-        logins = {peer.audience.login_id for peer in self._loop.peers}
-        self._desk.put(partial(self._check_logins, [login for login in logins if login is not None]))
+        credentials = {peer.audience.via for peer in self._loop.peers}
+        self._desk.put(partial(self._check, [each for each in credentials if each is not None]))
 
-    def _end_sessions(self, asked: Iterable[str], roles: Mapping[str, str]) -> None:
+    def _end_sessions(self, asked: Iterable[str], rights: Mapping[str, tuple[str, frozenset[str]]]) -> None:
         self._check_at = time.monotonic() + CHECK_SECONDS
         asked = frozenset(asked)
         for peer in self._loop.peers:
-            login_id = peer.audience.login_id
-            if login_id in asked and roles.get(login_id) != peer.audience.role:
+            via = peer.audience.via
+            if via in asked and rights.get(via) != peer.audience.rights:
                 peer.close(SESSION_ENDED, "session ended")
                 self._loop.touch(peer)
 
@@ -203,19 +203,19 @@ class Relay:
         for mark in list(self._marks):
             self._pass(mark)
 
-    def _check_logins(self, logins: list[str]) -> None:
-        """End the sockets of sessions that ended; while the database is away nobody can end one."""
-        roles: Mapping[str, str] = {}
+    def _check(self, credentials: list[str]) -> None:
+        """End the sockets of sessions and keys that ended; while the database is away nobody can end one."""
+        rights: Mapping[str, tuple[str, frozenset[str]]] = {}
         answered: list[str] = []
         try:
-            if logins:
-                with self._runtime.unit_of_work() as db:
-                    roles = self._roles(db, logins)
-                answered = logins
+            if credentials:
+                with self._runtime.reading() as db:
+                    rights = self._rights(db, credentials)
+                answered = credentials
         except SQLAlchemyError as error:
             log.critical("relay.database_lost", error=type(error).__name__)
         finally:
-            self._loop.call(self._end_sessions, answered, roles)
+            self._loop.call(self._end_sessions, answered, rights)
 
     # On the listener's thread
 

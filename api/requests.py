@@ -55,19 +55,23 @@ class Parser(FlaskParser):
         raise InvalidRequest(messages) from None
 
 
-def read_body() -> None:
+def read_body(largest: int = MAX_BODY) -> None:
     """Read the body before anything waits for it with a transaction open.
 
+    Args:
+        largest: bytes.
+
     Raises:
-        RequestEntityTooLarge: it is longer than a mebibyte, chunked or not.
+        RequestEntityTooLarge: it is longer, chunked or not.
     """
+    request.max_content_length = request.max_form_memory_size = largest
     chunked = request.content_length is None and bool(request.environ.get("wsgi.input_terminated"))
     if not request.content_length and not chunked:
         return
     try:
         body = request.get_data()
         # werkzeug cuts a chunked body off at the limit and says nothing.
-        if chunked and len(body) >= MAX_BODY and request.environ["wsgi.input"].read(1):
+        if chunked and len(body) >= largest and request.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
     except RequestEntityTooLarge:
         _drain()

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import jwt
-from flask import Request, Response, current_app
-from flask_jwt_extended import create_access_token, decode_token
-from flask_jwt_extended.exceptions import JWTExtendedException
+from flask import Request, Response
+from flask_jwt_extended import create_access_token
 from sqlalchemy.orm import Session
 
 from api.csrf import check_csrf
-from api.extensions import parts
+from api.extensions import ALGORITHM, ISSUER, parts
 from config.settings import Settings
-from engine.accounts import api_keys, sessions
+from engine.accounts import api_keys, keys, sessions
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Device, Identity
 from engine.audit import Actor
 from engine.errors import Forbidden, TokenExpired, Unauthorized
 
-__all__ = ["Identity", "allow", "authenticate", "device", "identify", "issue_access_token"]
+__all__ = ["Identity", "allow", "authenticate", "device", "issue_access_token"]
 
 KEY_HEADER = "X-Api-Key"
 ACCESS_COOKIE = "medianest_access"
@@ -59,8 +60,8 @@ def session_of(token: str, *, expired_too: bool = False) -> str:
         Unauthorized: it is not ours.
     """
     try:
-        login_id, expires = _signed(token, current_app.config["JWT_SECRET_KEY"])
-    except (jwt.PyJWTError, JWTExtendedException, ValueError):
+        login_id, expires = _signed(token, keys.candidates(parts().runtime.settings, keys.ACCESS_TOKENS))
+    except (jwt.PyJWTError, ValueError):
         raise Unauthorized("The access token is not valid.") from None
     if expires <= time.time() and not expired_too:
         raise TokenExpired("The access token has expired: refresh it.")
@@ -68,13 +69,30 @@ def session_of(token: str, *, expired_too: bool = False) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _signed(token: str, secret: bytes) -> tuple[str, float]:
-    """Login id and expiry of a token signed with `secret`; remembered, for the signature is the costly part."""
-    claims = decode_token(token, allow_expired=True)
+def _signed(token: str, candidates: tuple[bytes, ...]) -> tuple[str, float]:
+    """Login id and expiry of a token signed with one of our keys; remembered, for the signature is the costly part."""
+    claims = _claims(token, candidates)
     login_id, expires = claims.get(_SESSION_CLAIM), claims.get("exp")
     if not isinstance(login_id, str) or not isinstance(expires, int | float) or "\0" in login_id:
         raise ValueError("claims are missing")
     return login_id, expires
+
+
+def _claims(token: str, candidates: tuple[bytes, ...]) -> dict[str, Any]:
+    """What a token says, whether it has expired or not; older keys are tried where the signature is another's."""
+    for candidate in candidates:
+        with suppress(jwt.InvalidSignatureError):
+            return dict(
+                jwt.decode(
+                    token,
+                    candidate,
+                    algorithms=[ALGORITHM],
+                    issuer=ISSUER,
+                    audience=ISSUER,
+                    options={"verify_exp": False},
+                )
+            )
+    raise jwt.InvalidSignatureError
 
 
 def authenticate(db: Session, request: Request) -> tuple[Identity, Credential]:
@@ -100,15 +118,6 @@ def _of_key(db: Session, found: Credential) -> Identity:
     if identity is None:
         raise Unauthorized("This API key is not valid.")
     return identity
-
-
-def identify(request: Request) -> Identity | None:
-    """Who sends this request, or None; opens a unit of work of its own. For use before a WebSocket's upgrade."""
-    with parts().runtime.unit_of_work() as db:
-        try:
-            return authenticate(db, request)[0]
-        except Unauthorized:
-            return None
 
 
 def allow(

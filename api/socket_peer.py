@@ -30,8 +30,8 @@ class Audience:
 
     Attributes:
         user_id: None for anybody.
-        login_id: the session that must last as long as the socket; None where there is none.
-        role: that the user had on connecting; another one has other rights and ends the socket.
+        via: the session or API key that must last as long as the socket; None where there is none.
+        rights: role and permissions on connecting; when they change, the socket ends.
         topics: of its own events and of those without an owner.
         everyone: sees the downloads of all users, not only its own.
         others: topics of the events of other users that it gets.
@@ -39,8 +39,8 @@ class Audience:
     """
 
     user_id: str | None
-    login_id: str | None
-    role: str | None
+    via: str | None
+    rights: tuple[str, frozenset[str]] | None
     topics: frozenset[str]
     everyone: bool = False
     downloads: bool = False

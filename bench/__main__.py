@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import enqueue, files30, listing, post, relayed, report, started
+from bench import enqueue, files30, limited, listing, post, relayed, report, started
 from bench.report import Figure
 
 ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
@@ -18,6 +18,7 @@ ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "files30": files30.run,
     "enqueue": enqueue.run,
     "list": listing.run,
+    "limits": limited.run,
     "start": started.start,
     "idle": started.idle,
     "sockets": relayed.run,

@@ -37,7 +37,7 @@ def start(quick: bool) -> Iterator[Figure]:
 
 def idle(quick: bool) -> Iterator[Figure]:
     """Memory by the kernel's proportional share (PSS), and CPU time of all processes together."""
-    settle, window = (1, 2) if quick else (8, 20)
+    settle, window = (1, 2) if quick else (20, 60)
     with scratch() as folder, up(folder) as running:
         time.sleep(settle)
         before, began = running.cpu(), time.monotonic()
@@ -132,7 +132,7 @@ def _role(process: psutil.Process) -> str:
         "redis": "redis",
         "gunicorn": "web",
         "medianest-web": "web",
-        "beat": "beat",
+        "-m schedules": "beat",
     }
     known |= {
         "main flower": "flower",

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from functools import partial
@@ -25,14 +26,17 @@ from config.settings import Settings
 PROCFILE = Path(__file__).parent.parent / "Procfile"
 DATABASE_SECONDS = 60.0  # a recovery after a crash included
 READY_SECONDS = 30.0
+ADMINISTRATOR_SECONDS = 5.0
 
 READY = """\
 MediaNest is ready after {seconds:.1f} s: {address} (API: {address}/api/v1/docs)
+{first}To stop: Ctrl-C, or kill {pid}"""
+FIRST = """\
 First time? Create the administrator{proof}:
   {command} setup --server {address}
   or: curl {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
     -d '{{"email": "you@example.com", "password": "...", "name": "You"}}'
-To stop: Ctrl-C, or kill {pid}"""
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +70,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         try:
             with Supervisor(console) as supervisor:
                 try:
-                    _start(supervisor, settings, servers, commands)
-                    _report(supervisor, settings, began)
+                    administrator = _start(supervisor, settings, servers, commands)
+                    _report(supervisor, settings, began, administrator)
                     supervisor.run_until(lambda: False, pause=60.0)
                 except StopRequested:
                     console.say("stopping; Ctrl-C again kills at once")
@@ -101,8 +105,8 @@ def _check_port(settings: Settings) -> None:
 
 def _start(
     supervisor: Supervisor, settings: Settings, servers: list[EmbeddedServer], commands: dict[str, str]
-) -> None:
-    """Databases, then the release step, then everything else."""
+) -> Child:
+    """Databases, then the release step, then everything else; returns who looks for an administrator."""
     marked = dict(os.environ) | mark(settings.data_dir)
     for server in servers:
         server.prepare()
@@ -127,6 +131,10 @@ def _start(
     for name, command in commands.items():
         if name not in left_out:
             supervisor.add(Child(name, partial(spawn, shell_command(command), env=env)))
+    looking = [sys.executable, "-m", "cli.bootstrapped"]
+    administrator = Child("setup", partial(spawn, looking, env=env, output=subprocess.DEVNULL), once=True)
+    supervisor.add(administrator)
+    return administrator
 
 
 def _environment(settings: Settings, servers: list[EmbeddedServer]) -> dict[str, str]:
@@ -142,19 +150,23 @@ def _environment(settings: Settings, servers: list[EmbeddedServer]) -> dict[str,
     }
 
 
-def _report(supervisor: Supervisor, settings: Settings, began: float) -> None:
-    """Wait until the product answers, then say where it is and what comes first."""
+def _report(supervisor: Supervisor, settings: Settings, began: float, administrator: Child) -> None:
+    """Wait until the product answers, then say where it is and, before there is an administrator, what comes first."""
     address = local_address(settings)
     if not supervisor.run_until(lambda: not missing(address), READY_SECONDS, pause=0.2):
         absent = ", ".join(missing(address)) or "nothing any more"
         supervisor.console.say(f"not ready after {READY_SECONDS:.0f} s, still trying; missing: {absent}")
         supervisor.run_until(lambda: not missing(address), pause=1.0)
+    supervisor.run_until(lambda: administrator.exit_code is not None, ADMINISTRATOR_SECONDS)
+    first = "" if administrator.exit_code == 0 else _first_step(settings, address)
+    seconds = time.monotonic() - began
+    supervisor.console.say(READY.format(seconds=seconds, address=address, first=first, pid=os.getpid()))
+
+
+def _first_step(settings: Settings, address: str) -> str:
     proof = (
         ""
         if settings.development
         else f' (add "setupToken": SETUP_TOKEN, or what {settings.data_dir}/setup.token holds)'
     )
-    ready = READY.format(
-        seconds=time.monotonic() - began, address=address, proof=proof, pid=os.getpid(), command=sys.argv[0]
-    )
-    supervisor.console.say(ready)
+    return FIRST.format(proof=proof, address=address, command=sys.argv[0])

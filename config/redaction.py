@@ -22,6 +22,8 @@ _PATTERNS = (
     # A signed token and an API key by their looks.
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), BLANK),
     (re.compile(r"\bmn_[\w-]{20,}"), BLANK),
+    # The address of Plex's webhooks, whose last part is a secret.
+    (re.compile(r"(?i)(?<!/admin)(/webhooks/[^/\s'\"]*/+)[^\s?#'\"]+"), rf"\1{BLANK}"),
     # What SQLAlchemy and PostgreSQL say of the values of a query that failed.
     (re.compile(r"\[parameters: .*"), f"[parameters: {BLANK}]"),
     (re.compile(r"(?m)^(DETAIL:\s+(?:Failing row contains|Key)) .*"), rf"\1 {BLANK}"),
@@ -30,7 +32,7 @@ _PATTERNS = (
     (re.compile(r"(?m)^(CONTEXT:\s+unnamed portal parameter \$\d+) = .*"), rf"\1 = {BLANK}"),
 )  # fmt: skip
 _WORTH_A_LOOK = re.compile(
-    r"(?i)://|token|ticket|passw|secret|key|cookie|authorization|bearer|basic|signature|eyJ|mn_|parameter|DETAIL|Invalid"
+    r"(?i)://|token|ticket|passw|secret|key|cookie|authorization|bearer|basic|signature|eyJ|mn_|parameter|DETAIL|Invalid|/webhooks/"
 )
 
 

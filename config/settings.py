@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-from config import variables
+from config import secret_files, variables
 from config.variables import Rate
 
 _DEVELOPMENT_FACTOR = 10  # of rate limits that are not set
@@ -302,6 +303,16 @@ class Settings:
         "true: whoever owns the Plex server becomes an admin when he signs in with Plex",
         live=True,
     )
+    plex_sync_seconds: float = _env(
+        "PLEX_SYNC_SECONDS", variables.seconds(5, 86400), 900.0, "how often we get in step with Plex"
+    )
+    plex_full_sync_hour: int = _env(
+        "PLEX_FULL_SYNC_HOUR",
+        variables.integer(0, 23),
+        4,
+        "hour (of this server's clock) in which everything is compared, once a day",
+        live=True,
+    )
     plex_check_seconds: float = _env(
         "PLEX_CHECK_SECONDS",
         variables.seconds(1, 31_536_000),
@@ -318,7 +329,7 @@ class Settings:
         live=True,
     )
     mail_from: str = _env(
-        "MAIL_FROM", str, "MediaNest <medianest@localhost>", "sender of our mails", live=True
+        "MAIL_FROM", variables.mailbox, "MediaNest <medianest@localhost>", "sender of our mails", live=True
     )
     reset_seconds: float = _env(
         "RESET_SECONDS", variables.seconds(60, 86400), 1800.0, "life of a password reset"
@@ -345,6 +356,11 @@ class Settings:
     rate_limit_search: tuple[Rate, ...] = _rate("RATE_LIMIT_SEARCH", "30/min", "searches of a user")
     rate_limit_media: tuple[Rate, ...] = _rate("RATE_LIMIT_MEDIA", "100/min", "media endpoints, a user")
     rate_limit_login: tuple[Rate, ...] = _rate("RATE_LIMIT_LOGIN", "5/15min", "sign-ins from an address")
+    rate_limit_poll: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_POLL",
+        "60/min",
+        "what browsers of an address ask again and again: is the PIN claimed, renew my tokens",
+    )
     rate_limit_account: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_ACCOUNT", "10/15min", "failed sign-ins to an account, from anywhere"
     )
@@ -398,7 +414,9 @@ class Settings:
     def given(cls) -> dict[str, str]:
         """The variables of ours that are set, as they stand in the environment."""
         names = [spec.metadata["env"] for spec in fields(cls)]
-        return {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
+        found = {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
+        node = os.environ.get("NODE_ENV", "").strip()
+        return found if "APP_ENV" in found or not node else {"APP_ENV": node, **found}
 
     @classmethod
     def of_process(cls) -> Self:
@@ -408,6 +426,8 @@ class Settings:
             for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
                 if not url:
                     raise SettingsError(f"{name} is needed here: only `medianest up` brings its own")
+            if settings.key_file.exists():
+                settings.secret_keys()  # a file that is no good is told now, and not at the first request
         except SettingsError as error:
             sys.exit(f"medianest: {error}")
         return settings
@@ -463,27 +483,49 @@ class Settings:
         first = next(iter(self.frontend_url), f"http://localhost:{self.port}")
         return (self.public_url or first).rstrip("/")
 
+    @property
+    def key_file(self) -> Path:
+        """Where the secret keys are while `SECRET_KEY` is not set: the current one first, older ones below."""
+        return _key_file(self.data_dir)
+
+    def secret_keys(self) -> tuple[str, ...]:
+        """The keys we know, the one to sign with first: the environment's, else those of the key file.
+
+        The file is made once, with mode 0600; a change of it holds at once in all processes.
+
+        Raises:
+            SettingsError: the key file holds no keys, or can't be read or made.
+        """
+        if self.secret_key:
+            return (self.secret_key, *self.secret_key_previous)
+        return (*self.keys_in_file(), *self.secret_key_previous)
+
+    def keys_in_file(self) -> tuple[str, ...]:
+        """The keys of the key file, which is made where it is missing.
+
+        Raises:
+            SettingsError: it holds none.
+        """
+        return _secrets_in(self.key_file)
+
     def resolve_secret_key(self) -> str:
-        """The signing key: from the environment, else made once in `DATA_DIR/secret.key` with mode 0600."""
-        return self.secret_key or _made_once(self.data_dir / "secret.key")
+        """The key to sign with."""
+        return self.secret_keys()[0]
 
     def resolve_setup_token(self) -> str:
         """The bootstrap's proof in production: from the environment, else made once in `DATA_DIR/setup.token`."""
-        return self.setup_token or _made_once(self.data_dir / "setup.token")
+        return self.setup_token or _secrets_in(self.data_dir / "setup.token")[0]
 
 
-def _made_once(path: Path) -> str:
-    """Read the secret in `path`; make it first where it is missing (safe against a second process doing so)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text().strip()
+@lru_cache(maxsize=8)
+def _key_file(data_dir: Path) -> Path:
+    return data_dir / "secret.key"
+
+
+def _secrets_in(path: Path) -> tuple[str, ...]:
+    try:
+        return secret_files.made_once(path)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename or path}: {error.strerror}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from email.utils import formataddr, parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
@@ -176,6 +177,15 @@ def networks(text: str) -> tuple[str, ...]:
         return tuple(str(ip_network(word, strict=False)) for word in words(text))
     except ValueError:
         raise ValueError("addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def mailbox(text: str) -> str:
+    """An address with or without a name, such as `MediaNest <media@example.com>`."""
+    name, address = parseaddr(text)
+    written = {address, f"<{address}>", f"{name} <{address}>", formataddr((name, address))}
+    if text not in written or not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+        raise ValueError("an address such as MediaNest <media@example.com>")
+    return text
 
 
 def keys(text: str) -> tuple[str, ...]:

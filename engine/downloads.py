@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import events, source_urls
-from engine.errors import Conflict, NotFound, ValidationFailed
+from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
 from engine.events import Event
 from engine.filenames import is_safe_folder
 from engine.jobs.bell import correlation_id, enqueue
@@ -26,6 +26,7 @@ from engine.paging import Page
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
+from models.user import User
 
 VIDEO_FORMATS = ("mp4", "mkv", "webm")
 AUDIO_FORMATS = ("mp3", "m4a", "opus")
@@ -56,6 +57,7 @@ def create(
     Raises:
         ValidationFailed: the URL is malformed or its host not allowed, the choices contradict each other, or the
             path leaves `DOWNLOAD_DIR`.
+        Unauthorized: the user was disabled or deleted this moment.
     """
     source = source_urls.accept(url, settings)
     quality, format = choose(quality, format)  # noqa: A001
@@ -74,6 +76,7 @@ def create(
         "folder": confine(download_path, settings.download_dir),
         "correlation_id": correlation_id(),
     }
+    _hold_user(db, user_id)
     while True:
         query = insert(Download).values(**values).on_conflict_do_nothing().returning(Download)
         row = db.scalars(query).one_or_none()
@@ -183,8 +186,15 @@ def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) ->
     ).all()
 
 
-def delete(db: Session, download_id: str, *, owner_id: str | None, delete_file: bool = False) -> Download:
-    """Cancel what is active, remove what has ended.
+def delete(
+    db: Session,
+    download_id: str,
+    *,
+    owner_id: str | None,
+    delete_file: bool = False,
+    only_cancel: bool = False,
+) -> Download:
+    """Cancel what is active, remove what has ended; the latter not with `only_cancel`.
 
     What waits is cancelled at once; what is worked on within 3 s, by its worker. A removed row takes its file
     along only with `delete_file`, by a job on a host that sees it.
@@ -194,10 +204,12 @@ def delete(db: Session, download_id: str, *, owner_id: str | None, delete_file: 
 
     Raises:
         NotFound: there is none, or it is another user's.
-        Conflict: its file is being put in place this very moment.
+        Conflict: its file is being put in place this very moment, or it has ended and is only to be cancelled.
     """
     row = _find(db, download_id, owner_id, lock=True)
     if row.ended_at is not None:
+        if only_cancel:
+            raise Conflict(f"It has ended already: {row.status}.")
         if delete_file and row.file is not None:
             _remove_file(db, row)
         db.execute(sql_delete(Download).where(Download.id == row.id))
@@ -205,16 +217,13 @@ def delete(db: Session, download_id: str, *, owner_id: str | None, delete_file: 
         return row
     if row.publishing is not None:
         raise Conflict("The file is being put in place this moment: wait for it, then delete it.")
-    if row.lease_until is None:
-        row.status = "cancelled"
-        row.ended_at = _now()
-        row.next_run_at = _now()
-    if row.cancel_requested_at is None:
-        row.cancel_requested_at = _now()
-    db.flush()
-    db.refresh(row)
-    announce(db, row)
+    (row,) = _cancel(db, Download.id == row.id)
     return row
+
+
+def cancel_all(db: Session, user_id: str) -> int:
+    """Cancel all that is active of a user but what is being put in place this very moment; returns how many."""
+    return len(_cancel(db, Download.user_id == user_id))
 
 
 def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
@@ -322,6 +331,33 @@ def _find(db: Session, download_id: str, owner_id: str | None, *, lock: bool) ->
     if row is None:
         raise NotFound("There is no such download.")
     return row
+
+
+def _cancel(db: Session, which: ColumnElement[bool]) -> Sequence[Download]:
+    """End what waits, have workers end what they hold, and tell of both; the rows as they are now."""
+    waits = Download.lease_until.is_(None)
+    rows = db.scalars(
+        update(Download)
+        .where(which, Download.ended_at.is_(None), Download.publishing.is_(None))
+        .values(
+            status=case((waits, "cancelled"), else_=Download.status),
+            ended_at=case((waits, _now())),
+            next_run_at=case((waits, _now()), else_=Download.next_run_at),
+            cancel_requested_at=func.coalesce(Download.cancel_requested_at, _now()),
+        )
+        .returning(Download),
+        execution_options={"synchronize_session": False, "populate_existing": True},
+    ).all()
+    for row in rows:
+        announce(db, row)
+    return rows
+
+
+def _hold_user(db: Session, user_id: str) -> None:
+    """Keep a user from being disabled or deleted before this unit has ended, or find that he was."""
+    live = select(User.id).where(User.id == user_id, User.disabled_at.is_(None))
+    if db.scalar(live.with_for_update(read=True, key_share=True)) is None:
+        raise Unauthorized("This account has just been closed.")
 
 
 def _remove_file(db: Session, row: Download) -> None:

@@ -13,15 +13,23 @@ class MediaNestError(Exception):
         status: the HTTP status that goes with it.
         message: in words for a person; never a path of the server, a query or a secret.
         details: the fields at fault of a validation error, otherwise only shown in development.
+        retry_after: seconds after which it may work, of an error that passes; None: nobody knows.
     """
 
     code = "INTERNAL_ERROR"
     status = 500
 
-    def __init__(self, message: str, details: Mapping[str, object] | str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        details: Mapping[str, object] | str | None = None,
+        *,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.retry_after = retry_after
 
 
 class ValidationFailed(MediaNestError):
@@ -79,3 +87,9 @@ class ServiceUnavailable(MediaNestError):
     """A part of ours that is needed is not there."""
 
     code, status = "SERVICE_UNAVAILABLE", 503
+
+
+class PlexUnreachable(MediaNestError):
+    """plex.tv, or our Plex server, gives no answer that can be used: who somebody is stays unknown for now."""
+
+    code, status = "PLEX_UNREACHABLE", 503

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.downloads import STAGING
+from engine.publishing import NEAR
 from models.download import Download, Preview
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,7 @@ def sweep(db: Session, settings: Settings) -> int:
     What waits or is worked on stays: its next attempt goes on at the byte where the last one stopped.
     """
     entries = {path: path.name for path in _entries(settings.work_dir)}
-    entries |= {path: path.name.rpartition(".")[0] for path in _entries(settings.download_dir / STAGING)}
+    entries |= {path: path.name.partition(".")[0] for path in _entries(settings.download_dir / STAGING)}
     ours = {path: row_id for path, row_id in entries.items() if row_id.startswith(("dl-", "prv-"))}
     if not ours:
         return 0
@@ -45,6 +46,8 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
+    if path.suffix == NEAR and path.is_symlink():  # of `engine.publishing`: there is more at the other end
+        (path.readlink() / path.stem).unlink(missing_ok=True)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

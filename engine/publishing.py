@@ -4,7 +4,9 @@ The order of steps is what makes it safe, on one host or on several that share `
 
 1. The file is brought into the staging folder under a name of its row and epoch, and forced to disk.
 2. One fenced write records the name it will get, and the inode it has. Whoever lost the row stops here.
-3. A hard link gives it the name; a link never overwrites.
+3. A hard link gives it the name; a link never overwrites. Where the folder lies on another file system than the
+   staging folder (a mount below `DOWNLOAD_DIR`), the file is first staged anew, in a folder of the same name there,
+   a mark in the first one tells where that is, and step 2 is done again.
 4. The row is completed in a fenced write; then the staged name goes.
 
 A successor first renames what its predecessors staged. From then on none of them can link any more, however long
@@ -33,6 +35,7 @@ from models.download import Download
 log = structlog.get_logger(__name__)
 
 _CHUNK = 4 << 20
+NEAR = ".near"  # ends the name of a mark: a link to the other staging folder of an attempt
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
@@ -52,7 +55,7 @@ def publish(attempt: Attempt[Download], source: Path, name: str, facts: Mapping[
         Fenced, CancelRequested, Draining: see `Attempt`.
         GiveUp: the folder leads out of `DOWNLOAD_DIR` by now.
     """
-    staged = _staged(attempt)
+    staged = _own(attempt, _staging(attempt))
     _bring(attempt, source, staged)
     return _name_it(attempt, staged, name, facts)
 
@@ -62,28 +65,38 @@ def adopt(attempt: Attempt[Download]) -> dict[str, Any] | None:
     staged = _take_over(attempt)
     begun = attempt.row.publishing
     if begun is None:
-        staged.unlink(missing_ok=True)
         return None
     root = attempt.runtime.settings.download_dir
     if _is(root / begun["path"], begun):
-        staged.unlink(missing_ok=True)
+        discard(attempt)
         return _file(begun["path"], begun["size"], begun["facts"])
-    if _is(staged, begun):
+    if staged is not None:
         return _name_it(attempt, staged, begun["name"], begun["facts"])
-    staged.unlink(missing_ok=True)
     attempt.write(publishing=None)
     return None
 
 
 def discard(attempt: Attempt[Download]) -> None:
     """Remove what this attempt staged and has not published."""
-    _staged(attempt).unlink(missing_ok=True)
+    mark = _mark(attempt)
+    if mark.is_symlink():
+        _own(attempt, mark.readlink()).unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
+    _own(attempt, mark.parent).unlink(missing_ok=True)
 
 
-def _staged(attempt: Attempt[Download]) -> Path:
+def _staging(attempt: Attempt[Download]) -> Path:
     staging = attempt.runtime.settings.download_dir / STAGING
     staging.mkdir(parents=True, exist_ok=True)
+    return staging
+
+
+def _own(attempt: Attempt[Download], staging: Path) -> Path:
     return staging / f"{attempt.row.id}.{attempt.row.epoch}"
+
+
+def _mark(attempt: Attempt[Download]) -> Path:
+    return _staging(attempt) / f"{attempt.row.id}.{attempt.row.epoch}{NEAR}"
 
 
 def _bring(attempt: Attempt[Download], source: Path, staged: Path) -> None:
@@ -136,8 +149,12 @@ def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping
             _link(staged, target)
         except FileExistsError:
             continue
+        except OSError as error:
+            if error.errno != errno.EXDEV or staged.parent == folder / STAGING:
+                raise
+            return _name_it(attempt, _bring_near(attempt, staged, folder), name, facts)
         _sync_folder(folder)
-        staged.unlink(missing_ok=True)
+        discard(attempt)
         return _file(path, status.st_size, facts)
 
 
@@ -153,16 +170,40 @@ def _link(staged: Path, target: Path) -> None:
         staged.replace(target)
 
 
-def _take_over(attempt: Attempt[Download]) -> Path:
-    """Rename what predecessors staged, so that none of them can link it any more."""
-    mine = _staged(attempt)
+def _bring_near(attempt: Attempt[Download], staged: Path, folder: Path) -> Path:
+    """Stage the file anew on the file system of `folder`; by the mark successors and the janitor find it."""
+    near, mark = folder / STAGING, _mark(attempt)
+    near.mkdir(exist_ok=True)
+    mark.unlink(missing_ok=True)
+    mark.symlink_to(near)
+    copied = _own(attempt, near)
+    _bring(attempt, staged, copied)
+    return copied
+
+
+def _take_over(attempt: Attempt[Download]) -> Path | None:
+    """Rename what predecessors staged, so that none of them can link it any more; returns what was recorded."""
+    staging = _staging(attempt)
+    found = _take_over_in(attempt, staging)
+    for mark in staging.glob(f"{attempt.row.id}.*{NEAR}"):
+        near = mark.readlink()
+        if mark != _mark(attempt):
+            mark.replace(_mark(attempt))
+        found = _take_over_in(attempt, near) or found
+    return found
+
+
+def _take_over_in(attempt: Attempt[Download], staging: Path) -> Path | None:
     begun = attempt.row.publishing
-    for path in mine.parent.glob(f"{attempt.row.id}.*"):
+    found = None
+    for path in staging.glob(f"{attempt.row.id}.*"):
+        if path.suffix == NEAR:
+            continue
         if begun is not None and _is(path, begun):
-            path.replace(mine)
+            found = path.replace(_own(attempt, staging))
         else:
             path.unlink(missing_ok=True)
-    return mine
+    return found
 
 
 def _is(path: Path, begun: Mapping[str, Any]) -> bool:

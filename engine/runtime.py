@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.events import Event
 from engine.jobs.names import Job
-from engine.live_settings import LiveSettings
+from engine.live_settings import FRESH_SECONDS, LiveSettings
 from models.session import Database
 
 log = structlog.get_logger(__name__)
@@ -64,6 +67,25 @@ class Runtime:
         with self.database.reading() as db:
             self.live.refresh(db)
             yield db
+
+    @contextmanager
+    def unit_on(self, connection: Connection) -> Iterator[Session]:
+        """One transaction on a connection of the caller's, which may have temporary tables; else as `unit_of_work`."""
+        with Session(connection, expire_on_commit=False) as db:
+            yield db
+            db.commit()
+            info = db.info
+        self._after_commit(info)
+
+    def watch_settings(self) -> None:
+        """Keep the settings fresh in a thread, for a process that may look at them without a unit of work."""
+        threading.Thread(target=self._watch_settings, daemon=True, name="settings").start()
+
+    def _watch_settings(self) -> None:
+        while True:
+            with suppress(SQLAlchemyError), self.reading():  # the database may be away
+                pass
+            time.sleep(FRESH_SECONDS)
 
     def ring(self, job: Job) -> bool:
         """Ring for a job; False, and a line in the log, where Redis is away: the reconciler rings again."""

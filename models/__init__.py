@@ -5,11 +5,16 @@ from models.audit import AuditEntry
 from models.base import Base
 from models.download import Download, FileRemoval, Preview
 from models.heartbeat import Heartbeat
+from models.integration import Integration
 from models.invitation import Invitation
 from models.login import Login
 from models.mail import Mail
+from models.media import MediaItem, WatchState
 from models.notification import Notification
 from models.password_reset import PasswordReset
+from models.plex_activity import PlexActivity
+from models.plex_arrival import PlexArrival
+from models.plex_library import PlexCollection, PlexSection, PlexServer
 from models.plex_pin import PlexPin
 from models.queue import Queue, SourceHost
 from models.row_count import RowCount
@@ -17,7 +22,9 @@ from models.schedule_slot import ScheduleSlot
 from models.secret import Secret
 from models.setting import Fact, StoredSetting
 from models.socket_ticket import SocketTicket
+from models.sync_run import SyncChange, SyncRun
 from models.user import User
+from models.webhook import Webhook
 
 __all__ = [
     "ApiKey",
@@ -27,12 +34,19 @@ __all__ = [
     "Fact",
     "FileRemoval",
     "Heartbeat",
+    "Integration",
     "Invitation",
     "Login",
     "Mail",
+    "MediaItem",
     "Notification",
     "PasswordReset",
+    "PlexActivity",
+    "PlexArrival",
+    "PlexCollection",
     "PlexPin",
+    "PlexSection",
+    "PlexServer",
     "Preview",
     "Queue",
     "RowCount",
@@ -41,5 +55,9 @@ __all__ = [
     "SocketTicket",
     "SourceHost",
     "StoredSetting",
+    "SyncChange",
+    "SyncRun",
     "User",
+    "WatchState",
+    "Webhook",
 ]

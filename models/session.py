@@ -1,4 +1,4 @@
-"""The connection pool and the unit of work."""
+"""The connection pools and the unit of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from select import select
 from typing import Any
 
 import orjson
-from sqlalchemy import create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,38 +25,49 @@ def _refuse_dead(connection: Any, *_: object) -> None:
         raise DisconnectionError
 
 
+def _engine(url: str, pool_size: int, **more: Any) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        json_deserializer=orjson.loads,
+        hide_parameters=True,  # errors end in logs, and parameters may be secrets
+        connect_args={
+            "connect_timeout": 3,
+            # A server that vanished without a word (a pulled cable, a dead host) is noticed, not waited for.
+            "tcp_user_timeout": 15_000,  # milliseconds
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "application_name": "medianest",
+            "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+        },
+        **more,
+    )
+    event.listen(engine, "checkout", _refuse_dead)
+    return engine
+
+
 class Database:
-    """A pool of connections to PostgreSQL; connects on first use.
+    """Connections to PostgreSQL, one pool for units of work and one for looking; connects on first use.
 
     Args:
         url: a `postgresql+psycopg://` URL.
         after_commit: called with `Session.info` once the transaction has really been committed, so that what
             the unit has put there (jobs to ring for, events to publish) goes out after the fact. It is not
             SQLAlchemy's `after_commit` event: that one also fires when a SAVEPOINT is released.
-        pool_size: connections kept open; twice as many may be open at once.
+        pool_size: connections that a pool keeps open; twice as many may be open at once.
     """
 
     def __init__(self, url: str, *, after_commit: AfterCommit | None = None, pool_size: int = 5) -> None:
-        self.engine = create_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_timeout=5,
-            json_deserializer=orjson.loads,
-            connect_args={
-                "connect_timeout": 3,
-                # A server that vanished without a word (a pulled cable, a dead host) is noticed, not waited for.
-                "tcp_user_timeout": 15_000,  # milliseconds
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "application_name": "medianest",
-                "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-            },
+        self.engine = _engine(url, pool_size)
+        # Connections of their own: to switch one and back for each request would cost as much as half a round trip.
+        self._read_engine = _engine(
+            url, pool_size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
         )
-        event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._reads = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._reads = sessionmaker(self._read_engine)
         self._after_commit = after_commit
 
     @contextmanager
@@ -79,9 +90,11 @@ class Database:
             yield db
 
     def close(self) -> None:
-        """Close the pool's connections."""
+        """Close the connections."""
         self.engine.dispose()
+        self._read_engine.dispose()
 
     def forget(self) -> None:
-        """Drop the pool without touching its sockets: they belong to the parent this process was forked from."""
+        """Drop the connections without touching their sockets: they belong to the parent we were forked from."""
         self.engine.dispose(close=False)
+        self._read_engine.dispose(close=False)

@@ -27,7 +27,14 @@ from engine.runtime import Runtime
 
 settings = Settings.of_process()
 app = make_celery(settings)
-app.conf.include = ["tasks.downloads", "tasks.maintenance", "tasks.control"]
+app.conf.include = [
+    "tasks.downloads",
+    "tasks.accounts",
+    "tasks.notifications",
+    "tasks.webhooks",
+    "tasks.maintenance",
+    "tasks.control",
+]
 
 LAST_RESORT_SECONDS = 6.5  # a shutdown takes 2 to 4; whoever asked for it waits for 8
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from engine import paging, previews
+from engine import audit, mails, notifications, paging, previews
+from engine.accounts import api_keys, password_reset, sessions, socket_tickets
 from engine.jobs.names import Job, periods
 from engine.jobs.reconcile import reconcile as reconcile_jobs
 from engine.jobs.slots import forget_slots, take_slot
 from engine.kinds import KINDS
 from engine.monitoring.heartbeats import forget_dead
+from engine.webhooks import inbox
 from tasks.app import app, bells_in_queue, runtime, settings
 
 PERIODS = periods(settings)
@@ -34,6 +36,14 @@ def clean_up() -> None:
             previews.forget_old(db, timedelta(hours=1))
             forget_slots(db, timedelta(days=7))
             forget_dead(db)
+            sessions.forget_old(db, timedelta(days=30))
+            socket_tickets.forget_old(db)
+            api_keys.forget_old(db, timedelta(days=30))
+            audit.forget_old(db, timedelta(days=runtime().settings.audit_days))
+            password_reset.forget_old(db, timedelta(days=1))
+            mails.forget_old(db, timedelta(days=7))
+            notifications.forget_old(db, timedelta(days=90))
+            inbox.forget_old(db, inbox.RETENTION)
 
 
 @app.task(name=Job.NOOP.value)

@@ -87,6 +87,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         secret_key="s" * 48,
         download_allowed_hosts=("127.0.0.1", "localhost", "youtube.com", "youtu.be"),
         download_allow_private_networks=True,
+        rate_limit_enabled=False,
     )
 
 

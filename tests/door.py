@@ -116,6 +116,7 @@ def opened_once(postgres: str, folder: Path) -> Iterator[Door]:
         secret_key="s" * 48,
         download_allowed_hosts=("127.0.0.1",),
         download_allow_private_networks=True,
+        rate_limit_enabled=False,
     )
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")

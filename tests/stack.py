@@ -69,6 +69,7 @@ class Stack:
             "LEASE_RENEW_SECONDS": "1",
             "RECONCILE_SECONDS": "1",
             "LOG_LEVEL": "info",
+            "RATE_LIMIT_ENABLED": "false",
             "REMAP_SIGTERM": "SIGQUIT",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{os.environ.get('PYTHONPATH', '')}",
             **env,

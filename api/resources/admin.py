@@ -11,10 +11,18 @@ from marshmallow import validate
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Schema
-from api.resources.youtube import DownloadPage, DownloadSchema, DownloadsQuery, download_row, downloads_page
+from api.resources.youtube import (
+    DownloadPage,
+    DownloadSchema,
+    DownloadsQuery,
+    download_row,
+    downloads_page,
+    note_foreign,
+)
 from config.celery import QUEUES
-from engine import downloads, queues
+from engine import audit, downloads, queues
 from engine.accounts.permissions import Permission
+from engine.audit import Subject
 from engine.queues import QueueState
 
 blueprint = Blueprint("admin", "/admin", "What belongs to everyone.")
@@ -87,6 +95,7 @@ def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
 def set_download_priority(call: Call, body: dict[str, Any], download_id: str) -> Response:
     """Move a queued download up or down."""
     row = downloads.set_priority(call.db, download_id, body["priority"])
+    note_foreign(call, "download.priority_changed_by_admin", row, priority=row.priority)
     return success(download_row(row))
 
 
@@ -105,7 +114,9 @@ def list_queues(call: Call) -> Response:
 )
 def pause_queue(call: Call, name: str) -> Response:
     """Hold a queue: nothing of it begins, what runs goes on."""
-    return success(queue_row(queues.pause(call.db, QUEUES, name, by=call.identity.user_id)))
+    state = queues.pause(call.db, QUEUES, name, by=call.identity.user_id)
+    audit.record(call.db, "queue.paused", call.actor, Subject("queue", name, name))
+    return success(queue_row(state))
 
 
 @blueprint.operation(
@@ -113,7 +124,9 @@ def pause_queue(call: Call, name: str) -> Response:
 )
 def resume_queue(call: Call, name: str) -> Response:
     """Let a queue go on."""
-    return success(queue_row(queues.resume(call.db, QUEUES, name)))
+    state = queues.resume(call.db, QUEUES, name)
+    audit.record(call.db, "queue.resumed", call.actor, Subject("queue", name, name))
+    return success(queue_row(state))
 
 
 def queue_row(state: QueueState) -> dict[str, Any]:

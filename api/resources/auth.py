@@ -7,12 +7,13 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, request
-from marshmallow import validate
 
 from api.blueprint import Blueprint, Call
 from api.csrf import check_csrf, csrf_token
+from api.csrf_counts import counts
 from api.envelope import success
 from api.fields import Email, Flag, Password, Schema, Text
+from api.resources.user_rows import UserSchema, user_row
 from api.security import (
     REFRESH_COOKIE,
     clear_cookies,
@@ -20,13 +21,15 @@ from api.security import (
     issue_access_token,
     set_cookies,
 )
-from engine.accounts import sessions, users
+from engine import audit
+from engine.accounts import sessions, socket_tickets, users
 from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.accounts.permissions import Permission
 from engine.accounts.sessions import SignedIn
+from engine.accounts.sign_in import refuse, sign_in
+from engine.audit import Subject
 from engine.errors import NotFound, Unauthorized
 from models.login import Login
-from models.user import User
 
 blueprint = Blueprint("auth", "/auth", "Signing in and out.")
 
@@ -56,20 +59,6 @@ class RefreshRequest(Schema):
     """A refresh token; browsers send their cookie instead."""
 
     refresh_token = Text(500)
-
-
-class UserSchema(Schema):
-    """A user, as he sees himself."""
-
-    id = ma.fields.String(required=True)
-    username = ma.fields.String(required=True)
-    email = ma.fields.String(required=True)
-    name = ma.fields.String(required=True)
-    role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
-    tier = ma.fields.String(required=True, validate=validate.OneOf(("standard", "premium")))
-    permissions = ma.fields.List(ma.fields.String(validate=validate.OneOf(list(Permission))), required=True)
-    created_at = ma.fields.DateTime(required=True)
-    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
 class SignedInSchema(Schema):
@@ -115,6 +104,13 @@ class EndedSchema(Schema):
     ended = ma.fields.Integer(required=True)
 
 
+class TicketSchema(Schema):
+    """A proof for the handshake of one WebSocket."""
+
+    ticket = ma.fields.String(required=True)
+    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds."})
+
+
 @blueprint.operation(
     "POST",
     "/admin",
@@ -134,8 +130,8 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
         name=body["name"],
         setup_token=body.get("setup_token"),
     )
-    started = sessions.start(call.db, call.settings, user, remember_me=False, device=device(request))
-    return _signed_in(call, started, 201)
+    started = sign_in(call.db, call.settings, user, method="bootstrap", device=device(request))
+    return signed_in_answer(call, started, 201)
 
 
 @blueprint.operation(
@@ -146,16 +142,14 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     answers={200: SignedInSchema},
     errors=(401,),
     headers=_SET_COOKIE,
+    own_units=True,
+    limit="login",
 )
 def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
-    user = users.check_password(call.db, body["email"], body["password"])
-    if user is None:
-        raise Unauthorized("E-mail address or password is wrong.")
-    started = sessions.start(
-        call.db, call.settings, user, remember_me=body["remember_me"], device=device(request)
-    )
-    return _signed_in(call, started)
+    with call.attempt("account", email=body["email"]):
+        started = _by_password(call, body)
+    return signed_in_answer(call, started)
 
 
 @blueprint.operation(
@@ -167,6 +161,7 @@ def login(call: Call, body: dict[str, Any]) -> Response:
     errors=(401, 403),
     headers=_SET_COOKIE,
     own_units=True,
+    limit="poll",  # a family behind one address renews more often than strangers may ask
 )
 def refresh(call: Call, body: dict[str, Any]) -> Response:
     """Exchange the refresh token for fresh tokens; using an old one again ends the session."""
@@ -180,7 +175,7 @@ def refresh(call: Call, body: dict[str, Any]) -> Response:
         renewed = sessions.renew(db, call.settings, token, device(request))
     if renewed is None:
         raise Unauthorized("The refresh token is not valid: sign in again.")
-    return _signed_in(call, renewed)
+    return signed_in_answer(call, renewed)
 
 
 @blueprint.operation("GET", "/session", permission=Permission.PROFILE_READ, answers={200: SessionSchema})
@@ -196,6 +191,7 @@ def current_session(call: Call) -> Response:
     body=RefreshRequest,
     answers={200: DeviceSchema},
     headers=_SET_COOKIE,
+    session_only=True,
 )
 def logout(call: Call, body: dict[str, Any]) -> Response:
     """End this session, and the one of the refresh token where it is another of the user's."""
@@ -203,14 +199,18 @@ def logout(call: Call, body: dict[str, Any]) -> Response:
     other = sessions.owner_of(call.settings, body.get("refresh_token", ""))
     if other is not None and other != mine.session_id:
         with suppress(NotFound):  # over already, or another user's: not ours to tell
-            sessions.revoke(call.db, other, user_id=mine.user_id)
+            also = sessions.revoke(call.db, other, user_id=mine.user_id)
+            audit.record(call.db, "session.revoked", call.actor, _subject(also))
     ended = sessions.revoke(call.db, mine.session_id, user_id=mine.user_id)
+    audit.record(call.db, "auth.signed_out", call.actor, _subject(ended))
     answer = success(device_row(ended, mine.session_id))
     clear_cookies(answer, call.settings)
     return answer
 
 
-@blueprint.operation("GET", "/sessions", permission=Permission.PROFILE_READ, answers={200: DevicesSchema})
+@blueprint.operation(
+    "GET", "/sessions", permission=Permission.PROFILE_READ, answers={200: DevicesSchema}, session_only=True
+)
 def list_sessions(call: Call) -> Response:
     """The devices on which the user is signed in, the last used first."""
     mine = call.identity
@@ -218,35 +218,36 @@ def list_sessions(call: Call) -> Response:
     return success({"items": [device_row(row, mine.session_id) for row in rows]})
 
 
-@blueprint.operation("DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema})
+@blueprint.operation(
+    "DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema}, session_only=True
+)
 def end_other_sessions(call: Call) -> Response:
     """Sign out everywhere but here."""
     mine = call.identity
-    return success({"ended": sessions.revoke_others(call.db, user_id=mine.user_id, keep=mine.session_id)})
+    ended = sessions.revoke_others(call.db, user_id=mine.user_id, keep=mine.session_id)
+    audit.record(call.db, "session.revoked", call.actor, Subject("user", mine.user_id), ended=ended)
+    return success({"ended": ended})
 
 
 @blueprint.operation(
-    "DELETE", "/sessions/<id:session_id>", permission=Permission.PROFILE_READ, answers={200: DeviceSchema}
+    "DELETE",
+    "/sessions/<id:session_id>",
+    permission=Permission.PROFILE_READ,
+    answers={200: DeviceSchema},
+    session_only=True,
 )
 def end_session(call: Call, session_id: str) -> Response:
     """Sign one device out."""
     ended = sessions.revoke(call.db, session_id, user_id=call.identity.user_id)
+    audit.record(call.db, "session.revoked", call.actor, _subject(ended))
     return success(device_row(ended, call.identity.session_id))
 
 
-def user_row(user: User) -> dict[str, Any]:
-    """A user, as he sees himself."""
-    return {
-        "id": user.id,
-        "username": user.name,
-        "email": user.email,
-        "name": user.name,
-        "role": user.role,
-        "tier": user.tier,
-        "permissions": sorted(permissions_of(user.role)),
-        "createdAt": user.created_at,
-        "lastLoginAt": user.last_login_at,
-    }
+@blueprint.operation("POST", "/ws-ticket", permission=Permission.PROFILE_READ, answers={200: TicketSchema})
+def make_socket_ticket(call: Call) -> Response:
+    """A ticket that opens one WebSocket as `?ticket=`, within 30 seconds."""
+    ticket = socket_tickets.issue(call.db, call.identity)
+    return success({"ticket": ticket, "expiresIn": int(socket_tickets.LIFE.total_seconds())})
 
 
 def device_row(login: Login, current: str) -> dict[str, Any]:
@@ -263,18 +264,35 @@ def device_row(login: Login, current: str) -> dict[str, Any]:
     }
 
 
-def _signed_in(call: Call, signed_in: SignedIn, status: int = 200) -> Response:
-    """The answer of every way to sign in."""
-    user, login = signed_in.user, signed_in.login
+def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
+    here = device(request)
+    with call.runtime.unit_of_work() as db:  # committed either way: the audit log keeps what we refuse
+        user = users.check_password(db, body["email"], body["password"])
+        if user is not None:
+            return sign_in(
+                db, call.settings, user, method="password", device=here, remember_me=body["remember_me"]
+            )
+        refuse(db, body["email"], here)
+    raise Unauthorized("E-mail address or password is wrong.")
+
+
+def _subject(login: Login) -> Subject:
+    return Subject("session", login.id, login.user_agent)
+
+
+def signed_in_answer(call: Call, started: SignedIn, status: int = 200) -> Response:
+    """The answer of every way to sign in: the user with his tokens, in the body and as cookies."""
+    user, login = started.user, started.login
     access = issue_access_token(login.id, user.id)
     data = {
         "user": user_row(user),
         "token": access,
-        "refreshToken": signed_in.refresh_token,
+        "refreshToken": started.refresh_token,
         "csrfToken": csrf_token(call.settings, login.id),
     }
     if login.remember_me:
-        data["rememberToken"] = signed_in.refresh_token
+        data["rememberToken"] = started.refresh_token
+    counts().add("issued")
     answer = success(data, status)
-    set_cookies(answer, call.settings, access, signed_in.refresh_token, remember_me=login.remember_me)
+    set_cookies(answer, call.settings, access, started.refresh_token, remember_me=login.remember_me)
     return answer

@@ -10,11 +10,15 @@ from flask import Response
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Lines, Schema
-from engine import cookies
+from engine import audit, cookies
 from engine.accounts.permissions import Permission
+from engine.audit import Subject
 from engine.cookies import CookieFile
 
 blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")
+
+_SUBJECT = Subject("cookies", cookies.NAME)
+_NOTED = 50  # domains in an entry of the audit log
 
 
 class CookiesRequest(Schema):
@@ -51,7 +55,9 @@ def get_cookies(call: Call) -> Response:
 )
 def store_cookies(call: Call, body: dict[str, Any]) -> Response:
     """Store a cookie file, encrypted, in place of what was there."""
-    return success(cookies_row(cookies.store(call.db, call.settings, body["cookies"])))
+    stored = cookies.store(call.db, call.settings, body["cookies"])
+    audit.record(call.db, "cookies.stored", call.actor, _SUBJECT, domains=list(stored.domains)[:_NOTED])
+    return success(cookies_row(stored))
 
 
 @blueprint.operation(
@@ -59,7 +65,9 @@ def store_cookies(call: Call, body: dict[str, Any]) -> Response:
 )
 def delete_cookies(call: Call) -> Response:
     """Forget the cookies."""
-    return success(cookies_row(cookies.forget(call.db, call.settings)))
+    forgotten = cookies.forget(call.db, call.settings)
+    audit.record(call.db, "cookies.deleted", call.actor, _SUBJECT)
+    return success(cookies_row(forgotten))
 
 
 def cookies_row(found: CookieFile) -> dict[str, Any]:

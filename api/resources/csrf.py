@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from typing import Literal
 
 import marshmallow as ma
 from flask import Request, Response, request
 
 from api.blueprint import Blueprint, Call
 from api.csrf import csrf_token
+from api.csrf_counts import counts
 from api.envelope import success
 from api.fields import Schema
 from api.security import REFRESH_COOKIE, credential, session_of
 from config.settings import Settings
 from engine.accounts import sessions
+from engine.accounts.permissions import Permission
 from engine.errors import Unauthorized
 
 BROWSER_COOKIE = "medianest_browser"
 _BROWSER_SECONDS = 86400
+_NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
 
 blueprint = Blueprint("csrf", "/csrf", "The proof that a change comes from our own page.")
 
@@ -28,14 +33,60 @@ class CsrfTokenSchema(Schema):
     csrf_token = ma.fields.String(required=True)
 
 
-@blueprint.operation("GET", "/token", permission=None, answers={200: CsrfTokenSchema})
+class CsrfStatsSchema(Schema):
+    """What happened to tokens, all processes together."""
+
+    issued = ma.fields.Integer(required=True, metadata={"description": "At sign-in and when asked for."})
+    refreshed = ma.fields.Integer(required=True)
+    accepted = ma.fields.Integer(required=True, metadata={"description": "Changes with the right one."})
+    rejected = ma.fields.Integer(required=True, metadata={"description": "Changes without it."})
+    since = ma.fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "Of the first one that is counted here."}
+    )
+
+
+@blueprint.operation(
+    "GET",
+    "/token",
+    permission=None,
+    answers={200: CsrfTokenSchema},
+    headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+)
 def get_csrf_token(call: Call) -> Response:
     """The token of this session, or of this browser before anyone has signed in; the same each time."""
+    return _token(call, "issued")
+
+
+@blueprint.operation(
+    "POST",
+    "/refresh",
+    permission=None,
+    answers={200: CsrfTokenSchema},
+    headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+)
+def refresh_csrf_token(call: Call) -> Response:
+    """A token that was never given before; it asks for no proof, since it changes nothing. Older ones hold on."""
+    return _token(call, "refreshed")
+
+
+@blueprint.operation(
+    "GET", "/stats", permission=Permission.OPERATIONS_VIEW, answers={200: CsrfStatsSchema}, own_units=True
+)
+def get_csrf_stats(call: Call) -> Response:
+    """How many tokens were issued, accepted and rejected; counted in Redis, and lost with it."""
+    return success(counts().read())
+
+
+def _token(call: Call, what: Literal["issued", "refreshed"]) -> Response:
+    counts().add(what)
+    fresh = what == "refreshed"
     login_id = session_named_by(request, call.settings)
     if login_id is not None:
-        return success({"csrfToken": csrf_token(call.settings, login_id)})
-    browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
-    answer = success({"csrfToken": csrf_token(call.settings, browser_subject(browser))})
+        return success({"csrfToken": csrf_token(call.settings, login_id, fresh=fresh)})
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    if not _NONCE.fullmatch(browser):
+        browser = secrets.token_urlsafe(24)
+    answer = success({"csrfToken": csrf_token(call.settings, browser_subject(browser), fresh=fresh)})
     answer.set_cookie(
         BROWSER_COOKIE,
         browser,
@@ -55,7 +106,7 @@ def browser_subject(nonce: str) -> str:
 def session_named_by(request: Request, settings: Settings) -> str | None:
     """The session whose tokens a request carries, even where the access token has just expired."""
     found = credential(request)
-    if found is not None:
+    if found is not None and not found.is_key:
         try:
             return session_of(found.token, expired_too=True)
         except Unauthorized:

@@ -13,8 +13,8 @@ from api.fields import Schema
 
 STATES = ("online", "degraded", "offline", "disabled")
 
-root = Blueprint("process", "", "Whether the process serves.", root=True)
-blueprint = Blueprint("health", "/health", "Whether everything behind it does.")
+root = Blueprint("process", "", "Whether the process serves.", root=True, limit=None)
+blueprint = Blueprint("health", "/health", "Whether everything behind it does.", limit=None)
 
 
 class AliveSchema(Schema):
@@ -59,7 +59,7 @@ class UnhealthySchema(Schema):
     correlation_id = ma.fields.String(required=True)
 
 
-@root.operation("GET", "/health", permission=None, answers={200: AliveSchema}, any_query=True)
+@root.operation("GET", "/health", permission=None, answers={200: AliveSchema}, any_query=True, own_units=True)
 def alive(call: Call) -> Response:
     """Whether this process serves."""
     return bare({"status": "ok", "timestamp": datetime.now(UTC)})

@@ -28,7 +28,7 @@ class SettingValue(ma.fields.Field[Any]):
     """
 
     def __init__(self, spec: Field[Any]) -> None:
-        types = [*_json_types(spec.default), "null"]
+        types = _json_types(spec.default)  # and null, which `allow_none` adds
         metadata = {
             "type": types,
             "description": f"{spec.metadata['help']}. {settings_admin.what_it_takes(spec)}",

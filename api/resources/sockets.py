@@ -6,7 +6,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +14,20 @@ from flask import Blueprint, Flask, g, request
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from wsproto.utilities import RemoteProtocolError
 
+from api.cors import allowed
 from api.relay import Relay, RelayOfProcess
-from api.security import authenticate
+from api.security import actor, authenticate
 from api.socket_peer import Audience
-from engine import downloads
+from engine import audit, downloads
+from engine.accounts import socket_tickets
+from engine.accounts.credentials import identities
 from engine.accounts.permissions import Permission
-from engine.errors import Forbidden, ServiceUnavailable, ValidationFailed
+from engine.accounts.sessions import Identity
+from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
 from engine.runtime import Runtime
-from models.login import Login
-from models.user import User
 
 SOCKETS_PER_PROCESS = 5000
 SPARE_FILES = 200  # descriptors that are left for requests, databases and files
@@ -64,7 +65,7 @@ NAMESPACES = {
         topics={"media", "account", "system", "admin"},
         permission=Permission.OPERATIONS_VIEW,
         downloads=True,
-        everyone={"media", "account", "system", "admin"},
+        everyone={"media", "system", "admin"},
     ),
 }
 
@@ -88,7 +89,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         app: without threads or connections of its own: the relay starts with a process's first socket.
         runtime: for Redis and the database.
     """
-    relay_of_process = RelayOfProcess(lambda: Relay(runtime, snapshot, roles_of_live_logins))
+    relay_of_process = RelayOfProcess(lambda: Relay(runtime, snapshot, rights_now))
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
     blueprint = Blueprint("sockets", __name__)
     sock = Sock()
@@ -122,33 +123,34 @@ def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
     return {"downloads": [downloads.event_data(row) for row in rows]}
 
 
-def roles_of_live_logins(db: Session, login_ids: Iterable[str]) -> Mapping[str, str]:
-    """The role behind each of the given sessions that still holds."""
-    query = (
-        select(Login.id, User.role)
-        .join(User, User.id == Login.user_id)
-        .where(Login.id.in_(login_ids), Login.revoked_at.is_(None), User.disabled_at.is_(None))
-        .where(Login.expires_at > func.clock_timestamp())
-    )
-    return {row.id: row.role for row in db.execute(query)}
+def rights_now(db: Session, credential_ids: Collection[str]) -> Mapping[str, tuple[str, frozenset[str]]]:
+    """Role and permissions behind each of the given sessions and API keys that still holds."""
+    found = identities(db, credential_ids)
+    return {credential: _rights(identity) for credential, identity in found.items()}
+
+
+def _rights(identity: Identity) -> tuple[str, frozenset[str]]:
+    return identity.role, frozenset(identity.permissions)
 
 
 def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
     topics = frozenset(namespace.topics)
     if namespace.permission is None:
         return Audience(None, None, None, topics)
-    # One-use tickets (`?ticket=`) are a third proof beside token and cookie, and would be redeemed here.
-    with runtime.unit_of_work() as db:
-        identity, credential = authenticate(db, request)
-    if credential.by_cookie:
-        _check_origin(runtime.settings.frontend_url)
-    if namespace.permission not in identity.permissions:
-        raise Forbidden("Your role may not listen here.")
+    identity, by_cookie = _proven(runtime)
+    try:
+        if by_cookie:
+            _check_origin(runtime.settings.frontend_url)
+        if namespace.permission not in identity.permissions:
+            raise Forbidden("You may not listen here.", {"permission": namespace.permission})
+    except Forbidden:
+        _note_denial(runtime, identity, namespace.permission)
+        raise
     everyone = bool(namespace.everyone) and Permission.REQUESTS_MANAGE in identity.permissions
     return Audience(
         identity.user_id,
-        identity.login_id,
-        identity.role,
+        identity.via,
+        _rights(identity),
         topics,
         everyone=everyone,
         downloads=namespace.downloads,
@@ -156,14 +158,41 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
     )
 
 
+def _proven(runtime: Runtime) -> tuple[Identity, bool]:
+    """Who knocks, and whether by cookie; a ticket decides alone where there is one, else it is as with any request."""
+    ticket = request.args.get("ticket")
+    if ticket is not None:
+        with runtime.unit_of_work() as db:  # committed at once: a ticket is used up by whatever comes next
+            owner = socket_tickets.redeem(db, ticket)
+        if owner is None:
+            raise Unauthorized("This ticket is not valid: ask for another one.")
+        return owner, False
+    with runtime.unit_of_work() as db:
+        identity, credential = authenticate(db, request)
+    return identity, credential.by_cookie
+
+
+def _note_denial(runtime: Runtime, identity: Identity, permission: Permission) -> None:
+    with runtime.unit_of_work() as db:
+        audit.record(
+            db,
+            "access.denied",
+            actor(request, identity),
+            outcome="denied",
+            code=Forbidden.code,
+            method=request.method,
+            path=request.path,
+            permission=permission.value,
+        )
+
+
 def _check_origin(origins: Collection[str]) -> None:
     """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2).
 
     Our own origin counts with https as well as with the scheme we see: TLS may end at a proxy.
     """
-    origin = request.headers.get("Origin", "").lower()
     own = {f"{scheme}://{request.host}".lower() for scheme in (request.scheme, "https")}
-    if origin not in own and origin not in {allowed.lower() for allowed in origins}:
+    if not allowed(request.headers.get("Origin"), (*own, *origins)):
         raise Forbidden("This origin may not open sockets with your cookie.")
 
 

@@ -15,14 +15,15 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
-from engine import downloads, previews, waiting
+from engine import audit, downloads, previews, waiting
 from engine.accounts.permissions import Permission
+from engine.audit import Subject
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
 from engine.errors import ServiceUnavailable, UpstreamFailed, ValidationFailed
 from engine.jobs.names import Job
 from models.download import Download, Preview
 
-blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.")
+blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.", limit="media")
 
 _LOCATION = {"Location": "Where the download is from now on."}
 _NOT_A_VIDEO = frozenset({"unsupported", "playlist"})  # kinds of failure that are the URL's own
@@ -58,6 +59,10 @@ class DeleteQuery(Schema):
     """What goes along."""
 
     delete_file = Flag(load_default=False, metadata={"description": "Remove the finished file too."})
+    only_cancel = Flag(
+        load_default=False,
+        metadata={"description": "Do not remove one that has ended meanwhile: answer 409 instead."},
+    )
 
 
 class MetadataQuery(Schema):
@@ -182,6 +187,8 @@ def create_download(call: Call, body: dict[str, Any]) -> Response:
         format=body.get("format"),
         download_path=body.get("download_path"),
     )
+    if new:
+        call.spend("downloads")
     return success(download_row(row), 202 if new else 200, _located(row))
 
 
@@ -220,7 +227,8 @@ def get_download(call: Call, download_id: str) -> Response:
 def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Response:
     """Cancel what is active, remove what has ended; answers with the row as it was."""
     owner = None if Permission.MEDIA_DELETE in call.identity.permissions else call.identity.user_id
-    row = downloads.delete(call.db, download_id, owner_id=owner, delete_file=query["delete_file"])
+    row = downloads.delete(call.db, download_id, owner_id=owner, **query)
+    note_foreign(call, "download.deleted_by_admin", row, status=row.status, file=query["delete_file"])
     return success(download_row(row))
 
 
@@ -235,6 +243,7 @@ def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Resp
 def retry_download(call: Call, download_id: str) -> Response:
     """Let a failed or cancelled download begin anew."""
     row = downloads.retry(call.db, download_id, owner_id=_visible(call))
+    note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
 
 
@@ -287,6 +296,13 @@ def _visible(call: Call) -> str | None:
 
 def _located(row: Download) -> dict[str, str]:
     return {"Location": f"{PREFIX}/youtube/downloads/{row.id}"}
+
+
+def note_foreign(call: Call, action: str, row: Download, **details: Any) -> None:
+    """Write down what is done to another's download."""
+    if row.user_id != call.identity.user_id:
+        subject = Subject("download", row.id, row.title)
+        audit.record(call.db, action, call.actor, subject, owner=row.user_id, **details)
 
 
 def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -> Response:

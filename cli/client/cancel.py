@@ -6,7 +6,7 @@ import argparse
 
 from cli.client.account import Account, add_server
 from cli.client.download_state import DownloadState, find
-from cli.client.server import one
+from cli.client.server import Refused, one
 from cli.errors import CommandError
 from config.settings import Settings
 
@@ -24,10 +24,15 @@ def run(args: argparse.Namespace, _settings: Settings) -> int:
         CommandError: it has ended already, or there is none.
     """
     account = Account.open(args.server)
-    # The server removes what has ended upon the same request.
-    state = find(account, args.id)
-    if state.ended:
-        raise CommandError(f"it has ended already: {state.status} (medianest remove {state.id})")
-    state = DownloadState.of(account.call("DELETE", one("/youtube/downloads", args.id)))
+    # Without the word, the server removes what has ended meanwhile.
+    path, query = one("/youtube/downloads", args.id), {"onlyCancel": "true"}
+    try:
+        state = DownloadState.of(account.call("DELETE", path, query=query))
+    except Refused as refusal:
+        if refusal.status == 409 and (state := find(account, args.id)).ended:
+            raise CommandError(
+                f"it has ended already: {state.status} (medianest remove {state.id})"
+            ) from None
+        raise
     print("Cancelled." if state.ended else "Being cancelled: it stops within seconds.")
     return 0

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine import audit
 from engine.accounts.permissions import Permission, permissions_of
 from engine.accounts.refresh_tokens import RefreshToken
-from engine.errors import NotFound
+from engine.audit import Actor, Subject
+from engine.errors import NotFound, Unauthorized
 from models.base import new_id
 from models.login import Login
 from models.user import User
@@ -75,7 +77,12 @@ class SignedIn:
 
 
 def start(db: Session, settings: Settings, user: User, *, remember_me: bool, device: Device) -> SignedIn:
-    """Sign a user in on a device, for 7 days, or 30 with `remember_me` (settings)."""
+    """Begin a session of a user on a device, for 7 days, or 30 with `remember_me` (settings).
+
+    Raises:
+        Unauthorized: the user was disabled or deleted, or his password changed, since the unit of work read him.
+    """
+    _hold(db, user)
     token = RefreshToken.make(new_id("ses"))
     login = Login(
         id=token.login_id,
@@ -91,6 +98,15 @@ def start(db: Session, settings: Settings, user: User, *, remember_me: bool, dev
     db.flush()
     db.refresh(user)
     return SignedIn(user, login, token.text(settings))
+
+
+def _hold(db: Session, user: User) -> None:
+    """Lock a user: who ends all his sessions either ends the one that begins here, or has done so before."""
+    db.flush()
+    proved = user.password_hash
+    db.refresh(user, with_for_update=True)
+    if user.disabled_at is not None or user.deleted_at is not None or user.password_hash != proved:
+        raise Unauthorized("This account has just changed: sign in again.")
 
 
 def find(db: Session, login_id: str) -> Identity | None:
@@ -130,6 +146,9 @@ def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedI
         db.flush()
     elif not (token.digest == login.previous_hash and in_grace):
         login.revoked_at = _now()
+        thief_or_owner = Actor(address=device.address)
+        subject = Subject("user", user.id, user.name)
+        audit.record(db, "auth.refresh_reused", thief_or_owner, subject, outcome="denied", session=login.id)
         return None
     return SignedIn(user, login, successor.text(settings))
 
@@ -178,6 +197,12 @@ def revoke_others(db: Session, *, user_id: str, keep: str) -> int:
 def revoke_all(db: Session, user_id: str) -> int:
     """End all sessions of a user; returns how many ended."""
     return revoke_others(db, user_id=user_id, keep="")
+
+
+def forget_old(db: Session, age: timedelta) -> None:
+    """Drop sessions that have been over for longer than `age`."""
+    over = _now() - age
+    db.execute(delete(Login).where(or_(Login.expires_at < over, Login.revoked_at < over)))
 
 
 def _life(settings: Settings, remember_me: bool) -> timedelta:

@@ -14,6 +14,11 @@ class Job(StrEnum):
     DOWNLOAD = "downloads.download"
     PREVIEW = "media.preview"
     REMOVE_FILE = "downloads.remove_file"
+    MAIL = "notifications.mail"
+    SYNC = "plex.sync"
+    SYNC_DUE = "plex.sync_due"
+    CHECK_PLEX_ACCESS = "plex.check_access"
+    WEBHOOK = "webhooks.process"
     RECONCILE = "maintenance.reconcile"
     CLEAN_UP = "maintenance.clean_up"
     NOOP = "maintenance.noop"
@@ -29,4 +34,7 @@ def periods(settings: Settings) -> dict[Job, timedelta]:
     return {
         Job.RECONCILE: timedelta(seconds=settings.reconcile_seconds),
         Job.CLEAN_UP: timedelta(minutes=1),
+        Job.SYNC_DUE: timedelta(seconds=settings.plex_sync_seconds),
+        # A batch each time, so that a day's checks are spread over the day.
+        Job.CHECK_PLEX_ACCESS: timedelta(seconds=min(600, settings.plex_check_seconds)),
     }

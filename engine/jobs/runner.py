@@ -109,9 +109,9 @@ class Attempt(Generic[R]):
         if cancelled:
             raise CancelRequested
 
-    def complete(self, **values: Any) -> None:
-        """End the row well."""
-        self._end(self.kind.completed, error=None, **values)
+    def complete(self, *, status: str | None = None, **values: Any) -> None:
+        """End the row well; as `status` where its kind has more than one good end."""
+        self._end(status or self.kind.completed, error=None, **values)
 
     def fail(self, error: Mapping[str, Any], **values: Any) -> None:
         """End the row badly, for good."""
@@ -153,13 +153,16 @@ class Attempt(Generic[R]):
 def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Mapping[str, Any]]) -> bool:
     """Claim the next row of `kind` and do `work` on it; False where nothing may run now.
 
-    `work` returns the columns of a completed row, or raises `Retry`, `GiveUp`, or what `Attempt.beat` raises.
-    Whatever else it raises is a bug: logged with its trace, and the row fails or waits as after any failure.
+    `work` returns the columns of a completed row (`status` among them for another good end), or raises `Retry`,
+    `GiveUp`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and the row fails
+    or waits as after any failure.
     """
     if draining():
         return False
     with runtime.unit_of_work() as db:
         claimed = lease.claim(db, kind, runtime.settings, this_process())
+        if claimed is not None:
+            runtime.live.reread(db)  # who changed a setting before he asked for this job has it heeded
     if claimed is None:
         return False
     attempt = Attempt(runtime, kind, claimed)

@@ -26,6 +26,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "frozen": scenarios.frozen,
     "thawed": scenarios.thawed,
     "lastbyte": scenarios.last_byte,
+    "lethal": scenarios.lethal,
     "publishing": scenarios.publishing,
     "cancel": cancelling.cancelled,
     "sigterm": scenarios.sigterm,

@@ -19,6 +19,7 @@ from tests.faults.installation import LEASE, PATIENCE, Installation
 from tests.faults.ledger import Ledger
 from tests.stack import eventually
 
+POISON = 3  # crashes after which a download is given up
 Scenario = Callable[[Installation, Ledger], None]
 QUIRKS = (
     {"cut": 60_000, "times": 1, "skip": 1}, {"status": 503, "times": 1}, {"status": 500, "times": 1, "skip": 1},
@@ -177,6 +178,28 @@ def parts(installation: Installation, download_id: str) -> list[Path]:
     """The unfinished files of a download that have bytes."""
     found = (installation.folder / "work" / download_id).glob("*.part")
     return [path for path in found if path.stat().st_size]
+
+
+def lethal(installation: Installation, ledger: Ledger) -> None:
+    """Downloads whose every attempt takes its pool child down: three crashes each, then they fail; no other suffers."""
+    installation.other_workers(app="fakes.poisoned_worker", POISON_CRASHES=str(POISON))
+    installation.kill_group("maintenance")  # it counts the crashes
+    queues = "plex,webhooks,notifications,maintenance"
+    installation.spawn_worker("maintenance", queues=queues, concurrency=2, POISON_CRASHES=str(POISON))
+    sound = ask_many(installation, ledger, int(max(8, 40 * installation.scale)))
+    bad = [ledger.ask(poison=1, ends="failed") for _ in range(int(max(2, 6 * installation.scale)))]
+    sound += ask_many(installation, ledger, len(sound))
+    ledger.drain(120)
+    installation.measures.faults["killed: pool child by its own attempt"] += POISON * len(bad)
+    expected = dict.fromkeys(sound, (0, None)) | dict.fromkeys(bad, (POISON, "poison"))
+    for download_id, wanted in expected.items():
+        crashes, kind = installation.row(download_id, "crash_count, error->>'kind'")
+        if (crashes, kind if download_id in bad else None) != wanted:
+            text = f"{download_id}: {crashes} crashes, {kind}; {wanted} expected"
+            ledger.verdict.problems["broken promise"].append(text)
+    installation.other_workers()
+    installation.kill_group("maintenance")
+    installation.make_ready()
 
 
 def sigterm(installation: Installation, ledger: Ledger) -> None:

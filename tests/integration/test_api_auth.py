@@ -15,9 +15,13 @@ from factories import make_user
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from engine.accounts import keys
+from engine.accounts import keys, sessions
+from engine.accounts.sessions import Device
+from engine.accounts.sign_in import sign_in
+from engine.errors import Unauthorized
 from engine.reset import reset
 from engine.runtime import Runtime
+from models.audit import AuditEntry
 from models.login import Login
 from models.user import User
 
@@ -417,3 +421,130 @@ class TestSessions:
             401,
             200,
         ]
+
+    def test_expired_and_revoked_ones_are_dropped_in_the_end(self, door: Door, runtime: Runtime) -> None:
+        ann, bob, eve = door.person(), door.person(), door.person()
+        age(runtime, login_id_of(runtime, ann), expires_at=func.now() - timedelta(days=31))
+        age(runtime, login_id_of(runtime, bob), revoked_at=func.now() - timedelta(days=29))
+
+        with runtime.unit_of_work() as db:
+            sessions.forget_old(db, timedelta(days=30))
+            left = set(db.scalars(select(Login.user_id).where(Login.user_id.in_([ann.id, bob.id, eve.id]))))
+
+        assert left == {bob.id, eve.id}
+
+
+class TestChangesDuringASignIn:
+    """Between the look at a password and the session that follows, an account may change."""
+
+    @pytest.mark.parametrize("change", [{"password_hash": "other"}, {"disabled_at": func.now()}])
+    def test_it_begins_no_session(self, runtime: Runtime, change: dict[str, Any]) -> None:
+        with runtime.unit_of_work() as db:
+            user_id = make_user(db, password_hash="proved").id
+
+        with pytest.raises(Unauthorized), runtime.unit_of_work() as db:
+            user = db.get_one(User, user_id)
+            with runtime.unit_of_work() as elsewhere:
+                elsewhere.execute(update(User).where(User.id == user_id).values(**change))
+            sign_in(db, runtime.settings, user, method="password", device=Device(None, None))
+
+    def test_who_ends_all_sessions_ends_the_one_that_begins(self, runtime: Runtime) -> None:
+        with runtime.unit_of_work() as db:
+            user_id = make_user(db).id
+
+        def disable() -> int:
+            with runtime.unit_of_work() as elsewhere:
+                elsewhere.execute(update(User).where(User.id == user_id).values(disabled_at=func.now()))
+                return sessions.revoke_all(elsewhere, user_id)
+
+        with ThreadPoolExecutor(1) as pool:
+            with runtime.unit_of_work() as db:
+                started = sign_in(
+                    db, runtime.settings, db.get_one(User, user_id), method="plex", device=Device(None, None)
+                )
+                disabling = pool.submit(disable)
+                time.sleep(0.2)  # it would be done by now if it did not wait
+                assert not disabling.done()
+            assert disabling.result() == 1
+        with runtime.unit_of_work() as db:
+            assert sessions.find(db, started.login.id) is None
+
+
+class TestAudit:
+    def entries(self, runtime: Runtime, **where: Any) -> list[AuditEntry]:
+        with runtime.unit_of_work() as db:
+            return list(db.scalars(select(AuditEntry).filter_by(**where).order_by(AuditEntry.id)))
+
+    def test_a_sign_in_is_written_down(self, door: Door, ann: Person, runtime: Runtime) -> None:
+        answer = door.stranger().post(
+            f"{API}/auth/login",
+            json={"email": ann.email, "password": PASSWORD},
+            headers={"User-Agent": "Firefox", "X-Correlation-ID": "mine"},
+        )
+        assert answer.status_code == 200
+
+        [entry] = self.entries(runtime, actor_id=ann.id)
+        assert (entry.action, entry.outcome) == ("auth.signed_in", "success")
+        assert (entry.subject_id, entry.actor_name) == (ann.id, "Ann")
+        assert (entry.address, entry.correlation_id) == ("127.0.0.1", "mine")
+        assert entry.details is not None
+        assert entry.details["method"] == "password"
+        assert entry.details["userAgent"] == "Firefox"
+        assert entry.details["via"] == login_id_of(runtime, ann)
+
+    def test_the_first_one_too(self, nobody: Door, runtime: Runtime) -> None:
+        data = data_of(nobody.stranger().post(f"{API}/auth/admin", json=ADMIN))
+
+        actions = [entry.action for entry in self.entries(runtime, actor_id=data["user"]["id"])]
+        assert "auth.signed_in" in actions
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_one_that_fails_as_well(self, door: Door, runtime: Runtime, known: bool) -> None:
+        email = door.person().email if known else f"nobody-{time.time_ns()}@example.com"
+
+        refused(login(door.stranger(), email=email, password="a wrong one"), 401, "UNAUTHORIZED")
+
+        [entry] = self.entries(runtime, subject_name=email)
+        assert (entry.action, entry.outcome) == ("auth.sign_in_failed", "failure")
+        assert (entry.actor_id, entry.subject_id, entry.address) == (None, None, "127.0.0.1")
+        assert "a wrong one" not in str(entry.details)
+
+    def test_the_way_out_too(self, door: Door, ann: Person, runtime: Runtime) -> None:
+        phone = door.sign_in(ann.email)
+        tablet = door.sign_in(ann.email)
+        mine = login_id_of(runtime, tablet)
+
+        ann.delete(f"/auth/sessions/{mine}")
+        ann.delete("/auth/sessions")
+        ann.post("/auth/logout")
+
+        ended = [(e.action, e.subject_kind) for e in self.entries(runtime, actor_id=ann.id)][2:]
+        assert ended == [
+            ("session.revoked", "session"),
+            ("session.revoked", "user"),
+            ("auth.signed_out", "session"),
+        ]
+        refused(phone.get("/auth/session"), 401, "UNAUTHORIZED")
+
+    def test_and_a_stolen_refresh_token(self, ann: Person, runtime: Runtime) -> None:
+        old = {"refreshToken": ann.signed_in["refreshToken"]}
+        data_of(ann.client.post(f"{API}/auth/refresh", json=old))
+        age(runtime, login_id_of(runtime, ann), rotated_at=func.now() - timedelta(seconds=11))
+
+        refused(ann.client.post(f"{API}/auth/refresh", json=old), 401, "UNAUTHORIZED")
+
+        [entry] = self.entries(runtime, subject_id=ann.id)
+        assert (entry.action, entry.outcome) == ("auth.refresh_reused", "denied")
+        assert entry.address == "127.0.0.1"
+
+
+class TestNewDevice:
+    def test_its_owner_is_told_of_a_sign_in_from_somewhere_else(self, door: Door, ann: Person) -> None:
+        door.stranger().post(
+            f"{API}/auth/login",
+            json={"email": ann.email, "password": PASSWORD},
+            headers={"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"},
+        )
+
+        told = data_of(ann.get("/dashboard/notifications"))["items"]
+        assert [each["title"] for each in told] == ["New sign-in from Firefox on Linux (127.0.0.1)"]

@@ -190,6 +190,17 @@ class TestEnding:
         assert (row["status"], row["cancelRequested"]) == ("cancelled", True)
         assert data_of(ann.get(f"/youtube/downloads/{waiting}"))["status"] == "cancelled"
 
+    def test_one_that_ended_meanwhile_is_not_removed_by_who_only_cancels(
+        self, door: Door, ann: Person
+    ) -> None:
+        done, waiting = given(door, ann, status="completed", file=FILE), given(door, ann)
+
+        refused(ann.delete(f"/youtube/downloads/{done}?onlyCancel=true"), 409, "CONFLICT")
+
+        assert data_of(ann.get(f"/youtube/downloads/{done}"))["file"] == FILE
+        row = data_of(ann.delete(f"/youtube/downloads/{waiting}?onlyCancel=true"))
+        assert row["status"] == "cancelled"
+
     @pytest.mark.parametrize(
         ("query", "removals"), [("", 0), ("?deleteFile=false", 0), ("?deleteFile=true", 1)]
     )

@@ -101,12 +101,14 @@ def test_a_nearly_full_disk_lets_nothing_begin(db: Session, runtime: Runtime) ->
     row = make_download(db, make_user(db))
     runtime.settings.download_dir.mkdir(parents=True)
     enough = runtime.settings
-    runtime.settings = dataclasses.replace(enough, disk_reserve_bytes=1 << 50)
+    runtime.live.environment = runtime.live.settings = dataclasses.replace(enough, disk_reserve_bytes=1 << 50)
     assert claim(db, runtime) is None
     state = queues.overview(db, QUEUES)[0]
     assert (state.name, state.blocked, state.depth) == ("downloads", "disk", 1)
     assert waiting.reasons(db, [row])[row.id]["kind"] == "disk"
-    runtime.settings = dataclasses.replace(enough, disk_reserve_bytes=0, disk_reserve_percent=0)
+    runtime.live.environment = runtime.live.settings = dataclasses.replace(
+        enough, disk_reserve_bytes=0, disk_reserve_percent=0
+    )
     assert claim(db, runtime) is not None
     assert queues.overview(db, QUEUES)[0].blocked is None
 
@@ -114,7 +116,9 @@ def test_a_nearly_full_disk_lets_nothing_begin(db: Session, runtime: Runtime) ->
 def test_what_running_downloads_still_need_counts_as_used(db: Session, runtime: Runtime) -> None:
     user = make_user(db)
     runtime.settings.download_dir.mkdir(parents=True)
-    runtime.settings = dataclasses.replace(runtime.settings, disk_reserve_bytes=0, disk_reserve_percent=0)
+    runtime.live.environment = runtime.live.settings = dataclasses.replace(
+        runtime.settings, disk_reserve_bytes=0, disk_reserve_percent=0
+    )
     make_download(
         db,
         user,

@@ -50,7 +50,9 @@ def let_lease_run_out(runtime: Runtime, row_id: str) -> None:
 
 def test_rows_are_claimed_once_however_many_ask(runtime: Runtime) -> None:
     made = make(runtime, 12, host="a")
-    runtime.settings = dataclasses.replace(runtime.settings, download_host_limit=64)
+    runtime.live.environment = runtime.live.settings = dataclasses.replace(
+        runtime.settings, download_host_limit=64
+    )
     with ThreadPoolExecutor(8) as pool:
         rows = list(pool.map(lambda _: claim(runtime), range(20)))
     assert sorted(row.id for row in rows if row) == sorted(made)

@@ -36,7 +36,7 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-WITHOUT_OWNER = {"user_id", "name", "invitation_id", "page"}
+WITHOUT_OWNER = {"user_id", "name", "invitation_id", "page", "webhook_id", "secret"}
 
 
 def made_key(db: Session, user: User, permissions: Collection[Permission]) -> tuple[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from factories import make_download, make_user
 from sqlalchemy import func, update
 
-from engine import publishing
+from engine import janitor, publishing
 from engine.download_work import DOWNLOAD
 from engine.downloads import STAGING
 from engine.jobs import lease
@@ -54,6 +56,21 @@ def finished(runtime: Runtime, body: bytes = b"film") -> Path:
     return path
 
 
+@pytest.fixture
+def mounted(runtime: Runtime) -> Iterator[Path]:
+    """The downloads' folder `films` is a file system of its own."""
+    folder = runtime.settings.download_dir / "films"
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def published(runtime: Runtime) -> dict[str, bytes]:
     root = runtime.settings.download_dir
     return {
@@ -63,8 +80,8 @@ def published(runtime: Runtime) -> dict[str, bytes]:
     }
 
 
-def staged(runtime: Runtime) -> list[str]:
-    return sorted(path.name for path in (runtime.settings.download_dir / STAGING).iterdir())
+def staged(runtime: Runtime, folder: str = "") -> list[str]:
+    return sorted(path.name for path in (runtime.settings.download_dir / folder / STAGING).iterdir())
 
 
 def test_a_file_gets_its_name(runtime: Runtime) -> None:
@@ -224,3 +241,76 @@ def test_a_sleeper_does_not_take_away_what_its_successor_has_fetched(runtime: Ru
     file = publishing.publish(successor, source, NAME, FACTS)
     assert published(runtime) == {f"films/{NAME}": b"film"}
     assert file["size"] == 4
+
+
+@pytest.mark.usefixtures("mounted")
+def test_a_folder_on_another_file_system(runtime: Runtime) -> None:
+    for body in (b"one", b"two"):
+        file = publishing.publish(claim(runtime), finished(runtime, body), NAME, FACTS)
+    assert file == {"path": "films/A film [x1] (2).mp4", "size": 3, **FACTS}
+    assert published(runtime) == {f"films/{NAME}": b"one", "films/A film [x1] (2).mp4": b"two"}
+    assert staged(runtime) == staged(runtime, "films") == []
+
+
+@pytest.mark.usefixtures("mounted")
+@pytest.mark.parametrize(
+    "links", [0, 1, 2], ids=["before it is staged there", "before its link", "after its link"]
+)
+def test_a_successor_finishes_on_another_file_system(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    link, left = os.link, [links]
+
+    def die(source: Path, target: Path) -> None:
+        if target.name != NAME:  # not the name itself
+            return link(source, target)
+        left[0] -= 1
+        if left[0] < 0:
+            raise SystemExit
+        return link(source, target)
+
+    frozen = claim(runtime)
+    monkeypatch.setattr("os.link", die)
+    if links < 2:
+        with pytest.raises(SystemExit):
+            publishing.publish(frozen, finished(runtime), NAME, FACTS)
+    else:
+        monkeypatch.setattr(publishing, "discard", lambda _attempt: None)
+        publishing.publish(frozen, finished(runtime), NAME, FACTS)
+    monkeypatch.undo()
+
+    successor = succeed(runtime)
+    (begun,) = staged_for(runtime, frozen)
+    assert publishing.adopt(successor) == {"path": f"films/{NAME}", "size": 4, **FACTS}
+    assert published(runtime) == {f"films/{NAME}": b"film"}
+    assert not begun.exists(), "the sleeper has nothing left to link"
+    assert staged(runtime) == staged(runtime, "films") == []
+
+
+def staged_for(runtime: Runtime, attempt: Attempt[Download]) -> list[Path]:
+    """What an attempt would link next."""
+    name = f"{attempt.row.id}.{attempt.row.epoch}"
+    root = runtime.settings.download_dir
+    there = [path for path in (root / "films" / STAGING / name, root / STAGING / name) if path.exists()]
+    return there[:1]
+
+
+@pytest.mark.usefixtures("mounted")
+def test_what_an_ended_download_left_on_another_file_system_goes(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = claim(runtime)
+    monkeypatch.setattr(publishing, "_sync_folder", lambda _folder: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):
+        publishing.publish(attempt, finished(runtime), NAME, FACTS)
+    assert staged(runtime, "films")
+    with runtime.unit_of_work() as db:
+        janitor.sweep(db, runtime.settings)
+    assert staged(runtime, "films"), "it has not ended"
+    with runtime.unit_of_work() as db:
+        db.execute(
+            update(Download).values(ended_at=func.clock_timestamp(), lease_until=None, status="failed")
+        )
+    with runtime.unit_of_work() as db:
+        janitor.sweep(db, runtime.settings)
+    assert staged(runtime) == staged(runtime, "films") == []

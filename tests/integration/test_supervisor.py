@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
+from cli.embedded import EmbeddedRedis
 from cli.leftovers import MARK
 from cli.processes import wait_until
 
@@ -214,6 +216,31 @@ def test_a_killed_supervisor_takes_its_children_along_and_the_next_cleans_up(
     assert process.wait(10) == 0
     assert time.monotonic() - began < 3
     assert up.running() == []
+
+
+def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(
+    make_up: Callable[..., Up],
+) -> None:
+    procfile = (ROOT / "Procfile").read_text().replace("{", "{{").replace("}", "}}")
+    up = make_up(procfile)
+    with EmbeddedRedis(up.folder / "r").running() as redis_url:
+        empty = dict.fromkeys(
+            ("WEB_CONCURRENCY", "WEB_THREADS", "DOWNLOAD_CONCURRENCY", "WORKER_CONCURRENCY"), ""
+        )
+        process = up.start(REDIS_URL=redis_url, FLOWER_PORT=str(free_port()), **empty)
+        assert wait_until(lambda: "beat.ready" in up.said() and "flower.ready" in up.said(), 20)
+        assert "First time?" in up.said()
+        admin = {"email": "admin@medianest.com", "password": "correct horse battery", "name": "Admin"}
+        address = f"http://127.0.0.1:{up.port}/api/v1/auth/admin"
+        assert requests.post(address, json=admin, timeout=10).status_code == 201
+    commands = " ".join(word for each in up.running() for word in each.cmdline())
+    assert all(name in commands for name in ("gunicorn", "-m tasks", "-m schedules", "flower", "postgres"))
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not up.running(), 10), up.running()
+
+    up.start()
+    assert "First time?" not in up.said(), "there is an administrator by now"
 
 
 def test_what_does_not_end_is_killed_within_ten_seconds(make_up: Callable[..., Up]) -> None:

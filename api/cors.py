@@ -1,0 +1,75 @@
+"""CORS: which pages of other origins may call us from a browser: those of `FRONTEND_URL`, letter by letter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from api import correlation, csrf
+from api.extensions import parts
+from api.security import KEY_HEADER
+
+_ASKED_METHOD = "Access-Control-Request-Method"
+_ACCEPTED = ("Authorization", "Content-Type", KEY_HEADER, csrf.HEADER, correlation.HEADER)
+_SHOWN = (
+    correlation.HEADER,
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "Retry-After",
+    "Location",
+)
+_REMEMBERED_SECONDS = 600  # a change of FRONTEND_URL is known to all browsers after that
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def init_app(app: Flask) -> None:
+    """Answer what browsers ask before a call, and let the pages of allowed origins read our answers."""
+    app.before_request(_preflight)
+    app.after_request(_permit)
+
+
+def allowed(origin: str | None, origins: Collection[str]) -> bool:
+    """Whether an `Origin` header names one of some origins; `null` and `*` never do."""
+    return origin is not None and origin in _as_browsers_say(tuple(origins))
+
+
+@lru_cache(maxsize=64)
+def _as_browsers_say(origins: tuple[str, ...]) -> frozenset[str]:
+    """Origins in lower case and without the port that goes without saying (RFC 6454, 6.1)."""
+    lowered = (origin.lower() for origin in origins)
+    return frozenset(
+        origin.removesuffix(_DEFAULT_PORTS.get(origin.partition(":")[0], "")) for origin in lowered
+    )
+
+
+def _preflight() -> Response | None:
+    """Answer the question whether a call would be welcome; nobody signs in for it, and nothing is done."""
+    if request.method != "OPTIONS" or _ASKED_METHOD not in request.headers:
+        return None
+    missed = request.routing_exception
+    if not isinstance(missed, MethodNotAllowed):
+        return None  # there is nothing at this path
+    answer = Response(status=204)
+    answer.vary.update((_ASKED_METHOD, "Access-Control-Request-Headers"))
+    if _welcome():
+        answer.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(missed.valid_methods or ()))
+        answer.headers["Access-Control-Allow-Headers"] = ", ".join(_ACCEPTED)
+        answer.headers["Access-Control-Max-Age"] = str(_REMEMBERED_SECONDS)
+    return answer
+
+
+def _permit(response: Response) -> Response:
+    response.vary.add("Origin")  # whoever stores an answer for one origin must not give it to another
+    if _welcome():
+        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(_SHOWN)
+    return response
+
+
+def _welcome() -> bool:
+    return allowed(request.headers.get("Origin"), parts().runtime.settings.frontend_url)

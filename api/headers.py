@@ -1,0 +1,50 @@
+"""What every answer tells a browser not to do with it, whatever it is: data, error, page or file."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_PAGE_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; script-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'"
+)
+_POLICIES = {"documentation.documentation_page": _PAGE_POLICY}  # other pages bring their own
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+        "microphone=(), midi=(), payment=(), usb=()"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_STRICT_TRANSPORT = (
+    "max-age=31536000"  # a year; for this host alone: others below the domain are not ours to bind
+)
+
+
+def init_app(app: Flask, *, production: bool) -> None:
+    """Add the headers to every answer; what a view has set itself stays.
+
+    Args:
+        app: to be extended.
+        production: https is told to stay, to whoever came by it.
+    """
+
+    def protect(response: Response) -> Response:
+        headers = response.headers
+        for name, value in _ALWAYS.items():
+            if name not in headers:
+                headers[name] = value
+        if "Content-Security-Policy" not in headers:
+            headers["Content-Security-Policy"] = _POLICIES.get(request.endpoint or "", DATA_POLICY)
+        if production and request.is_secure:
+            headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+        return response
+
+    app.after_request(protect)

@@ -1,0 +1,179 @@
+"""`/plex/activity` and `/plex/statistics`: what people watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
+from engine.accounts.permissions import Permission
+from engine.plex import activity, statistics
+from models.plex_activity import PlexActivity
+
+blueprint = Blueprint("plex activity", "/plex", "What people watched.")
+
+
+class ActivityQuery(PageQuery):
+    """Which activities: those that fit all that is given."""
+
+    user = Text(80, metadata={"description": "The id of a user; only one's own without `operations.view`."})
+    item = Text(80, metadata={"description": "The id of a title of the catalogue."})
+    event = Choice(activity.EVENTS)
+    since = ma.fields.AwareDateTime(data_key="from", metadata={"description": "Not older than this."})
+    until = ma.fields.AwareDateTime(data_key="to", metadata={"description": "Older than this."})
+
+
+class ActivitySchema(Schema):
+    """One thing that somebody did in Plex."""
+
+    id = ma.fields.String(required=True)
+    event = ma.fields.String(required=True, validate=validate.OneOf(activity.EVENTS))
+    user_id = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Null: none of ours."}
+    )
+    account_name = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "What Plex calls him."}
+    )
+    item_id = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Null: not in the catalogue."}
+    )
+    rating_key = ma.fields.String(required=True, allow_none=True)
+    type = ma.fields.String(required=True, allow_none=True)
+    title = ma.fields.String(required=True)
+    player = ma.fields.String(required=True, allow_none=True)
+    local = ma.fields.Boolean(
+        required=True, allow_none=True, metadata={"description": "At the server's home."}
+    )
+    rating = ma.fields.Float(required=True, allow_none=True)
+    view_offset = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Milliseconds from the beginning."}
+    )
+    at = ma.fields.DateTime(required=True)
+
+
+class StatisticsQuery(Schema):
+    """Of how long."""
+
+    days = Count(1, 366, load_default=30, metadata={"description": "Today and the days before, in UTC."})
+
+
+class SumsSchema(Schema):
+    """How much was watched."""
+
+    plays = ma.fields.Integer(required=True, metadata={"description": "Begun."})
+    views = ma.fields.Integer(required=True, metadata={"description": "Seen to the end."})
+    watch_seconds = ma.fields.Integer(
+        required=True, metadata={"description": "Between beginnings and ends that were both told of."}
+    )
+
+
+class UserSumsSchema(SumsSchema):
+    """What one person watched."""
+
+    user_id = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Null: none of ours."}
+    )
+    name = ma.fields.String(required=True, allow_none=True)
+
+
+class TitleSumsSchema(SumsSchema):
+    """How much one title was watched."""
+
+    title = ma.fields.String(required=True)
+    item_id = ma.fields.String(required=True, allow_none=True)
+    type = ma.fields.String(required=True, allow_none=True)
+
+
+class DaySumsSchema(SumsSchema):
+    """What was watched on a day."""
+
+    date = ma.fields.Date(required=True)
+
+
+class StatisticsSchema(Schema):
+    """What was watched, added up."""
+
+    days = ma.fields.Integer(required=True)
+    since = ma.fields.DateTime(required=True)
+    total = ma.fields.Nested(SumsSchema, required=True)
+    by_user = ma.fields.List(ma.fields.Nested(UserSumsSchema), required=True)
+    by_title = ma.fields.List(ma.fields.Nested(TitleSumsSchema), required=True)
+    by_day = ma.fields.List(ma.fields.Nested(DaySumsSchema), required=True)
+
+
+ActivityPage = page_of(ActivitySchema)
+
+
+@blueprint.operation(
+    "GET", "/activity", permission=Permission.MEDIA_READ, query=ActivityQuery, answers={200: ActivityPage}
+)
+def list_activity(call: Call, query: dict[str, Any]) -> Response:
+    """What one did oneself, newest first; what everybody did with `operations.view`."""
+    asked, own = query.pop("user", None), _only(call)
+    if own is not None and asked not in {None, own}:
+        asked, query["page"] = "", 1  # nobody: as if the other had done nothing
+    page = activity.listing(
+        call.db, user_id=own if asked is None else asked, item_id=query.pop("item", None), **query
+    )
+    return success(page_data(page, [activity_row(row) for row in page.items]))
+
+
+@blueprint.operation(
+    "GET",
+    "/statistics",
+    permission=Permission.MEDIA_READ,
+    query=StatisticsQuery,
+    answers={200: StatisticsSchema},
+)
+def show_statistics(call: Call, query: dict[str, Any]) -> Response:
+    """What one watched oneself; what everybody watched with `operations.view`. The 50 titles that were played most."""
+    found = statistics.statistics(call.db, days=query["days"], user_id=_only(call))
+    return success(
+        {
+            "days": query["days"],
+            "since": found.since,
+            "total": _sums(found.total),
+            "byUser": [
+                {"userId": row["user_id"], "name": row["name"], **_sums(row)} for row in found.by_user
+            ],
+            "byTitle": [
+                {"title": row["title"], "itemId": row["item_id"], "type": row["type"], **_sums(row)}
+                for row in found.by_title
+            ],
+            "byDay": [{"date": row["day"], **_sums(row)} for row in found.by_day],
+        }
+    )
+
+
+def activity_row(row: PlexActivity) -> dict[str, Any]:
+    """An activity as clients see it."""
+    return {
+        "id": row.id,
+        "event": row.event,
+        "userId": row.user_id,
+        "accountName": row.account_name,
+        "itemId": row.item_id,
+        "ratingKey": row.rating_key,
+        "type": row.media_type,
+        "title": row.title,
+        "player": row.player,
+        "local": row.local,
+        "rating": row.rating,
+        "viewOffset": row.view_offset,
+        "at": row.at,
+    }
+
+
+def _only(call: Call) -> str | None:
+    """Whose activity somebody may see: his own, or everybody's (None)."""
+    return None if Permission.OPERATIONS_VIEW in call.identity.permissions else call.identity.user_id
+
+
+def _sums(row: Mapping[str, Any]) -> dict[str, int]:
+    return {"plays": row["plays"], "views": row["views"], "watchSeconds": row["seconds"]}

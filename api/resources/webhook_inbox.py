@@ -1,0 +1,188 @@
+"""`/admin/webhooks`: what came, what became of it, and who may send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, PageQuery, Schema, Text, page_data, page_of
+from api.paths import PREFIX
+from engine import audit
+from engine.accounts.permissions import Permission
+from engine.audit import Subject
+from engine.webhooks import inbox, secrets
+from engine.webhooks.secrets import Sender
+from models.webhook import Webhook
+
+blueprint = Blueprint("webhook inbox", "/admin/webhooks", "What other systems told us, and who may.")
+
+MANAGE = Permission.WEBHOOKS_MANAGE
+
+
+class WebhooksQuery(PageQuery):
+    """Which messages: those that fit all that is given."""
+
+    source = Text(80, metadata={"description": "plex, overseerr, or the name of a sender."})
+    status = Choice(inbox.STATUSES)
+    event = Text(100, metadata={"description": "Such as library.new."})
+
+
+class WebhookSchema(Schema):
+    """A message, and what became of it."""
+
+    id = ma.fields.String(required=True)
+    source = ma.fields.String(required=True)
+    event = ma.fields.String(required=True, metadata={"description": "Empty where it does not say."})
+    status = ma.fields.String(required=True, validate=validate.OneOf(inbox.STATUSES))
+    attempts = ma.fields.Integer(required=True)
+    copies = ma.fields.Integer(required=True, metadata={"description": "How often it came."})
+    address = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Where it came from."}
+    )
+    outcome = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "What came of it, in words."}
+    )
+    received_at = ma.fields.DateTime(
+        required=True, metadata={"description": "When it came; with copies, the last."}
+    )
+    processed_at = ma.fields.DateTime(required=True, allow_none=True)
+    error = ma.fields.Dict(required=True, allow_none=True)
+
+
+class WebhookDetailSchema(WebhookSchema):
+    """A message with what it says; secrets in it are blanked before it is stored."""
+
+    payload = ma.fields.Dict(required=True)
+
+
+class SenderRequest(Schema):
+    """Somebody new who may send."""
+
+    name = Text(
+        40,
+        required=True,
+        validate=[
+            validate.Regexp(r"\A[a-z0-9][a-z0-9-]*\Z", error="Use small letters, digits and hyphens only.")
+        ],
+        metadata={"pattern": "^[a-z0-9][a-z0-9-]*$"},
+    )
+
+
+class SenderSchema(Schema):
+    """Who may send, with the secret to copy to him."""
+
+    name = ma.fields.String(required=True)
+    url = ma.fields.String(required=True, metadata={"description": "Where he sends to."})
+    secret = ma.fields.String(required=True, metadata={"description": "What he signs with."})
+    since = ma.fields.DateTime(required=True, metadata={"description": "When the secret was made."})
+
+
+class SendersSchema(Schema):
+    """Everybody who may send signed messages."""
+
+    senders = ma.fields.List(ma.fields.Nested(SenderSchema), required=True)
+
+
+WebhookPage = page_of(WebhookSchema)
+
+
+@blueprint.operation("GET", "", permission=MANAGE, query=WebhooksQuery, answers={200: WebhookPage})
+def list_webhooks(call: Call, query: dict[str, Any]) -> Response:
+    """All messages of the last 30 days, newest first."""
+    page = inbox.listing(call.db, **query)
+    return success(page_data(page, [webhook_row(row) for row in page.items]))
+
+
+@blueprint.operation(
+    "GET", "/<id:webhook_id>", permission=MANAGE, answers={200: WebhookDetailSchema}, errors=(404,)
+)
+def get_webhook(call: Call, webhook_id: str) -> Response:
+    """One message with what it says."""
+    row = inbox.get(call.db, webhook_id)
+    return success({**webhook_row(row), "payload": row.payload})
+
+
+@blueprint.operation(
+    "POST",
+    "/<id:webhook_id>/replay",
+    permission=MANAGE,
+    answers={202: WebhookSchema, 200: WebhookSchema},
+    errors=(404,),
+    headers={"Location": "Where the message is."},
+)
+def replay_webhook(call: Call, webhook_id: str) -> Response:
+    """Have a message worked on again; 200 where it still is. What it has done before is not done twice."""
+    row, again = inbox.replay(call.db, webhook_id)
+    if again:
+        about = Subject("webhook", row.id, f"{row.source} {row.event}".strip())
+        audit.record(call.db, "webhook.replayed", call.actor, about)
+    location = {"Location": f"{PREFIX}/admin/webhooks/{row.id}"}
+    return success(webhook_row(row), 202 if again else 200, location)
+
+
+@blueprint.operation("GET", "/senders", permission=MANAGE, answers={200: SendersSchema})
+def list_webhook_senders(call: Call) -> Response:
+    """Who may send signed messages, by name."""
+    found = secrets.senders(call.db, call.settings)
+    return success({"senders": [sender_row(sender) for sender in found]})
+
+
+@blueprint.operation(
+    "POST", "/senders", permission=MANAGE, body=SenderRequest, answers={201: SenderSchema}, errors=(409,)
+)
+def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
+    """Let somebody new send; a secret is made for him."""
+    sender = secrets.create(call.db, call.settings, body["name"])
+    _note(call, "webhook_sender.created", sender)
+    return success(sender_row(sender), 201)
+
+
+@blueprint.operation(
+    "POST", "/senders/<id:name>/rotate", permission=MANAGE, answers={200: SenderSchema}, errors=(404,)
+)
+def rotate_webhook_secret(call: Call, name: str) -> Response:
+    """Make another secret, for `plex` and `overseerr` too; the one before opens nothing from now on."""
+    sender = secrets.rotate(call.db, call.settings, name)
+    _note(call, "webhook_sender.rotated", sender)
+    return success(sender_row(sender))
+
+
+@blueprint.operation(
+    "DELETE", "/senders/<id:name>", permission=MANAGE, answers={200: SenderSchema}, errors=(404, 409)
+)
+def delete_webhook_sender(call: Call, name: str) -> Response:
+    """Let somebody send no more; what he has sent stays."""
+    sender = secrets.delete(call.db, call.settings, name)
+    _note(call, "webhook_sender.deleted", sender)
+    return success(sender_row(sender))
+
+
+def webhook_row(row: Webhook) -> dict[str, Any]:
+    """A message as clients see it."""
+    return {
+        "id": row.id,
+        "source": row.source,
+        "event": row.event,
+        "status": row.status,
+        "attempts": row.attempt,
+        "copies": row.copies,
+        "address": row.address,
+        "outcome": row.outcome,
+        "receivedAt": row.received_at,
+        "processedAt": row.ended_at,
+        "error": row.error,
+    }
+
+
+def sender_row(sender: Sender) -> dict[str, Any]:
+    """A sender as those see him who look after webhooks."""
+    return {"name": sender.name, "url": sender.url, "secret": sender.secret, "since": sender.since}
+
+
+def _note(call: Call, action: str, sender: Sender) -> None:
+    audit.record(call.db, action, call.actor, Subject("webhook_sender", sender.name, sender.name))

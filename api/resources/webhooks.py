@@ -1,0 +1,165 @@
+"""`/webhooks`: what other systems tell us; answered as soon as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import marshmallow as ma
+import structlog
+from flask import Response, request
+from marshmallow import validate
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api import rate_limits
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.errors import InvalidRequest
+from api.fields import Schema
+from engine.webhooks import inbox, verify
+from engine.webhooks.verify import Unproven
+
+log = structlog.get_logger(__name__)
+
+LARGEST = 5 * 1024 * 1024  # bytes of a message, pictures included
+_TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
+_FORM = "multipart/form-data"
+_ERRORS = (400, 401, 413, 415, 429)
+
+# No tier counts what is proven: Plex sends as much as happens. What is not proven counts for its address.
+blueprint = Blueprint("webhooks", "/webhooks", "What other systems tell us.", limit=None)
+
+
+class ReceivedSchema(Schema):
+    """A message that was stored."""
+
+    id = ma.fields.String(required=True)
+    status = ma.fields.String(required=True, validate=validate.OneOf(inbox.STATUSES))
+
+
+_ANY_OBJECT = {"schema": {"type": "object"}}
+_JSON_BODY = {"required": True, "content": {"application/json": _ANY_OBJECT}}
+_PLEX_FORM = {
+    "type": "object",
+    "required": ["payload"],
+    "properties": {
+        "payload": {"type": "string", "description": "The message as JSON."},
+        "thumb": {"type": "string", "format": "binary", "description": "A picture; it is not kept."},
+    },
+}
+_PLEX_BODY = {
+    "required": True,
+    "content": {_FORM: {"schema": _PLEX_FORM}, "application/json": _ANY_OBJECT},
+}
+
+
+def _header(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
+
+
+@blueprint.operation(
+    "POST",
+    "/plex/<string:secret>",
+    permission=None,
+    answers={200: ReceivedSchema},
+    errors=_ERRORS,
+    own_units=True,
+    largest_body=LARGEST,
+)
+@blueprint.doc(requestBody=_PLEX_BODY)  # type: ignore[untyped-decorator]
+def receive_from_plex(call: Call, secret: str) -> Response:
+    """A message of Plex, or of what passes its messages on; the integration shows the address with its secret."""
+    with _proof("plex"), call.runtime.reading() as db:
+        verify.plex(db, call.settings, secret)
+    payload = inbox.parsed(_of_form() if request.mimetype == _FORM else _of_json())
+    with _proof("plex"), call.runtime.reading() as db:
+        verify.plex_server(db, call.settings, payload)
+    return _stored(call, "plex", payload)
+
+
+@blueprint.operation(
+    "POST",
+    "/overseerr",
+    permission=None,
+    answers={200: ReceivedSchema},
+    errors=_ERRORS,
+    own_units=True,
+    largest_body=LARGEST,
+)
+@blueprint.doc(  # type: ignore[untyped-decorator]
+    requestBody=_JSON_BODY,
+    parameters=[_header("Authorization", "As it is shown with the integration, and nothing before it.")],
+)
+def receive_from_overseerr(call: Call) -> Response:
+    """A message of Overseerr or Seerr."""
+    with _proof("overseerr"), call.runtime.reading() as db:
+        verify.overseerr(db, call.settings, request.headers.get("Authorization"))
+    return _stored(call, "overseerr", inbox.parsed(_of_json()))
+
+
+@blueprint.operation(
+    "POST",
+    "/<id:name>",
+    permission=None,
+    answers={200: ReceivedSchema},
+    errors=_ERRORS,
+    own_units=True,
+    largest_body=LARGEST,
+)
+@blueprint.doc(  # type: ignore[untyped-decorator]
+    requestBody=_JSON_BODY,
+    parameters=[
+        _header(_TIMESTAMP, "When it is sent, in Unix seconds; within five minutes."),
+        _header(_SIGNATURE, "`sha256=` and the HMAC-SHA-256 of `<timestamp>.<body>` in hexadecimal digits."),
+    ],
+)
+def receive_signed(call: Call, name: str) -> Response:
+    """A message of a sender who signs."""
+    body = request.get_data()
+    with _proof(name), call.runtime.reading() as db:
+        verify.signature(
+            db,
+            call.settings,
+            name,
+            body,
+            timestamp=request.headers.get(_TIMESTAMP),
+            signed=request.headers.get(_SIGNATURE),
+        )
+    return _stored(call, name, inbox.parsed(_of_json()))
+
+
+@contextmanager
+def _proof(source: str) -> Iterator[None]:
+    """Write down who failed to prove himself, and count it for his address.
+
+    Raises:
+        RateLimitExceeded: too often.
+    """
+    try:
+        yield
+    except Unproven as error:
+        log.warning("webhook.unproven", source=source, reason=error.reason, address=request.remote_addr)
+        rate_limits.charge(None, "tier")
+        raise
+
+
+def _stored(call: Call, source: str, payload: Mapping[str, Any]) -> Response:
+    with call.runtime.unit_of_work() as db:
+        received = inbox.receive(db, source=source, payload=payload, address=request.remote_addr)
+    return success({"id": received.id, "status": received.status})
+
+
+def _of_json() -> bytes:
+    if not (request.mimetype == "application/json" or request.mimetype.endswith("+json")):
+        raise UnsupportedMediaType
+    return request.get_data()
+
+
+def _of_form() -> bytes | str:
+    """The part `payload`, which some senders attach as a file; whatever else is in the form is left alone."""
+    attached = request.files.get("payload")
+    found = attached.read() if attached is not None else request.form.get("payload")
+    if found is None:
+        raise InvalidRequest({"payload": ["Missing data for required field."]})
+    return found

@@ -1,0 +1,57 @@
+"""The one way in: whatever proved who somebody is, here his session begins, and is written down and told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import audit
+from engine.accounts import sessions
+from engine.accounts.sessions import Device, SignedIn
+from engine.accounts.sign_in_notices import tell_of_sign_in
+from engine.audit import Actor, Subject
+from models.user import User
+
+Method = Literal["password", "bootstrap", "plex", "invitation"]
+
+
+def sign_in(
+    db: Session,
+    settings: Settings,
+    user: User,
+    *,
+    method: Method,
+    device: Device,
+    remember_me: bool = False,
+) -> SignedIn:
+    """Begin a session of somebody who has proved who he is, within the unit of work that saw the proof.
+
+    Raises:
+        Unauthorized: he was disabled or deleted, or his password changed, since that proof was looked at.
+    """
+    started = sessions.start(db, settings, user, remember_me=remember_me, device=device)
+    actor = Actor(user.id, started.login.id, device.address)
+    audit.record(
+        db,
+        "auth.signed_in",
+        actor,
+        Subject("user", user.id, user.name),
+        method=method,
+        userAgent=started.login.user_agent,
+    )
+    tell_of_sign_in(db, settings, user, started.login)
+    return started
+
+
+def refuse(db: Session, email: str, device: Device) -> None:
+    """Write down a sign-in with a password that failed; to be committed although the request is refused."""
+    audit.record(
+        db,
+        "auth.sign_in_failed",
+        Actor(address=device.address),
+        Subject("user", None, email),
+        outcome="failure",
+        method="password",
+    )

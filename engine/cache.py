@@ -1,0 +1,85 @@
+"""Answers of other systems, kept in Redis for a while; without Redis nothing is kept and nothing fails."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import orjson
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.redis import make_redis
+from config.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+KEPT_SECONDS = 86400  # what is too old to be served still tells how old it is
+_TIMEOUT = 0.25  # seconds that a request waits for Redis
+_PAUSE = 3.0  # seconds during which a Redis that failed is left alone
+_PREFIX = "medianest:cache:"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something that was kept; `age` in seconds."""
+
+    value: Any
+    age: float
+
+
+class Cache:
+    """JSON values by name.
+
+    Args:
+        settings: with a `redis_url`; connects on first use. `REDIS_ENABLED=false`: keeps nothing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._enabled = settings.redis_enabled
+        self._redis = make_redis(settings, timeout=_TIMEOUT)
+        self._redis.set_retry(Retry(NoBackoff(), 0))
+        self._quiet_until = 0.0
+
+    def get(self, name: str) -> Kept | None:
+        """What is kept under a name; None where there is nothing, or no Redis."""
+        raw = self._ask("get", _PREFIX + name)
+        if raw is None:
+            return None
+        try:
+            found = orjson.loads(raw)
+            return Kept(found["value"], max(0.0, time.time() - float(found["at"])))
+        except (ValueError, KeyError, TypeError):
+            return None  # of an older version of ours
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep a value for a day at most; who asks for it decides by its age whether it is fresh enough."""
+        body = orjson.dumps({"at": time.time(), "value": value})
+        self._ask("set", _PREFIX + name, body, ex=KEPT_SECONDS)
+
+    def _ask(self, command: str, *args: Any, **more: Any) -> Any:
+        if not self._enabled or time.monotonic() < self._quiet_until:
+            return None
+        try:
+            return getattr(self._redis, command)(*args, **more)
+        except redis.RedisError as error:
+            self._quiet_until = time.monotonic() + _PAUSE
+            log.warning("cache.away", error=type(error).__name__)
+            return None
+
+
+_caches: dict[tuple[str, bool], Cache] = {}
+_lock = Lock()
+
+
+def of(settings: Settings) -> Cache:
+    """The cache of this process for these settings."""
+    key = (settings.redis_url, settings.redis_enabled)
+    with _lock:
+        if key not in _caches:
+            _caches[key] = Cache(settings)
+        return _caches[key]

@@ -1,0 +1,426 @@
+"""Integrations: the systems we talk to, how an admin configures and tests them, and how they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from config.redaction import without_credentials
+from config.settings import Settings
+from engine import audit, events, secret_box
+from engine.audit import Actor, Subject
+from engine.clients import overseerr_probe, probe, tmdb_probe
+from engine.clients.probe import Failed
+from engine.errors import Conflict, NotFound, ServiceUnavailable, ValidationFailed
+from engine.installation import client_identifier
+from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
+from engine.plex.setup import PlexKind
+from engine.runtime import Runtime
+from models.integration import Integration
+
+MOST_URL, MOST_TOKEN, MOST_PATHS = 500, 2000, 50
+
+_now = func.clock_timestamp
+
+
+class _Overseerr(Kind):
+    """Overseerr, or Seerr as it is called now."""
+
+    name, title = "overseerr", "Overseerr"
+
+    def examine(self, target: Target) -> Tested:
+        """Whether it is there and takes the key."""
+        overseerr_probe.examine(target.url, target.token, verify=target.verify)
+        return Tested(ok=True)
+
+
+class _Tmdb(Kind):
+    """The Movie Database."""
+
+    name, title, standard_url = "tmdb", "TMDB", tmdb_probe.STANDARD_URL
+
+    def examine(self, target: Target) -> Tested:
+        """Whether it is there and takes the token."""
+        tmdb_probe.examine(target.url, target.token, verify=target.verify)
+        return Tested(ok=True)
+
+
+PLEX = PlexKind()
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (PLEX, _Overseerr(), _Tmdb())}
+
+
+@dataclass(frozen=True)
+class View:
+    """An integration; only the first five may be shown to everybody.
+
+    Attributes:
+        read_only: the environment sets something of it; `fixed` says what.
+        url: without credentials.
+        options: what is configured beside it.
+    """
+
+    name: str
+    configured: bool
+    enabled: bool
+    state: State
+    read_only: bool
+    fixed: tuple[str, ...]
+    source: Literal["environment", "database"] | None
+    url: str | None
+    token_configured: bool
+    options: Mapping[str, Any]
+    remembered: Remembered
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What became of a new configuration: it is stored however the test went."""
+
+    view: View
+    tested: Tested
+    sync_id: str | None
+
+
+def kind_of(name: str) -> Kind:
+    """An integration by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    kind = KINDS.get(name)
+    if kind is None:
+        raise NotFound(f"There is no such integration: there are {', '.join(KINDS)}.")
+    return kind
+
+
+def get(db: Session, settings: Settings, name: str) -> View:
+    """One integration as it is configured, or not.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    kind = kind_of(name)
+    return _view(db, settings, kind, db.get(Integration, kind.name))
+
+
+def listing(db: Session, settings: Settings) -> list[View]:
+    """All integrations."""
+    return [get(db, settings, name) for name in KINDS]
+
+
+def test(runtime: Runtime, name: str, *, url: str | None, token: str | None) -> Tested:
+    """Ask the other end whether all is well: with what is given, else with what is configured.
+
+    The configured token is only sent to the configured address, so that nobody can have it sent to himself.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: it is switched off, or nothing is configured.
+        ValidationFailed: the URL is none, or a token is needed for it.
+        ServiceUnavailable: the stored token was written with another `SECRET_KEY`.
+    """
+    kind = kind_of(name)
+    _refuse_if_off(kind, runtime.settings)
+    with runtime.unit_of_work() as db:
+        row = db.get(Integration, kind.name)
+        target, stored = _target(db, runtime.settings, kind, row, _accepted(url, token))
+    tested = _examined(kind, target)
+    if stored and row is not None:
+        with runtime.unit_of_work() as db:
+            _note_test(db, kind, tested)
+    return tested
+
+
+def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Actor) -> Saved:
+    """Store what is given and keep the rest; it is tested, and stored even where the test fails.
+
+    Args:
+        runtime: for units of work; none is open while the other end is asked.
+        name: of the integration.
+        changes: `url`, `token`, and options by their names.
+        actor: who does it.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: it is switched off, or the environment sets what is given.
+        ValidationFailed: something is not accepted, or missing.
+    """
+    kind, settings = kind_of(name), runtime.settings
+    _refuse_if_off(kind, settings)
+    _refuse_fixed(kind, settings, changes)
+    accepted = _accepted(changes.get("url"), changes.get("token"))
+    options = _accepted_options(kind, changes)
+    with runtime.unit_of_work() as db:
+        row = db.get(Integration, kind.name)
+        known = _options(row)
+        elsewhere = accepted.url and (row is None or not _same_place(accepted.url, row.url or ""))
+        if elsewhere or accepted.token:
+            known.pop("machineIdentifier", None)  # whoever answers there is meant, unless it is said
+        wanted = {name: value for name, value in {**known, **options}.items() if value is not None}
+        target, _ = _target(db, settings, kind, row, accepted, wanted)
+    tested = _examined(kind, target)
+    with runtime.unit_of_work() as db:
+        return _store(db, settings, kind, accepted, wanted, tested, actor)
+
+
+def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
+    """Forget what is stored, token and all; returns it as it was.
+
+    Raises:
+        NotFound: there is none of this name, or nothing is stored.
+        Conflict: it is switched off, or only the environment configures it.
+    """
+    kind = kind_of(name)
+    _refuse_if_off(kind, settings)
+    row = db.scalars(select(Integration).where(Integration.name == kind.name).with_for_update()).one_or_none()
+    if row is None:
+        if any(_names_of(kind.environment(settings))):
+            raise Conflict(f"The environment configures {kind.title}: change it there.")
+        raise NotFound(f"{kind.title} is not configured.")
+    before = _view(db, settings, kind, row)
+    db.delete(row)
+    db.flush()
+    kind.removed(db, settings)
+    audit.record(db, "integration.removed", actor, Subject("integration", kind.name, kind.title))
+    return before
+
+
+def _store(
+    db: Session,
+    settings: Settings,
+    kind: Kind,
+    accepted: Given,
+    options: Mapping[str, Any],
+    tested: Tested,
+    actor: Actor,
+) -> Saved:
+    before = db.scalars(
+        select(Integration).where(Integration.name == kind.name).with_for_update()
+    ).one_or_none()
+    old = _identity(before)
+    kept = {**options, **(kind.learned(tested) if not kind.environment(settings).url else {})}
+    values = {
+        "url": accepted.url or (before and before.url),
+        "token": secret_box.sealed(settings, accepted.token) if accepted.token else before and before.token,
+        "options": {**kept, "checked": _checked(tested)},
+        "updated_at": _now(),
+        "updated_by": actor.user_id,
+    }
+    changed = _changed(before, values, token=bool(accepted.token))
+    query = insert(Integration).values(name=kind.name, **values)
+    db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
+    db.expire_all()
+    row = db.get(Integration, kind.name)
+    sync_id = kind.saved(db, settings, tested, actor, moved=_identity(row) != old)
+    audit.record(
+        db,
+        "integration.configured",
+        actor,
+        Subject("integration", kind.name, kind.title),
+        changed=changed,
+        url=without_credentials(values["url"] or kind.environment(settings).url or ""),
+        test="ok" if tested.ok else tested.reason,
+    )
+    db.flush()
+    return Saved(_view(db, settings, kind, row), tested, sync_id)
+
+
+def _view(db: Session, settings: Settings, kind: Kind, row: Integration | None) -> View:
+    given, on = kind.environment(settings), kind.switched_on(settings)
+    url = given.url or (row and row.url) or kind.standard_url
+    token = bool(given.token or (row and row.token))
+    configured, fixed = bool(url and token), tuple(_names_of(given))
+    return View(
+        name=kind.name,
+        configured=configured,
+        enabled=on,
+        state=kind.state(db, settings, row) if configured and on else "disabled",
+        read_only=bool(fixed),
+        fixed=fixed,
+        source="environment" if fixed else "database" if row is not None else None,
+        url=without_credentials(url) if url else None,
+        token_configured=token,
+        options={name: _options(row).get(name) for name in kind.options},
+        remembered=kind.remembered(db, settings, row),
+        updated_at=row and row.updated_at,
+    )
+
+
+def _target(
+    db: Session,
+    settings: Settings,
+    kind: Kind,
+    row: Integration | None,
+    accepted: Given,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Target, bool]:
+    """What to ask, and whether that is just what is stored."""
+    given = kind.environment(settings)
+    configured = given.url or (row and row.url) or kind.standard_url
+    url = accepted.url or configured
+    if not url:
+        if options is None:
+            raise Conflict(f"{kind.title} is not configured: give url and token.")
+        raise ValidationFailed("The address is missing.", url="Is needed.")
+    own = _same_place(url, configured or "")
+    token = accepted.token or given.token
+    if not token and row is not None and row.token:
+        if not own:
+            raise ValidationFailed(
+                "The token is missing: the stored one is only sent to the address that it was stored for.",
+                token="Is needed for another address.",
+            )
+        token = secret_box.opened(settings, kind.name, row.token)
+    if not token:
+        raise ValidationFailed("The token is missing.", token="Is needed.")
+    found = _options(row) if options is None else options
+    expected = found.get("machineIdentifier") if own or options is not None else None
+    target = Target(
+        url=url,
+        token=token,
+        client_id=client_identifier(db),
+        expected=None if given.url else expected,
+        verify=found.get("verifyTls", True),
+    )
+    return target, own and not accepted.token and options is None
+
+
+def _examined(kind: Kind, target: Target) -> Tested:
+    try:
+        return probe.alone(lambda: kind.examine(target))
+    except Failed as failed:
+        return Tested(ok=False, reason=failed.reason, message=failed.message, advice=failed.advice)
+
+
+def _note_test(db: Session, kind: Kind, tested: Tested) -> None:
+    row = db.scalars(select(Integration).where(Integration.name == kind.name).with_for_update()).one_or_none()
+    if row is not None:
+        row.options = {**(row.options or {}), "checked": _checked(tested)}
+
+
+def _checked(tested: Tested) -> dict[str, Any]:
+    return {"ok": tested.ok, "message": tested.message, "at": events.timestamp(datetime.now(UTC))}
+
+
+def _accepted(url: str | None, token: str | None) -> Given:
+    """URL and token as they may be used.
+
+    Raises:
+        ValidationFailed: one of them is not.
+    """
+    found = (url or "").strip().rstrip("/")
+    if url is not None and not _is_address(found):
+        words = "Takes an address such as http://192.168.1.20:32400, without a user, a query or a fragment."
+        raise ValidationFailed("The address is not accepted.", url=words)
+    key = (token or "").strip()
+    if token is not None and not (0 < len(key) <= MOST_TOKEN and key.isascii() and _is_word(key)):
+        raise ValidationFailed(
+            "The token is not accepted.", token="Takes printable characters without spaces."
+        )
+    return Given(found, key)
+
+
+def _accepted_options(kind: Kind, changes: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in changes.items() if name not in {"url", "token"}}
+    for name in options:
+        if name not in kind.options:
+            raise ValidationFailed(f"{kind.title} takes no {name}.", **{name: "Unknown field."})
+    for number, pair in enumerate(options.get("paths") or ()):
+        if not all(_is_folder(pair[side]) for side in ("ours", "plex")):
+            raise ValidationFailed(
+                "A folder is not accepted.",
+                paths=f"Number {number}: takes absolute paths, such as /media/films.",
+            )
+    return options
+
+
+def _refuse_fixed(kind: Kind, settings: Settings, changes: Mapping[str, Any]) -> None:
+    fixed = set(_names_of(kind.environment(settings)))
+    if "url" in fixed:
+        fixed.add("machineIdentifier")  # the server is the one at that address
+    for name in sorted(fixed & set(changes)):
+        raise Conflict(f"The environment sets {name} of {kind.title}, which wins: change it there.")
+
+
+def _refuse_if_off(kind: Kind, settings: Settings) -> None:
+    if not kind.switched_on(settings):
+        raise Conflict(f"{kind.title} is switched off here ({kind.name.upper()}_ENABLED=false).")
+
+
+def _names_of(given: Given) -> list[str]:
+    return [name for name, value in (("url", given.url), ("token", given.token)) if value]
+
+
+def _options(row: Integration | None) -> dict[str, Any]:
+    found = dict((row is not None and row.options) or {})
+    found.pop("checked", None)
+    return found
+
+
+def _identity(row: Integration | None) -> tuple[Any, ...] | None:
+    return None if row is None else (row.url, _options(row).get("machineIdentifier"))
+
+
+def _changed(before: Integration | None, values: Mapping[str, Any], *, token: bool) -> list[str]:
+    """The names of what is new, for the audit log."""
+    old, new = (
+        _options(before),
+        {name: value for name, value in values["options"].items() if name != "checked"},
+    )
+    names = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+    if values["url"] != (before and before.url):
+        names.add("url")
+    return sorted(names | ({"token"} if token else set()))
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether two addresses are of the same host and port."""
+    try:
+        left, right = urlsplit(one), urlsplit(other)
+        return (left.scheme, left.hostname, left.port) == (right.scheme, right.hostname, right.port)
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    if not text.isascii() or not _is_word(text) or len(text) > MOST_URL or "\\" in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "?" in text or "#" in text or "@" in parts.netloc)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and plain
+
+
+def _is_word(text: str) -> bool:
+    return text.isprintable() and " " not in text
+
+
+def _is_folder(text: str) -> bool:
+    """Whether it is an absolute path, of POSIX or of Windows: Plex may run there."""
+    return text.startswith(("/", "\\\\")) or (text[1:3] in {":\\", ":/"} and text[:1].isalpha())
+
+
+__all__ = [
+    "KINDS",
+    "PLEX",
+    "Saved",
+    "ServiceUnavailable",
+    "View",
+    "configure",
+    "forget",
+    "get",
+    "kind_of",
+    "listing",
+    "test",
+]

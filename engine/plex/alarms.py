@@ -1,0 +1,46 @@
+"""Tells admins of syncs that need a person: the first that fails, and deletions that were held back."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.accounts.permissions import LOWEST_ROLE, ROLES, Permission
+from engine.notifications import notify
+from engine.plex.section_pass import Report
+from models.sync_run import SyncRun
+from models.user import User
+
+
+def failed(db: Session, run: SyncRun) -> None:
+    """A sync failed: told where the one before did not, and not again until one has gone through."""
+    before = select(SyncRun.status).where(SyncRun.id < run.id, SyncRun.status.in_(["completed", "failed"]))
+    if db.scalar(before.order_by(SyncRun.id.desc()).limit(1)) == "failed":
+        return
+    error = run.error or {}
+    words = f"{error.get('message', '')} {error.get('advice', '')}".strip()
+    _tell(db, run, "sync.failed", "The sync with Plex failed", words, run.id)
+
+
+def held_back(db: Session, run: SyncRun, server_id: str, report: Report) -> None:
+    """So much of a library is gone that it was not believed yet."""
+    title = f"Many items are gone from {report.title or 'Plex'}"
+    about = f"{server_id}:{report.key}:{report.held_back}"
+    _tell(db, run, "sync.held_back", title, report.note or "", about)
+
+
+def _tell(db: Session, run: SyncRun, kind: str, title: str, message: str, about: str) -> None:
+    lowest = ROLES.index(LOWEST_ROLE[Permission.INTEGRATIONS_CONFIGURE])
+    admins = select(User.id).where(
+        User.role.in_(ROLES[lowest:]), User.disabled_at.is_(None), User.deleted_at.is_(None)
+    )
+    for user_id in db.scalars(admins).all():
+        notify(
+            db,
+            user_id,
+            type=kind,
+            title=title,
+            message=message,
+            subject=("sync", run.id),
+            dedupe_key=f"{kind}:{about}",
+        )

@@ -1,0 +1,153 @@
+"""Posters and backgrounds: signed addresses, pictures asked of Plex, and those that were kept on this host's disk.
+
+A browser loads `<img>` without our headers, so the address itself is the permission: an HMAC over what is shown, of which
+kind and which version. Widths are not signed; there are few of them. No token of Plex is in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.accounts import keys
+from engine.clients import plex_artwork
+from engine.clients.plex_artwork import Picture
+from engine.errors import Forbidden, NotFound
+from engine.plex import asked, shelf
+from engine.plex.asked import PlexSilent
+from engine.plex.picture_store import PictureStore
+from engine.plex.shelf import Shelf
+from engine.runtime import Runtime
+from models.media import MediaItem
+from models.plex_library import PlexCollection, PlexSection
+
+Kind = Literal["poster", "art"]
+
+KINDS: tuple[Kind, ...] = ("poster", "art")
+WIDTHS = (150, 300, 500, 780, 1280)
+USUAL_WIDTH: dict[Kind, int] = {"poster": 300, "art": 1280}
+COLLECTION, LIBRARY = "col-", "lib-"
+
+_PURPOSE = "artwork"
+_SIGNATURE_BYTES = 16
+_HEIGHTS = {"poster": 1.5, "art": 0.5625}  # of the box into which it is scaled, by its width
+_FETCHES = BoundedSemaphore(6)  # at once in a process: a slow Plex must not take all threads
+_PATIENCE = 4.0  # seconds that one waits for its turn
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture for a browser; `current` where its address names the version that there is now."""
+
+    picture: Picture
+    current: bool
+
+
+def query(settings: Settings, subject: str, kind: Kind, source: str | None) -> dict[str, str] | None:
+    """The parameters of an address; None where there is no picture that we would show.
+
+    Args:
+        settings: with the key.
+        subject: the id of an item, `col-` and the key of a collection, or `lib-` and that of a library.
+        kind: which of its pictures.
+        source: where Plex has it; another picture has another one.
+    """
+    if not _usable(source):
+        return None
+    version = _version(source or "")
+    signature = keys.sign(settings, _PURPOSE, _signed(subject, kind, version))[:_SIGNATURE_BYTES]
+    return {
+        "kind": kind,
+        "width": str(USUAL_WIDTH[kind]),
+        "v": version,
+        "sig": base64.urlsafe_b64encode(signature).rstrip(b"=").decode(),
+    }
+
+
+def check(settings: Settings, subject: str, kind: str, version: str, signature: str) -> None:
+    """See whether an address is one of ours.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(signature + "==")
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != _SIGNATURE_BYTES or not keys.signer(
+        settings, _PURPOSE, _signed(subject, kind, version), raw
+    ):
+        raise Forbidden("The signature does not fit this picture.")
+
+
+def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -> Shown:
+    """A picture, from the disk of this host or from Plex.
+
+    Raises:
+        NotFound: there is none.
+        PlexSilent: it is not kept here, and Plex is down.
+        UpstreamFailed: Plex sends something else, too much, or refuses.
+    """
+    with runtime.reading() as db:
+        found = shelf.need(db, runtime.settings)
+        source = _source(db, found, subject, kind)
+    if not _usable(source) or source is None:
+        raise NotFound("There is no such picture.")
+    current = _version(source) == version
+    store = PictureStore(runtime.settings.data_dir / "artwork")
+    name = hashlib.sha256(f"{found.server_id}\n{source}\n{kind}\n{width}".encode()).hexdigest()
+    body = store.get(name)
+    kept = None if body is None else plex_artwork.type_of(body)
+    if body is not None and kept is not None:
+        return Shown(Picture(kept, body), current)
+    picture = _fetched(runtime, source, kind, width)
+    store.put(name, picture.body)
+    return Shown(picture, current)
+
+
+def library_source(section: PlexSection) -> str:
+    """Where Plex makes a picture of a library out of its posters."""
+    return f"/library/sections/{section.key}/composite/{section.changed_mark or 0}"
+
+
+def _fetched(runtime: Runtime, source: str, kind: Kind, width: int) -> Picture:
+    if not _FETCHES.acquire(timeout=_PATIENCE):
+        raise PlexSilent
+    try:
+        height = round(width * _HEIGHTS[kind])
+        return asked.ask_plex(runtime, lambda plex: plex_artwork.fetch(plex, source, width, height))
+    finally:
+        _FETCHES.release()
+
+
+def _source(db: Session, found: Shelf, subject: str, kind: Kind) -> str | None:
+    if subject.startswith(LIBRARY):
+        section = db.get(PlexSection, (found.server_id, subject.removeprefix(LIBRARY)))
+        return None if section is None or kind != "poster" else library_source(section)
+    if subject.startswith(COLLECTION):
+        row = db.get(PlexCollection, (found.server_id, subject.removeprefix(COLLECTION)))
+        return None if row is None or kind != "poster" else row.thumb
+    column = MediaItem.thumb if kind == "poster" else MediaItem.art
+    where = (MediaItem.id == subject, MediaItem.server_id == found.server_id, MediaItem.deleted_at.is_(None))
+    return db.scalar(select(column).where(*where))
+
+
+def _usable(source: str | None) -> bool:
+    """Whether it is a path of the server's library: it must not fetch from elsewhere for us."""
+    return source is not None and source.startswith("/library/") and ".." not in source
+
+
+def _version(source: str) -> str:
+    return hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
+
+
+def _signed(subject: str, kind: str, version: str) -> bytes:
+    return f"{subject}\n{kind}\n{version}".encode()

@@ -1,0 +1,116 @@
+"""What only Plex knows: asked of it while somebody waits, and kept for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from engine import cache
+from engine.clients.plex_library import PlexError, PlexGone
+from engine.clients.plex_library import PlexUnreachable as Unreachable
+from engine.clients.plex_questions import PlexQuestions
+from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
+from engine.plex import servers
+from engine.plex.shelf import Shelf
+from engine.runtime import Runtime
+
+MEMBER_SECONDS = 300.0
+ACCOUNT_SECONDS = 3600.0
+_PAGE = 200
+_MOST_MEMBERS = 5000
+
+T = TypeVar("T")
+
+
+class PlexSilent(PlexUnreachable):
+    """Plex gives no answer.
+
+    Attributes:
+        age: seconds, of the answer that it gave the last time; None where there is none.
+    """
+
+    def __init__(self, age: float | None = None, retry_after: int | None = None) -> None:
+        words = "The Plex server can't be reached at the moment: try again in a minute."
+        if age is not None:
+            words += f" Its last answer to this is {_minutes(age)} old."
+        super().__init__(words, retry_after=retry_after)
+        self.age = age
+
+
+def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
+    """The rating keys of what is in a collection, in its order; at most 5 minutes old.
+
+    Raises:
+        PlexSilent: Plex is down and nothing young enough is kept.
+        NotFound: Plex has no such collection any more.
+        UpstreamFailed: Plex refuses, or answers rubbish.
+    """
+
+    def ask(plex: PlexQuestions) -> list[str]:
+        path, keys = f"/library/collections/{rating_key}/children", dict[str, None]()
+        while len(keys) < _MOST_MEMBERS:
+            part = {"X-Plex-Container-Start": len(keys), "X-Plex-Container-Size": _PAGE}
+            entries, total = plex.page(path, part)
+            before = len(keys)
+            keys.update((str(entry["ratingKey"]), None) for entry in entries if entry.get("ratingKey"))
+            if len(keys) == before or len(keys) >= (total or 0):
+                break  # the end, or the first page once more from a server that can't page
+        return list(keys)
+
+    return list(_asked(runtime, shelf, f"members:{shelf.server_id}:{rating_key}", MEMBER_SECONDS, ask))
+
+
+def accounts(runtime: Runtime, shelf: Shelf) -> int:
+    """How many people the server knows: its owner, his home, and those who have used what he shares.
+
+    Raises:
+        PlexSilent: Plex is down and nothing young enough is kept.
+        UpstreamFailed: Plex refuses, or answers rubbish.
+    """
+
+    def ask(plex: PlexQuestions) -> int:
+        entries = plex.entries("/accounts", "Account")
+        return len({entry.get("id") for entry in entries if entry.get("id") and entry.get("name")})
+
+    return int(_asked(runtime, shelf, f"accounts:{shelf.server_id}", ACCOUNT_SECONDS, ask))
+
+
+def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
+    """Ask the server, unless it rests after failures.
+
+    Raises:
+        PlexSilent: it rests, or can't be reached.
+        NotFound: it has no such thing, or none is configured.
+        UpstreamFailed: it refuses, or answers rubbish.
+    """
+    try:
+        with servers.asking(runtime) as plex:
+            return ask(plex)
+    except PlexGone:
+        raise NotFound("Plex has no such thing any more.") from None
+    except Unreachable as error:
+        raise PlexSilent from error
+    except PlexError as error:
+        raise UpstreamFailed(f"The Plex server gives no usable answer. {error}") from error
+    except PlexUnreachable as error:
+        raise PlexSilent(retry_after=error.retry_after) from None
+
+
+def _asked(
+    runtime: Runtime, shelf: Shelf, name: str, seconds: float, ask: Callable[[PlexQuestions], Any]
+) -> Any:
+    kept = cache.of(runtime.settings)
+    before = kept.get(name)
+    if before is not None and before.age <= seconds:
+        return before.value
+    try:
+        answer = ask_plex(runtime, ask)
+    except PlexSilent as error:
+        raise PlexSilent(None if before is None else before.age, error.retry_after) from error
+    kept.put(name, answer)
+    return answer
+
+
+def _minutes(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return "a minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,0 +1,263 @@
+"""The catalogue as people look through it: pages, filters, order, single items; all from our own database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+from engine.errors import NotFound
+from engine.paging import Page
+from engine.plex import watch_states
+from engine.plex.shelf import Shelf, remembered
+from models.media import MediaItem
+from models.plex_library import PlexSection
+
+TYPES = ("movie", "show", "season", "episode")
+_DIRECTIONS = {
+    "addedAt": "desc",
+    "title": "asc",
+    "year": "desc",
+    "rating": "desc",
+    "duration": "desc",
+    "releasedAt": "desc",
+    "lastViewedAt": "desc",
+}  # and the usual direction of each
+SORTS = tuple(word for name in _DIRECTIONS for word in (name, f"{name}:asc", f"{name}:desc"))
+_PLAIN = {
+    "title": MediaItem.sort_title,
+    "year": MediaItem.year,
+    "rating": MediaItem.rating,
+    "duration": MediaItem.duration,
+    "releasedAt": MediaItem.released,
+}
+MOST_CHILDREN = 2000
+
+# What lists show; the rest of a row is only read for one item.
+SHOWN = tuple(
+    column
+    for name, column in MediaItem.__mapper__.columns.items()
+    if name not in {"guid", "hash", "file", "files", "search", "created_at"}
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which items; what is None does not matter.
+
+    Attributes:
+        sections: keys of libraries.
+        unwatched: True what the user has not seen to the end, False what he has.
+        search: words with which words of its title begin.
+        deleted: what the server has no more, instead of what it has.
+    """
+
+    sections: tuple[str, ...]
+    types: tuple[str, ...]
+    genre: str | None = None
+    year: int | None = None
+    resolution: str | None = None
+    unwatched: bool | None = None
+    search: str | None = None
+    imdb: str | None = None
+    tmdb: str | None = None
+    tvdb: str | None = None
+    deleted: bool = False
+
+
+def listing(
+    db: Session, shelf: Shelf, user_id: str, wanted: Wanted, *, sort: str, page: int, limit: int
+) -> Page[Any]:
+    """A page of items; the order is total, so that each item is on one page.
+
+    Args:
+        db: a session.
+        shelf: the catalogue.
+        user_id: whose watch state filters and sorts.
+        wanted: which items.
+        sort: one of `SORTS`.
+        page: from 1.
+        limit: items a page.
+    """
+    if not wanted.sections or not wanted.types:
+        return Page([], page, limit, 0)
+    query = _filtered(select(*SHOWN), shelf, user_id, wanted)
+    query = _sorted(query, shelf, user_id, wanted, sort)
+    rows = db.execute(query.offset((page - 1) * limit).limit(limit)).all()
+    if page == 1 and len(rows) < limit:
+        return Page(rows, page, limit, len(rows))
+    return Page(rows, page, limit, _total(db, shelf, user_id, wanted))
+
+
+def get(db: Session, shelf: Shelf, item_id: str) -> MediaItem:
+    """One item, with its files; also one that the server has no more.
+
+    Raises:
+        NotFound: there is none.
+    """
+    item = db.get(MediaItem, item_id)
+    if item is None or item.server_id != shelf.server_id:
+        raise NotFound("There is no such item.")
+    return item
+
+
+def children(db: Session, item: MediaItem) -> Sequence[Any]:
+    """The seasons of a show or the episodes of a season, in their order; nothing below anything else."""
+    below = {"show": "season", "season": "episode"}.get(item.type)
+    if below is None or item.deleted_at is not None:
+        return []
+    query = select(*SHOWN).where(
+        MediaItem.server_id == item.server_id,
+        MediaItem.parent_key == item.rating_key,
+        MediaItem.type == below,
+        MediaItem.deleted_at.is_(None),
+    )
+    order = (MediaItem.item_index.asc().nulls_last(), MediaItem.sort_title, MediaItem.id)
+    return db.execute(query.order_by(*order).limit(MOST_CHILDREN)).all()
+
+
+def by_keys(db: Session, shelf: Shelf, keys: Sequence[str]) -> list[str]:
+    """The ids of the live items with these rating keys, in this order; unknown ones are left out."""
+    query = select(MediaItem.rating_key, MediaItem.id).where(
+        MediaItem.server_id == shelf.server_id,
+        MediaItem.rating_key.in_(keys),
+        MediaItem.deleted_at.is_(None),
+    )
+    ids = dict(db.execute(query).all()) if keys else {}
+    return [ids[key] for key in dict.fromkeys(keys) if key in ids]
+
+
+def rows(db: Session, ids: Sequence[str]) -> list[Any]:
+    """Items by their ids, in this order."""
+    if not ids:
+        return []
+    found = {row.id: row for row in db.execute(select(*SHOWN).where(MediaItem.id.in_(ids)))}
+    return [found[item_id] for item_id in ids if item_id in found]
+
+
+def lineage(db: Session, shelf: Shelf, items: Sequence[Any]) -> Mapping[str, str]:
+    """Ids of the seasons and shows that items of a page belong to, by rating key."""
+    keys = {key for item in items for key in (item.parent_key, item.grandparent_key) if key}
+    if not keys:
+        return {}
+    query = select(MediaItem.rating_key, MediaItem.id).where(
+        MediaItem.server_id == shelf.server_id,
+        MediaItem.rating_key.in_(keys),
+        MediaItem.deleted_at.is_(None),
+    )
+    return dict(db.execute(query).all())
+
+
+def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], limit: int) -> list[Any]:
+    """What was added last: films and episodes, of each season only its newest; hidden libraries left out."""
+    newest: list[Any] = []
+    for section in sections:
+        kind = {"movie": "movie", "show": "episode"}.get(section.type)
+        if kind is not None and not section.hidden:
+            newest += _newest(db, shelf, section.key, kind, limit)
+    newest.sort(key=lambda row: (row.added_at, row.id), reverse=True)
+    return rows(db, [row.id for row in newest[:limit]])
+
+
+def matching(search: str) -> ColumnElement[bool]:
+    """Whether all words of a search begin words of an item's title, original title or show."""
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in search.split())
+    words = " & ".join(f"'{word}':*" for word in quoted)
+    return MediaItem.search.op("@@", is_comparison=True)(func.to_tsquery(literal_column("'simple'"), words))
+
+
+def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, limit: int) -> list[Any]:
+    """The newest of a library; of a whole season that comes at once the last episode, so a few more are read."""
+    query = select(MediaItem.id, MediaItem.added_at, MediaItem.parent_key).where(
+        MediaItem.server_id == shelf.server_id,
+        MediaItem.section_key == section_key,
+        MediaItem.type == kind,
+        MediaItem.deleted_at.is_(None),
+        MediaItem.added_at.is_not(None),
+    )
+    query = query.order_by(MediaItem.added_at.desc(), MediaItem.id.desc())
+    if kind == "movie":
+        return list(db.execute(query.limit(limit)))
+    seasons: dict[str, Any] = {}
+    for row in db.execute(query.limit(limit * 20)):
+        seasons.setdefault(row.parent_key or row.id, row)
+    return list(seasons.values())
+
+
+def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) -> Select[Any]:
+    query = query.where(
+        MediaItem.server_id == shelf.server_id,
+        _any(MediaItem.section_key, wanted.sections),
+        _any(MediaItem.type, wanted.types),
+        MediaItem.deleted_at.is_not(None) if wanted.deleted else MediaItem.deleted_at.is_(None),
+    )
+    equal = {
+        MediaItem.year: wanted.year,
+        MediaItem.imdb_id: wanted.imdb,
+        MediaItem.tmdb_id: wanted.tmdb,
+        MediaItem.tvdb_id: wanted.tvdb,
+    }
+    query = query.where(*(column == value for column, value in equal.items() if value is not None))
+    if wanted.genre is not None:
+        genres = func.lower(MediaItem.genres.cast(TEXT)).cast(ARRAY(TEXT))
+        query = query.where(genres.contains([wanted.genre.lower()]))
+    if wanted.resolution is not None:
+        query = query.where(func.lower(MediaItem.resolution) == _resolution(wanted.resolution))
+    if wanted.search is not None:
+        query = query.where(matching(wanted.search))
+    if wanted.unwatched is not None:
+        query = query.where(_unwatched(shelf, user_id, wanted))
+    return query
+
+
+def _unwatched(shelf: Shelf, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
+    """Whether a user has seen less than all of it; the other way round where that is wanted."""
+    seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
+    whole = func.coalesce(MediaItem.leaf_count, 1)
+    watched = select(literal(1)).where(seen.c.id == MediaItem.id, seen.c.views >= func.greatest(whole, 1))
+    return ~watched.exists() if wanted.unwatched else watched.exists()
+
+
+def _sorted(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted, sort: str) -> Select[Any]:
+    name, _, direction = sort.partition(":")
+    falling = (direction or _DIRECTIONS[name]) == "desc"
+    last = MediaItem.id.desc() if falling else MediaItem.id.asc()
+    if name == "addedAt":  # in the order of the index
+        return query.order_by(MediaItem.added_at.desc() if falling else MediaItem.added_at.asc(), last)
+    if name == "title":
+        return query.order_by(MediaItem.sort_title.desc() if falling else MediaItem.sort_title.asc(), last)
+    if name == "lastViewedAt":
+        seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
+        query = query.outerjoin(seen, seen.c.id == MediaItem.id)
+        column: Any = seen.c.last_viewed_at
+    else:
+        column = _PLAIN[name]
+    return query.order_by((column.desc() if falling else column.asc()).nulls_last(), last)
+
+
+def _total(db: Session, shelf: Shelf, user_id: str, wanted: Wanted) -> int:
+    """How many items all pages have, counted once as long as nothing changes."""
+    whose = (user_id, shelf.watched) if wanted.unwatched is not None else ()
+
+    def count() -> Any:
+        return db.scalar(_filtered(select(func.count()).select_from(MediaItem), shelf, user_id, wanted))
+
+    return int(remembered((shelf.stamp, wanted, whose), count) or 0)
+
+
+def _any(column: Any, values: tuple[str, ...]) -> ColumnElement[bool]:
+    """One of some values; of one written so that an index gives the order too."""
+    found: ColumnElement[bool] = column == values[0] if len(values) == 1 else column.in_(values)
+    return found
+
+
+def _resolution(text: str) -> str:
+    """As Plex spells it: 1080p is "1080" there, and 2160p "4k"."""
+    word = text.strip().lower()
+    plain = word.removesuffix("p")
+    return {"2160": "4k", "1440": "2k", "4320": "8k"}.get(plain, plain if plain.isdecimal() else word)

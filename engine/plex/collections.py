@@ -1,0 +1,58 @@
+"""Collections of a library: listed with a full pass; their members are asked of Plex when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from engine.clients.plex_library import PlexLibrary
+from engine.plex.parsing import int_of, text_of, time_of
+from models.plex_library import PlexCollection
+
+
+def listed(library: PlexLibrary, section_key: str) -> list[Mapping[str, Any]]:
+    """The collections of a library, as Plex tells them."""
+    pages = library.pages(f"/library/sections/{section_key}/collections")
+    return [item for page in pages for item in page.items if item.get("ratingKey")]
+
+
+def replace(db: Session, server_id: str, section_key: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Make these the collections of a library."""
+    rows = {str(entry["ratingKey"]): _row(entry, server_id, section_key) for entry in entries}
+    mine = (PlexCollection.server_id == server_id, PlexCollection.section_key == section_key)
+    known = {
+        row["rating_key"]: dict(row)
+        for row in db.execute(select(*PlexCollection.__table__.columns).where(*mine)).mappings()
+    }
+    gone = [key for key in known if key not in rows]
+    changed = [row for key, row in rows.items() if known.get(key) != row]
+    if gone or changed:
+        keys = [*gone, *(row["rating_key"] for row in changed)]
+        db.execute(
+            delete(PlexCollection).where(
+                PlexCollection.server_id == server_id, PlexCollection.rating_key.in_(keys)
+            )
+        )
+    if changed:
+        db.execute(insert(PlexCollection), changed)
+
+
+def _row(entry: Mapping[str, Any], server_id: str, section_key: str) -> dict[str, Any]:
+    title = text_of(entry.get("title")) or ""
+    return {
+        "server_id": server_id,
+        "rating_key": str(entry["ratingKey"]),
+        "section_key": section_key,
+        "title": title,
+        "sort_title": (text_of(entry.get("titleSort")) or title).casefold(),
+        "summary": text_of(entry.get("summary")),
+        "thumb": text_of(entry.get("thumb")),
+        "subtype": text_of(entry.get("subtype")),
+        "smart": str(entry.get("smart") or "0").lower() in {"1", "true"},
+        "child_count": int_of(entry.get("childCount")) or 0,
+        "added_at": time_of(entry.get("addedAt")),
+        "updated_at": time_of(entry.get("updatedAt")),
+    }

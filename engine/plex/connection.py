@@ -1,0 +1,123 @@
+"""How our Plex server is reached: what the environment says, else what an admin configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import secret_box
+from engine.clients.plex_library import PlexLibrary
+from engine.errors import NotFound
+from engine.installation import client_identifier
+from models.integration import Integration
+from models.plex_library import PlexServer
+
+NAME = "plex"
+NOT_CONFIGURED = "No Plex server is configured."
+
+
+@dataclass(frozen=True)
+class PlexConnection:
+    """Where the server is, and what opens it.
+
+    Attributes:
+        machine_id: of the server that was chosen; another one at the same address is not ours. None: any.
+        paths: pairs of folders, `(ours, the server's)`, the longest of ours first.
+        verify: whether certificates are checked.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    client_id: str
+    machine_id: str | None = None
+    paths: tuple[tuple[str, str], ...] = ()
+    verify: bool = True
+
+    def library(self) -> PlexLibrary:
+        """A client for the server's library."""
+        return PlexLibrary(self.url, self.token, self.client_id, verify=self.verify)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Which server is ours, as far as that is known without its token.
+
+    Attributes:
+        machine_id: of the server that was chosen; None: whichever answers there.
+    """
+
+    url: str
+    machine_id: str | None
+
+
+def configured(db: Session, settings: Settings) -> PlexConnection | None:
+    """The connection; None where Plex is switched off or nothing is configured.
+
+    Raises:
+        ServiceUnavailable: the stored token was written with another `SECRET_KEY`.
+    """
+    where, row = address(db, settings), db.get(Integration, NAME)
+    options = options_of(row)
+    token = settings.plex_token or (
+        secret_box.opened(settings, NAME, row.token) if row is not None and row.token else None
+    )
+    if where is None or not token:
+        return None
+    paths = [(entry["ours"], entry["plex"]) for entry in options.get("paths", ())]
+    return PlexConnection(
+        url=where.url,
+        token=token,
+        client_id=client_identifier(db),
+        machine_id=where.machine_id,
+        paths=tuple(sorted(paths, key=lambda pair: -len(pair[0]))),
+        verify=options.get("verifyTls", True),
+    )
+
+
+def required(db: Session, settings: Settings) -> PlexConnection:
+    """The connection.
+
+    Raises:
+        NotFound: Plex is switched off or nothing is configured.
+        ServiceUnavailable: as for `configured`.
+    """
+    found = configured(db, settings)
+    if found is None:
+        raise NotFound(NOT_CONFIGURED)
+    return found
+
+
+def address(db: Session, settings: Settings) -> Address | None:
+    """Where our server is, with or without a token; None where Plex is switched off or no server is named."""
+    if not settings.plex_enabled:
+        return None
+    if settings.plex_url:
+        return Address(settings.plex_url, None)
+    row = db.get(Integration, NAME)
+    if row is None or not row.url:
+        return None
+    return Address(row.url, options_of(row).get("machineIdentifier"))
+
+
+def server_id(db: Session, settings: Settings) -> str | None:
+    """Which of the servers that we know is the connected one: its items are the library.
+
+    What we know of others stays as it is, unseen, until one of them is connected again. None: none is connected, or it
+    has never answered.
+    """
+    where, row = address(db, settings), db.get(Integration, NAME)
+    if where is None or not (settings.plex_token or (row is not None and row.token)):
+        return None
+    if where.machine_id is not None:
+        return where.machine_id
+    latest = select(PlexServer.id).where(PlexServer.url == where.url).order_by(PlexServer.seen_at.desc())
+    return db.scalar(latest.limit(1))
+
+
+def options_of(row: Integration | None) -> dict[str, Any]:
+    """What is configured beside URL and token: `machineIdentifier`, `paths`, `verifyTls`."""
+    return dict((row is not None and row.options) or {})

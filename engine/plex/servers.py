@@ -1,0 +1,294 @@
+"""What is remembered of Plex servers and their libraries, apart from the items; and when one is left alone.
+
+The breaker: after 3 calls in a row that found nobody, a server is left alone for 5 seconds, then after each further
+failure twice as long, up to 5 minutes. All processes share it, in the server's row. Only calls on behalf of people heed
+it (`asking`): syncs have a pace of their own, and tests are meant to find out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Select, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.clients.plex_library import PlexError, PlexUnreachable
+from engine.clients.plex_questions import SECONDS, PlexQuestions
+from engine.errors import PlexUnreachable as Unreachable
+from engine.plex import connection as connections
+from engine.plex.connection import NAME, PlexConnection
+from engine.runtime import Runtime
+from models.integration import Integration
+from models.media import MediaItem
+from models.plex_library import PlexSection, PlexServer
+from models.sync_run import SyncRun
+
+FAILURES = 3  # in a row, and the server is left alone for a while
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
+UNSEEN = timedelta(minutes=20)  # and it counts as gone, unless syncs are further apart
+_PROBE = timedelta(seconds=15)  # for the one call that is let through; then another one may try
+_NOTED_EVERY = timedelta(minutes=1)
+
+State = Literal["online", "degraded", "offline", "disabled"]
+
+_now = func.clock_timestamp
+
+
+@contextmanager
+def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuestions]:
+    """A client for our server, for one short call or a few on behalf of somebody who waits::
+
+        with servers.asking(runtime) as plex:
+            sessions = plex.entries("/status/sessions")
+
+    Whether the server answers is noted for all processes. Hold no transaction meanwhile.
+
+    Args:
+        runtime: for units of work.
+        seconds: for each question.
+
+    Raises:
+        NotFound: Plex is switched off, or no server is configured.
+        PlexUnreachable: (of `engine.errors`) the server is left alone for now; says for how long.
+        PlexError: (of the client) as the calls inside raise it.
+    """
+    found, server_id, probing, news = _turn(runtime)
+    try:
+        with PlexQuestions(
+            found.url, found.token, found.client_id, verify=found.verify, seconds=seconds
+        ) as plex:
+            yield plex
+    except PlexError as error:
+        with runtime.unit_of_work() as db:
+            if isinstance(error, PlexUnreachable):
+                failed(db, found, error, probing=probing)
+            elif server_id is not None and news:
+                answered(db, server_id)
+        raise
+    if server_id is not None and news:
+        with runtime.unit_of_work() as db:
+            answered(db, server_id)
+
+
+def resting(db: Session, server_id: str) -> int | None:
+    """For how many seconds more a server is left alone; None: it may be asked."""
+    left = func.extract("epoch", PlexServer.open_until - _now())
+    seconds = db.scalar(select(left).where(PlexServer.id == server_id))
+    return max(1, math.ceil(seconds)) if seconds is not None and seconds > 0 else None
+
+
+def state(db: Session, settings: Settings) -> State:
+    """How our server is, without asking it."""
+    where, row = connections.address(db, settings), db.get(Integration, NAME)
+    if where is None or not (settings.plex_token or (row is not None and row.token)):
+        return "disabled"
+    found = connections.server_id(db, settings)
+    server = None if found is None else db.get(PlexServer, found)
+    went_wrong = _last_sync_failed(db, row)
+    if server is None:
+        return "offline" if went_wrong else "degraded"
+    longest = max(UNSEEN, timedelta(seconds=settings.plex_sync_seconds + 300))
+    if server.failures >= FAILURES or db.scalar(select(_now() - longest > server.seen_at)):
+        return "offline"
+    return "degraded" if went_wrong or server.last_error else "online"
+
+
+def met(
+    db: Session, connection: PlexConnection, identity: Mapping[str, Any], facts: Mapping[str, Any]
+) -> str:
+    """Remember a server that has just let us in; returns its id."""
+    server_id = str(identity["machineIdentifier"])
+    passed = facts.get("myPlexSubscription")
+    values = {
+        "name": str(facts.get("friendlyName") or "Plex"),
+        "version": str(facts.get("version") or identity.get("version") or "") or None,
+        "platform": str(facts.get("platform") or "") or None,
+        "url": connection.url,
+        "plex_pass": None if passed is None else str(passed).lower() in {"1", "true"},
+        "seen_at": _now(),
+        "failures": 0,
+        "open_until": None,
+        "last_error": None,
+    }
+    query = insert(PlexServer).values(id=server_id, **values)
+    db.execute(query.on_conflict_do_update(index_elements=["id"], set_=values))
+    _name(db, connection, server_id)
+    return server_id
+
+
+def failed(db: Session, connection: PlexConnection, error: PlexError, *, probing: bool = False) -> None:
+    """Count a call that found nobody; after some in a row the server is left alone, longer each time.
+
+    Calls that were on their way when the others failed do not make the pause longer: only the one that was let through
+    to find out (`probing`) does.
+    """
+    server = db.scalars(_of(connection).with_for_update()).first()
+    if server is None:
+        return
+    server.last_error = str(error)
+    if not isinstance(error, PlexUnreachable):
+        return
+    if probing or resting(db, server.id) is None:
+        server.failures += 1
+        if server.failures >= FAILURES:
+            pause = timedelta(seconds=5 * 2 ** min(10, server.failures - FAILURES))
+            server.open_until = _now() + min(pause, LONGEST_PAUSE)
+
+
+def answered(db: Session, server_id: str) -> None:
+    """A call was answered: the breaker closes."""
+    stale = PlexServer.seen_at < _now() - _NOTED_EVERY
+    db.execute(
+        update(PlexServer)
+        .where(PlexServer.id == server_id)
+        .where(or_(PlexServer.failures > 0, PlexServer.open_until.is_not(None), stale))
+        .values(failures=0, open_until=None, last_error=None, seen_at=_now())
+    )
+
+
+def synced(db: Session, server_id: str) -> None:
+    """A sync has gone through."""
+    db.execute(update(PlexServer).where(PlexServer.id == server_id).values(synced_at=_now(), seen_at=_now()))
+
+
+def note_sections(
+    db: Session, server_id: str, entries: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, PlexSection], list[PlexSection]]:
+    """Write down which libraries there are; returns them by key, and those that are not listed any more.
+
+    The latter are returned as they were before: one whose `gone_at` is set was missing the last time already.
+    """
+    known = {
+        section.key: section
+        for section in db.scalars(select(PlexSection).where(PlexSection.server_id == server_id))
+    }
+    for position, entry in enumerate(entries):
+        key = str(entry["key"])
+        section = known.get(key)
+        if section is None or (section.uuid and entry.get("uuid") and section.uuid != entry["uuid"]):
+            section = known[key] = _fresh(db, section, server_id, key)
+        section.uuid = entry.get("uuid")
+        section.title = str(entry.get("title") or key)
+        section.type = str(entry["type"])
+        section.agent = entry.get("agent")
+        section.hidden = bool(entry.get("hidden"))
+        section.position = position
+        section.locations = [place["path"] for place in entry.get("Location") or () if place.get("path")]
+        section.scanned_at = _time(entry.get("scannedAt"))
+        section.gone_at = None
+    db.flush()
+    listed = {str(entry["key"]) for entry in entries}
+    gone = [section for key, section in known.items() if key not in listed]
+    for section in gone:
+        db.expunge(section)
+    db.execute(
+        update(PlexSection)
+        .where(
+            PlexSection.server_id == server_id, PlexSection.key.not_in(listed), PlexSection.gone_at.is_(None)
+        )
+        .values(gone_at=_now())
+    )
+    return {key: section for key, section in known.items() if key in listed}, gone
+
+
+def mark_section(db: Session, server_id: str, key: str, marks: Mapping[str, Any]) -> None:
+    """Write down what a pass has seen of a library, and how many films or shows it has now."""
+    mine = (PlexSection.server_id == server_id, PlexSection.key == key)
+    count = (
+        select(func.count())
+        .select_from(MediaItem)
+        .where(
+            MediaItem.server_id == server_id,
+            MediaItem.section_key == key,
+            MediaItem.type == PlexSection.type,
+            MediaItem.deleted_at.is_(None),
+        )
+    )
+    db.execute(update(PlexSection).where(*mine).values(**{"count": count.scalar_subquery(), **marks}))
+
+
+def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> PlexSection:
+    """The row of a library that we have never seen; Plex gave its key to another one before."""
+    if old is not None:
+        old.full_at = old.changed_mark = old.updated_mark = old.held_back = None
+        return old
+    section = PlexSection(
+        server_id=server_id,
+        key=key,
+        count=0,
+        locations=[],
+        full_at=None,
+        changed_mark=None,
+        updated_mark=None,
+        held_back=None,
+    )
+    db.add(section)
+    return section
+
+
+def _time(seconds: Any) -> Any:
+    return func.to_timestamp(int(seconds)) if str(seconds or "").isdecimal() else None
+
+
+def _name(db: Session, connection: PlexConnection, server_id: str) -> None:
+    """Keep to this server, where an admin named an address only, and nobody answered then."""
+    chosen = func.coalesce(Integration.options, literal({}, JSONB)).concat({"machineIdentifier": server_id})
+    db.execute(
+        update(Integration)
+        .where(Integration.name == NAME, Integration.url == connection.url)
+        .where(Integration.options["machineIdentifier"].astext.is_(None))
+        .values(options=chosen)
+    )
+
+
+def _turn(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
+    """The connection, the server's id, whether this call is the one that finds out, and whether success is news."""
+    with runtime.reading() as db:
+        found = connections.required(db, runtime.settings)
+        server = db.scalars(_of(found)).first()
+        if server is None:
+            return found, None, False, False
+        old = bool(db.scalar(select(_now() - _NOTED_EVERY > server.seen_at)))
+        rests = resting(db, server.id)
+    if server.failures < FAILURES:
+        return found, server.id, False, server.failures > 0 or old
+    if rests is not None or not _may_probe(runtime, server.id):
+        raise _left_alone(rests or math.ceil(FIRST_PAUSE.total_seconds()))
+    return found, server.id, True, True
+
+
+def _may_probe(runtime: Runtime, server_id: str) -> bool:
+    """Whether this call, of all that come now, is the one that finds out whether the server is back."""
+    over = or_(PlexServer.open_until.is_(None), PlexServer.open_until <= _now())
+    mine = update(PlexServer).where(PlexServer.id == server_id, over)
+    with runtime.unit_of_work() as db:
+        taken = mine.values(open_until=_now() + _PROBE).returning(PlexServer.id)
+        return db.scalar(taken) is not None
+
+
+def _left_alone(seconds: int) -> Unreachable:
+    message = "The Plex server does not answer and is left alone for a moment: try again later."
+    return Unreachable(message, retry_after=seconds)
+
+
+def _of(connection: PlexConnection) -> Select[tuple[PlexServer]]:
+    """The row of the server behind a connection."""
+    if connection.machine_id is not None:
+        return select(PlexServer).where(PlexServer.id == connection.machine_id)
+    query = select(PlexServer).where(PlexServer.url == connection.url)
+    return query.order_by(PlexServer.seen_at.desc()).limit(1)
+
+
+def _last_sync_failed(db: Session, row: Integration | None) -> bool:
+    """Whether the last sync that ended went wrong, and not before the server was configured as it is now."""
+    query = select(SyncRun.status, SyncRun.ended_at).where(SyncRun.ended_at.is_not(None))
+    last = db.execute(query.where(SyncRun.status != "cancelled").order_by(SyncRun.id.desc()).limit(1)).first()
+    if last is None or last.status != "failed":
+        return False
+    return row is None or bool(row.updated_at < last.ended_at)

@@ -1,0 +1,93 @@
+"""Plex as an integration: what can be configured, the test, and what follows from connecting a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.audit import Actor
+from engine.clients import plex_discovery
+from engine.clients.plex_discovery import ServerFacts
+from engine.errors import Conflict
+from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
+from engine.plex import connection, servers, sync
+from models.integration import Integration
+from models.plex_library import PlexServer
+from models.sync_run import SyncRun
+
+
+class PlexKind(Kind):
+    """Our Plex Media Server."""
+
+    name, title = connection.NAME, "Plex"
+    options = frozenset({"verifyTls", "machineIdentifier", "paths"})
+
+    def environment(self, settings: Settings) -> Given:
+        """`PLEX_URL` and `PLEX_TOKEN`."""
+        return Given(settings.plex_url, settings.plex_token)
+
+    def switched_on(self, settings: Settings) -> bool:
+        """`PLEX_ENABLED`."""
+        return settings.plex_enabled
+
+    def examine(self, target: Target) -> Tested:
+        """Whether it is a server, the one that is meant, and lets us in."""
+        found = plex_discovery.examine(
+            target.url, target.token, target.client_id, expected=target.expected, verify=target.verify
+        )
+        shown = {
+            "name": found.name,
+            "version": found.version,
+            "platform": str(found.root.get("platform") or "") or None,
+            "machineIdentifier": found.machine_id,
+        }
+        return Tested(ok=True, server=shown, facts=found)
+
+    def state(self, db: Session, settings: Settings, row: Integration | None) -> State:
+        """As syncs and calls on behalf of people have found it."""
+        return servers.state(db, settings)
+
+    def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
+        """As a sync, or the test that went with connecting it, saw it."""
+        server_id = connection.server_id(db, settings)
+        server = None if server_id is None else db.get(PlexServer, server_id)
+        checked = ((row is not None and row.options) or {}).get("checked") or {}
+        if server is None:
+            return Remembered(last_error=checked.get("message"))
+        return Remembered(
+            server.name, server.version, server.last_error, server.seen_at, server.synced_at, server.id
+        )
+
+    def learned(self, tested: Tested) -> Mapping[str, Any]:
+        """Which server it is: another one that answers there one day is not ours."""
+        facts = tested.facts
+        return {"machineIdentifier": facts.machine_id} if isinstance(facts, ServerFacts) else {}
+
+    def saved(
+        self, db: Session, settings: Settings, tested: Tested, actor: Actor, *, moved: bool
+    ) -> str | None:
+        """Begin a sync where the test went well; one that still runs with another server is ended first."""
+        if moved:
+            _end_syncs(db)
+        found = connection.configured(db, settings)
+        if found is None or not isinstance(tested.facts, ServerFacts):
+            return None
+        servers.met(db, found, tested.facts.identity, tested.facts.root)
+        return sync.start(db, full=False, trigger="manual", user_id=actor.user_id)[0].id
+
+    def removed(self, db: Session, settings: Settings) -> None:
+        """End what runs; what is known of the library stays, and is shown again when this server comes back."""
+        _end_syncs(db)
+
+
+def _end_syncs(db: Session) -> None:
+    active = select(SyncRun.id).where(SyncRun.ended_at.is_(None), SyncRun.cancel_requested_at.is_(None))
+    for sync_id in db.scalars(active).all():
+        try:
+            sync.cancel(db, sync_id)
+        except Conflict:
+            continue  # it has just ended

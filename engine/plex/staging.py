@@ -1,0 +1,242 @@
+"""The staging table of a sync: what has changed arrives by COPY, and is merged into the catalogue in one transaction.
+
+It is a temporary table of one connection, so nothing of a sync that dies is left; it is made when something differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
+
+from engine.plex.parsing import Row
+from models.base import new_id
+
+MOST_CHANGES = 1000  # of a kind, one by one, in a library
+PART = 2500  # rows that are merged by one statement: whoever wants the sync to end waits for no more
+
+_KINDS = {
+    "year": "bigint",
+    "item_index": "bigint",
+    "parent_index": "bigint",
+    "released": "date",
+    "rating": "double precision",
+    "duration": "bigint",
+    "genres": "text[]",
+    "child_count": "bigint",
+    "leaf_count": "bigint",
+    "size": "bigint",
+    "files": "jsonb",
+    "added_at": "bigint",
+    "updated_at": "bigint",
+}
+_COLUMNS = Row._fields
+_EXTRA = ("id", "section_key", "hash", "part")
+_TIMES = {"added_at", "updated_at"}
+
+
+def _value(name: str) -> str:
+    return f"to_timestamp(s.{name})" if name in _TIMES else f"s.{name}"
+
+
+_SOME = """
+    WITH done AS ({change})
+    SELECT id, type, title, section_key, count(*) OVER () FROM done LIMIT :most
+"""
+_UPDATE = f"""
+    UPDATE media_items m
+    SET section_key = s.section_key, hash = s.hash,
+        {", ".join(f"{name} = {_value(name)}" for name in _COLUMNS if name != "rating_key")}
+    FROM plex_stage s
+    WHERE m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL AND m.hash <> s.hash
+        AND s.part = :part
+    RETURNING m.id, m.type, m.title, m.section_key
+"""  # noqa: S608 - the names are ours
+_INSERT = f"""
+    INSERT INTO media_items (id, server_id, section_key, hash, {", ".join(_COLUMNS)})
+    SELECT s.id, :server, s.section_key, s.hash, {", ".join(_value(name) for name in _COLUMNS)}
+    FROM plex_stage s
+    WHERE s.part = :part AND NOT EXISTS (
+        SELECT 1 FROM media_items m
+        WHERE m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
+    )
+    RETURNING id, type, title, section_key
+"""  # noqa: S608 - the names are ours
+
+_REMOVE = """
+    UPDATE media_items SET deleted_at = clock_timestamp()
+    WHERE server_id = :server AND rating_key = ANY(:keys) AND deleted_at IS NULL
+    RETURNING id, type, title, section_key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item by which another may be recognised."""
+
+    id: str
+    rating_key: str
+    section_key: str
+    type: str
+    guid: str | None
+    edition: str | None
+    file: str | None
+    deleted: bool
+
+
+@dataclass
+class Changes:
+    """What became of items: how many there are of a kind, and the first of them one by one."""
+
+    total: int = 0
+    first: list[Change] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of an item; `kind` is added, updated, removed, restored or moved."""
+
+    item_id: str
+    kind: str
+    type: str
+    title: str
+    section_key: str
+
+
+class Stage:
+    """The table, on a connection of its own; made when it is needed first.
+
+    Args:
+        connection: which nobody else uses meanwhile, and which is out of any transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.count = 0
+        self._made = False
+
+    @property
+    def parts(self) -> range:
+        """The numbers of the parts in which it is merged."""
+        return range(-(-self.count // PART))
+
+    def add(self, section_key: str, rows: Sequence[tuple[Row, int]]) -> None:
+        """Send rows with their fingerprints; no key may come twice before `clear`."""
+        if not rows:
+            return
+        names = ", ".join((*_COLUMNS, *_EXTRA))
+        driver: Any = self.connection.connection.driver_connection
+        with self.connection.begin():
+            if not self._made:
+                self.connection.execute(text(_TABLE))
+                self._made = True
+            with driver.cursor() as cursor, cursor.copy(f"COPY plex_stage ({names}) FROM STDIN") as copy:
+                for row, print_ in rows:
+                    copy.write_row((*row, new_id("med"), section_key, print_, self.count // PART))
+                    self.count += 1
+
+    def clear(self, db: Session | None = None) -> None:
+        """Forget what was staged; within the caller's transaction where there is one."""
+        if self.count and db is not None:
+            db.execute(text("TRUNCATE plex_stage"))
+        elif self.count:
+            with self.connection.begin():
+                self.connection.execute(text("TRUNCATE plex_stage"))
+        self.count = 0
+
+    def close(self) -> None:
+        """Remove the table: the connection goes back to where it came from."""
+        self.connection.rollback()
+        if self._made:
+            with self.connection.begin():
+                self.connection.execute(text("DROP TABLE IF EXISTS plex_stage"))
+
+
+_TABLE = f"""
+    CREATE TEMP TABLE plex_stage (
+        {", ".join(f"{name} {_KINDS.get(name, 'text')}" for name in _COLUMNS)},
+        id text, section_key text, hash bigint, part bigint
+    )
+"""
+_FRESH = """
+    SELECT s.id, s.rating_key, s.section_key, s.type, s.guid, s.edition, s.file, false
+    FROM plex_stage s LEFT JOIN media_items m
+      ON m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
+    WHERE m.id IS NULL
+"""
+_RELATIVES = f"""
+    WITH fresh (id, rating_key, section_key, type, guid, edition, file, deleted) AS ({_FRESH}), found AS (
+        SELECT m.id FROM media_items m JOIN fresh f ON m.guid = f.guid AND m.type = f.type
+        WHERE m.server_id = :server
+        UNION
+        SELECT m.id FROM media_items m JOIN fresh f ON m.file = f.file AND m.type = f.type
+        WHERE m.server_id = :server
+    )
+    SELECT m.id, m.rating_key, m.section_key, m.type, m.guid, m.edition, m.file, m.deleted_at IS NOT NULL
+    FROM media_items m JOIN found USING (id)
+    ORDER BY m.deleted_at DESC NULLS FIRST, m.id
+"""  # noqa: S608 - made of our own texts
+
+
+def fresh(db: Session, server_id: str) -> list[Known]:
+    """The staged items whose key the catalogue does not have."""
+    return [Known(*row) for row in db.execute(text(_FRESH), {"server": server_id})]
+
+
+def relatives(db: Session, server_id: str) -> list[Known]:
+    """Items of the catalogue that share a guid or file with a fresh one: the live, then the lately deleted."""
+    return [Known(*row) for row in db.execute(text(_RELATIVES), {"server": server_id})]
+
+
+def adopt(db: Session, pairs: Sequence[tuple[str, str]]) -> set[str]:
+    """Give items of the catalogue (ids) the rating keys that they have now; returns the ids that were deleted."""
+    if not pairs:
+        return set()
+    found = db.execute(
+        text(
+            """
+            UPDATE media_items m SET rating_key = p.key, deleted_at = NULL, hash = 0
+            FROM (SELECT unnest(CAST(:ids AS text[])) AS id, unnest(CAST(:keys AS text[])) AS key) p,
+                 (SELECT id, deleted_at FROM media_items WHERE id = ANY(:ids)) before
+            WHERE m.id = p.id AND before.id = m.id
+            RETURNING m.id, before.deleted_at IS NOT NULL
+            """
+        ),
+        {"ids": [item for item, _ in pairs], "keys": [key for _, key in pairs]},
+    )
+    return {row[0] for row in found if row[1]}
+
+
+def merge(
+    db: Session, stage: Stage, server_id: str, check: Callable[[], None] = lambda: None
+) -> tuple[Changes, Changes]:
+    """Write the staged rows into the catalogue; returns what was added and what was updated.
+
+    `check` is called between the parts, and may raise to give up.
+    """
+    added, updated = Changes(), Changes()
+    for part in stage.parts:
+        check()
+        _change(db, updated, _UPDATE, "updated", server=server_id, part=part)
+        _change(db, added, _INSERT, "added", server=server_id, part=part)
+    return added, updated
+
+
+def remove(db: Session, server_id: str, keys: Sequence[str]) -> Changes:
+    """Mark live items as deleted."""
+    removed = Changes()
+    if keys:
+        _change(db, removed, _REMOVE, "removed", server=server_id, keys=list(keys))
+    return removed
+
+
+def _change(db: Session, changes: Changes, change: str, kind: str, **values: Any) -> None:
+    most = MOST_CHANGES - len(changes.first)
+    rows = db.execute(text(_SOME.format(change=change)), {"most": max(1, most), **values}).all()
+    changes.total += rows[0][4] if rows else 0
+    changes.first += [
+        Change(item, kind, type_, title, section) for item, type_, title, section, _ in rows[:most]
+    ]

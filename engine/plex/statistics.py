@@ -1,0 +1,105 @@
+"""What was watched, added up: in all, by person, by title and by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+MOST_USERS, MOST_TITLES = 100, 50
+_LONGEST_SITTING = 4 * 3600  # seconds between a beginning and an end that belong together
+
+# A stretch goes from play, resume or scrobble to the next pause, stop or scrobble of the same person and title. Where
+# its end never came (a lost message, a player that died) its time is unknown and counts as nothing.
+_QUERY = """
+WITH steps AS (
+    SELECT event, user_id, account_name, title, item_id, media_type, at,
+           lead(at) OVER sitting AS next_at, lead(event) OVER sitting AS next_event
+    FROM plex_activities
+    WHERE at >= :since AND event <> 'rate' {mine}
+    WINDOW sitting AS (PARTITION BY account_id, account_name, title ORDER BY at, id)
+), stretches AS (
+    SELECT user_id, CASE WHEN user_id IS NULL THEN account_name END AS account_name, title, item_id, media_type,
+           (at AT TIME ZONE 'UTC')::date AS day,
+           (event = 'play')::int AS play, (event = 'scrobble')::int AS view,
+           CASE WHEN event IN ('play', 'resume', 'scrobble') AND next_event IN ('pause', 'stop', 'scrobble')
+                THEN least(extract(epoch FROM next_at - at), :longest) ELSE 0 END AS seconds
+    FROM steps
+), sums AS (
+    SELECT grouping(user_id, title, day) AS kind, user_id, account_name, title, day,
+           max(item_id) AS item_id, max(media_type) AS media_type,
+           sum(play) AS plays, sum(view) AS views, sum(seconds)::bigint AS seconds
+    FROM stretches
+    GROUP BY GROUPING SETS ((), (user_id, account_name), (title), (day))
+), ranked AS (
+    SELECT sums.*, row_number() OVER (
+        PARTITION BY kind ORDER BY plays DESC, views DESC, seconds DESC, title, user_id, account_name
+    ) AS place
+    FROM sums
+)
+SELECT ranked.*, users.name AS user_name FROM ranked LEFT JOIN users ON users.id = ranked.user_id
+WHERE kind IN (6, 7) OR (kind = 3 AND place <= :users) OR (kind = 5 AND place <= :titles)
+ORDER BY kind, place
+"""
+_BY_USER, _BY_TITLE, _BY_DAY, _ALL = (
+    3,
+    5,
+    6,
+    7,
+)  # what `grouping` says of a sum: a bit for each column left out
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums since a moment: `plays` begun, `views` to the end, `seconds` watched as far as that is known.
+
+    Attributes:
+        by_user: the most active; who is none of ours has no `user_id`.
+        by_title: the most played.
+        by_day: days in UTC without gaps, the oldest first.
+    """
+
+    since: datetime
+    total: Mapping[str, Any]
+    by_user: Sequence[Mapping[str, Any]]
+    by_title: Sequence[Mapping[str, Any]]
+    by_day: Sequence[Mapping[str, Any]]
+
+
+def statistics(db: Session, *, days: int, user_id: str | None = None) -> Statistics:
+    """What was watched today and on the days before, `days` in all: by one person, or by all with None.
+
+    It reads the activities of that time, by an index; so it grows with what happened then, not with all there is.
+    """
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = today - timedelta(days=days - 1)
+    query = text(_QUERY.format(mine="" if user_id is None else "AND user_id = :user_id"))
+    values = {"since": since, "longest": _LONGEST_SITTING, "users": MOST_USERS, "titles": MOST_TITLES}
+    if user_id is not None:
+        values["user_id"] = user_id
+    found: dict[int, list[Mapping[str, Any]]] = {_BY_USER: [], _BY_TITLE: [], _BY_DAY: [], _ALL: []}
+    for row in db.execute(query, values).mappings():
+        found[row["kind"]].append(dict(row))
+    known = {row["day"]: row for row in found[_BY_DAY]}
+    calendar = [(since + timedelta(days=number)).date() for number in range(days)]
+    return Statistics(
+        since=since,
+        total=_sums(found[_ALL][0]),
+        by_user=[
+            {"user_id": row["user_id"], "name": row["user_name"] or row["account_name"], **_sums(row)}
+            for row in found[_BY_USER]
+        ],
+        by_title=[
+            {"title": row["title"], "item_id": row["item_id"], "type": row["media_type"], **_sums(row)}
+            for row in found[_BY_TITLE]
+        ],
+        by_day=[{"day": day.isoformat(), **_sums(known.get(day, {}))} for day in calendar],
+    )
+
+
+def _sums(row: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(row.get(name) or 0) for name in ("plays", "views", "seconds")}

@@ -1,0 +1,163 @@
+"""Syncs as people see them: starting one, its report, ending it early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from engine import events
+from engine.errors import Conflict, NotFound
+from engine.events import Event
+from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.names import Job
+from engine.paging import Page
+from models.base import new_id
+from models.sync_run import SyncChange, SyncRun
+
+Trigger = Literal["schedule", "night", "manual", "push", "webhook"]
+
+NO_COUNTS = {"created": 0, "updated": 0, "deleted": 0, "unchanged": 0}
+MOST_KEYS = 500  # more at once are looked for by an incremental pass
+
+_LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
+
+_now = func.clock_timestamp
+
+
+def start(
+    db: Session,
+    *,
+    full: bool,
+    trigger: Trigger,
+    user_id: str | None = None,
+    rating_keys: Sequence[str] | None = None,
+) -> tuple[SyncRun, bool]:
+    """Ask for a sync; returns the run and whether it is a new one.
+
+    One runs at a time. An incremental one joins what waits or runs; a full one joins another full one, makes one that
+    waits full, and else follows the one that runs. One of single items joins what waits, and else follows.
+    """
+    db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    active = db.scalars(select(SyncRun).where(SyncRun.ended_at.is_(None)).order_by(SyncRun.id)).all()
+    waiting = next((run for run in active if run.lease_until is None and not run.cancel_requested_at), None)
+    running = next(
+        (run for run in active if run.lease_until is not None and not run.cancel_requested_at), None
+    )
+    if waiting is not None:
+        _widen(waiting, full, rating_keys)
+        db.flush()
+        return waiting, False
+    if running is not None and _covers(running, full, rating_keys):
+        return running, False
+    run = SyncRun(
+        id=new_id("sync"),
+        status="queued",
+        full=full,
+        trigger=trigger,
+        user_id=user_id,
+        rating_keys=None
+        if rating_keys is None or full or len(rating_keys) > MOST_KEYS
+        else list(rating_keys),
+        counts=dict(NO_COUNTS),
+        sections=[],
+        correlation_id=correlation_id(),
+    )
+    db.add(run)
+    db.flush()
+    db.refresh(run)
+    enqueue(db, Job.SYNC)
+    return run, True
+
+
+def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[SyncRun]:
+    """A page of the runs, newest first."""
+    query = select(SyncRun)
+    if status is not None:
+        query = query.where(SyncRun.status == status)
+    total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    rows = db.scalars(query.order_by(SyncRun.id.desc()).offset((page - 1) * limit).limit(limit)).all()
+    return Page(rows, page, limit, total)
+
+
+def get(db: Session, sync_id: str) -> SyncRun:
+    """One run.
+
+    Raises:
+        NotFound: there is none.
+    """
+    run = db.get(SyncRun, sync_id)
+    if run is None:
+        raise NotFound("There is no such sync.")
+    return run
+
+
+def changes(db: Session, sync_id: str, limit: int = 1000) -> Sequence[SyncChange]:
+    """What a run did with single items, in the order in which it happened."""
+    query = select(SyncChange).where(SyncChange.sync_id == sync_id).order_by(SyncChange.id).limit(limit)
+    return db.scalars(query).all()
+
+
+def cancel(db: Session, sync_id: str) -> SyncRun:
+    """End a run: at once where it waits, within 3 seconds where it runs; what it has written stays.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it has ended.
+    """
+    run = db.scalars(select(SyncRun).where(SyncRun.id == sync_id).with_for_update()).one_or_none()
+    if run is None:
+        raise NotFound("There is no such sync.")
+    if run.ended_at is not None:
+        raise Conflict(f"This sync has ended already: it is {run.status}.")
+    if run.cancel_requested_at is None:
+        run.cancel_requested_at = _now()
+    if run.lease_until is None:
+        run.status, run.ended_at = "cancelled", _now()
+    db.flush()
+    db.refresh(run)
+    announce(db, run)
+    return run
+
+
+def announce(db: Session, run: SyncRun) -> None:
+    """Publish what became of a run after the commit."""
+    name = {"running": "started", "queued": "progress"}.get(run.status, run.status)
+    events.publish(db, event(run, name))
+
+
+def event(run: SyncRun, name: str, **more: Any) -> Event:
+    """The event `sync:<name>`."""
+    return Event(f"sync:{name}", {**row(run), **more}, None, "system", passing=name == "progress", key=run.id)
+
+
+def row(run: SyncRun) -> dict[str, Any]:
+    """A run as clients see it; times are ISO 8601."""
+    return {
+        "id": run.id,
+        "status": run.status,
+        "full": run.full,
+        "trigger": run.trigger,
+        "createdAt": events.timestamp(run.created_at),
+        "startedAt": run.started_at and events.timestamp(run.started_at),
+        "finishedAt": run.ended_at and events.timestamp(run.ended_at),
+        "counts": run.counts,
+        "sections": run.sections,
+        "attempt": run.attempt,
+        "error": run.error,
+    }
+
+
+def _widen(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> None:
+    run.full = run.full or full
+    if run.rating_keys is None:
+        return
+    keys = None if full or rating_keys is None else sorted({*run.rating_keys, *rating_keys})
+    run.rating_keys = None if keys is None or len(keys) > MOST_KEYS else keys
+
+
+def _covers(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> bool:
+    """Whether a run in hand does what is asked for; what it has passed by already it can't."""
+    return run.rating_keys is None and rating_keys is None and (run.full or not full)

@@ -1,0 +1,47 @@
+"""When a sync is due: an incremental one every quarter of an hour, a full one at night."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine.plex import connection, sync
+from models.sync_run import SyncRun
+
+_BETWEEN = timedelta(hours=12)  # of two full ones, at least
+_LATEST = timedelta(hours=48)  # a server that sleeps at night gets its full one by day
+
+_now = func.clock_timestamp
+
+
+def start_due(db: Session, settings: Settings) -> SyncRun | None:
+    """Start the sync of the timetable; None where no server is configured.
+
+    Raises:
+        ServiceUnavailable: the stored token was written with another `SECRET_KEY`.
+    """
+    if connection.configured(db, settings) is None:
+        return None
+    full = _full_is_due(db, settings)
+    return sync.start(db, full=full, trigger="night" if full else "schedule")[0]
+
+
+def forget_old(db: Session, age: timedelta) -> None:
+    """Drop reports of runs that ended longer ago than `age`."""
+    db.execute(delete(SyncRun).where(SyncRun.ended_at < _now() - age))
+
+
+def _full_is_due(db: Session, settings: Settings) -> bool:
+    """Whether it is night, or has been too long; from the first sync on, which is a full one in any case."""
+    done = select(
+        func.coalesce(func.max(SyncRun.started_at).filter(SyncRun.full), func.min(SyncRun.started_at))
+    )
+    last = db.scalar(done.where(SyncRun.status == "completed"))
+    if last is None:
+        return False
+    age = datetime.now(UTC) - last
+    at_night = datetime.now().astimezone().hour == settings.plex_full_sync_hour
+    return age > _LATEST or (at_night and age > _BETWEEN)

@@ -1,0 +1,273 @@
+"""The work of a sync: connection, authentication, libraries one by one, report.
+
+Each library is written in one transaction together with its line in the run's report, so an attempt that follows a
+crash goes on at the library where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from engine import events
+from engine.clients.plex_library import PlexError, PlexGone, PlexLibrary, PlexUnauthorized
+from engine.events import Event
+from engine.jobs import lease
+from engine.jobs.kinds import JobKind
+from engine.jobs.names import Job
+from engine.jobs.runner import Attempt, GiveUp, Retry
+from engine.plex import alarms, collections, connection, named_pass, section_pass, servers, sync
+from engine.plex.connection import PlexConnection
+from engine.plex.patience import Patience
+from engine.plex.section_pass import Asking, Outcome, Report, SectionPass
+from engine.plex.staging import Changes, Stage
+from models.media import MediaItem
+from models.plex_library import PlexSection
+from models.sync_run import SyncChange, SyncRun
+
+log = structlog.get_logger(__name__)
+
+MOST_EVENTS = 50  # of a library, one an item; beyond that one for all
+
+_EVENT_NAMES = {
+    "added": "media:added",
+    "restored": "media:added",
+    "updated": "media:updated",
+    "moved": "media:updated",
+    "removed": "media:removed",
+}
+
+
+def _one_at_a_time(db: Session, settings: object) -> Sequence[Any]:
+    held = select(SyncRun.id).where(SyncRun.lease_until.is_not(None), SyncRun.ended_at.is_(None))
+    return [~held.exists()]
+
+
+def _changed(db: Session, run: SyncRun) -> None:
+    sync.announce(db, run)
+    if run.status == "failed":
+        alarms.failed(db, run)
+
+
+SYNC = JobKind(
+    job=Job.SYNC,
+    model=SyncRun,
+    running="running",
+    long=True,
+    limits=_one_at_a_time,
+    attempts=lambda settings: 3,
+    pause=lambda settings, attempt: 5.0 * attempt,
+    changed=_changed,
+)
+
+
+def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
+    """Bring the catalogue in step with the server; returns the columns of the completed row.
+
+    Raises:
+        Retry: the server can't be reached or answers rubbish.
+        GiveUp: nothing is configured, the token is not good, or it is another server.
+        Fenced, CancelRequested, Draining: see `engine.jobs`.
+    """
+    runtime = attempt.runtime
+    with runtime.unit_of_work() as db:
+        configured = connection.configured(db, runtime.settings)
+    if configured is None:
+        raise GiveUp(_said("not_configured", "No Plex server is configured.", "An admin configures one."))
+    library = configured.library()
+    try:
+        return _Run(attempt, configured, library).go()
+    except PlexError as error:
+        with runtime.unit_of_work() as db:
+            servers.failed(db, configured, error)
+        raise failure(error) from error
+    finally:
+        library.close()
+
+
+def failure(error: PlexError) -> Retry | GiveUp:
+    """What a call that failed means for the job."""
+    if isinstance(error, PlexUnauthorized):
+        advice = "An admin connects the server anew: its token is not valid any more."
+        return GiveUp(_said(error.kind, str(error), advice))
+    advice = "Look whether the server runs and can be reached from here; the next sync tries again."
+    return Retry(_said(error.kind, str(error), advice, retryable=True))
+
+
+class _Run:
+    def __init__(self, attempt: Attempt[SyncRun], configured: PlexConnection, library: PlexLibrary) -> None:
+        self._attempt, self._library, self._configured = attempt, library, configured
+        self._runtime, self._run = attempt.runtime, attempt.row
+        self._patience = Patience(attempt)
+        self._done: list[dict[str, Any]] = list(attempt.row.sections)
+        self._server_id = ""
+        self._removed: dict[str, dict[str, Any]] = {}  # items, and the line of the report that tells of them
+
+    def go(self) -> Mapping[str, Any]:
+        began = time.monotonic()
+        self._meet()
+        with self._runtime.database.engine.connect() as connection:
+            stage = Stage(connection)
+            asking = Asking(self._library, self._patience, stage, self._server_id)
+            try:
+                if self._run.rating_keys is None:
+                    self._all_sections(asking)
+                else:
+                    outcome, sections = named_pass.look(asking, self._run.rating_keys)
+                    self._write(asking, outcome, quiet=False, also=sections)
+            finally:
+                stage.close()
+        with self._runtime.unit_of_work() as db:
+            servers.synced(db, self._server_id)
+        log.info("sync.completed", counts=self._counts(), seconds=round(time.monotonic() - began, 3))
+        return {"counts": self._counts(), "sections": self._done}
+
+    def _meet(self) -> None:
+        """Who is there, and does it let us in?"""
+        identity = self._patience.call(self._library.identity)
+        expected = self._configured.machine_id
+        if expected is not None and identity["machineIdentifier"] != expected:
+            raise GiveUp(
+                _said(
+                    "other_server",
+                    "Another Plex server answers at this address.",
+                    "Nothing was changed. An admin connects the right one.",
+                )
+            )
+        facts = self._patience.call(self._library.container, "/")
+        with self._runtime.unit_of_work() as db:
+            self._server_id = servers.met(db, self._configured, identity, facts)
+            lease.write(db, SYNC, self._run, unless_cancelled=True, server_id=self._server_id)
+
+    def _all_sections(self, asking: Asking) -> None:
+        entries = self._patience.call(self._library.sections)
+        with self._runtime.unit_of_work() as db:
+            known, gone = servers.note_sections(db, self._server_id, entries)
+        done = {report["key"] for report in self._done}
+        for number, entry in enumerate(entries, 1):
+            section = known[str(entry["key"])]
+            if section.key not in done:
+                self._section(asking, entry, section)
+            self._tell(number, len(entries), section.title)
+        for section in gone:
+            if section.key not in done:
+                self._vanished(asking, section)
+
+    def _section(self, asking: Asking, entry: Mapping[str, Any], section: PlexSection) -> None:
+        members = None
+        try:
+            outcome = SectionPass(asking, entry, section).look(full=self._run.full)
+            if section.type in section_pass.TYPES and (self._run.full or outcome.changed):
+                members = self._patience.call(collections.listed, self._library, section.key)
+        except PlexGone:
+            asking.stage.clear()
+            return  # removed since the list of libraries was made: the next sync says so
+        self._write(asking, outcome, quiet=section.full_at is None, members=members)
+
+    def _vanished(self, asking: Asking, section: PlexSection) -> None:
+        """A library that is not listed any more: its items go once a full sync finds the same again."""
+        keys = list(asking.prints(MediaItem.section_key == section.key))
+        if not keys or (section.gone_at is not None and not self._run.full):
+            return  # nothing is left of it, or it has been told already
+        report = Report(section.key, section.title, section.type, mode="gone")
+        outcome = Outcome(report)
+        if section.gone_at is not None:
+            outcome.missing = asking.denied(keys)
+        else:
+            report.held_back = len(keys)
+            report.note = "Plex does not list this library any more; the next full sync removes its items."
+        self._write(asking, outcome, quiet=False)
+
+    def _write(
+        self,
+        asking: Asking,
+        outcome: Outcome,
+        *,
+        quiet: bool,
+        members: Sequence[Mapping[str, Any]] | None = None,
+        also: Collection[str] = (),
+    ) -> None:
+        """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
+        report, server_id = outcome.report, self._server_id
+        with self._runtime.unit_on(asking.stage.connection) as db:
+            changes = section_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
+            asking.stage.clear(db)
+            if report.key and report.mode != "gone":
+                servers.mark_section(db, server_id, report.key, outcome.marks)
+            for key in also:
+                servers.mark_section(db, server_id, key, {})
+            if members is not None:
+                collections.replace(db, server_id, report.key, members)
+            line = report.shown()
+            self._join_moves(db, changes, line)
+            _record(db, self._run.id, changes)
+            _publish(db, changes, quiet=quiet)
+            if report.held_back:
+                alarms.held_back(db, self._run, server_id, report)
+            done = [*self._done, line]
+            lease.write(db, SYNC, self._run, unless_cancelled=True, sections=done, counts=_sum(done))
+        self._done = done
+        if report.held_back:
+            log.warning("sync.held_back", section=report.title, items=report.held_back)
+
+    def _join_moves(self, db: Session, changes: Sequence[Changes], line: dict[str, Any]) -> None:
+        """What this run removed from one library and finds in another has moved: no removal, then, in its report."""
+        back = []
+        for some in changes:
+            for number, change in enumerate(some.first):
+                if change.kind == "removed":
+                    self._removed[change.item_id] = line
+                elif change.kind == "restored" and change.item_id in self._removed:
+                    self._removed.pop(change.item_id)["deleted"] -= 1
+                    some.first[number] = replace(change, kind="moved")
+                    back.append(change.item_id)
+        if back:
+            which = (SyncChange.sync_id == self._run.id, SyncChange.item_id.in_(back))
+            db.execute(delete(SyncChange).where(*which, SyncChange.kind == "removed"))
+
+    def _tell(self, number: int, of: int, title: str) -> None:
+        """How far the run is, for whoever watches."""
+        self._run.sections, self._run.counts = self._done, self._counts()
+        share = round(100 * number / max(1, of), 1)
+        self._runtime.publish(sync.event(self._run, "progress", progress=share, section=title))
+
+    def _counts(self) -> dict[str, int]:
+        return _sum(self._done)
+
+
+def _sum(reports: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {name: sum(report[name] for report in reports) for name in sync.NO_COUNTS}
+
+
+def _record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
+    """Write into the report what became of single items."""
+    rows = [
+        {"sync_id": sync_id, "item_id": one.item_id, "kind": one.kind, "type": one.type, "title": one.title}
+        for some in changes
+        for one in some.first
+    ]
+    if rows:
+        db.execute(insert(SyncChange), rows)
+
+
+def _publish(db: Session, changes: Sequence[Changes], *, quiet: bool) -> None:
+    """Tell the sockets; of a library that is seen for the first time, or of very many changes, in one event."""
+    for some in changes:
+        if quiet or some.total > MOST_EVENTS:
+            names = {_EVENT_NAMES[one.kind] for one in some.first[:1]}
+            for name in names:
+                events.publish(db, Event(name, {"count": some.total}, None, "media"))
+            continue
+        for one in some.first:
+            data = {"id": one.item_id, "type": one.type, "title": one.title, "count": 1}
+            events.publish(db, Event(_EVENT_NAMES[one.kind], data, None, "media"))
+
+
+def _said(kind: str, message: str, advice: str, *, retryable: bool = False) -> dict[str, Any]:
+    return {"kind": kind, "message": message, "advice": advice, "retryable": retryable}

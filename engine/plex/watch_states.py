@@ -1,0 +1,104 @@
+"""How far a user is with films, episodes, and with seasons and shows as the sum of their episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Subquery, and_, func, select, union_all
+from sqlalchemy.orm import Session, aliased
+
+from models.media import MediaItem, WatchState
+
+_LEAVES = ("movie", "episode")
+_ABOVE = {"season": MediaItem.parent_key, "show": MediaItem.grandparent_key}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a user did with an item.
+
+    Attributes:
+        views: how often he saw it to the end; of a season or show: how many of its episodes he has seen.
+        offset: milliseconds, where he is in the middle of it.
+    """
+
+    views: int = 0
+    offset: int | None = None
+    last_viewed_at: datetime | None = None
+
+    def watched(self, kind: str, leaves: int | None) -> bool:
+        """Whether he has seen it: all of it, where it has episodes."""
+        return self.views > 0 if kind in _LEAVES else bool(leaves) and self.views >= (leaves or 0)
+
+
+NEVER = Seen()
+
+
+def seen_by(user_id: str, server_id: str, types: Collection[str]) -> Subquery:
+    """What a user has seen of items of these types: `id`, `views`, `last_viewed_at`, `view_offset`."""
+    return union_all(*_parts(user_id, server_id, types)).subquery("seen")
+
+
+def of_items(db: Session, user_id: str, server_id: str, items: Sequence[Any]) -> Mapping[str, Seen]:
+    """What a user did with the items of a page; those that he never touched are missing."""
+    found: dict[str, Seen] = {}
+    leaves = [item.id for item in items if item.type in _LEAVES]
+    if leaves:
+        query = select(
+            WatchState.item_id, WatchState.view_count, WatchState.view_offset, WatchState.last_viewed_at
+        ).where(WatchState.user_id == user_id, WatchState.item_id.in_(leaves))
+        found.update({row[0]: Seen(row[1], row[2], row[3]) for row in db.execute(query)})
+    for kind in _ABOVE:
+        by_key = {item.rating_key: item.id for item in items if item.type == kind}
+        if by_key:
+            query = _sums(user_id, server_id, kind).where(_ABOVE[kind].in_(by_key))
+            found.update({by_key[row[0]]: Seen(row[1], None, row[2]) for row in db.execute(query)})
+    return found
+
+
+def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:
+    parts: list[Any] = []
+    leaves = [kind for kind in types if kind in _LEAVES]
+    if leaves:
+        parts.append(
+            select(
+                WatchState.item_id.label("id"),
+                WatchState.view_count.label("views"),
+                WatchState.last_viewed_at.label("last_viewed_at"),
+            )
+            .join(MediaItem, MediaItem.id == WatchState.item_id)
+            .where(WatchState.user_id == user_id, MediaItem.type.in_(leaves))
+        )
+    for kind in types:
+        if kind in _ABOVE:
+            sums, above = _sums(user_id, server_id, kind).subquery(), aliased(MediaItem)
+            query = select(above.id, sums.c.views, sums.c.last_viewed_at)
+            same = and_(
+                above.server_id == server_id, above.rating_key == sums.c.key, above.deleted_at.is_(None)
+            )
+            parts.append(query.join_from(sums, above, same))
+    return parts
+
+
+def _sums(user_id: str, server_id: str, kind: str) -> Any:
+    """Of each season or show, by its rating key: episodes seen, and when the last of them."""
+    key = _ABOVE[kind]
+    return (
+        select(
+            key.label("key"),
+            func.count().filter(WatchState.view_count > 0).label("views"),
+            func.max(WatchState.last_viewed_at).label("last_viewed_at"),
+        )
+        .join(MediaItem, MediaItem.id == WatchState.item_id)
+        .where(
+            WatchState.user_id == user_id,
+            MediaItem.server_id == server_id,
+            MediaItem.type == "episode",
+            MediaItem.deleted_at.is_(None),
+            key.is_not(None),
+        )
+        .group_by(key)
+    )

@@ -1,0 +1,1 @@
+"""Webhooks: what other systems tell us. Proven, stored once, answered at once, worked on by a job."""

@@ -1,0 +1,181 @@
+"""What messages of Plex mean: things that people do, new titles, and what an admin should know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import notifications
+from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.plex import activity, sync
+from engine.plex.activity import Seen
+from engine.plex.connection import configured
+from engine.webhooks.meaning import Handler, Outcome
+from models.user import User
+from models.webhook import Webhook
+
+_CATALOGUE = {"movie", "show", "season", "episode"}
+_LONGEST = 500  # characters of a title or name
+_LOOKERS_AFTER = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
+
+
+def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    """Carry out a message of Plex; it may lack anything, and an event may be new to us."""
+    if not settings.plex_enabled:
+        return Outcome("Plex is switched off.", ignored=True)
+    handler = _EVENTS.get(row.event)
+    if handler is None:
+        return Outcome("This event means nothing to us.", ignored=True)
+    return handler(db, settings, row)
+
+
+def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    """Somebody plays, pauses, stops, has seen or rates something."""
+    seen = _seen(row)
+    recorded = activity.record(db, seen)
+    wanted = (
+        recorded.item_id is None and seen.rating_key is not None and seen.media_type in {"movie", "episode"}
+    )
+    if wanted and recorded.new and configured(db, settings) is not None:
+        sync.start(db, full=False, trigger="webhook", rating_keys=[str(seen.rating_key)])
+        return Outcome("Noted; the title is not in the catalogue yet, and is fetched.")
+    return Outcome("Noted." if recorded.new else "Noted before.")
+
+
+def _new(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    """A title was added: the server is asked for it now. What the message itself says of it is not believed."""
+    item = _part(row.payload, "Metadata")
+    key, kind = _key(item.get("ratingKey")), item.get("type")
+    if key is None or (kind is not None and kind not in _CATALOGUE):
+        return Outcome("It names nothing that the catalogue holds.", ignored=True)
+    if configured(db, settings) is None:
+        return Outcome("No Plex server is configured.", ignored=True)
+    run, _ = sync.start(db, full=False, trigger="webhook", rating_keys=[key])
+    return Outcome(f"Fetched by {run.id}.")
+
+
+def _on_deck(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    return Outcome("What is on deck is asked of Plex when somebody looks.", ignored=True)
+
+
+def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
+    """Tells everyone who looks after webhooks, once a message."""
+
+    def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
+        admins = select(User.id).where(
+            User.role.in_(_LOOKERS_AFTER), User.disabled_at.is_(None), User.deleted_at.is_(None)
+        )
+        told = [
+            notifications.notify(
+                db,
+                user_id,
+                type=f"plex.{row.event}",
+                title=title,
+                message=message(row.payload),
+                subject=("webhook", row.id),
+                dedupe_key=f"webhook:{row.id}",
+            )
+            for user_id in db.scalars(admins.order_by(User.id)).all()
+        ]
+        return Outcome(f"Told {sum(one is not None for one in told)}.")
+
+    return handle
+
+
+def _of_server(said: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda payload: said.format(_text(_part(payload, "Server").get("title")) or "Plex")
+
+
+def _device(payload: Mapping[str, Any]) -> str:
+    device = _text(_part(payload, "Player").get("title")) or "A device"
+    who = _text(_part(payload, "Account").get("title")) or "somebody"
+    return f"{device} was used by {who} for the first time."
+
+
+def _playback(payload: Mapping[str, Any]) -> str:
+    who = _text(_part(payload, "Account").get("title")) or "Somebody"
+    return f"{who} began to watch {title_of(_part(payload, 'Metadata'))}."
+
+
+_EVENTS: Mapping[str, Handler] = {
+    **{f"media.{event}": _activity for event in activity.EVENTS},
+    "library.new": _new,
+    "library.on.deck": _on_deck,
+    "admin.database.backup": _notice(
+        "Plex has backed up its database", _of_server("{} has backed up its database.")
+    ),
+    "admin.database.corrupted": _notice(
+        "The database of Plex is damaged",
+        _of_server("{} says that its database is damaged. Restore it from a backup."),
+    ),
+    "device.new": _notice("A new device at Plex", _device),
+    "playback.started": _notice("Playback has begun", _playback),
+}
+
+
+def _seen(row: Webhook) -> Seen:
+    payload = row.payload
+    item, account = _part(payload, "Metadata"), _part(payload, "Account")
+    player, server = _part(payload, "Player"), _part(payload, "Server")
+    local, rating = player.get("local"), _number(payload.get("rating"))
+    return Seen(
+        event=row.event.removeprefix("media."),
+        server_id=_text(server.get("uuid")),
+        account_id=_text(account.get("id")),
+        account_name=_text(account.get("title")),
+        rating_key=_key(item.get("ratingKey")),
+        media_type=_text(item.get("type")),
+        title=title_of(item),
+        player=_text(player.get("title")),
+        local=local if isinstance(local, bool) else None,
+        rating=None if rating is None or not 0 <= rating <= 10 else rating,
+        view_offset=_milliseconds(item.get("viewOffset")),
+        duration=_milliseconds(item.get("duration")),
+        at=row.created_at,
+        webhook_id=row.id,
+    )
+
+
+def title_of(item: Mapping[str, Any]) -> str:
+    """A title in words, such as `Heat (1995)` or `The 100 - S01E02 - Earth Skills`."""
+    own, above = _text(item.get("title")) or "something", _text(item.get("grandparentTitle"))
+    year = _number(item.get("year"))
+    if item.get("type") == "movie":
+        return f"{own} ({year:.0f})" if year else own
+    if item.get("type") != "episode":
+        return f"{above} - {own}" if above else own
+    season, number = _number(item.get("parentIndex")), _number(item.get("index"))
+    place = None if season is None or number is None else f"S{season:02.0f}E{number:02.0f}"
+    return " - ".join(part for part in (above, place, own) if part)
+
+
+def _part(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = payload.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip()[:_LONGEST] or None
+
+
+def _key(value: object) -> str | None:
+    """A rating key: digits, as text or number."""
+    text = _text(value)
+    return text if text is not None and text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and value.isascii():
+        value = float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _milliseconds(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 0 <= number < 10**12 else None

@@ -1,0 +1,37 @@
+"""The work of a webhook: what its message means is carried out once, however often it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from engine.jobs.kinds import JobKind
+from engine.jobs.names import Job
+from engine.jobs.runner import Attempt
+from engine.webhooks import plex
+from engine.webhooks.meaning import Handler
+from models.webhook import Webhook
+
+log = structlog.get_logger(__name__)
+
+WEBHOOK = JobKind(
+    job=Job.WEBHOOK, model=Webhook, running="processing", queued="received", completed="processed"
+)
+
+# Who understands the messages of a source; those of all others are kept.
+HANDLERS: Mapping[str, Handler] = {"plex": plex.handle}
+
+
+def work(attempt: Attempt[Webhook]) -> Mapping[str, Any]:
+    """Do what the message says, all of it in one transaction; one that says nothing to us ends as `ignored`."""
+    row, runtime = attempt.row, attempt.runtime
+    handle = HANDLERS.get(row.source)
+    if handle is None:
+        return {"status": "ignored", "outcome": f"Nothing here understands messages of {row.source}."}
+    with runtime.unit_of_work() as db:
+        outcome = handle(db, runtime.settings, row)
+    log.info("webhook.done", source=row.source, event_name=row.event, ignored=outcome.ignored)
+    ended = {"status": "ignored"} if outcome.ignored else {}
+    return {"outcome": outcome.words, **ended}

@@ -1,0 +1,113 @@
+"""Media: films, series, seasons and episodes that are, or were, in Plex; and who has watched what."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Computed, Date, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Timestamps
+
+_LIVE = text("deleted_at IS NULL")
+
+
+class MediaItem(Timestamps, Base):
+    """Something in a library of Plex.
+
+    It keeps its id when Plex gives it another rating key: after it was removed and added again, moved or merged.
+
+    Attributes:
+        rating_key: as Plex calls it now; unique among the live items of a server.
+        type: movie, show, season or episode.
+        parent_key, grandparent_key: rating keys of the season and the show.
+        guid: of Plex's metadata agent; not unique. imdb_id, tmdb_id, tvdb_id: of the film or series itself.
+        item_index, parent_index: number of the episode, and of the season.
+        duration: milliseconds. added_at, updated_at: as Plex says.
+        files: the versions, `[{"resolution", "videoCodec", "audioCodec", "container", "bitrate", "width", "height",
+            "languages", "parts": [{"file", "size", "duration"}]}]`.
+        file: path of the first file, as the server sees it.
+        hash: of everything that Plex told, so that what has not changed is not written.
+        deleted_at: Plex has it no more.
+    """
+
+    __tablename__ = "media_items"
+    __table_args__ = (
+        Index("uq_media_items_rating_key", "server_id", "rating_key", unique=True, postgresql_where=_LIVE),
+        Index(
+            "ix_media_items_added", "server_id", "section_key", "type", text("added_at DESC"), text("id DESC")
+        ),
+        Index("ix_media_items_title", "server_id", "section_key", "type", "sort_title", "id"),
+        Index("ix_media_items_guid", "guid"),
+        Index("ix_media_items_file", "file", postgresql_where=text("file IS NOT NULL")),
+        Index("ix_media_items_tmdb", "tmdb_id", postgresql_where=text("tmdb_id IS NOT NULL")),
+        Index("ix_media_items_imdb", "imdb_id", postgresql_where=text("imdb_id IS NOT NULL")),
+        Index("ix_media_items_parent", "server_id", "parent_key"),
+        Index("ix_media_items_grandparent", "server_id", "grandparent_key"),
+        Index("ix_media_items_search", "search", postgresql_using="gin"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    server_id: Mapped[str] = mapped_column(ForeignKey("plex_servers.id", ondelete="CASCADE"))
+    section_key: Mapped[str]
+    rating_key: Mapped[str]
+    type: Mapped[str]
+    parent_key: Mapped[str | None]
+    grandparent_key: Mapped[str | None]
+    guid: Mapped[str | None]
+    imdb_id: Mapped[str | None]
+    tmdb_id: Mapped[str | None]
+    tvdb_id: Mapped[str | None]
+    title: Mapped[str]
+    sort_title: Mapped[str]
+    original_title: Mapped[str | None]
+    show_title: Mapped[str | None]
+    edition: Mapped[str | None]
+    year: Mapped[int | None]
+    item_index: Mapped[int | None]
+    parent_index: Mapped[int | None]
+    released: Mapped[date | None] = mapped_column(Date)
+    summary: Mapped[str | None]
+    studio: Mapped[str | None]
+    content_rating: Mapped[str | None]
+    rating: Mapped[float | None]
+    duration: Mapped[int | None]
+    genres: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    thumb: Mapped[str | None]
+    art: Mapped[str | None]
+    child_count: Mapped[int | None]
+    leaf_count: Mapped[int | None]
+    resolution: Mapped[str | None]
+    size: Mapped[int | None]
+    file: Mapped[str | None]
+    files: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    added_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]
+    hash: Mapped[int]
+    deleted_at: Mapped[datetime | None]
+    search: Mapped[str | None] = mapped_column(
+        TSVECTOR,
+        Computed(
+            "to_tsvector('simple', title || ' ' || coalesce(original_title, '') || ' ' || coalesce(show_title, ''))",
+            persisted=True,
+        ),
+        deferred=True,
+    )
+
+
+class WatchState(Base):
+    """How far a user is with an item; no row: never watched. `view_offset`: milliseconds, None: not in progress."""
+
+    __tablename__ = "watch_states"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    item_id: Mapped[str] = mapped_column(
+        ForeignKey("media_items.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    view_count: Mapped[int]
+    view_offset: Mapped[int | None]
+    rating: Mapped[float | None]
+    last_viewed_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
