@@ -10,7 +10,19 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import enqueue, files30, limited, listing, post, relayed, report, started
+from bench import (
+    enqueue,
+    files30,
+    limited,
+    listing,
+    plex_reads,
+    plex_sync,
+    post,
+    relayed,
+    report,
+    started,
+    webhooks,
+)
 from bench.report import Figure
 
 ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
@@ -18,10 +30,13 @@ ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "files30": files30.run,
     "enqueue": enqueue.run,
     "list": listing.run,
+    "plex_sync": plex_sync.run,
     "limits": limited.run,
     "start": started.start,
     "idle": started.idle,
     "sockets": relayed.run,
+    "plexreads": plex_reads.run,
+    "webhooks": webhooks.run,
 }
 
 

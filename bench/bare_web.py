@@ -27,6 +27,11 @@ INSERT = (
     " VALUES (%s, %s, 'queued', %s, %s, '127.0.0.1', 'best', 'mp4', '') ON CONFLICT DO NOTHING RETURNING *"
 )
 
+STORE = (
+    "INSERT INTO webhooks (id, status, source, event, digest, payload, received_at)"
+    " VALUES (%s, 'received', 'plex', '', %s, %s, now())"
+)
+
 
 def _database() -> psycopg.Connection[dict[str, Any]]:
     """A connection of this thread's own, each statement a transaction."""
@@ -66,3 +71,12 @@ def create() -> Response:
     row = _database().execute(INSERT, (f"dl-{key}", _user(), url, key)).fetchone()
     _mine.redis.lpush("bare-bell", key)
     return _answer({"success": True, "data": row})
+
+
+@app.post("/webhook")
+def webhook() -> Response:
+    key, payload = secrets.token_hex(16), request.form["payload"]
+    orjson.loads(payload)
+    _database().execute(STORE, (f"wh-{key}", key, payload))
+    _mine.redis.lpush("bare-bell", key)
+    return _answer({"success": True, "data": {"id": key}})

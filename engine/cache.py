@@ -61,6 +61,18 @@ class Cache:
         body = orjson.dumps({"at": time.time(), "value": value})
         self._ask("set", _PREFIX + name, body, ex=KEPT_SECONDS)
 
+    def first(self, name: str, seconds: int) -> bool:
+        """Whether nobody asked this in the last seconds; False without Redis."""
+        return bool(self._ask("set", _PREFIX + name, b"1", nx=True, ex=seconds))
+
+    def add(self, name: str, member: str) -> bool:
+        """Put something on a list that has each thing once; False without Redis."""
+        return self._ask("sadd", _PREFIX + name, member) is not None
+
+    def take(self, name: str, most: int) -> list[str]:
+        """Take some things off such a list."""
+        return [raw.decode() for raw in self._ask("spop", _PREFIX + name, most) or ()]
+
     def _ask(self, command: str, *args: Any, **more: Any) -> Any:
         if not self._enabled or time.monotonic() < self._quiet_until:
             return None

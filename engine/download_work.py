@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from config.settings import Settings
 from engine import cookies, download_budget, downloads, publishing, source_hosts, source_urls
@@ -19,11 +21,13 @@ from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
 from engine.filenames import final_name
+from engine.jobs import lease
 from engine.jobs.attempt_process import run_isolated
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
+from engine.plex import arrivals
 from models.download import Download
 
 log = structlog.get_logger(__name__)
@@ -34,6 +38,7 @@ _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 def _changed(db: Session, row: Download) -> None:
     if row.status == "completed":
         source_hosts.forgive(db, row.host)
+        arrivals.begin(db, row.id)
     downloads.announce(db, row)
 
 
@@ -70,7 +75,27 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
+    _expect_in_plex(attempt)
     return {"file": file, "progress": 100.0, "publishing": None, "speed": None, "eta": None}
+
+
+def _expect_in_plex(attempt: Attempt[Download]) -> None:
+    """Have the file looked for in Plex; the row of that sleeps until the download is completed.
+
+    It is made before, in a unit of this epoch: so each completed download has one, and none has two.
+    """
+    runtime = attempt.runtime
+    if not runtime.settings.plex_enabled:
+        return
+    for again in Retrying(
+        retry=retry_if_exception_type(DBAPIError),
+        wait=wait_random_exponential(0.2, max=2),
+        stop=stop_after_delay(DOWNLOAD.lease(runtime.settings)),
+        reraise=True,
+    ):
+        with again, runtime.unit_of_work() as db:
+            if arrivals.expect(db, runtime.settings, attempt.row.id):
+                lease.write(db, DOWNLOAD, attempt.row, progress=100.0)
 
 
 def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from engine.filenames import is_safe_folder
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from engine.paging import Page
+from engine.plex import arrivals
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
@@ -143,7 +144,8 @@ def listing(
 ) -> Page[Row[Any]]:
     """Downloads, newest first; of all users where `owner_id` is None.
 
-    The items bear the columns of a `Download` that people see; making objects of them would double the cost.
+    The items bear the columns of a `Download` that people see, and `any_arrivals`: whether to ask `arrivals.states`.
+    Making objects of them would double the cost.
     """
     values = {"owner_id": owner_id, "status": status, "limit": limit, "offset": (page - 1) * limit}
     query, counted = _list_queries(owned=owner_id is not None, filtered=status is not None)
@@ -158,7 +160,8 @@ def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[i
     counted = total("downloads", owned=owned, filtered=filtered)
     table = Download.__table__.c
     shown = [column for column in table if column.name not in _HIDDEN]
-    query = select(*shown, counted.label("total")).order_by(table.id.desc())
+    query = select(*shown, counted.label("total"), arrivals.any_at_all().label("any_arrivals"))
+    query = query.order_by(table.id.desc())
     if owned:
         query = query.where(table.user_id == bindparam("owner_id"))
     if filtered:
@@ -184,6 +187,13 @@ def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) ->
     return db.scalars(
         query.order_by(Download.ended_at.is_(None).desc(), Download.id.desc()).limit(2000)
     ).all()
+
+
+def snapshot(db: Session, owner_id: str | None) -> list[dict[str, Any]]:
+    """`active_and_recent` in the words of events."""
+    rows = active_and_recent(db, owner_id)
+    plex = arrivals.states(db, rows)
+    return [event_data(row, plex.get(row.id)) for row in rows]
 
 
 def delete(
@@ -271,17 +281,17 @@ def set_priority(db: Session, download_id: str, priority: int) -> Download:
 def announce(db: Session, row: Download) -> None:
     """Publish the state of a download after the commit."""
     name = row.status if row.status in {"completed", "failed", "cancelled"} else "progress"
-    events.publish(db, event(row, name))
+    events.publish(db, event(row, name, arrivals.states(db, [row]).get(row.id)))
 
 
-def event(row: Download, name: str) -> Event:
+def event(row: Download, name: str, plex: arrivals.State | None = None) -> Event:
     """The event `download:<name>` of a row."""
     passing = name == "progress"
-    return Event(f"download:{name}", event_data(row), row.user_id, "media", passing=passing, key=row.id)
+    return Event(f"download:{name}", event_data(row, plex), row.user_id, "media", passing=passing, key=row.id)
 
 
-def event_data(row: Download) -> dict[str, Any]:
-    """What events and snapshots say of a download: the seed's fields, and the raw numbers."""
+def event_data(row: Download, plex: arrivals.State | None = None) -> dict[str, Any]:
+    """What events and snapshots say of a download: the seed's fields, the raw numbers, what is known of it in Plex."""
     return {
         "id": row.id,
         "progress": round(row.progress, 1),
@@ -298,6 +308,7 @@ def event_data(row: Download) -> dict[str, Any]:
         "error": row.error,
         "file": row.file,
         "endedAt": None if row.ended_at is None else events.timestamp(row.ended_at),
+        "plex": plex and {**plex, "since": events.timestamp(plex["since"])},
     }
 
 

@@ -68,6 +68,7 @@ class Remembered:
     last_error: str | None = None
     seen_at: datetime | None = None
     synced_at: datetime | None = None
+    machine_id: str | None = None
 
 
 class Kind(ABC):

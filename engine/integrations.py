@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,14 +17,13 @@ from engine import audit, events, secret_box
 from engine.audit import Actor, Subject
 from engine.clients import overseerr_probe, probe, tmdb_probe
 from engine.clients.probe import Failed
-from engine.errors import Conflict, NotFound, ServiceUnavailable, ValidationFailed
+from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.installation import client_identifier
 from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
+from engine.integration_values import accepted, accepted_options, same_place
 from engine.plex.setup import PlexKind
 from engine.runtime import Runtime
 from models.integration import Integration
-
-MOST_URL, MOST_TOKEN, MOST_PATHS = 500, 2000, 50
 
 _now = func.clock_timestamp
 
@@ -131,7 +129,7 @@ def test(runtime: Runtime, name: str, *, url: str | None, token: str | None) -> 
     _refuse_if_off(kind, runtime.settings)
     with runtime.unit_of_work() as db:
         row = db.get(Integration, kind.name)
-        target, stored = _target(db, runtime.settings, kind, row, _accepted(url, token))
+        target, stored = _target(db, runtime.settings, kind, row, accepted(url, token))
     tested = _examined(kind, target)
     if stored and row is not None:
         with runtime.unit_of_work() as db:
@@ -156,19 +154,19 @@ def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Ac
     kind, settings = kind_of(name), runtime.settings
     _refuse_if_off(kind, settings)
     _refuse_fixed(kind, settings, changes)
-    accepted = _accepted(changes.get("url"), changes.get("token"))
-    options = _accepted_options(kind, changes)
+    access = accepted(changes.get("url"), changes.get("token"))
+    options = accepted_options(kind, changes)
     with runtime.unit_of_work() as db:
         row = db.get(Integration, kind.name)
         known = _options(row)
-        elsewhere = accepted.url and (row is None or not _same_place(accepted.url, row.url or ""))
-        if elsewhere or accepted.token:
+        elsewhere = access.url and (row is None or not same_place(access.url, row.url or ""))
+        if elsewhere or access.token:
             known.pop("machineIdentifier", None)  # whoever answers there is meant, unless it is said
         wanted = {name: value for name, value in {**known, **options}.items() if value is not None}
-        target, _ = _target(db, settings, kind, row, accepted, wanted)
+        target, _ = _target(db, settings, kind, row, access, wanted)
     tested = _examined(kind, target)
     with runtime.unit_of_work() as db:
-        return _store(db, settings, kind, accepted, wanted, tested, actor)
+        return _store(db, settings, kind, access, wanted, tested, actor)
 
 
 def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
@@ -197,7 +195,7 @@ def _store(
     db: Session,
     settings: Settings,
     kind: Kind,
-    accepted: Given,
+    access: Given,
     options: Mapping[str, Any],
     tested: Tested,
     actor: Actor,
@@ -208,13 +206,13 @@ def _store(
     old = _identity(before)
     kept = {**options, **(kind.learned(tested) if not kind.environment(settings).url else {})}
     values = {
-        "url": accepted.url or (before and before.url),
-        "token": secret_box.sealed(settings, accepted.token) if accepted.token else before and before.token,
+        "url": access.url or (before and before.url),
+        "token": secret_box.sealed(settings, access.token) if access.token else before and before.token,
         "options": {**kept, "checked": _checked(tested)},
         "updated_at": _now(),
         "updated_by": actor.user_id,
     }
-    changed = _changed(before, values, token=bool(accepted.token))
+    changed = _changed(before, values, token=bool(access.token))
     query = insert(Integration).values(name=kind.name, **values)
     db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
     db.expire_all()
@@ -226,7 +224,7 @@ def _store(
         actor,
         Subject("integration", kind.name, kind.title),
         changed=changed,
-        url=without_credentials(values["url"] or kind.environment(settings).url or ""),
+        url=without_credentials(str(values["url"] or kind.environment(settings).url)),
         test="ok" if tested.ok else tested.reason,
     )
     db.flush()
@@ -250,7 +248,7 @@ def _view(db: Session, settings: Settings, kind: Kind, row: Integration | None) 
         token_configured=token,
         options={name: _options(row).get(name) for name in kind.options},
         remembered=kind.remembered(db, settings, row),
-        updated_at=row and row.updated_at,
+        updated_at=None if row is None else row.updated_at,
     )
 
 
@@ -259,28 +257,28 @@ def _target(
     settings: Settings,
     kind: Kind,
     row: Integration | None,
-    accepted: Given,
+    access: Given,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Target, bool]:
     """What to ask, and whether that is just what is stored."""
     given = kind.environment(settings)
     configured = given.url or (row and row.url) or kind.standard_url
-    url = accepted.url or configured
+    url = access.url or configured
     if not url:
         if options is None:
             raise Conflict(f"{kind.title} is not configured: give url and token.")
         raise ValidationFailed("The address is missing.", url="Is needed.")
-    own = _same_place(url, configured or "")
-    token = accepted.token or given.token
+    own = same_place(url, configured or "")
+    token = access.token or given.token
     if not token and row is not None and row.token:
         if not own:
             raise ValidationFailed(
                 "The token is missing: the stored one is only sent to the address that it was stored for.",
-                token="Is needed for another address.",
+                token="Is needed for another address.",  # noqa: S106 - a message
             )
         token = secret_box.opened(settings, kind.name, row.token)
     if not token:
-        raise ValidationFailed("The token is missing.", token="Is needed.")
+        raise ValidationFailed("The token is missing.", token="Is needed.")  # noqa: S106 - a message
     found = _options(row) if options is None else options
     expected = found.get("machineIdentifier") if own or options is not None else None
     target = Target(
@@ -290,7 +288,7 @@ def _target(
         expected=None if given.url else expected,
         verify=found.get("verifyTls", True),
     )
-    return target, own and not accepted.token and options is None
+    return target, own and not access.token and options is None
 
 
 def _examined(kind: Kind, target: Target) -> Tested:
@@ -308,38 +306,6 @@ def _note_test(db: Session, kind: Kind, tested: Tested) -> None:
 
 def _checked(tested: Tested) -> dict[str, Any]:
     return {"ok": tested.ok, "message": tested.message, "at": events.timestamp(datetime.now(UTC))}
-
-
-def _accepted(url: str | None, token: str | None) -> Given:
-    """URL and token as they may be used.
-
-    Raises:
-        ValidationFailed: one of them is not.
-    """
-    found = (url or "").strip().rstrip("/")
-    if url is not None and not _is_address(found):
-        words = "Takes an address such as http://192.168.1.20:32400, without a user, a query or a fragment."
-        raise ValidationFailed("The address is not accepted.", url=words)
-    key = (token or "").strip()
-    if token is not None and not (0 < len(key) <= MOST_TOKEN and key.isascii() and _is_word(key)):
-        raise ValidationFailed(
-            "The token is not accepted.", token="Takes printable characters without spaces."
-        )
-    return Given(found, key)
-
-
-def _accepted_options(kind: Kind, changes: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: value for name, value in changes.items() if name not in {"url", "token"}}
-    for name in options:
-        if name not in kind.options:
-            raise ValidationFailed(f"{kind.title} takes no {name}.", **{name: "Unknown field."})
-    for number, pair in enumerate(options.get("paths") or ()):
-        if not all(_is_folder(pair[side]) for side in ("ours", "plex")):
-            raise ValidationFailed(
-                "A folder is not accepted.",
-                paths=f"Number {number}: takes absolute paths, such as /media/films.",
-            )
-    return options
 
 
 def _refuse_fixed(kind: Kind, settings: Settings, changes: Mapping[str, Any]) -> None:
@@ -379,48 +345,3 @@ def _changed(before: Integration | None, values: Mapping[str, Any], *, token: bo
     if values["url"] != (before and before.url):
         names.add("url")
     return sorted(names | ({"token"} if token else set()))
-
-
-def _same_place(one: str, other: str) -> bool:
-    """Whether two addresses are of the same host and port."""
-    try:
-        left, right = urlsplit(one), urlsplit(other)
-        return (left.scheme, left.hostname, left.port) == (right.scheme, right.hostname, right.port)
-    except ValueError:
-        return False
-
-
-def _is_address(text: str) -> bool:
-    if not text.isascii() or not _is_word(text) or len(text) > MOST_URL or "\\" in text:
-        return False
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    plain = not (parts.query or parts.fragment or "?" in text or "#" in text or "@" in parts.netloc)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and plain
-
-
-def _is_word(text: str) -> bool:
-    return text.isprintable() and " " not in text
-
-
-def _is_folder(text: str) -> bool:
-    """Whether it is an absolute path, of POSIX or of Windows: Plex may run there."""
-    return text.startswith(("/", "\\\\")) or (text[1:3] in {":\\", ":/"} and text[:1].isalpha())
-
-
-__all__ = [
-    "KINDS",
-    "PLEX",
-    "Saved",
-    "ServiceUnavailable",
-    "View",
-    "configure",
-    "forget",
-    "get",
-    "kind_of",
-    "listing",
-    "test",
-]

@@ -23,6 +23,7 @@ from engine.clients.fetching import warm_up
 from engine.jobs.drain import drain_on
 from engine.jobs.names import Job
 from engine.monitoring.heartbeats import Pulse
+from engine.plex.listening import Listener
 from engine.runtime import Runtime
 
 settings = Settings.of_process()
@@ -31,6 +32,8 @@ app.conf.include = [
     "tasks.downloads",
     "tasks.accounts",
     "tasks.notifications",
+    "tasks.plex",
+    "tasks.watched",
     "tasks.webhooks",
     "tasks.maintenance",
     "tasks.control",
@@ -100,9 +103,13 @@ def _ready(sender: Any, **_: Any) -> None:
     queues = sorted(sender.app.amqp.queues.consume_from)
     pulse = Pulse(runtime(), str(sender.hostname), queues)
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
-    _in_background(pulse.beat_forever)
+    _in_background("pulse", pulse.beat_forever)
+    if Job.SYNC.queue in queues:
+        listener = Listener(runtime())
+        signals.worker_shutdown.connect(lambda **_: listener.end(), weak=False)
+        _in_background("plex-listener", listener.run)
     log.info("worker.ready", queues=queues)
 
 
-def _in_background(target: Callable[[], None]) -> None:
-    threading.Thread(target=target, daemon=True, name="pulse").start()
+def _in_background(name: str, target: Callable[[], None]) -> None:
+    threading.Thread(target=target, daemon=True, name=name).start()

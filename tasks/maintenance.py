@@ -12,6 +12,7 @@ from engine.jobs.reconcile import reconcile as reconcile_jobs
 from engine.jobs.slots import forget_slots, take_slot
 from engine.kinds import KINDS
 from engine.monitoring.heartbeats import forget_dead
+from engine.plex import sync_schedule
 from engine.webhooks import inbox
 from tasks.app import app, bells_in_queue, runtime, settings
 
@@ -44,6 +45,7 @@ def clean_up() -> None:
             mails.forget_old(db, timedelta(days=7))
             notifications.forget_old(db, timedelta(days=90))
             inbox.forget_old(db, inbox.RETENTION)
+            sync_schedule.forget_old(db, timedelta(days=30))
 
 
 @app.task(name=Job.NOOP.value)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from kombu.exceptions import OperationalError
+
 from engine.jobs.names import Job, periods
+from engine.jobs.runner import Attempt, Retry
 from engine.jobs.slots import take_slot
-from engine.plex import sync_schedule, sync_work
+from engine.plex import arrival_work, sync_schedule, sync_work
+from models.plex_arrival import PlexArrival
 from tasks.app import app, runtime, settings
 from tasks.work import work_off
 
@@ -23,3 +31,21 @@ def sync_due() -> None:
     with runtime().unit_of_work() as db:
         if take_slot(db, Job.SYNC_DUE.value, PERIODS[Job.SYNC_DUE]):
             sync_schedule.start_due(db, runtime().settings)
+
+
+@app.task(name=Job.ARRIVE.value)
+def arrive() -> None:
+    """Look whether Plex has the next of the finished downloads; its own next look is rung for in time."""
+    pauses: list[float] = []
+
+    def look(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
+        try:
+            return arrival_work.work(attempt)
+        except Retry as later:
+            pauses.append(later.after or 0.0)
+            raise
+
+    work_off(arrival_work.ARRIVE, look)
+    for pause in pauses:
+        with suppress(OperationalError):  # Redis is away: the reconciler rings
+            arrive.apply_async(countdown=pause, queue=Job.ARRIVE.queue, retry=False)

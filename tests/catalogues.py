@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from door import Door, opened
-from tests.fakes.plex_server import PlexDouble
 
 from config.settings import Settings
 from engine.jobs.runner import run_next
 from engine.plex import sync, sync_work
 from engine.runtime import Runtime
+from tests.fakes.plex_server import PlexDouble
 
 
 def synced(runtime: Runtime, **how: Any) -> None:

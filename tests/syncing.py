@@ -55,9 +55,11 @@ def catalogue(runtime: Runtime) -> dict[str, tuple[Any, ...]]:
 def assert_in_step(runtime: Runtime, library: Library) -> None:
     """The catalogue is what the library is: nothing lost, nothing doubled, nothing stale."""
     ours, theirs = catalogue(runtime), expected(library)
-    assert ours.keys() - theirs.keys() == set(), "these are gone from Plex"
-    assert theirs.keys() - ours.keys() == set(), "these are not in the catalogue"
-    assert {key: row for key, row in ours.items() if row != theirs[key]} == {}
+    left, lost = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
+    assert not left, f"these are gone from Plex: {left}"
+    assert not lost, f"these are not in the catalogue: {lost}"
+    wrong = [(row, theirs[key]) for key, row in ours.items() if row != theirs[key]]
+    assert not wrong, f"{len(wrong)} are not as in Plex, such as {wrong[0]}"
 
 
 class Syncing:
@@ -105,6 +107,11 @@ class Syncing:
 
     def id_of(self, item: Item) -> str:
         return self.ids()[item.rating_key]
+
+    def id_of_after(self, item: Item) -> str:
+        """Its id once it was synced."""
+        self.sync()
+        return self.id_of(item)
 
     def in_step(self) -> None:
         assert_in_step(self.runtime, self.library)

@@ -19,7 +19,7 @@ from api.resources.media_rows import (
 )
 from engine.accounts.permissions import Permission
 from engine.paging import Page
-from engine.plex import catalogue, shelf, watch_states
+from engine.plex import catalogue, shelf, watch_refresh, watch_states
 from engine.plex.catalogue import Wanted
 from engine.plex.watch_states import NEVER
 
@@ -49,6 +49,7 @@ class CatalogueQuery(ItemsQuery):
 def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
     user_id = call.identity.user_id
+    watch_refresh.wish(call.runtime, user_id)
     found = shelf.find(call.db, call.settings, user_id)
     page, limit, sort = query.pop("page"), query.pop("limit"), query.pop("sort")
     library, kind = query.pop("library", None), query.pop("type", None)
@@ -76,6 +77,7 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""
     user_id = call.identity.user_id
+    watch_refresh.wish(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:

@@ -92,7 +92,7 @@ class MediaItemSchema(Schema):
     last_viewed_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
-class FileSchema(Schema):
+class VersionFileSchema(Schema):
     """One file of a version."""
 
     path = ma.fields.String(
@@ -116,7 +116,7 @@ class VersionSchema(Schema):
     width = ma.fields.Integer(required=True, allow_none=True)
     height = ma.fields.Integer(required=True, allow_none=True)
     languages = ma.fields.List(ma.fields.String(), required=True, allow_none=True)
-    files = ma.fields.List(ma.fields.Nested(FileSchema), required=True)
+    files = ma.fields.List(ma.fields.Nested(VersionFileSchema), required=True)
 
 
 class MediaDetailsSchema(MediaItemSchema):
@@ -180,7 +180,7 @@ def item_row(settings: Settings, item: Any, seen: Seen, lineage: Mapping[str, st
         "edition": item.edition,
         "year": item.year,
         "index": item.item_index,
-        "parentIndex": item.parent_index,
+        "parentIndex": item.parent_index if item.type == "episode" else None,
         "releasedAt": item.released,
         "summary": item.summary,
         "studio": item.studio,

@@ -21,7 +21,7 @@ from api.resources.media_rows import (
 from engine.accounts.permissions import Permission
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.paging import Page
-from engine.plex import artwork, asked, catalogue, collection_rows, search, shelf
+from engine.plex import artwork, asked, catalogue, collection_rows, search, shelf, watch_refresh
 from engine.plex.asked import PlexSilent
 from engine.plex.catalogue import Wanted
 from engine.plex.shelf import Shelf
@@ -33,7 +33,7 @@ _YEAR = 31_536_000  # seconds
 _AGE = {"Age": "On a 503: seconds since Plex last answered this, where it ever did."}
 
 
-class ServerSchema(Schema):
+class MediaServerSchema(Schema):
     """The Plex server."""
 
     name = ma.fields.String(required=True)
@@ -57,7 +57,7 @@ class ServerSchema(Schema):
     synced_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
-class LibrarySchema(Schema):
+class MediaLibrarySchema(Schema):
     """A library."""
 
     key = ma.fields.String(required=True)
@@ -73,10 +73,10 @@ class LibrarySchema(Schema):
     poster = ma.fields.String(required=True, allow_none=True)
 
 
-class LibrariesSchema(Schema):
+class MediaLibrariesSchema(Schema):
     """All libraries."""
 
-    libraries = ma.fields.List(ma.fields.Nested(LibrarySchema), required=True)
+    libraries = ma.fields.List(ma.fields.Nested(MediaLibrarySchema), required=True)
     synced_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
@@ -100,7 +100,7 @@ class RecentSchema(Schema):
     synced_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
-class CollectionSchema(Schema):
+class MediaCollectionSchema(Schema):
     """A collection."""
 
     id = ma.fields.String(required=True)
@@ -115,7 +115,7 @@ class CollectionSchema(Schema):
     poster = ma.fields.String(required=True, allow_none=True)
 
 
-class CollectionDetailsSchema(CollectionSchema):
+class MediaCollectionDetailsSchema(MediaCollectionSchema):
     """A collection and a page of what is in it."""
 
     items = ma.fields.List(ma.fields.Nested(MediaItemSchema), required=True)
@@ -136,7 +136,7 @@ class ArtworkQuery(Schema):
     "GET",
     "/server",
     permission=Permission.MEDIA_READ,
-    answers={200: ServerSchema, 304: None},
+    answers={200: MediaServerSchema, 304: None},
     headers=HEADERS,
     errors=(404,),
     own_units=True,
@@ -176,7 +176,7 @@ def get_plex_server(call: Call) -> Response:
     "GET",
     "/libraries",
     permission=Permission.MEDIA_READ,
-    answers={200: LibrariesSchema, 304: None},
+    answers={200: MediaLibrariesSchema, 304: None},
     headers=HEADERS,
     errors=(404,),
 )
@@ -203,6 +203,7 @@ def list_plex_libraries(call: Call) -> Response:
 def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> Response:
     """Films or shows of a library, or its seasons or episodes where that type is asked for."""
     user_id = call.identity.user_id
+    watch_refresh.wish(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
     page, limit, sort = query.pop("page"), query.pop("limit"), query.pop("sort")
     kind = query.pop("type", None)
@@ -253,6 +254,7 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
 def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     """The newest films and episodes over all libraries; of a season only its newest episode."""
     user_id = call.identity.user_id
+    watch_refresh.wish(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:
@@ -268,7 +270,7 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     "/libraries/<id:library_key>/collections",
     permission=Permission.MEDIA_READ,
     query=PageQuery,
-    answers={200: page_of(CollectionSchema), 304: None},
+    answers={200: page_of(MediaCollectionSchema), 304: None},
     headers=HEADERS,
 )
 def list_library_collections(call: Call, query: dict[str, Any], library_key: str) -> Response:
@@ -288,7 +290,7 @@ def list_library_collections(call: Call, query: dict[str, Any], library_key: str
     "/collections/<id:collection_id>",
     permission=Permission.MEDIA_READ,
     query=PageQuery,
-    answers={200: CollectionDetailsSchema, 304: None},
+    answers={200: MediaCollectionDetailsSchema, 304: None},
     headers=HEADERS | _AGE,
     errors=(502,),
     own_units=True,

@@ -117,7 +117,7 @@ def list_activity(call: Call, query: dict[str, Any]) -> Response:
     """What one did oneself, newest first; what everybody did with `operations.view`."""
     asked, own = query.pop("user", None), _only(call)
     if own is not None and asked not in {None, own}:
-        asked, query["page"] = "", 1  # nobody: as if the other had done nothing
+        asked = ""  # nobody: as if the other had done nothing
     page = activity.listing(
         call.db, user_id=own if asked is None else asked, item_id=query.pop("item", None), **query
     )
@@ -133,7 +133,7 @@ def list_activity(call: Call, query: dict[str, Any]) -> Response:
 )
 def show_statistics(call: Call, query: dict[str, Any]) -> Response:
     """What one watched oneself; what everybody watched with `operations.view`. The 50 titles that were played most."""
-    found = statistics.statistics(call.db, days=query["days"], user_id=_only(call))
+    found = statistics.recent(call.db, call.settings, days=query["days"], user_id=_only(call))
     return success(
         {
             "days": query["days"],

@@ -157,6 +157,7 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
         nonce=_nonce(request) or "",
         user_id=call.identity.user_id,
         actor=call.actor,
+        may_configure=Permission.INTEGRATIONS_CONFIGURE in call.identity.permissions,
     )
     return _pending() if user is None else success(user_row(user))
 

@@ -119,8 +119,7 @@ def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
     """What a client that connects must know before it hears of changes."""
     if not audience.downloads:
         return {}
-    rows = downloads.active_and_recent(db, None if audience.everyone else audience.user_id)
-    return {"downloads": [downloads.event_data(row) for row in rows]}
+    return {"downloads": downloads.snapshot(db, None if audience.everyone else audience.user_id)}
 
 
 def rights_now(db: Session, credential_ids: Collection[str]) -> Mapping[str, tuple[str, frozenset[str]]]:

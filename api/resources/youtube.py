@@ -21,6 +21,7 @@ from engine.audit import Subject
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
 from engine.errors import ServiceUnavailable, UpstreamFailed, ValidationFailed
 from engine.jobs.names import Job
+from engine.plex import arrivals
 from models.download import Download, Preview
 
 blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.", limit="media")
@@ -102,6 +103,38 @@ def _optional(kind: type[ma.fields.Field[Any]], description: str | None = None) 
     return kind(required=True, allow_none=True, metadata={"description": description} if description else {})
 
 
+class PlexReasonSchema(Schema):
+    """Why it can't be watched in Plex (yet), in words."""
+
+    kind = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "While it waits: scanning, catalogue, unreachable, tls, unauthorized, gone, garbled, "
+            "other_server, not_configured. Where it was not found, also: outside (of every library's folders), naming, "
+            "library_type, unreadable, file_gone, not_taken, removed (from Plex, later), poison, internal."
+        },
+    )
+    message = ma.fields.String(required=True)
+    advice = ma.fields.String(required=True)
+
+
+class PlexStateSchema(Schema):
+    """Whether a finished download can be watched in Plex."""
+
+    state = ma.fields.String(required=True, validate=validate.OneOf(["waiting", "available", "not_found"]))
+    available = ma.fields.Boolean(
+        required=True, metadata={"description": "Plex has said that it has this very file."}
+    )
+    rating_key = ma.fields.String(required=True, allow_none=True)
+    item_id = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "In the catalogue, which may follow some seconds later."},
+    )
+    reason = ma.fields.Nested(PlexReasonSchema, required=True, allow_none=True)
+    since = ma.fields.DateTime(required=True, metadata={"description": "When this state began."})
+
+
 class DownloadSchema(Schema):
     """A download; `download_row` makes it."""
 
@@ -144,6 +177,15 @@ class DownloadSchema(Schema):
         required=True,
         allow_none=True,
         metadata={"description": "What a queued download waits for besides its turn; told by GET."},
+    )
+    plex = ma.fields.Nested(
+        PlexStateSchema,
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Told by GET of a completed download; null where no Plex server was configured when it "
+            "was completed."
+        },
     )
 
 
@@ -213,7 +255,8 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
     row = downloads.get(call.db, download_id, owner_id=_visible(call))
-    return success(download_row(row, waiting.reasons(call.db, [row]).get(row.id)))
+    why, plex = waiting.reasons(call.db, [row]), arrivals.states(call.db, [row])
+    return success(download_row(row, why.get(row.id), plex.get(row.id)))
 
 
 @blueprint.operation(
@@ -311,10 +354,17 @@ def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -
         call.db, owner_id=owner_id, status=query.get("status"), page=query["page"], limit=query["limit"]
     )
     why = waiting.reasons(call.db, page.items)
-    return success(page_data(page, [download_row(row, why.get(row.id)) for row in page.items]))
+    asked = page.items and page.items[0].any_arrivals
+    plex = arrivals.states(call.db, page.items) if asked else {}
+    rows = [download_row(row, why.get(row.id), plex.get(row.id)) for row in page.items]
+    return success(page_data(page, rows))
 
 
-def download_row(row: Download | Row[Any], waiting_for: dict[str, Any] | None = None) -> dict[str, Any]:
+def download_row(
+    row: Download | Row[Any],
+    waiting_for: dict[str, Any] | None = None,
+    plex: arrivals.State | None = None,
+) -> dict[str, Any]:
     """A download as clients see it; written by hand, since lists of them are the hottest answer."""
     status = row.status
     return {
@@ -351,6 +401,7 @@ def download_row(row: Download | Row[Any], waiting_for: dict[str, Any] | None = 
         "correlationId": row.correlation_id,
         "priority": row.priority,
         "waitingFor": waiting_for,
+        "plex": plex,
     }
 
 

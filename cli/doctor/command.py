@@ -12,6 +12,7 @@ from cli.client.server import server_url
 from cli.client.terminal import clean
 from cli.doctor import machine
 from cli.doctor.finding import Finding, examine
+from cli.doctor.plex_server import plex_server
 from cli.doctor.server import Server
 from cli.doctor.services import Services
 from cli.doctor.shared_folder import shared_folder
@@ -61,6 +62,7 @@ def _round(settings: Settings, address: str | None) -> Iterator[Finding]:
     yield from examine("workers", services.queues)
     yield from examine("beat", services.beat)
     yield from examine("shared folder", lambda: shared_folder(services))
+    yield from examine("plex", lambda: plex_server(services))
     yield from examine("http", server.http)
     yield from examine("websocket", server.websocket)
     yield from examine("flower", server.flower)

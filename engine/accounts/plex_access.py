@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,19 +13,20 @@ from sqlalchemy import false, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine import secret_box
+from engine import installation, secret_box
 from engine.accounts import plex_accounts
 from engine.accounts.plex_accounts import Admitted
 from engine.clients import plex
 from engine.clients.plex_http import PRODUCT, PlexOutage
 from engine.clients.plextv import SECONDS, Account, PlexTv, Server, TokenRefused
 from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
+from engine.plex import connection
+from engine.plex.connection import Address
 from engine.runtime import Runtime
 from models.secret import Secret
 from models.setting import Fact
 from models.user import User
 
-CLIENT_FACT = "plex.client_identifier"
 SERVER_FACT = "plex.server"
 SERVER_AGE = timedelta(days=1)  # after which the server is asked again who it is
 _DOUBTED_AGE = timedelta(minutes=1)  # the same, where somebody would be refused
@@ -52,16 +52,9 @@ class AccessRefused(Forbidden):
 
 
 def client_identifier(runtime: Runtime) -> str:
-    """The name by which Plex knows this installation, made once however many processes ask at once."""
+    """The name by which Plex knows this installation."""
     with runtime.reading() as db:
-        known = _fact(db, CLIENT_FACT)
-    if known is not None:
-        return known
-    with runtime.unit_of_work() as db:
-        fresh = insert(Fact).values(name=CLIENT_FACT, value=str(uuid.uuid4()), updated_at=_now())
-        db.execute(fresh.on_conflict_do_nothing())
-    with runtime.reading() as db:
-        return db.scalars(select(Fact.value).where(Fact.name == CLIENT_FACT)).one()
+        return installation.client_identifier(db)
 
 
 def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: float = SECONDS) -> PlexTv:
@@ -75,42 +68,57 @@ def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: f
 
 
 def server_identifier(runtime: Runtime, *, older_than: timedelta | None = None) -> str:
-    """The `machineIdentifier` of the server at `PLEX_URL`, as remembered; while it is down that one counts.
+    """The `machineIdentifier` of our server: the one that an admin chose, else whichever is at the address.
+
+    The latter is remembered; while the server is down that counts.
 
     Args:
-        runtime: with a `plex_url`.
+        runtime: with a server configured.
         older_than: ask the server again where what we remember is older.
 
     Raises:
-        PlexUnreachable: nothing is remembered of this URL, and it gives no answer.
+        PlexUnreachable: nothing is remembered of this address, and it gives no answer.
     """
-    url = runtime.settings.plex_url
-    known = _remembered(runtime, url, older_than)
+    where = _our_server(runtime)
+    if where is None:
+        raise PlexUnreachable(connection.NOT_CONFIGURED)
+    if where.machine_id is not None:
+        return where.machine_id
+    known = _remembered(runtime, where.url, older_than)
     if known is not None and not known.old:
         return known.identifier
     try:
-        found = plex.identity(url, client_identifier(runtime))
+        found = plex.identity(where.url, client_identifier(runtime))
         if not found.claimed:
             raise PlexUnreachable("The Plex server does not belong to an account at plex.tv.")
     except PlexUnreachable:
         if known is None:
             raise
         return known.identifier
-    _remember(runtime, url, found.machine_identifier)
+    _remember(runtime, where.url, found.machine_identifier)
     return found.machine_identifier
 
 
-def admit(runtime: Runtime, tv: PlexTv, token: str) -> Admitted:
+def admit(runtime: Runtime, tv: PlexTv, token: str, *, before_setup: bool = False) -> Admitted:
     """Find out whose token this is and whether he may use our server.
+
+    Args:
+        runtime: for settings and units of work; none is open meanwhile.
+        tv: to ask.
+        token: of somebody.
+        before_setup: he may pass while there is no server: it is to be found through his account.
 
     Raises:
         AccessRefused: he may not, or the token holds no longer; the text says which.
         PlexUnreachable: that can't be found out now.
     """
-    if not runtime.settings.plex_url:
+    configured = _our_server(runtime) is not None
+    if not configured and not before_setup:
         raise AccessRefused("Nobody can sign in with Plex here: no Plex server is configured (PLEX_URL).")
     try:
         account = tv.account(token)
+        if not configured:
+            return Admitted(account, False, token)
         entry = server_entry(runtime, tv, token)
     except TokenRefused:
         raise AccessRefused("plex.tv does not accept this sign-in any more: begin again.") from None
@@ -137,8 +145,7 @@ def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
 
 def check_due(runtime: Runtime) -> None:
     """Check people whose last check is a day old, the longest ago first; ends early when plex.tv is down."""
-    settings = runtime.settings
-    if not settings.plex_enabled or not settings.plex_url:
+    if _our_server(runtime) is None:
         return
     try:
         server_identifier(runtime, older_than=SERVER_AGE)
@@ -180,6 +187,11 @@ def check(runtime: Runtime, user_id: str) -> None:
             plex_accounts.confirm(db, user_id)
         elif secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id)) == token:
             plex_accounts.end_access(db, user_id, why)  # else he has just signed in anew
+
+
+def _our_server(runtime: Runtime) -> Address | None:
+    with runtime.reading() as db:
+        return connection.address(db, runtime.settings)
 
 
 def _due(runtime: Runtime) -> Sequence[str]:

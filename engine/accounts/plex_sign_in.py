@@ -93,8 +93,12 @@ def verify(
     raise Forbidden(reason)
 
 
-def link(runtime: Runtime, pin_id: str, *, nonce: str, user_id: str, actor: Actor) -> User | None:
+def link(
+    runtime: Runtime, pin_id: str, *, nonce: str, user_id: str, actor: Actor, may_configure: bool = False
+) -> User | None:
     """Link the Plex account of whoever claimed a PIN to a user; None while nobody has.
+
+    Who may configure the server (`may_configure`) can do so before there is one, to find it through his account.
 
     Raises:
         NotFound: as for `verify`.
@@ -102,7 +106,7 @@ def link(runtime: Runtime, pin_id: str, *, nonce: str, user_id: str, actor: Acto
         Conflict: it belongs to somebody else, or the user has another one; the PIN stays good.
         PlexUnreachable: that can't be found out now.
     """
-    admitted = _admitted(runtime, pin_id, nonce, actor)
+    admitted = _admitted(runtime, pin_id, nonce, actor, before_setup=may_configure)
     if admitted is None:
         return None
     with runtime.unit_of_work() as db:
@@ -115,7 +119,9 @@ def forget_old(db: Session) -> None:
     db.execute(delete(PlexPin).where(PlexPin.expires_at < _now() - _KEPT))
 
 
-def _admitted(runtime: Runtime, pin_id: str, nonce: str, actor: Actor) -> Admitted | None:
+def _admitted(
+    runtime: Runtime, pin_id: str, nonce: str, actor: Actor, *, before_setup: bool = False
+) -> Admitted | None:
     """Who claimed a PIN, if he may use our server; None while nobody has, or plex.tv was asked just now."""
     _refuse_if_off(runtime)
     with runtime.unit_of_work() as db:
@@ -126,7 +132,7 @@ def _admitted(runtime: Runtime, pin_id: str, nonce: str, actor: Actor) -> Admitt
         if token is None:
             return None
         try:
-            return plex_access.admit(runtime, tv, token)
+            return plex_access.admit(runtime, tv, token, before_setup=before_setup)
         except AccessRefused as refused:
             account = refused.account
             subject = None if account is None else Subject("plex_account", account.id, account.username)

@@ -118,8 +118,16 @@ class PlexTv:
         Raises:
             TokenRefused: the token does not hold.
         """
+        return self.resources(token, servers_of)
+
+    def resources(self, token: str, parse: Callable[[Any], T]) -> T:
+        """What `parse` makes of the servers and players of a person; it may raise `Malformed`.
+
+        Raises:
+            TokenRefused: the token does not hold.
+        """
         answer = self._as(token, "/api/v2/resources", {"includeHttps": "1", "includeRelay": "1"})
-        return self._read(answer, servers_of)
+        return self._read(answer, parse)
 
     def _as(self, token: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         answer = self.http.get(path, params, token)

@@ -223,7 +223,8 @@ def _try_again(attempt: Attempt[Any], failure: Retry) -> None:
         return
     after = attempt.kind.pause(settings, number) if failure.after is None else failure.after
     attempt.give_back(after=after, counts=failure.counts, error=failure.error)
-    log.warning("job.retry", kind=failure.error["kind"], after=round(after, 1))
+    say = log.warning if failure.counts else log.info  # to wait for something is no trouble
+    say("job.retry", kind=failure.error["kind"], after=round(after, 1))
 
 
 class Keeper:

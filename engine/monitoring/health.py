@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text
 
 from engine.monitoring.beat_pulse import is_beating
 from engine.monitoring.heartbeats import FRESH
+from engine.plex import servers
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 from models.revision import newest
@@ -25,6 +26,8 @@ PATIENCE = 2.0  # seconds for all checks together, which run side by side
 
 State = Literal["online", "degraded", "offline", "disabled"]
 States = dict[str, State]
+
+_ORDER = ("database", "redis", "workers", "beat", "plex")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class HealthMonitor:
     def __init__(self, runtime: Runtime, queues: Collection[str]) -> None:
         self._runtime = runtime
         self._queues = frozenset(queues)
-        self._database = _Probe(self._ask_database, "database", "workers")
+        self._database = _Probe(self._ask_database, "database", "workers", "plex")
         self._redis = _Probe(self._ask_redis, "redis", "beat")
 
     def check(self) -> Health:
@@ -62,26 +65,32 @@ class HealthMonitor:
 
         Workers are known by their heartbeats in the database and beat by its pulse in Redis, so each is offline
         together with what it is asked of.
-        Integrations that are not configured are `disabled`.
+        Integrations are known by what syncs and calls have found, and not asked; those that are not configured are
+        `disabled`.
         """
         deadline = time.monotonic() + PATIENCE
         probes = [(probe, probe.begin()) for probe in (self._database, self._redis)]
         found: States = {}
         for probe, running in probes:
             found |= probe.result(running, deadline)
-        order = ("database", "redis", "workers", "beat")
-        return Health({**{name: found[name] for name in order}, "plex": "disabled"})
+        if not self._runtime.settings.plex_enabled:
+            found["plex"] = "disabled"
+        return Health({name: found[name] for name in _ORDER})
 
     def _ask_database(self) -> States:
         fresh = Heartbeat.seen_at > func.clock_timestamp() - FRESH
         with self._runtime.unit_of_work() as db:
             version = db.scalar(text("SELECT version_num FROM alembic_version"))
             beating = db.scalars(select(Heartbeat.queues).where(fresh)).all()
+            current = version == newest()
+            # An older schema may lack what is asked for.
+            plex: State = servers.state(db, self._runtime.settings) if current else "offline"
         served = {queue for queues in beating for queue in queues.split(",")}
         workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
         return {
-            "database": "online" if version == newest() else "degraded",
+            "database": "online" if current else "degraded",
             "workers": workers,
+            "plex": plex,
         }
 
     def _ask_redis(self) -> States:

@@ -152,9 +152,16 @@ def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) ->
         if new:
             progress.viewed(db, user_id, item_id, seen.at)
     elif seen.event == "rate":
-        progress.rated(db, user_id, item_id, seen.rating, seen.at)
+        if not _rated_since(db, user_id, item_id, seen.at):
+            progress.rated(db, user_id, item_id, seen.rating, seen.at)
     elif seen.view_offset is not None:
         progress.reached(db, user_id, item_id, seen.view_offset, seen.duration, seen.at)
+
+
+def _rated_since(db: Session, user_id: str, item_id: str, at: datetime) -> bool:
+    row = PlexActivity
+    newer = [row.item_id == item_id, row.user_id == user_id, row.event == "rate", row.at > at]
+    return db.scalar(select(select(row.id).where(*newer).exists())) is True
 
 
 def _user_of(db: Session, seen: Seen) -> str | None:

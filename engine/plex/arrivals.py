@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, exists, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -37,15 +38,6 @@ _REMOVED = {
 
 _now = func.clock_timestamp
 _arrival, _item = PlexArrival.__table__.c, MediaItem.__table__.c
-_COLUMNS = (
-    _arrival.status.label("plex_status"),
-    _arrival.error.label("plex_error"),
-    _arrival.rating_key.label("plex_rating_key"),
-    _arrival.item_id.label("plex_item_id"),
-    _arrival.created_at.label("plex_created_at"),
-    _arrival.ended_at.label("plex_ended_at"),
-    _item.deleted_at.label("plex_deleted_at"),
-)
 
 
 def expect(db: Session, settings: Settings, download_id: str) -> bool:
@@ -55,17 +47,18 @@ def expect(db: Session, settings: Settings, download_id: str) -> bool:
     """
     if not _is_configured(db, settings):
         return False
-    wish = {
-        "id": new_id("arr"),
-        "status": "queued",
-        "server_id": "",
-        "section_key": "",
-        "path": "",
-        "deadline": _now() + LOOKED_FOR,
-        "correlation_id": correlation_id(),
-    }
-    query = insert(PlexArrival).values(download_id=download_id, **wish)
-    db.execute(query.on_conflict_do_nothing(index_elements=["download_id"]))
+    times = {"created_at": _now(), "deadline": _now() + LOOKED_FOR}
+    query = insert(PlexArrival).values(
+        id=new_id("arr"),
+        download_id=download_id,
+        status="queued",
+        server_id="",  # which library it lies in is found out by the first look
+        section_key="",
+        path="",
+        correlation_id=correlation_id(),
+        **times,
+    )
+    db.execute(query.on_conflict_do_update(index_elements=["download_id"], set_=times))
     return True
 
 
@@ -75,42 +68,68 @@ def begin(db: Session, download_id: str) -> None:
         enqueue(db, Job.ARRIVE)
 
 
-def joined(query: Select[Any], download_id: Any) -> Select[Any]:
-    """A query of downloads with the columns that `state` reads; one row stays one row."""
-    arrivals, items = PlexArrival.__table__, MediaItem.__table__
-    return (
-        query.add_columns(*_COLUMNS)
-        .outerjoin(arrivals, _arrival.download_id == download_id)
-        .outerjoin(items, _item.id == _arrival.item_id)
-    )
+def any_at_all() -> ColumnElement[bool]:
+    """For a query of downloads: whether `states` has anything to say. Costs a list nothing, unlike a join."""
+    return exists(select(_arrival.id))
 
 
-def states(db: Session, rows: Iterable[Download]) -> Mapping[str, State]:
-    """By id, what is known of those downloads that were completed while Plex was configured."""
+def states(db: Session, rows: Iterable[Any]) -> Mapping[str, State]:
+    """By id, what clients are told of those downloads that were completed while Plex was configured.
+
+    A state is `{state, available, ratingKey, itemId, reason, since}`, its `since` a time. Rows need the columns id and
+    status.
+    """
     completed = [row.id for row in rows if row.status == "completed"]
     if not completed:
         return {}
-    table = Download.__table__
-    query = joined(select(table.c.id, table.c.status).select_from(table), table.c.id)
-    found = {row.id: state(row) for row in db.execute(query.where(table.c.id.in_(completed)))}
-    return {download_id: one for download_id, one in found.items() if one is not None}
+    found = {row.download_id: _told(row) for row in db.execute(_query(), {"ids": completed})}
+    return {download_id: state for download_id, state in found.items() if state is not None}
 
 
-def state(row: Any) -> State | None:
-    """What clients are told of a row of `joined`: `{state, available, ratingKey, itemId, reason, since}`.
+@cache
+def _query() -> Select[Any]:
+    """What is known of some arrivals: of plain columns and an array, so that it stays prepared."""
+    items, ids = MediaItem.__table__, bindparam("ids", type_=ARRAY(Text))
+    columns = (
+        _arrival.download_id,
+        _arrival.status,
+        _arrival.error,
+        _arrival.rating_key,
+        _arrival.created_at,
+    )
+    late = items.alias("late")
+    # What was found; else what has come into the catalogue since with that very file.
+    came_later = select(late.c.id).where(
+        late.c.server_id == _arrival.server_id,
+        late.c.file == _arrival.path,
+        late.c.deleted_at.is_(None),
+    )
+    found = func.coalesce(_arrival.item_id, came_later.limit(1).scalar_subquery())
+    return (
+        select(
+            *columns,
+            _arrival.ended_at,
+            _item.id.label("item_id"),
+            _item.rating_key.label("item_key"),
+            _item.created_at.label("item_since"),
+            _item.deleted_at.label("item_gone"),
+        )
+        .select_from(PlexArrival.__table__.outerjoin(items, _item.id == found))
+        .where(_arrival.download_id == any_(ids))
+    )
 
-    None for a download that is not completed, or that nobody looks for. `since` is a time.
-    """
-    status = row.plex_status
-    if status is None or row.status != "completed":
-        return None
-    if status == "completed":
-        if row.plex_deleted_at is not None:
-            return _state(row, "not_found", _REMOVED, row.plex_deleted_at)
-        return _state(row, "available", None, row.plex_ended_at)
-    if row.plex_ended_at is None:
-        return _state(row, "waiting", row.plex_error, row.plex_created_at)
-    return None if row.plex_error is None else _state(row, "not_found", row.plex_error, row.plex_ended_at)
+
+def _told(row: Any) -> State | None:
+    """The state of a row of `_query`; None where nobody looks for it."""
+    if row.ended_at is None:
+        return _state(row, "waiting", row.error, row.created_at)
+    if row.item_gone is not None:
+        return _state(row, "not_found", _REMOVED, row.item_gone)
+    if row.status == "completed":
+        return _state(row, "available", None, row.ended_at)
+    if row.item_id is not None:  # Plex took it later
+        return _state(row, "available", None, row.item_since)
+    return None if row.error is None else _state(row, "not_found", row.error, row.ended_at)
 
 
 def changed(db: Session, row: PlexArrival) -> None:
@@ -145,8 +164,8 @@ def _state(row: Any, name: str, reason: Any, since: Any) -> State:
     return {
         "state": name,
         "available": available,
-        "ratingKey": row.plex_rating_key if available else None,
-        "itemId": row.plex_item_id,
+        "ratingKey": (row.item_key or row.rating_key) if available else None,
+        "itemId": row.item_id if available else None,
         "reason": _words(reason),
         "since": since,
     }

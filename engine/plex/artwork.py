@@ -1,7 +1,7 @@
 """Posters and backgrounds: signed addresses, pictures asked of Plex, and those that were kept on this host's disk.
 
-A browser loads `<img>` without our headers, so the address itself is the permission: an HMAC over what is shown, of which
-kind and which version. Widths are not signed; there are few of them. No token of Plex is in it.
+A browser loads `<img>` without our headers, so the address itself is the permission: an HMAC over what is shown, of
+which kind and which version. Widths are not signed; there are few of them. No token of Plex is in it.
 """
 
 from __future__ import annotations

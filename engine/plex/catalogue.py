@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, func, literal, literal_column, select
+from sqlalchemy import Select, func, literal_column, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
@@ -29,13 +29,15 @@ _DIRECTIONS = {
     "lastViewedAt": "desc",
 }  # and the usual direction of each
 SORTS = tuple(word for name in _DIRECTIONS for word in (name, f"{name}:asc", f"{name}:desc"))
-_PLAIN = {
+_COLUMNS: dict[str, Any] = {
+    "addedAt": MediaItem.added_at,
     "title": MediaItem.sort_title,
     "year": MediaItem.year,
     "rating": MediaItem.rating,
     "duration": MediaItem.duration,
     "releasedAt": MediaItem.released,
 }
+_INDEXED = ("addedAt", "title")  # never unknown, but for an `addedAt` that Plex left out
 MOST_CHILDREN = 2000
 
 # What lists show; the rest of a row is only read for one item.
@@ -86,12 +88,9 @@ def listing(
     """
     if not wanted.sections or not wanted.types:
         return Page([], page, limit, 0)
-    query = _filtered(select(*SHOWN), shelf, user_id, wanted)
-    query = _sorted(query, shelf, user_id, wanted, sort)
-    rows = db.execute(query.offset((page - 1) * limit).limit(limit)).all()
-    if page == 1 and len(rows) < limit:
-        return Page(rows, page, limit, len(rows))
-    return Page(rows, page, limit, _total(db, shelf, user_id, wanted))
+    ids = db.scalars(_ids(shelf, user_id, wanted, sort, page, limit)).all()
+    total = len(ids) if page == 1 and len(ids) < limit else _total(db, shelf, user_id, wanted)
+    return Page(rows(db, ids), page, limit, total)
 
 
 def get(db: Session, shelf: Shelf, item_id: str) -> MediaItem:
@@ -218,26 +217,46 @@ def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) ->
 def _unwatched(shelf: Shelf, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
     """Whether a user has seen less than all of it; the other way round where that is wanted."""
     seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
-    whole = func.coalesce(MediaItem.leaf_count, 1)
-    watched = select(literal(1)).where(seen.c.id == MediaItem.id, seen.c.views >= func.greatest(whole, 1))
-    return ~watched.exists() if wanted.unwatched else watched.exists()
+    # Not correlated: it is made once, and each item looked up in it.
+    whole = select(seen.c.id).where(seen.c.views >= func.greatest(seen.c.whole, 1))
+    return MediaItem.id.not_in(whole) if wanted.unwatched else MediaItem.id.in_(whole)
 
 
-def _sorted(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted, sort: str) -> Select[Any]:
+def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit: int) -> Select[Any]:
+    """The ids of a page in their order; ids only, so that what is skipped or sorted is small.
+
+    Several libraries or types are one branch each, of no more than the page can need: so the indexes give the order.
+    """
     name, _, direction = sort.partition(":")
     falling = (direction or _DIRECTIONS[name]) == "desc"
-    last = MediaItem.id.desc() if falling else MediaItem.id.asc()
-    if name == "addedAt":  # in the order of the index
-        return query.order_by(MediaItem.added_at.desc() if falling else MediaItem.added_at.asc(), last)
-    if name == "title":
-        return query.order_by(MediaItem.sort_title.desc() if falling else MediaItem.sort_title.asc(), last)
-    if name == "lastViewedAt":
-        seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
-        query = query.outerjoin(seen, seen.c.id == MediaItem.id)
-        column: Any = seen.c.last_viewed_at
-    else:
-        column = _PLAIN[name]
-    return query.order_by((column.desc() if falling else column.asc()).nulls_last(), last)
+
+    def ordered(query: Select[Any], key: Any, last: Any) -> Select[Any]:
+        first = key.desc() if falling else key.asc()
+        if name not in _INDEXED:
+            first = first.nulls_last()
+        return query.order_by(first, last.desc() if falling else last.asc())
+
+    start = (page - 1) * limit
+    branches = []
+    for section in wanted.sections:
+        for kind in wanted.types:
+            query, key = _branch(shelf, user_id, replace(wanted, sections=(section,), types=(kind,)), name)
+            branches.append(ordered(query, key, MediaItem.id))
+    if len(branches) == 1:
+        return branches[0].offset(start).limit(limit)
+    found = union_all(*(branch.limit(start + limit) for branch in branches)).subquery()
+    return ordered(select(found.c.id), found.c.key, found.c.id).offset(start).limit(limit)
+
+
+def _branch(shelf: Shelf, user_id: str, wanted: Wanted, name: str) -> tuple[Select[Any], Any]:
+    """Ids with what they are sorted by, and that."""
+    if name != "lastViewedAt":
+        key = _COLUMNS[name]
+        return _filtered(select(MediaItem.id, key.label("key")), shelf, user_id, wanted), key
+    seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
+    query = select(MediaItem.id, seen.c.last_viewed_at.label("key"))
+    query = query.outerjoin(seen, seen.c.id == MediaItem.id)
+    return _filtered(query, shelf, user_id, wanted), seen.c.last_viewed_at
 
 
 def _total(db: Session, shelf: Shelf, user_id: str, wanted: Wanted) -> int:

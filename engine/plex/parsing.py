@@ -67,6 +67,9 @@ class Row(NamedTuple):
     updated_at: int | None
 
 
+_ART = Row._fields.index("art")
+
+
 class Unreadable(Exception):
     """An item that we can't make sense of; the text is its key."""
 
@@ -133,15 +136,16 @@ def _row_of(item: Metadata) -> Row | None:
 def fingerprint(section_key: str, row: Row) -> int:
     """64 bits of everything in a row and its library: another row has another one, as good as certainly.
 
-    Left out is `updated_at`, which Plex moves for things that nobody here can see, and what a list does not tell of an
-    item while the answer about it alone does: languages, and genres behind the second.
+    Left out is `updated_at`, which Plex moves for things that nobody here can see; the background picture below a show,
+    which is the show's; and what a list does not tell of an item while the answer about it alone does: languages, and
+    genres behind the second.
     """
     if row.genres and len(row.genres) > _GENRES_IN_LISTS:
         row = row._replace(genres=row.genres[:_GENRES_IN_LISTS])
     if row.files and '"languages":[' in row.files:
         versions = [{**version, "languages": None} for version in orjson.loads(row.files)]
         row = row._replace(files=orjson.dumps(versions).decode())
-    seen = orjson.dumps((section_key, *row[:-1]))
+    seen = orjson.dumps((section_key, row.parent_key is None and row.art, *row[:_ART], *row[_ART + 1 : -1]))
     return int.from_bytes(blake2b(seen, digest_size=8).digest(), "big", signed=True)
 
 

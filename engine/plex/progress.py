@@ -39,9 +39,8 @@ def reached(db: Session, user_id: str, item_id: str, offset: int, duration: int 
 
 
 def rated(db: Session, user_id: str, item_id: str, rating: float | None, at: datetime) -> None:
-    """Somebody has rated an item, from 0 to 10; None takes the rating back."""
-    changes = {"rating": rating, "updated_at": at}
-    _put(db, user_id, item_id, at, {"rating": rating}, changes, unless_newer=True)
+    """Somebody has rated an item, from 0 to 10, and not again since; None takes the rating back."""
+    _put(db, user_id, item_id, at, {"rating": rating}, {"rating": rating})
 
 
 def _put(

@@ -11,11 +11,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from engine.paging import Page
 from engine.plex import catalogue
-from engine.plex.shelf import Shelf
+from engine.plex.shelf import Shelf, remembered
 from models.media import MediaItem
 from models.plex_library import PlexSection
 
 FOUND = ("movie", "show", "episode")
+_EPISODE = MediaItem.type == "episode"
 
 
 def search(
@@ -45,23 +46,44 @@ def _page(
         MediaItem.deleted_at.is_(None),
         fits,
     )
-    query = select(MediaItem.id, func.count().over()).where(*where).order_by(*_order(text))
-    found = db.execute(query.offset((page - 1) * limit).limit(limit)).all()
-    if found or page == 1:
-        total = found[0][1] if found else 0
-    else:
-        total = db.scalar(select(func.count()).select_from(MediaItem).where(*where)) or 0
-    return Page(catalogue.rows(db, [row[0] for row in found]), page, limit, total)
+    first, second = _counts(db, shelf, keys, text, where)
+    start = (page - 1) * limit
+    ids: list[str] = []
+    if start < first:
+        ids += _ids(db, where, text, _EPISODE.is_(False), start, limit)
+    if len(ids) < limit and second:
+        ids += _ids(db, where, text, _EPISODE.is_(True), max(0, start - first), limit - len(ids))
+    return Page(catalogue.rows(db, ids), page, limit, first + second)
+
+
+def _counts(
+    db: Session, shelf: Shelf, keys: list[str], text: str, where: Sequence[ColumnElement[bool]]
+) -> tuple[int, int]:
+    """How many films and shows there are, and how many episodes; counted once for all pages."""
+
+    def count() -> tuple[int, int]:
+        query = select(func.count().filter(_EPISODE.is_(False)), func.count()).where(*where)
+        tops, total = db.execute(query.select_from(MediaItem)).one()
+        return tops, total - tops
+
+    found: tuple[int, int] = remembered((shelf.stamp, "search", tuple(keys), text, str(where[-1])), count)
+    return found
+
+
+def _ids(
+    db: Session,
+    where: Sequence[ColumnElement[bool]],
+    text: str,
+    kind: ColumnElement[bool],
+    start: int,
+    limit: int,
+) -> list[str]:
+    query = select(MediaItem.id).where(*where, kind).order_by(*_order(text))
+    return list(db.scalars(query.offset(start).limit(limit)))
 
 
 def _order(text: str) -> list[Any]:
     """Titles that are what was typed, then those that begin so, then the shorter: of a shorter one it is more."""
     title, typed = func.lower(MediaItem.title), text.lower()
     fit = case((title == typed, 0), (title.startswith(typed, autoescape=True), 1), else_=2)
-    return [
-        case((MediaItem.type == "episode", 1), else_=0),
-        fit,
-        func.length(MediaItem.title),
-        MediaItem.sort_title,
-        MediaItem.id,
-    ]
+    return [fit, func.length(MediaItem.title), MediaItem.sort_title, MediaItem.id]

@@ -277,7 +277,7 @@ def _left_alone(seconds: int) -> Unreachable:
     return Unreachable(message, retry_after=seconds)
 
 
-def _of(connection: PlexConnection) -> Select[tuple[PlexServer]]:
+def _of(connection: PlexConnection) -> Select[PlexServer]:
     """The row of the server behind a connection."""
     if connection.machine_id is not None:
         return select(PlexServer).where(PlexServer.id == connection.machine_id)

@@ -113,7 +113,7 @@ def counts(db: Session, shelf: Shelf) -> dict[tuple[str, str], int]:
         query = select(MediaItem.section_key, MediaItem.type, func.count()).where(
             MediaItem.server_id == shelf.server_id, MediaItem.deleted_at.is_(None)
         )
-        rows = db.execute(query.group_by(MediaItem.section_key, MediaItem.type)).tuples()
+        rows = db.execute(query.group_by(MediaItem.section_key, MediaItem.type))
         return {(key, kind): number for key, kind, number in rows}
 
     found: dict[tuple[str, str], int] = remembered((shelf.stamp, "counts"), count)

@@ -16,7 +16,10 @@ from engine.plex.parsing import Row
 from models.base import new_id
 
 MOST_CHANGES = 1000  # of a kind, one by one, in a library
-PART = 2500  # rows that are merged by one statement: whoever wants the sync to end waits for no more
+PART = 5000  # rows that are merged by one statement: whoever wants the sync to end waits for no more
+MANY = (
+    500  # rows from which on joins are to go by hash: the planner knows nothing of a table made a moment ago
+)
 
 _KINDS = {
     "year": "bigint",
@@ -59,12 +62,16 @@ _INSERT = f"""
     INSERT INTO media_items (id, server_id, section_key, hash, {", ".join(_COLUMNS)})
     SELECT s.id, :server, s.section_key, s.hash, {", ".join(_value(name) for name in _COLUMNS)}
     FROM plex_stage s
-    WHERE s.part = :part AND NOT EXISTS (
+    WHERE s.part = :part {{unless}}
+    RETURNING id, type, title, section_key
+"""  # noqa: S608 - the names are ours
+
+_UNLESS_THERE = """
+    AND NOT EXISTS (
         SELECT 1 FROM media_items m
         WHERE m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
     )
-    RETURNING id, type, title, section_key
-"""  # noqa: S608 - the names are ours
+"""
 
 _REMOVE = """
     UPDATE media_items SET deleted_at = clock_timestamp()
@@ -137,14 +144,16 @@ class Stage:
                 for row, print_ in rows:
                     copy.write_row((*row, new_id("med"), section_key, print_, self.count // PART))
                     self.count += 1
+            if self.count > MANY:
+                self.connection.execute(text("SET enable_nestloop = off"))
 
     def clear(self, db: Session | None = None) -> None:
         """Forget what was staged; within the caller's transaction where there is one."""
         if self.count and db is not None:
-            db.execute(text("TRUNCATE plex_stage"))
+            db.execute(text(_EMPTY))
         elif self.count:
             with self.connection.begin():
-                self.connection.execute(text("TRUNCATE plex_stage"))
+                self.connection.execute(text(_EMPTY))
         self.count = 0
 
     def close(self) -> None:
@@ -152,9 +161,10 @@ class Stage:
         self.connection.rollback()
         if self._made:
             with self.connection.begin():
-                self.connection.execute(text("DROP TABLE IF EXISTS plex_stage"))
+                self.connection.execute(text("DROP TABLE IF EXISTS plex_stage; RESET enable_nestloop"))
 
 
+_EMPTY = "TRUNCATE plex_stage; RESET enable_nestloop"
 _TABLE = f"""
     CREATE TEMP TABLE plex_stage (
         {", ".join(f"{name} {_KINDS.get(name, 'text')}" for name in _COLUMNS)},
@@ -218,10 +228,16 @@ def merge(
     `check` is called between the parts, and may raise to give up.
     """
     added, updated = Changes(), Changes()
+    if not stage.count:
+        return added, updated
+    new = db.scalar(text(f"SELECT count(*) FROM ({_FRESH}) f"), {"server": server_id}) or 0  # noqa: S608
+    insert = _INSERT.format(unless=_UNLESS_THERE if new < stage.count else "")
     for part in stage.parts:
         check()
-        _change(db, updated, _UPDATE, "updated", server=server_id, part=part)
-        _change(db, added, _INSERT, "added", server=server_id, part=part)
+        if new < stage.count:
+            _change(db, updated, _UPDATE, "updated", server=server_id, part=part)
+        if new:
+            _change(db, added, insert, "added", server=server_id, part=part)
     return added, updated
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from config.settings import Settings
+from engine import cache
+
 MOST_USERS, MOST_TITLES = 100, 50
+_WORTH_KEEPING, _KEPT_FACTOR, _LONGEST_KEPT = 0.1, 100.0, 300.0  # seconds, times, seconds
 _LONGEST_SITTING = 4 * 3600  # seconds between a beginning and an end that belong together
 
 # A stretch goes from play, resume or scrobble to the next pause, stop or scrobble of the same person and title. Where
@@ -70,13 +75,31 @@ class Statistics:
     by_day: Sequence[Mapping[str, Any]]
 
 
+def recent(db: Session, settings: Settings, *, days: int, user_id: str | None = None) -> Statistics:
+    """The same as `statistics`, kept for as much longer as it took longer: at most for five minutes."""
+    since, name = _since(days), f"plex-statistics:{user_id or 'all'}:{days}"
+    kept = cache.of(settings).get(name)
+    if (
+        kept is not None
+        and kept.value["since"] == since.isoformat()
+        and kept.age < _lasting(kept.value["took"])
+    ):
+        return Statistics(**{**kept.value["found"], "since": since})
+    began = time.monotonic()
+    found = statistics(db, days=days, user_id=user_id)
+    took = time.monotonic() - began
+    if took >= _WORTH_KEEPING:
+        sums = {**asdict(found), "since": None}
+        cache.of(settings).put(name, {"since": since.isoformat(), "took": took, "found": sums})
+    return found
+
+
 def statistics(db: Session, *, days: int, user_id: str | None = None) -> Statistics:
     """What was watched today and on the days before, `days` in all: by one person, or by all with None.
 
     It reads the activities of that time, by an index; so it grows with what happened then, not with all there is.
     """
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = today - timedelta(days=days - 1)
+    since = _since(days)
     query = text(_QUERY.format(mine="" if user_id is None else "AND user_id = :user_id"))
     values = {"since": since, "longest": _LONGEST_SITTING, "users": MOST_USERS, "titles": MOST_TITLES}
     if user_id is not None:
@@ -99,6 +122,15 @@ def statistics(db: Session, *, days: int, user_id: str | None = None) -> Statist
         ],
         by_day=[{"day": day.isoformat(), **_sums(known.get(day, {}))} for day in calendar],
     )
+
+
+def _lasting(took: float) -> float:
+    return min(_LONGEST_KEPT, took * _KEPT_FACTOR)
+
+
+def _since(days: int) -> datetime:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days - 1)
 
 
 def _sums(row: Mapping[str, Any]) -> dict[str, int]:

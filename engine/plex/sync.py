@@ -20,6 +20,7 @@ from models.sync_run import SyncChange, SyncRun
 Trigger = Literal["schedule", "night", "manual", "push", "webhook"]
 
 NO_COUNTS = {"created": 0, "updated": 0, "deleted": 0, "unchanged": 0}
+MOST_SHOWN = 1000  # changes of a run, one by one
 MOST_KEYS = 500  # more at once are looked for by an incremental pass
 
 _LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
@@ -94,7 +95,7 @@ def get(db: Session, sync_id: str) -> SyncRun:
     return run
 
 
-def changes(db: Session, sync_id: str, limit: int = 1000) -> Sequence[SyncChange]:
+def changes(db: Session, sync_id: str, limit: int = MOST_SHOWN) -> Sequence[SyncChange]:
     """What a run did with single items, in the order in which it happened."""
     query = select(SyncChange).where(SyncChange.sync_id == sync_id).order_by(SyncChange.id).limit(limit)
     return db.scalars(query).all()
@@ -118,7 +119,8 @@ def cancel(db: Session, sync_id: str) -> SyncRun:
         run.status, run.ended_at = "cancelled", _now()
     db.flush()
     db.refresh(run)
-    announce(db, run)
+    if run.ended_at is not None:
+        announce(db, run)
     return run
 
 

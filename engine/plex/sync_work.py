@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from engine import events
@@ -124,6 +124,7 @@ class _Run:
             finally:
                 stage.close()
         with self._runtime.unit_of_work() as db:
+            _lightly(db)
             servers.synced(db, self._server_id)
         log.info("sync.completed", counts=self._counts(), seconds=round(time.monotonic() - began, 3))
         return {"counts": self._counts(), "sections": self._done}
@@ -142,12 +143,14 @@ class _Run:
             )
         facts = self._patience.call(self._library.container, "/")
         with self._runtime.unit_of_work() as db:
+            _lightly(db)
             self._server_id = servers.met(db, self._configured, identity, facts)
             lease.write(db, SYNC, self._run, unless_cancelled=True, server_id=self._server_id)
 
     def _all_sections(self, asking: Asking) -> None:
         entries = self._patience.call(self._library.sections)
         with self._runtime.unit_of_work() as db:
+            _lightly(db)
             known, gone = servers.note_sections(db, self._server_id, entries)
         done = {report["key"] for report in self._done}
         for number, entry in enumerate(entries, 1):
@@ -196,6 +199,7 @@ class _Run:
         """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
         report, server_id = outcome.report, self._server_id
         with self._runtime.unit_on(asking.stage.connection) as db:
+            _lightly(db)
             changes = section_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
             asking.stage.clear(db)
             if report.key and report.mode != "gone":
@@ -239,6 +243,11 @@ class _Run:
 
     def _counts(self) -> dict[str, int]:
         return _sum(self._done)
+
+
+def _lightly(db: Session) -> None:
+    """Let the commit not wait for the disk: what a crash of the database takes, marks and all, the next sync redoes."""
+    db.execute(select(func.set_config("synchronous_commit", "off", True)))
 
 
 def _sum(reports: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Subquery, and_, func, select, union_all
+from sqlalchemy import Subquery, and_, func, literal, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from models.media import MediaItem, WatchState
@@ -38,7 +38,7 @@ NEVER = Seen()
 
 
 def seen_by(user_id: str, server_id: str, types: Collection[str]) -> Subquery:
-    """What a user has seen of items of these types: `id`, `views`, `last_viewed_at`, `view_offset`."""
+    """What a user has seen of items of these types: `id`, `views`, how many are the `whole`, `last_viewed_at`."""
     return union_all(*_parts(user_id, server_id, types)).subquery("seen")
 
 
@@ -67,6 +67,7 @@ def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:
             select(
                 WatchState.item_id.label("id"),
                 WatchState.view_count.label("views"),
+                literal(1).label("whole"),
                 WatchState.last_viewed_at.label("last_viewed_at"),
             )
             .join(MediaItem, MediaItem.id == WatchState.item_id)
@@ -75,7 +76,7 @@ def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:
     for kind in types:
         if kind in _ABOVE:
             sums, above = _sums(user_id, server_id, kind).subquery(), aliased(MediaItem)
-            query = select(above.id, sums.c.views, sums.c.last_viewed_at)
+            query = select(above.id, sums.c.views, above.leaf_count.label("whole"), sums.c.last_viewed_at)
             same = and_(
                 above.server_id == server_id, above.rating_key == sums.c.key, above.deleted_at.is_(None)
             )

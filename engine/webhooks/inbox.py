@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
@@ -27,6 +27,28 @@ STATUSES = ("received", "processing", "processed", "ignored", "failed")
 _EVENT_KEYS = ("event", "notification_type", "type", "action")  # what a message calls itself, by who sends it
 _LONGEST_EVENT = 100  # characters
 _TOKEN_IN_URL = re.compile(r"(?i)((?:token|api_?key|secret|password)=)[^&\s\"'#]+")
+
+# Counts one more of a message that we have, or else stores it.
+_STORE = text(
+    """
+    WITH copy AS (
+        UPDATE webhooks SET copies = copies + 1, received_at = clock_timestamp()
+        WHERE id = (
+            SELECT id FROM webhooks
+            WHERE source = :source AND digest = :digest AND created_at > clock_timestamp() - :window
+            ORDER BY created_at DESC LIMIT 1
+        )
+        RETURNING id, status
+    ), fresh AS (
+        INSERT INTO webhooks (id, status, source, event, digest, payload, address, received_at, correlation_id)
+        SELECT :fresh, 'received', :source, :event, :digest, CAST(:payload AS jsonb), :address, clock_timestamp(),
+               :correlation
+        WHERE NOT EXISTS (SELECT FROM copy)
+        RETURNING id, status
+    )
+    SELECT id, status FROM copy UNION ALL SELECT id, status FROM fresh
+    """
+)
 
 _now = func.clock_timestamp
 
@@ -69,25 +91,23 @@ def receive(db: Session, *, source: str, payload: Mapping[str, Any], address: st
         address: where it came from.
     """
     digest = hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    # First the lock, in a statement of its own: what follows must see what those before us have committed.
     db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{source}:{digest}", 0))))
-    copy = _count_copy(db, source, digest)
-    if copy is not None:
-        return copy
-    row = Webhook(
-        id=new_id("wh"),
-        status="received",
-        source=source,
-        event=_event_of(payload),
-        digest=digest,
-        payload=payload,
-        address=address,
-        received_at=_now(),
-        correlation_id=correlation_id(),
-    )
-    db.add(row)
-    db.flush()
-    enqueue(db, Job.WEBHOOK)
-    return Received(row.id, row.status)
+    fresh = new_id("wh")
+    values = {
+        "fresh": fresh,
+        "source": source,
+        "digest": digest,
+        "event": _event_of(payload),
+        "payload": orjson.dumps(payload).decode(),
+        "address": address,
+        "correlation": correlation_id(),
+        "window": WINDOW,
+    }
+    received = Received(*db.execute(_STORE, values).one())
+    if received.id == fresh:
+        enqueue(db, Job.WEBHOOK)
+    return received
 
 
 def listing(
@@ -146,24 +166,6 @@ def replay(db: Session, webhook_id: str) -> tuple[Webhook, bool]:
 def forget_old(db: Session, age: timedelta) -> None:
     """Drop messages that came, and ended, longer ago than `age`."""
     db.execute(delete(Webhook).where(Webhook.created_at < _now() - age, Webhook.ended_at.is_not(None)))
-
-
-def _count_copy(db: Session, source: str, digest: str) -> Received | None:
-    """Count one more of a message that we have; None where we have not."""
-    same = (
-        select(Webhook.id)
-        .where(Webhook.source == source, Webhook.digest == digest, Webhook.created_at > _now() - WINDOW)
-        .order_by(Webhook.created_at.desc())
-        .limit(1)
-    )
-    found = db.execute(
-        update(Webhook)
-        .where(Webhook.id == same.scalar_subquery())
-        .values(copies=Webhook.copies + 1, received_at=_now())
-        .returning(Webhook.id, Webhook.status),
-        execution_options={"synchronize_session": False},
-    ).first()
-    return None if found is None else Received(*found)
 
 
 def _event_of(payload: Mapping[str, Any]) -> str:

@@ -12,14 +12,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.errors import Unauthorized
-from engine.plex.connection import configured
+from engine.plex import connection
 from engine.webhooks import secrets
-from models.plex_library import PlexServer
 
 OLDEST_SECONDS = 300  # of a signature; also into the future, for clocks that differ
 _SCHEME = "sha256="
@@ -52,20 +50,9 @@ def plex_server(db: Session, settings: Settings, payload: Mapping[str, Any]) -> 
     named = server.get("uuid") if isinstance(server, Mapping) else None
     if not named:
         return
-    ours = our_server(db, settings)
+    ours = connection.server_id(db, settings)
     if ours is not None and not _same(ours, str(named)):
         raise Unproven("another server")
-
-
-def our_server(db: Session, settings: Settings) -> str | None:
-    """The machine identifier of the server that is configured; None while nobody has met it."""
-    connection = configured(db, settings)
-    if connection is None:
-        return None
-    if connection.machine_id is not None:
-        return connection.machine_id
-    query = select(PlexServer.id).where(PlexServer.url == connection.url)
-    return db.scalars(query.order_by(PlexServer.seen_at.desc()).limit(1)).first()
 
 
 def overseerr(db: Session, settings: Settings, authorization: str | None) -> None:

@@ -53,6 +53,7 @@ class FakeAccount:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(15))
     token_status: int = 200  # 401 or 498: the token holds no longer
     extra: dict[str, Any] = field(default_factory=dict)
+    listed: list[dict[str, Any]] = field(default_factory=list)  # further resources, made by `resource`
 
     def row(self) -> dict[str, Any]:
         return {
@@ -73,10 +74,16 @@ class FakeAccount:
     def resources(self) -> list[dict[str, Any]]:
         player = _resource("Phone", "phone-1", "client,player,pubsub-player", owned=True, token=None)
         servers = sorted(self.servers | self.owned)
-        return [player] + [
-            _resource(f"Box {one}", one, "server", owned=one in self.owned, token=secrets.token_urlsafe(15))
-            for one in servers
-        ]
+        return (
+            [player]
+            + [
+                _resource(
+                    f"Box {one}", one, "server", owned=one in self.owned, token=secrets.token_urlsafe(15)
+                )
+                for one in servers
+            ]
+            + self.listed
+        )
 
 
 @dataclass
@@ -314,6 +321,21 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(b" ")
             case _:
                 self._send(int(how), {"errors": [{"code": 0, "message": "trouble", "status": int(how)}]})
+
+
+def resource(
+    name: str, identifier: str, token: str, *uris: tuple[str, str], owned: bool = True
+) -> dict[str, Any]:
+    """A server at these addresses; each stands behind its kind: local, remote or relay."""
+    found = _resource(name, identifier, "server", owned=owned, token=token)
+    found["connections"] = [_connection(kind, uri) for kind, uri in uris]
+    return found
+
+
+def _connection(kind: str, uri: str) -> dict[str, Any]:
+    parts = urlsplit(uri)
+    where = {"protocol": parts.scheme, "address": parts.hostname, "port": parts.port, "uri": uri}
+    return {**where, "local": kind == "local", "relay": kind == "relay", "IPv6": False}
 
 
 def _resource(name: str, identifier: str, provides: str, *, owned: bool, token: str | None) -> dict[str, Any]:

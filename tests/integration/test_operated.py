@@ -228,7 +228,7 @@ def test_the_doctor_works_while_nothing_does(tmp_path: Path) -> None:
     away = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1"}
     code, found = doctor(keep | away | {"PORT": port})
     failed = {subject for subject, findings in found.items() if findings[0]["state"] == "fail"}
-    assert failed == {"database", "redis", "workers", "beat", "shared folder", "http", "websocket"}
+    assert failed == {"database", "redis", "workers", "beat", "shared folder", "plex", "http", "websocket"}
 
 
 def test_an_old_ytdlp_is_told() -> None:

@@ -36,7 +36,18 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-WITHOUT_OWNER = {"user_id", "name", "invitation_id", "page", "webhook_id", "secret"}
+WITHOUT_OWNER = {
+    "user_id",
+    "name",
+    "invitation_id",
+    "page",
+    "webhook_id",
+    "secret",
+    "library_key",
+    "collection_id",
+    "item_id",
+    "picture_id",
+}
 
 
 def made_key(db: Session, user: User, permissions: Collection[Permission]) -> tuple[str, str]:

@@ -1,0 +1,191 @@
+"""`/plex/syncs`: bringing the catalogue in step with Plex, by hand, and what each sync did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.blueprint import Blueprint, Call
+from api.envelope import success
+from api.fields import Choice, Flag, PageQuery, Pagination, Schema, page_data
+from api.paths import PREFIX
+from engine import audit
+from engine.accounts.permissions import Permission
+from engine.audit import Subject
+from engine.errors import Conflict
+from engine.plex import connection, sync
+from models.sync_run import SyncChange
+
+STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+
+blueprint = Blueprint("plex syncs", "/plex/syncs", "Keeping in step with Plex.")
+
+
+class SyncRequest(Schema):
+    """Which sync."""
+
+    full = Flag(
+        load_default=False,
+        metadata={
+            "description": "Lists everything, and so sees what is gone, instead of what Plex has touched."
+        },
+    )
+
+
+class SyncsQuery(PageQuery):
+    """Which syncs."""
+
+    status = Choice(STATUSES)
+
+
+class SyncCountsSchema(Schema):
+    """What became of items."""
+
+    created = ma.fields.Integer(required=True)
+    updated = ma.fields.Integer(required=True)
+    deleted = ma.fields.Integer(required=True)
+    unchanged = ma.fields.Integer(required=True, metadata={"description": "Looked at, and as before."})
+
+
+class SyncedSectionSchema(SyncCountsSchema):
+    """What was done with one library; a sync of single items has one line for all, without a key."""
+
+    key = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    type = ma.fields.String(required=True)
+    mode = ma.fields.String(
+        required=True,
+        validate=validate.OneOf(["full", "incremental", "unchanged", "counted", "gone", "items"]),
+    )
+    listed = ma.fields.Integer(required=True, metadata={"description": "Items that Plex told of."})
+    held_back = ma.fields.Integer(
+        required=True, metadata={"description": "Deletions that wait for the next full sync to confirm them."}
+    )
+    complete = ma.fields.Boolean(
+        required=True, metadata={"description": "false: it changed while it was listed."}
+    )
+    seconds = ma.fields.Float(required=True)
+    note = ma.fields.String(required=True, allow_none=True)
+
+
+class SyncErrorSchema(Schema):
+    """Why the last attempt failed."""
+
+    kind = ma.fields.String(required=True)
+    message = ma.fields.String(required=True)
+    advice = ma.fields.String(required=True)
+    retryable = ma.fields.Boolean(required=True)
+
+
+class SyncSchema(Schema):
+    """A sync; the events sync:started, progress, completed and failed carry the same."""
+
+    id = ma.fields.String(required=True)
+    status = ma.fields.String(required=True, validate=validate.OneOf(STATUSES))
+    full = ma.fields.Boolean(required=True)
+    trigger = ma.fields.String(
+        required=True, validate=validate.OneOf(["schedule", "night", "manual", "push", "webhook"])
+    )
+    created_at = ma.fields.DateTime(required=True)
+    started_at = ma.fields.DateTime(required=True, allow_none=True)
+    finished_at = ma.fields.DateTime(required=True, allow_none=True)
+    counts = ma.fields.Nested(SyncCountsSchema, required=True)
+    sections = ma.fields.List(ma.fields.Nested(SyncedSectionSchema), required=True)
+    attempt = ma.fields.Integer(required=True)
+    error = ma.fields.Nested(SyncErrorSchema, required=True, allow_none=True)
+
+
+class SyncsPage(Schema):
+    """A page of syncs."""
+
+    items = ma.fields.List(ma.fields.Nested(SyncSchema), required=True)
+    pagination = ma.fields.Nested(Pagination, required=True)
+
+
+class SyncChangeSchema(Schema):
+    """What a sync did with one item."""
+
+    item_id = ma.fields.String(required=True)
+    change = ma.fields.String(
+        required=True,
+        validate=validate.OneOf(["added", "updated", "removed", "restored", "moved"]),
+        metadata={"description": "restored: it was deleted, and is back; moved: Plex gave it another key."},
+    )
+    type = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+
+
+class SyncReportSchema(SyncSchema):
+    """A sync with what it did."""
+
+    changes = ma.fields.List(
+        ma.fields.Nested(SyncChangeSchema),
+        required=True,
+        metadata={
+            "description": f"In that order, the first {sync.MOST_SHOWN}; counts has the whole numbers."
+        },
+    )
+
+
+@blueprint.operation(
+    "GET", "", permission=Permission.INTEGRATIONS_CONFIGURE, query=SyncsQuery, answers={200: SyncsPage}
+)
+def list_syncs(call: Call, query: dict[str, Any]) -> Response:
+    """The syncs, newest first."""
+    page = sync.listing(call.db, **query)
+    return success(page_data(page, [sync.row(run) for run in page.items]))
+
+
+@blueprint.operation(
+    "POST",
+    "",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    body=SyncRequest,
+    answers={202: SyncSchema, 200: SyncSchema},
+    errors=(409, 503),
+    headers={"Location": "Where the sync is found (202)."},
+)
+def start_sync(call: Call, body: dict[str, Any]) -> Response:
+    """Start a sync (202), or join the one that is waiting or running (200); a full one follows one that is not."""
+    if connection.configured(call.db, call.settings) is None:
+        raise Conflict("No Plex server is configured.")
+    run, new = sync.start(call.db, full=body["full"], trigger="manual", user_id=call.identity.user_id)
+    if not new:
+        return success(sync.row(run))
+    audit.record(call.db, "sync.started", call.actor, Subject("sync", run.id), full=run.full)
+    return success(sync.row(run), 202, headers={"Location": f"{PREFIX}/plex/syncs/{run.id}"})
+
+
+@blueprint.operation(
+    "GET",
+    "/<sync_id>",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    answers={200: SyncReportSchema},
+    errors=(404,),
+)
+def get_sync(call: Call, sync_id: str) -> Response:
+    """A sync, and what it added, changed and removed."""
+    run = sync.get(call.db, sync_id)
+    changes = [_change_row(change) for change in sync.changes(call.db, run.id)]
+    return success({**sync.row(run), "changes": changes})
+
+
+@blueprint.operation(
+    "DELETE",
+    "/<sync_id>",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    answers={200: SyncSchema},
+    errors=(404, 409),
+)
+def cancel_sync(call: Call, sync_id: str) -> Response:
+    """Cancel a sync: at once where it waits, within 3 seconds where it runs; what it has written stays."""
+    run = sync.cancel(call.db, sync_id)
+    audit.record(call.db, "sync.cancelled", call.actor, Subject("sync", run.id))
+    return success(sync.row(run))
+
+
+def _change_row(change: SyncChange) -> dict[str, Any]:
+    return {"itemId": change.item_id, "change": change.kind, "type": change.type, "title": change.title}

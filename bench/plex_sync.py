@@ -1,0 +1,153 @@
+"""Syncs with Plex at three sizes: first, nothing changed, incremental, against a bare fetch and COPY of the same bytes."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import psutil
+import psycopg
+
+from bench.installation import installation, runtime_of, services
+from bench.report import Figure, Target
+from config.logging import configure_logging
+from config.redis import make_redis
+from config.settings import Settings
+from engine.clients.plex_library import PlexLibrary
+from engine.jobs.runner import run_next
+from engine.plex import sync, sync_work
+from engine.runtime import Runtime
+from tests.fakes.plex_server import control
+from tests.fakes.plex_server.control import Remote
+from tests.stack import Stack
+
+SIZES = ((640, 10, 32), (10_000, 200, 30), (35_000, 600, 33))  # films, shows, episodes of each
+QUICK = ((100, 2, 10),)
+LISTINGS = (("1", 1), ("2", 2), ("2", 3), ("2", 4))
+ROUNDS = 3
+MEGABYTE = 1 << 20
+
+
+@dataclass
+class Took:
+    """Seconds by the clock and of this process's processor."""
+
+    wall: float
+    cpu: float
+
+
+def run(quick: bool) -> Iterator[Figure]:
+    """One library after the other, each in an installation of its own."""
+    grown: dict[int, float] = {}
+    for films, shows, episodes in QUICK if quick else SIZES:
+        with (
+            control.running(films=films, shows=shows, episodes_per_show=episodes) as plex,
+            services() as found,
+        ):
+            env = {"PLEX_URL": plex.url, "PLEX_TOKEN": plex.token, "LOG_LEVEL": "error"}
+            with installation(found, **env) as stack, runtime_of(stack) as runtime:
+                size, growth, figures = _library(plex, stack, runtime)
+                grown[size] = growth
+                yield from figures
+    if len(grown) > 1:
+        what = f"memory that {max(grown):,} items need more than {min(grown):,}, first sync"
+        more = max(0.1, grown[max(grown)] - grown[min(grown)])
+        yield Figure("plex_sync", what, more, "MB", target=Target(40))
+
+
+def _library(plex: Remote, stack: Stack, runtime: Runtime) -> tuple[int, float, list[Figure]]:
+    """The floor and all kinds of sync; how many items there are, and what the first sync needed of memory."""
+    configure_logging(runtime.settings)
+    _fetch(plex)  # what is made at the first request is not to be anybody's
+    fetched, (copied, size) = _best(lambda: _fetch(plex)), _copy(plex, stack)
+    with mp.get_context("spawn").Pool(1) as fresh:  # whose memory nothing else has grown
+        first, asked, growth = fresh.apply(_first, (stack.env, plex))
+    whole = _best(lambda: _sync(plex, runtime, full=True)[0])
+    _, asked_whole = _sync(plex, runtime, full=True)
+    quiet = _best(lambda: _sync(plex, runtime)[0])
+    plex.call("change", item=1, summary="Other words.")
+    changed, asked_changed = _sync(plex, runtime)
+    name, floor = f"{size:,} items, ", replace(fetched, wall=fetched.wall + copied.wall)
+    return size, growth, [
+        _figure(name + f"first sync, {asked} requests", first.wall, floor.wall, Target(2, of="ratio")),
+        _figure(name + f"full pass, nothing changed, {asked_whole} requests", whole.wall, fetched.wall, Target(1.5, of="ratio")),
+        _figure(name + "full pass, nothing changed, processor", whole.cpu, fetched.cpu),
+        _figure(name + "incremental, nothing changed", quiet.wall, None, Target(50)),
+        _figure(name + f"incremental, one changed, {asked_changed} requests", changed.wall, None, Target(50)),
+    ]  # fmt: skip
+
+
+def _first(env: dict[str, str], plex: Remote) -> tuple[Took, int, float]:
+    """The first sync in a process of its own; also the megabytes that it grew by at its peak."""
+    settings = Settings.load(env)
+    configure_logging(settings)
+    runtime = Runtime(settings, make_redis(settings), lambda job: None)
+    with runtime.reading() as db:
+        sync.listing(db, page=1, limit=1)  # connected, and the models at work
+    before = psutil.Process().memory_info().rss
+    took, asked = _sync(plex, runtime)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return took, asked, (peak - before) / MEGABYTE
+
+
+def _figure(what: str, seconds: float, floor: float | None, target: Target | None = None) -> Figure:
+    return Figure("plex_sync", what, 1000 * seconds, "ms", floor and 1000 * floor, target)
+
+
+def _best(measure: Callable[[], Took]) -> Took:
+    return min((measure() for _ in range(ROUNDS)), key=lambda took: took.wall)
+
+
+def _timed(work: Callable[[], Any]) -> Took:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Took(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _fetch(plex: Remote) -> Took:
+    """The same pages, decoded and dropped."""
+    return _timed(lambda: [None for _ in _items(plex)])
+
+
+def _items(plex: Remote) -> Iterator[Any]:
+    library = PlexLibrary(plex.url, plex.token, "bench")
+    try:
+        for section, number in LISTINGS:
+            for page in library.listing(section, number):
+                yield from page.items
+    finally:
+        library.close()
+
+
+def _copy(plex: Remote, stack: Stack) -> tuple[Took, int]:
+    """COPY of the same bytes into a table that is kept, with its key; how many rows those are."""
+    rows = [(item["ratingKey"], orjson.dumps(item).decode()) for item in _items(plex)]
+    with psycopg.connect(stack.database_url.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE TABLE bare (key text PRIMARY KEY, said text)")
+
+        def work() -> None:
+            with connection.cursor().copy("COPY bare FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            connection.commit()
+
+        took = _timed(work)
+        connection.execute("DROP TABLE bare")
+    return took, len(rows)
+
+
+def _sync(plex: Remote, runtime: Runtime, *, full: bool = False) -> tuple[Took, int]:
+    """One sync from the claim to its report, and how many requests it made."""
+    with runtime.unit_of_work() as db:
+        run = sync.start(db, full=full, trigger="manual")[0]
+    plex.call("forget")
+    took = _timed(lambda: run_next(runtime, sync_work.SYNC, sync_work.work))
+    with runtime.unit_of_work() as db:
+        ended = sync.get(db, run.id)
+    assert ended.status == "completed", ended.error
+    return took, sum(plex.call("counts").values())

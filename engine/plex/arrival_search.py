@@ -1,0 +1,143 @@
+"""One search for the file of a finished download: who the server is, where the file lies there, which item has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from engine.clients import plex_scan
+from engine.clients.plex_library import PlexGarbled, PlexLibrary
+from engine.downloads import AUDIO_FORMATS, STAGING
+from engine.jobs.runner import Attempt
+from engine.plex import arrival_reasons, paths, servers
+from engine.plex.arrival_reasons import Reason
+from engine.plex.connection import PlexConnection
+from engine.plex.paths import Place
+from engine.plex.patience import Patience
+from models.download import Download
+from models.media import MediaItem
+from models.plex_arrival import PlexArrival
+
+Item = Mapping[str, Any]
+
+_TYPES = {"movie": 1, "show": 4, "artist": 10}  # by the library's type, of what has files
+
+
+class OtherServer(PlexGarbled):
+    """Somebody else answers."""
+
+    kind = "other_server"
+
+
+class Search:
+    """One search at one server.
+
+    Args:
+        attempt: whose lease is kept meanwhile.
+        configured: the server.
+        library: its client.
+        download: completed.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt[PlexArrival],
+        configured: PlexConnection,
+        library: PlexLibrary,
+        download: Download,
+    ) -> None:
+        assert download.file is not None
+        self._runtime, self._patience = attempt.runtime, Patience(attempt)
+        self._configured, self._library = configured, library
+        self._root = self._runtime.settings.download_dir
+        self._path = self._root / download.file["path"]
+        self._audio = download.format in AUDIO_FORMATS
+        self.server_id = ""
+
+    def places(self) -> list[Place]:
+        """Where the file lies in the server's libraries; of several those that take such a file.
+
+        Raises:
+            PlexError: one of its kinds.
+        """
+        identity = self._patience.call(self._library.identity)
+        self.server_id = str(identity["machineIdentifier"])
+        if self._configured.machine_id not in {None, self.server_id}:
+            raise OtherServer("Another Plex server answers at the address of ours.")
+        sections = self._patience.call(self._library.sections)
+        with self._runtime.unit_of_work() as db:
+            servers.answered(db, self.server_id)
+        found = paths.places(str(self._path), sections, self._configured.paths)
+        wanted = {"artist"} if self._audio else {"movie", "show"}
+        return [place for place in found if place.section.get("type") in wanted] or found[:1]
+
+    def item(self, place: Place) -> Item | None:
+        """The item that has the file, as the server says this moment; None where it has none that it can read.
+
+        Raises:
+            PlexError: one of its kinds.
+        """
+        for key in self._candidates(place):
+            item = self._patience.call(plex_scan.item, self._library, key)
+            part = item and _part(item, place.path)
+            if part and plex_scan.readable(part):
+                return item
+        return None
+
+    def why_not(self, place: Place) -> Reason:
+        """What keeps the server from having the file.
+
+        Raises:
+            PlexError: one of its kinds.
+        """
+        return arrival_reasons.not_taken(
+            place,
+            self._path,
+            audio=self._audio,
+            seen=next(self._candidates(place), None) is not None,
+            gone=(self._root / STAGING).is_dir() and not self._path.exists(),
+        )
+
+    def _candidates(self, place: Place) -> Iterator[str]:
+        """Rating keys of items that seem to have the file: what we know already, then what is new there."""
+        known = select(MediaItem.rating_key).where(
+            MediaItem.file == place.path,
+            MediaItem.server_id == self.server_id,
+            MediaItem.deleted_at.is_(None),
+        )
+        with self._runtime.unit_of_work() as db:
+            keys = db.scalars(known).all()
+        yield from keys
+        number = _TYPES.get(str(place.section.get("type")))
+        if number is None:
+            return
+        section = str(place.section["key"])
+        # A file that joins an older item, as its second version, is only seen by what was touched last.
+        for order in ("addedAt:desc", "updatedAt:desc"):
+            for item in self._patience.call(plex_scan.newest, self._library, section, number, order):
+                if item.get("ratingKey") and _part(item, place.path):
+                    yield str(item["ratingKey"])
+
+
+def scan(configured: PlexConnection, place: Place) -> None:
+    """Have the server look into the folder of a file.
+
+    Raises:
+        PlexError: one of its kinds.
+    """
+    plex_scan.scan(
+        configured.url,
+        configured.token,
+        configured.client_id,
+        verify=configured.verify,
+        section=str(place.section["key"]),
+        folder=place.folder,
+    )
+
+
+def _part(item: Item, path: str) -> Mapping[str, Any] | None:
+    """The file of an item that is at this path of the server."""
+    parts = plex_scan.parts(item)
+    return next((part for part in parts if paths.same(str(part.get("file") or ""), path)), None)
