@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing as mp
-import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -91,8 +91,9 @@ def _first(env: dict[str, str], plex: Remote) -> tuple[Took, int, float]:
         sync.listing(db, page=1, limit=1)  # connected, and the models at work
     before = psutil.Process().memory_info().rss
     took, asked = _sync(plex, runtime)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return took, asked, (peak - before) / MEGABYTE
+    # Not `ru_maxrss`, which begins with what the parent had.
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    return took, asked, int(peak.split()[1]) / 1024 - before / MEGABYTE
 
 
 def _figure(what: str, seconds: float, floor: float | None, target: Target | None = None) -> Figure:

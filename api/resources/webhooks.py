@@ -26,6 +26,7 @@ LARGEST = 5 * 1024 * 1024  # bytes of a message, pictures included
 _TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
 _FORM = "multipart/form-data"
 _ERRORS = (400, 401, 413, 415, 429)
+_HEADERS = dict.fromkeys(rate_limits.HEADERS, "Only where the message is not proven.")
 
 # No tier counts what is proven: Plex sends as much as happens. What is not proven counts for its address.
 blueprint = Blueprint("webhooks", "/webhooks", "What other systems tell us.", limit=None)
@@ -38,7 +39,8 @@ class ReceivedSchema(Schema):
     status = ma.fields.String(required=True, validate=validate.OneOf(inbox.STATUSES))
 
 
-_ANY_OBJECT = {"schema": {"type": "object"}}
+_EVENT = {"type": "string", "description": "What the message calls itself; any other field may be beside it."}
+_ANY_OBJECT = {"schema": {"type": "object", "properties": {"event": _EVENT}}}
 _JSON_BODY = {"required": True, "content": {"application/json": _ANY_OBJECT}}
 _PLEX_FORM = {
     "type": "object",
@@ -64,6 +66,7 @@ def _header(name: str, text: str) -> dict[str, Any]:
     permission=None,
     answers={200: ReceivedSchema},
     errors=_ERRORS,
+    headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
 )
@@ -84,6 +87,7 @@ def receive_from_plex(call: Call, secret: str) -> Response:
     permission=None,
     answers={200: ReceivedSchema},
     errors=_ERRORS,
+    headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
 )
@@ -104,6 +108,7 @@ def receive_from_overseerr(call: Call) -> Response:
     permission=None,
     answers={200: ReceivedSchema},
     errors=_ERRORS,
+    headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
 )

@@ -202,7 +202,8 @@ class _Run:
             _lightly(db)
             changes = section_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
             asking.stage.clear(db)
-            if report.key and report.mode != "gone":
+            still = report.mode == "unchanged" and not any(some.total for some in changes)
+            if report.key and report.mode != "gone" and not still:
                 servers.mark_section(db, server_id, report.key, outcome.marks)
             for key in also:
                 servers.mark_section(db, server_id, key, {})

@@ -177,14 +177,17 @@ def test_items_that_vanish_between_two_pages_take_no_others_with_them(plex: Sync
     }
 
 
-def test_one_removed_and_one_added_between_two_pages_hide_none(plex: Syncing) -> None:
+@pytest.mark.parametrize("total", [True, False])
+def test_some_removed_and_some_added_between_two_pages_hide_none(plex: Syncing, total: bool) -> None:
     def swap(_: object) -> None:
-        plex.library.remove(min(films(plex), key=lambda film: film.added_at))  # the first of the list
-        plex.library.add_film(
-            1, "Heat", 1995, added_at=2**31
-        )  # the last of the list, so that the count stays
+        for film in sorted(films(plex), key=lambda film: film.added_at)[:2]:  # the first of the list
+            plex.library.remove(film)
+        for number in range(2):  # and last of it, so that the count stays
+            plex.library.add_film(1, f"Late {number}", 1995, added_at=2**31)
 
     plex.plex.faults.add("call", path=ALL, query={"type": "1"}, skip=1, times=1, run=swap)
+    if not total:
+        plex.plex.faults.add("no_total")
     assert plex.section(plex.sync(), "Films")["complete"]
     plex.in_step()
 
