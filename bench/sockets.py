@@ -189,7 +189,16 @@ def site() -> Iterator[Site]:
         with app.app_context():
             token = issue_access_token(login.id, user.id)
         stack = life.enter_context(
-            running(Stack(folder, database_url, redis_url, WEB_THREADS="16", LOG_LEVEL="error"))
+            running(
+                Stack(
+                    folder,
+                    database_url,
+                    redis_url,
+                    WEB_THREADS="16",
+                    LOG_LEVEL="error",
+                    SOCKET_USER_LIMIT="0",
+                )
+            )
         )
         stack.start_web()
         yield Site(stack, runtime, user.id, token)

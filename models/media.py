@@ -30,6 +30,7 @@ class MediaItem(Timestamps, Base):
             "languages", "parts": [{"file", "size", "duration"}]}]`.
         file: path of the first file, as the server sees it.
         hash: of everything that Plex told, so that what has not changed is not written.
+        listed_hash: of the words in which a list told it, so that what has not changed is not even read.
         deleted_at: Plex has it no more.
     """
 
@@ -40,12 +41,22 @@ class MediaItem(Timestamps, Base):
             "ix_media_items_added", "server_id", "section_key", "type", text("added_at DESC"), text("id DESC")
         ),
         Index("ix_media_items_title", "server_id", "section_key", "type", "sort_title", "id"),
-        Index("ix_media_items_guid", "guid"),
+        Index("ix_media_items_guid", "guid", postgresql_where=text("guid IS NOT NULL")),
         Index("ix_media_items_file", "file", postgresql_where=text("file IS NOT NULL")),
         Index("ix_media_items_tmdb", "tmdb_id", postgresql_where=text("tmdb_id IS NOT NULL")),
         Index("ix_media_items_imdb", "imdb_id", postgresql_where=text("imdb_id IS NOT NULL")),
-        Index("ix_media_items_parent", "server_id", "parent_key"),
-        Index("ix_media_items_grandparent", "server_id", "grandparent_key"),
+        Index(
+            "ix_media_items_parent",
+            "server_id",
+            "parent_key",
+            postgresql_where=text("parent_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_media_items_grandparent",
+            "server_id",
+            "grandparent_key",
+            postgresql_where=text("grandparent_key IS NOT NULL"),
+        ),
         Index("ix_media_items_search", "search", postgresql_using="gin"),
     )
 
@@ -86,6 +97,7 @@ class MediaItem(Timestamps, Base):
     added_at: Mapped[datetime | None]
     updated_at: Mapped[datetime | None]
     hash: Mapped[int]
+    listed_hash: Mapped[int | None]
     deleted_at: Mapped[datetime | None]
     search: Mapped[str | None] = mapped_column(
         TSVECTOR,

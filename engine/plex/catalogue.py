@@ -44,7 +44,7 @@ MOST_CHILDREN = 2000
 SHOWN = tuple(
     column
     for name, column in MediaItem.__mapper__.columns.items()
-    if name not in {"guid", "hash", "file", "files", "search", "created_at"}
+    if name not in {"guid", "hash", "listed_hash", "file", "files", "search", "created_at"}
 )
 
 

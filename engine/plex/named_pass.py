@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from engine.plex.parsing import Metadata, Row, Unreadable, fingerprint, row_of
 from engine.plex.section_pass import ALWAYS_REMOVED, SHRINKS_BY, Asking, Outcome, Report, live_count
+from engine.plex.staging import Prints
 from models.media import MediaItem
 
 
@@ -34,11 +35,18 @@ def look(asking: Asking, keys: Sequence[str]) -> tuple[Outcome, set[str]]:
     sections = _by_section(items)
     for section_key, rows in sections.items():
         printed = [(row, fingerprint(section_key, row)) for row in rows]
-        asking.stage.add(section_key, [pair for pair in printed if known.get(pair[0].rating_key) != pair[1]])
+        changed = [
+            (row, (print_, None)) for row, print_ in printed if not _same(known.get(row.rating_key), print_)
+        ]
+        asking.stage.add(section_key, changed)
     missing = _believed(asking, report, [key for key in keys if key in known and key not in have])
     replaced = asking.replaced({*have, *parents, *keys})
     outcome.missing = [*missing, *(entry.rating_key for entry in replaced)]
     return outcome, {*sections, *_sections_of(asking, outcome.missing).values()}
+
+
+def _same(known: Prints | None, print_: int) -> bool:
+    return known is not None and known[0] == print_
 
 
 def _believed(asking: Asking, report: Report, missing: Sequence[str]) -> list[str]:

@@ -67,6 +67,14 @@ class Row(NamedTuple):
     updated_at: int | None
 
 
+# All that `row_of` reads, but for `updatedAt` (see `fingerprint`).
+_READ = (
+    "type", "parentRatingKey", "grandparentRatingKey", "guid", "Guid", "title", "titleSort", "originalTitle",
+    "grandparentTitle", "parentTitle", "editionTitle", "year", "index", "parentIndex", "originallyAvailableAt",
+    "summary", "studio", "contentRating", "rating", "duration", "Genre", "thumb", "art", "childCount", "leafCount",
+    "addedAt", "Media",
+)  # fmt: skip
+
 _ART = Row._fields.index("art")
 
 
@@ -147,6 +155,16 @@ def fingerprint(section_key: str, row: Row) -> int:
         row = row._replace(files=orjson.dumps(versions).decode())
     seen = orjson.dumps((section_key, row.parent_key is None and row.art, *row[:_ART], *row[_ART + 1 : -1]))
     return int.from_bytes(blake2b(seen, digest_size=8).digest(), "big", signed=True)
+
+
+def listed_print(section_key: str, item: Metadata) -> int:
+    """64 bits of the words in which a list tells of an item, as far as `row_of` reads them: a quarter of its cost.
+
+    The same bits mean the same row. Other bits mean nothing yet: lists of another server version use other words.
+    """
+    get = item.get
+    told = orjson.dumps((section_key, *[get(name) for name in _READ]))
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True)
 
 
 def external_ids(guid: str | None, guids: Sequence[Metadata] | None) -> dict[str, str]:

@@ -18,9 +18,18 @@ from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import Page, PlexLibrary
 from engine.plex import identity, staging
-from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, fingerprint, int_of, row_of
+from engine.plex.parsing import (
+    TYPE_NUMBERS,
+    Metadata,
+    Row,
+    Unreadable,
+    fingerprint,
+    int_of,
+    listed_print,
+    row_of,
+)
 from engine.plex.patience import Patience
-from engine.plex.staging import Change, Changes, Stage
+from engine.plex.staging import Change, Changes, Prints, Stage
 from models.media import MediaItem
 from models.plex_library import PlexSection
 
@@ -118,11 +127,12 @@ class Asking:
             found = {entry.rating_key: entry for entry in identity.suspects(db, self.server_id, present)}
         return [found[key] for key in self.denied(list(found))]
 
-    def prints(self, *which: ColumnElement[bool]) -> dict[str, int]:
+    def prints(self, *which: ColumnElement[bool]) -> dict[str, Prints]:
         """Keys and fingerprints of live items."""
-        query = select(MediaItem.rating_key, MediaItem.hash).where(*_live(self.server_id), *which)
+        columns = MediaItem.rating_key, MediaItem.hash, MediaItem.listed_hash
+        query = select(*columns).where(*_live(self.server_id), *which)
         with self.stage.connection.begin():
-            return dict(self.stage.connection.execute(query).all())
+            return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
 
 
 class SectionPass:
@@ -182,7 +192,7 @@ class SectionPass:
             return self._all(confirms=False)
         return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
 
-    def _prints_of(self, items: Sequence[Metadata]) -> Mapping[str, int]:
+    def _prints_of(self, items: Sequence[Metadata]) -> Mapping[str, Prints]:
         keys = [str(item.get("ratingKey")) for item in items]
         return self._asking.prints(MediaItem.rating_key.in_(keys)) if keys else {}
 
@@ -226,7 +236,7 @@ class SectionPass:
             outcome.marks = {"full_at": None}
         return outcome
 
-    def _list_whole(self, kind: str, known: Mapping[str, int]) -> bool:
+    def _list_whole(self, kind: str, known: Mapping[str, Prints]) -> bool:
         """List all items of a type; whether all of them have been seen."""
         before, joined, totals = len(self._seen), True, set[int]()
         for page in self._listing(kind):
@@ -260,11 +270,17 @@ class SectionPass:
         count = self._asking.library.count
         return self._asking.patience.call(count, self._key, number) if number else None
 
-    def _stage(self, items: Sequence[Metadata], known: Mapping[str, int]) -> None:
+    def _stage(self, items: Sequence[Metadata], known: Mapping[str, Prints]) -> None:
         """Stage what is new or has changed, and what has not been seen in this listing: a server may repeat itself."""
-        differing: list[tuple[Row, int]] = []
+        differing: list[tuple[Row, Prints]] = []
+        reworded: dict[str, Prints] = {}
         now, seen, key = time.time(), self._seen, self._key
         for item in items:
+            listed, name = listed_print(key, item), str(item.get("ratingKey"))
+            before = known.get(name)
+            if before is not None and before[1] == listed and name not in seen:
+                self._saw(name, int_of(item.get("updatedAt")), now)
+                continue
             try:
                 row = row_of(item)
             except Unreadable as error:
@@ -273,15 +289,21 @@ class SectionPass:
                 continue
             if row is None or row.rating_key in seen:
                 continue
-            seen.add(row.rating_key)
-            self.report.listed += 1
-            if self._newest < (row.updated_at or 0) <= now:  # one of the future would hide all that follows
-                self._newest = row.updated_at or 0
-            print_ = fingerprint(key, row)
-            if known.get(row.rating_key) != print_:
-                differing.append((row, print_))
-                self._parents.update(above for above in (row.parent_key, row.grandparent_key) if above)
+            self._saw(row.rating_key, row.updated_at, now)
+            prints = fingerprint(key, row), listed
+            if before is not None and before[0] == prints[0]:
+                reworded[row.rating_key] = prints
+                continue
+            differing.append((row, prints))
+            self._parents.update(above for above in (row.parent_key, row.grandparent_key) if above)
         self._asking.stage.add(key, differing)
+        self._asking.stage.recognise(self._asking.server_id, reworded)
+
+    def _saw(self, key: str, updated_at: int | None, now: float) -> None:
+        self._seen.add(key)
+        self.report.listed += 1
+        if self._newest < (updated_at or 0) <= now:  # one of the future would hide all that follows
+            self._newest = updated_at or 0
 
     def _marks(self) -> dict[str, Any]:
         """What the next pass starts from."""

@@ -5,7 +5,7 @@ It is a temporary table of one connection, so nothing of a sync that dies is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ _KINDS = {
     "updated_at": "bigint",
 }
 _COLUMNS = Row._fields
-_EXTRA = ("id", "section_key", "hash", "part")
+_EXTRA = ("id", "section_key", "hash", "listed_hash", "part")
 _TIMES = {"added_at", "updated_at"}
 
 
@@ -51,7 +51,7 @@ _SOME = """
 """
 _UPDATE = f"""
     UPDATE media_items m
-    SET section_key = s.section_key, hash = s.hash,
+    SET section_key = s.section_key, hash = s.hash, listed_hash = s.listed_hash,
         {", ".join(f"{name} = {_value(name)}" for name in _COLUMNS if name != "rating_key")}
     FROM plex_stage s
     WHERE m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL AND m.hash <> s.hash
@@ -59,8 +59,8 @@ _UPDATE = f"""
     RETURNING m.id, m.type, m.title, m.section_key
 """  # noqa: S608 - the names are ours
 _INSERT = f"""
-    INSERT INTO media_items (id, server_id, section_key, hash, {", ".join(_COLUMNS)})
-    SELECT s.id, :server, s.section_key, s.hash, {", ".join(_value(name) for name in _COLUMNS)}
+    INSERT INTO media_items (id, server_id, section_key, hash, listed_hash, {", ".join(_COLUMNS)})
+    SELECT s.id, :server, s.section_key, s.hash, s.listed_hash, {", ".join(_value(name) for name in _COLUMNS)}
     FROM plex_stage s
     WHERE s.part = :part {{unless}}
     RETURNING id, type, title, section_key
@@ -78,6 +78,9 @@ _REMOVE = """
     WHERE server_id = :server AND rating_key = ANY(:keys) AND deleted_at IS NULL
     RETURNING id, type, title, section_key
 """
+
+
+Prints = tuple[int, int | None]  # of the row, and of the words of a list; see `models.media.MediaItem`
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class Stage:
         """The numbers of the parts in which it is merged."""
         return range(-(-self.count // PART))
 
-    def add(self, section_key: str, rows: Sequence[tuple[Row, int]]) -> None:
+    def add(self, section_key: str, rows: Sequence[tuple[Row, Prints]]) -> None:
         """Send rows with their fingerprints; no key may come twice before `clear`."""
         if not rows:
             return
@@ -141,11 +144,24 @@ class Stage:
                 self.connection.execute(text(_TABLE))
                 self._made = True
             with driver.cursor() as cursor, cursor.copy(f"COPY plex_stage ({names}) FROM STDIN") as copy:
-                for row, print_ in rows:
-                    copy.write_row((*row, new_id("med"), section_key, print_, self.count // PART))
+                for row, prints in rows:
+                    copy.write_row((*row, new_id("med"), section_key, *prints, self.count // PART))
                     self.count += 1
             if self.count > MANY:
                 self.connection.execute(text("SET enable_nestloop = off"))
+
+    def recognise(self, server_id: str, prints: Mapping[str, Prints]) -> None:
+        """Remember in which words a list tells of items that are as they were, for the next time."""
+        if prints:
+            keys = list(prints)
+            values = {
+                "server": server_id,
+                "keys": keys,
+                "hashes": [prints[key][0] for key in keys],
+                "listed": [prints[key][1] for key in keys],
+            }
+            with self.connection.begin():
+                self.connection.execute(text(_RECOGNISE), values)
 
     def clear(self, db: Session | None = None) -> None:
         """Forget what was staged; within the caller's transaction where there is one."""
@@ -156,6 +172,12 @@ class Stage:
                 self.connection.execute(text(_EMPTY))
         self.count = 0
 
+    def survey(self) -> None:
+        """Tell the planner what the catalogue looks like after very many changes: autovacuum would in a minute."""
+        with self.connection.begin():
+            self.connection.execute(text("SET LOCAL default_statistics_target = 10"))  # 3,000 rows are enough
+            self.connection.execute(text(f"ANALYZE media_items ({_PLANNED_BY})"))
+
     def close(self) -> None:
         """Remove the table: the connection goes back to where it came from."""
         self.connection.rollback()
@@ -164,11 +186,17 @@ class Stage:
                 self.connection.execute(text("DROP TABLE IF EXISTS plex_stage; RESET enable_nestloop"))
 
 
+_RECOGNISE = """
+    UPDATE media_items m SET listed_hash = p.listed
+    FROM unnest(CAST(:keys AS text[]), CAST(:hashes AS bigint[]), CAST(:listed AS bigint[])) p (key, hash, listed)
+    WHERE m.server_id = :server AND m.rating_key = p.key AND m.hash = p.hash AND m.deleted_at IS NULL
+"""
+_PLANNED_BY = "server_id, section_key, rating_key, type, guid, file, deleted_at"  # not the long texts
 _EMPTY = "TRUNCATE plex_stage; RESET enable_nestloop"
 _TABLE = f"""
     CREATE TEMP TABLE plex_stage (
         {", ".join(f"{name} {_KINDS.get(name, 'text')}" for name in _COLUMNS)},
-        id text, section_key text, hash bigint, part bigint
+        id text, section_key text, hash bigint, listed_hash bigint, part bigint
     )
 """
 _FRESH = """
@@ -208,7 +236,7 @@ def adopt(db: Session, pairs: Sequence[tuple[str, str]]) -> set[str]:
     found = db.execute(
         text(
             """
-            UPDATE media_items m SET rating_key = p.key, deleted_at = NULL, hash = 0
+            UPDATE media_items m SET rating_key = p.key, deleted_at = NULL, hash = 0, listed_hash = NULL
             FROM (SELECT unnest(CAST(:ids AS text[])) AS id, unnest(CAST(:keys AS text[])) AS key) p,
                  (SELECT id, deleted_at FROM media_items WHERE id = ANY(:ids)) before
             WHERE m.id = p.id AND before.id = m.id

@@ -26,7 +26,7 @@ from engine.plex import alarms, collections, connection, named_pass, section_pas
 from engine.plex.connection import PlexConnection
 from engine.plex.patience import Patience
 from engine.plex.section_pass import Asking, Outcome, Report, SectionPass
-from engine.plex.staging import Changes, Stage
+from engine.plex.staging import PART, Changes, Stage
 from models.media import MediaItem
 from models.plex_library import PlexSection
 from models.sync_run import SyncChange, SyncRun
@@ -218,6 +218,8 @@ class _Run:
             done = [*self._done, line]
             lease.write(db, SYNC, self._run, unless_cancelled=True, sections=done, counts=_sum(done))
         self._done = done
+        if report.created + report.updated > PART:
+            asking.stage.survey()
         if report.held_back:
             log.warning("sync.held_back", section=report.title, items=report.held_back)
 

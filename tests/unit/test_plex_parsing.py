@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.plex import parsing
 from engine.plex.parsing import Row, Unreadable, external_ids, fingerprint, row_of
 
 Find = Callable[[str], Path]
@@ -146,3 +147,33 @@ def test_a_list_and_an_answer_about_one_item_have_the_same_fingerprint() -> None
     assert fingerprint("1", listed) == fingerprint("1", alone)
     assert alone.files is not None
     assert orjson.loads(alone.files)[0]["languages"] == ["en"]
+
+
+class _Watched(dict[str, Any]):
+    """An item that remembers what was read of it."""
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        super().__init__(item)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("kind", ["movie", "show", "season", "episode"])
+def test_the_words_of_a_list_are_all_that_a_row_is_made_of(kind: str) -> None:
+    """Else a change would be taken for none, and never be read."""
+    item = _Watched({"ratingKey": "1", "type": kind, "title": "Heat"})
+
+    assert row_of(item) is not None
+    assert item.asked - {"ratingKey", "updatedAt"} <= set(parsing._READ)
+
+
+def test_what_somebody_watched_is_not_in_them() -> None:
+    item = {"ratingKey": "1", "type": "movie", "title": "Heat"}
+    seen = {**item, "viewCount": 3, "lastViewedAt": 1_700_000_005, "updatedAt": 1_700_000_009}
+    other = {**item, "Media": [{"Part": [{"file": "/b.mkv"}]}]}
+
+    assert parsing.listed_print("1", seen) == parsing.listed_print("1", item)
+    assert len({parsing.listed_print(key, it) for key, it in (("1", item), ("2", item), ("1", other))}) == 3

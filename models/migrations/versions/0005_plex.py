@@ -102,6 +102,7 @@ def upgrade() -> None:
     sa.Column('added_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('hash', sa.BigInteger(), nullable=False),
+    sa.Column('listed_hash', sa.BigInteger(), nullable=True),
     sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('search', postgresql.TSVECTOR(), sa.Computed("to_tsvector('simple', title || ' ' || coalesce(original_title, '') || ' ' || coalesce(show_title, ''))", persisted=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
@@ -109,11 +110,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_media_items'))
     )
     op.create_index('ix_media_items_added', 'media_items', ['server_id', 'section_key', 'type', sa.literal_column('added_at DESC'), sa.literal_column('id DESC')], unique=False)
-    op.create_index('ix_media_items_grandparent', 'media_items', ['server_id', 'grandparent_key'], unique=False)
+    op.create_index('ix_media_items_grandparent', 'media_items', ['server_id', 'grandparent_key'], unique=False, postgresql_where=sa.text('grandparent_key IS NOT NULL'))
     op.create_index('ix_media_items_file', 'media_items', ['file'], unique=False, postgresql_where=sa.text('file IS NOT NULL'))
-    op.create_index('ix_media_items_guid', 'media_items', ['guid'], unique=False)
+    op.create_index('ix_media_items_guid', 'media_items', ['guid'], unique=False, postgresql_where=sa.text('guid IS NOT NULL'))
     op.create_index('ix_media_items_imdb', 'media_items', ['imdb_id'], unique=False, postgresql_where=sa.text('imdb_id IS NOT NULL'))
-    op.create_index('ix_media_items_parent', 'media_items', ['server_id', 'parent_key'], unique=False)
+    op.create_index('ix_media_items_parent', 'media_items', ['server_id', 'parent_key'], unique=False, postgresql_where=sa.text('parent_key IS NOT NULL'))
     op.create_index('ix_media_items_search', 'media_items', ['search'], unique=False, postgresql_using='gin')
     op.create_index('ix_media_items_title', 'media_items', ['server_id', 'section_key', 'type', 'sort_title', 'id'], unique=False)
     op.create_index('ix_media_items_tmdb', 'media_items', ['tmdb_id'], unique=False, postgresql_where=sa.text('tmdb_id IS NOT NULL'))
