@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from types import EllipsisType
 from typing import Any
@@ -27,7 +28,7 @@ from engine import audit
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
 from engine.audit import Actor
-from engine.errors import Forbidden, Unauthorized
+from engine.errors import Forbidden, MediaNestError, Unauthorized
 from engine.runtime import Runtime
 
 View = Callable[..., Response]
@@ -224,29 +225,36 @@ def _served(
             raise
         current = parts()
         looking = request.method in {"GET", "HEAD"} and not own_units
-        identity = None
-        if needs_nobody:
-            admit(None)
-        else:
-            with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
-                identity = admit(db)
-                if not own_units:
-                    if refuse_query:
-                        refuse_parameters()
-                    return inner(Call(current, db, identity), **path)
-        if refuse_query:
-            refuse_parameters()
-        return inner(Call(current, None, identity), **path)
+        with _refusals_noted(current.runtime, permission) as caller:
+            if needs_nobody:
+                admit(None, caller)
+            else:
+                with current.runtime.reading() if looking else current.runtime.unit_of_work() as db:
+                    admit(db, caller)
+                    if not own_units:
+                        if refuse_query:
+                            refuse_parameters()
+                        return inner(Call(current, db, caller.identity), **path)
+            if refuse_query:
+                refuse_parameters()
+            return inner(Call(current, None, caller.identity), **path)
 
     return serve
 
 
+@dataclass
+class _Caller:
+    """Who asks; None until that is known, and where nobody needs to be."""
+
+    identity: Identity | None = None
+
+
 def _admission(
     permission: Permission | None, limit: Counted | None, *, session_only: bool
-) -> Callable[[Session | None], Identity | None]:
+) -> Callable[[Session | None, _Caller], None]:
     """Counts the caller, for himself where he is known, else for his address; then admits or refuses him."""
 
-    def admit(db: Session | None) -> Identity | None:
+    def admit(db: Session | None, caller: _Caller) -> None:
         identity, found, refused = None, None, None
         if db is not None and (permission is not None or (limit is not None and credential(request))):
             try:
@@ -256,31 +264,38 @@ def _admission(
         if limit is not None:
             rate_limits.charge(identity, limit)
         if permission is None:
-            return None
+            return
         if identity is None or found is None:
             raise refused or Unauthorized("Sign in first.")
-        with _denials_noted(parts().runtime, identity, permission):
-            allow(request, identity, found, permission, session_only=session_only)
-        return identity
+        caller.identity = identity
+        allow(request, identity, found, permission, session_only=session_only)
 
     return admit
 
 
 @contextmanager
-def _denials_noted(runtime: Runtime, identity: Identity, permission: Permission) -> Iterator[None]:
-    """Write a refusal into the audit log, in a unit of its own: the request's is rolled back."""
+def _refusals_noted(runtime: Runtime, permission: Permission | None) -> Iterator[_Caller]:
+    """Write what was refused into the audit log, in a unit of its own: the request's is rolled back by then.
+
+    Every refusal of somebody who is known, and whatever else the engine wants noted (`engine.audit.refusal`).
+    """
+    caller = _Caller()
     try:
-        yield
-    except Forbidden as refused:
-        with runtime.unit_of_work() as db:
-            audit.record(
-                db,
-                "access.denied",
-                actor(request, identity),
-                outcome="denied",
-                code=refused.code,
-                method=request.method,
-                path=request.path[:300],
-                permission=permission.value,
-            )
+        yield caller
+    except MediaNestError as refused:
+        if refused.attempt is not None:
+            with runtime.unit_of_work() as db:
+                audit.note_refusal(db, refused, actor(request, caller.identity))
+        elif isinstance(refused, Forbidden) and caller.identity is not None:
+            with runtime.unit_of_work() as db:
+                audit.record(
+                    db,
+                    "access.denied",
+                    actor(request, caller.identity),
+                    outcome="denied",
+                    code=refused.code,
+                    method=request.method,
+                    path=request.path[:300],
+                    permission=permission and permission.value,
+                )
         raise

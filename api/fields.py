@@ -9,6 +9,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from engine.accounts.names import UNWANTED
 from engine.paging import Page
 
 _UNDERSCORE = re.compile(r"_([a-z])")
@@ -54,6 +55,21 @@ class Text(ma.fields.String):
         return text.strip() if self._strip else text
 
 
+class Name(Text):
+    """A name for people to read: up to 100 characters, without any that change how the line around it reads."""
+
+    documented_pattern = rf"^[^{UNWANTED.pattern[1:-1]}]*$"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(100, strip=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if UNWANTED.search(text):
+            raise ma.ValidationError("Must not contain characters that change the direction of writing.")
+        return text
+
+
 class Lines(Text):
     """Text of several lines; any character but NUL may be in it."""
 
@@ -76,6 +92,13 @@ class Email(Text):
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"format": "email", **kwargs.pop("metadata", {})}
         super().__init__(254, 3, strip=True, validate=[validate.Email()], metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        domain = text.rpartition("@")[2].lower()
+        if domain.startswith("[") or not ("." in domain or domain == "localhost"):
+            raise ma.ValidationError("Must be at a domain with a name.")
+        return text
 
 
 class Flag(ma.fields.Boolean):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gunicorn import glogging, util  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
+from api.headers import ALWAYS, DATA_POLICY
 from config.logging import configure_logging
 from config.settings import Settings
 from engine.accounts import users
@@ -37,15 +39,20 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 def refuse_malformed(sock: Any, status: int, reason: str, message: str) -> None:
     """Answer a request that gunicorn itself refuses as we answer all others; it would send a page of HTML."""
     correlation = secrets.token_hex(16)
-    error = {"code": "VALIDATION_ERROR", "message": f"The request is malformed: {reason}.", "details": None}
+    words = f"The request is malformed: {reason}."
+    error = {"code": "VALIDATION_ERROR", "message": words, "details": {"request": [words]}}
     body = orjson.dumps({"success": False, "error": error, "correlationId": correlation})
-    head = (
-        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
-        f"X-Correlation-ID: {correlation}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    fields = {
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "X-Correlation-ID": correlation,
+        "Content-Security-Policy": DATA_POLICY,
+        **ALWAYS,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     log.info("request.malformed", status=status, reason=reason, correlation_id=correlation)
-    util.write_nonblock(sock, head.encode() + body)
+    util.write_nonblock(sock, f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + body)
 
 
 bind = (
@@ -53,7 +60,7 @@ bind = (
     if ":" in settings.listen_host
     else (f"{settings.listen_host}:{settings.port}")
 )
-worker_class = "gthread"
+worker_class = "api.web_worker.PatientWorker"
 workers = settings.web_processes
 threads = settings.web_threads
 preload_app = True  # one import, whose memory the workers share
@@ -97,3 +104,4 @@ def post_fork(server: Any, worker: Any) -> None:
     parts.runtime.database.forget()
     parts.runtime.redis.connection_pool.reset()
     parts.runtime.watch_settings()
+    worker.proxies = tuple(map(ip_network, settings.trusted_proxies))

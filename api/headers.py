@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 from flask import Flask, Response, request
 
 DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -11,7 +13,7 @@ _PAGE_POLICY = (
 )
 _POLICIES = {"documentation.documentation_page": _PAGE_POLICY}  # other pages bring their own
 
-_ALWAYS = {
+ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -38,7 +40,9 @@ def init_app(app: Flask, *, production: bool) -> None:
 
     def protect(response: Response) -> Response:
         headers = response.headers
-        for name, value in _ALWAYS.items():
+        if response.status_code == 308:
+            _stay_here(response)
+        for name, value in ALWAYS.items():
             if name not in headers:
                 headers[name] = value
         if "Content-Security-Policy" not in headers:
@@ -48,3 +52,10 @@ def init_app(app: Flask, *, production: bool) -> None:
         return response
 
     app.after_request(protect)
+
+
+def _stay_here(response: Response) -> None:
+    """Send on to a path of ours: werkzeug names the host that the client says it asked, which may be anybody's."""
+    target = urlsplit(response.location or "")
+    response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, ""))
+    response.set_data(b"")

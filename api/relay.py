@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from api.socket_loop import SocketLoop
 from api.socket_peer import SESSION_ENDED, Audience, Frame, Peer, text_frame
+from api.socket_places import SocketPlaces
 from config.redis import make_subscriber
 from engine.events import CHANNEL_PATTERN, frame
 from engine.runtime import Runtime
@@ -52,9 +53,13 @@ class Relay:
         runtime: for Redis and the database.
         snapshot: what an audience sees at this moment.
         rights: of those of the given sessions and keys that still hold, role and permissions.
+
+    Attributes:
+        places: to be taken before `admit`; given back when the socket is closed.
     """
 
     def __init__(self, runtime: Runtime, snapshot: Snapshot, rights: Rights) -> None:
+        self.places = SocketPlaces()
         self._runtime, self._snapshot, self._rights = runtime, snapshot, rights
         self._loop = SocketLoop(self._tick, self._leave)
         self._own: defaultdict[str | None, set[Peer]] = defaultdict(set)
@@ -78,12 +83,8 @@ class Relay:
         self._loop.stop()
 
     def admit(self, sock: socket.socket, audience: Audience, read_ahead: bytes = b"") -> None:
-        """Take over a socket whose handshake is done; it gets a snapshot, then events."""
+        """Take over a socket whose handshake is done and whose place is taken; it gets a snapshot, then events."""
         self._loop.call(self._join, Peer(sock, audience, read_ahead))
-
-    def __len__(self) -> int:
-        """How many sockets are open."""
-        return len(self._loop.peers)
 
     # On the loop's thread
 
@@ -94,6 +95,7 @@ class Relay:
         self._want_snapshot(peer)
 
     def _leave(self, peer: Peer) -> None:
+        self.places.release(peer.audience.place)
         user_id = peer.audience.user_id
         self._seeing_all.discard(peer)
         self._own[user_id].discard(peer)

@@ -62,6 +62,8 @@ def session_of(token: str, *, expired_too: bool = False) -> str:
     try:
         login_id, expires = _signed(token, keys.candidates(parts().runtime.settings, keys.ACCESS_TOKENS))
     except (jwt.PyJWTError, ValueError):
+        if token.startswith("mn_"):
+            raise Unauthorized("This is an API key, no access token: send it as X-Api-Key.") from None
         raise Unauthorized("The access token is not valid.") from None
     if expires <= time.time() and not expired_too:
         raise TokenExpired("The access token has expired: refresh it.")

@@ -36,6 +36,7 @@ class Audience:
         everyone: sees the downloads of all users, not only its own.
         others: topics of the events of other users that it gets.
         downloads: whether the snapshot lists them.
+        place: whom the socket is counted for.
     """
 
     user_id: str | None
@@ -45,6 +46,7 @@ class Audience:
     everyone: bool = False
     downloads: bool = False
     others: frozenset[str] = frozenset()
+    place: str = ""
 
     def hears(self, user_id: str | None, topic: str) -> bool:
         """Whether an event of that user (None: of nobody) and topic is for it."""

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         # Of both moments: whatever key was rotated or dropped meanwhile, one of these opens what was dumped.
         keys = tuple(dict.fromkeys((*settings.secret_keys(), *keys)))
         (folder / archive.SECRET_KEY).write_text("\n".join(keys))
-        (folder / archive.SETTINGS).write_text(_settings_set())
+        kept = _settings_set()
+        (folder / archive.SETTINGS).write_text(
+            "".join(f"{name}={shlex.quote(value)}\n" for name, value in kept.items())
+        )
         manifest = {
             "version": VERSION,
             "revision": revision,
@@ -66,8 +70,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         names = (archive.DATABASE, archive.SECRET_KEY, archive.SETTINGS)
         archive.write(path, manifest, {name: folder / name for name in names})
     print(
-        f"{path}: database (schema {revision}), secret key and settings, {path.stat().st_size / 1e6:.1f} MB"
+        f"{path}: database (schema {revision}), secret key, {len(kept)} variables of this environment, "
+        f"{path.stat().st_size / 1e6:.1f} MB"
     )
+    print(_told(kept))
     print("Keep it where only you can read it. Media files are not in it: back up DOWNLOAD_DIR too.")
     return 0
 
@@ -86,7 +92,16 @@ def _revision(url: str) -> str:
         database.close()
 
 
-def _settings_set() -> str:
-    """The variables that are set here, as lines for a shell."""
-    given = Settings.given()
-    return "".join(f"{name}={shlex.quote(text)}\n" for name, text in given.items() if name not in _LEFT_OUT)
+def _settings_set() -> dict[str, str]:
+    """The variables that are set here."""
+    return {name: value for name, value in Settings.given().items() if name not in _LEFT_OUT}
+
+
+def _told(kept: Mapping[str, str]) -> str:
+    """Which settings came along; a timer's environment is often not the server's."""
+    if kept:
+        return f"Variables: {', '.join(sorted(kept))}. What admins have set is in the database."
+    return (
+        "No variable of MediaNest is set here, so none was saved (what admins have set is in the database). If the "
+        "server has some, run this with the same environment."
+    )

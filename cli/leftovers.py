@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.embedded.holders import holders
 from cli.errors import CommandError
 from cli.processes import end_all
 
@@ -49,9 +50,13 @@ def mark(data_dir: Path) -> dict[str, str]:
 
 
 def end_leftovers(data_dir: Path) -> int:
-    """End what an earlier owner of `data_dir` left running; returns how many processes there were."""
+    """End what an earlier owner of `data_dir` left running; returns how many processes there were.
+
+    A frozen one is no exception: it gets no word, but SIGKILL after a moment. Otherwise it would thaw one day, find
+    that it was told to end, and take the socket of its successor along.
+    """
     wanted = mark(data_dir)[MARK]
-    found: set[psutil.Process] = set()
+    found = holders(data_dir)
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(MARK) == wanted:

@@ -35,7 +35,7 @@ FIRST = """\
 First time? Create the administrator{proof}:
   {command} setup --server {address}
   or: curl {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
-    -d '{{"email": "you@example.com", "password": "...", "name": "You"}}'
+    -d '{{"email": "you@example.com", "password": "...", "name": "Your name"}}'
 """
 
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         servers = _embedded_servers(settings)
         console = Console(sys.stdout, [*(server.name for server in servers), *commands])
         if count := end_leftovers(settings.data_dir):
-            console.say(f"ended {count} processes that an earlier run had left")
+            console.say(f"ended {count} process{'es' * (count > 1)} that an earlier run had left")
         _check_port(settings)
         try:
             with Supervisor(console) as supervisor:

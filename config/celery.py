@@ -70,6 +70,7 @@ def make_celery(settings: Settings) -> Celery:
             "health_check_interval": 60,
         },
         beat_max_loop_interval=5,
+        beat_scheduler="schedules.timekeeper:Timekeeper",
         beat_schedule_filename=str(settings.beat_schedule),
         timezone="UTC",
     )

@@ -33,6 +33,12 @@ def _json(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+def _without_trace(record: logging.LogRecord) -> bool:
+    """Let a record pass, but for its stack trace: to lose the broker is no mistake of ours."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
 def configure_logging(settings: Settings) -> None:
     """Send everything, libraries included, to standard output with time, level, logger and correlation id."""
     shared: list[Any] = [
@@ -73,3 +79,4 @@ def configure_logging(settings: Settings) -> None:
     if root.level > logging.DEBUG:  # one line for each bell, ours says more
         for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
             logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger("celery.worker.consumer.consumer").addFilter(_without_trace)

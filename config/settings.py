@@ -114,6 +114,20 @@ class Settings:
     web_threads: int = _env(
         "WEB_THREADS", variables.integer(1, 512), 16, "requests at once in one web process"
     )
+    socket_address_limit: int = _env(
+        "SOCKET_ADDRESS_LIMIT",
+        variables.integer(0, 5000),
+        20,
+        "sockets of one address, not signed in, at once in one web process (0: any number)",
+        live=True,
+    )
+    socket_user_limit: int = _env(
+        "SOCKET_USER_LIMIT",
+        variables.integer(0, 5000),
+        50,
+        "sockets of one user at once in one web process (0: any number)",
+        live=True,
+    )
 
     access_token_seconds: float = _env(
         "ACCESS_TOKEN_SECONDS", variables.seconds(1, 86400), 900.0, "life of an access token"
@@ -286,7 +300,7 @@ class Settings:
         "PUBLIC_URL",
         variables.url("http", "https"),
         "",
-        "where people reach us, for links in mails (absent: the first of FRONTEND_URL, else http://localhost:PORT)",
+        "where people reach us, for links in mails (absent: the first of FRONTEND_URL, else http://127.0.0.1:PORT)",
         live=True,
     )
 
@@ -300,7 +314,7 @@ class Settings:
         "PLEX_OWNER_IS_ADMIN",
         variables.boolean,
         False,
-        "true: whoever owns the Plex server becomes an admin when he signs in with Plex",
+        "true: whoever owns the Plex server at PLEX_URL becomes an admin when he signs in with Plex",
         live=True,
     )
     plex_sync_seconds: float = _env(
@@ -338,7 +352,7 @@ class Settings:
         "INVITATION_SECONDS", variables.seconds(60, 31_536_000), 7 * 86400.0, "life of an invitation"
     )
     audit_days: int = _env(
-        "AUDIT_DAYS", variables.integer(1, 36500), 365, "days that the audit log is kept", live=True
+        "AUDIT_DAYS", variables.integer(30, 36500), 365, "days that the audit log is kept", live=True
     )
 
     rate_limit_enabled: bool = _env(
@@ -480,7 +494,7 @@ class Settings:
     @property
     def public_base(self) -> str:
         """Where people reach us, without a slash at the end."""
-        first = next(iter(self.frontend_url), f"http://localhost:{self.port}")
+        first = next(iter(self.frontend_url), f"http://127.0.0.1:{self.port}")
         return (self.public_url or first).rstrip("/")
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from engine.errors import MediaNestError
 from engine.jobs.bell import correlation_id
 from engine.paging import Page
 from models.audit import AuditEntry
@@ -17,6 +18,7 @@ from models.base import new_id
 from models.user import User
 
 Outcome = Literal["success", "failure", "denied"]
+_Error = TypeVar("_Error", bound=MediaNestError)
 
 _LONGEST = 300  # characters of a name or address
 
@@ -46,6 +48,39 @@ class Subject:
     kind: str
     id: str | None
     name: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What somebody tried and did not get; see `refusal`."""
+
+    action: str
+    subject: Subject | None
+    outcome: Outcome
+    details: Mapping[str, Any]
+
+
+def refusal(
+    error: _Error, action: str, subject: Subject | None = None, *, outcome: Outcome = "denied", **details: Any
+) -> _Error:
+    """An error that is written down when it refuses a request: what raises it can't, as its own unit is rolled back.
+
+    Args:
+        error: to be raised.
+        action: what was tried.
+        subject: to whom or what.
+        outcome: `denied` for who may not, `failure` for what is wrong.
+        details: further facts, JSON; never a secret.
+    """
+    error.attempt = Attempt(action, subject, outcome, details)
+    return error
+
+
+def note_refusal(db: Session, error: MediaNestError, actor: Actor) -> None:
+    """Write down what `refusal` put into an error; to be committed although the request is refused."""
+    attempt = error.attempt
+    if isinstance(attempt, Attempt):
+        record(db, attempt.action, actor, attempt.subject, outcome=attempt.outcome, **attempt.details)
 
 
 def record(

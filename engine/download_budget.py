@@ -28,7 +28,7 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     note_block(db, Job.DOWNLOAD.queue, "disk" if short else None)
     if short:
         return [false()]
-    closed = {*_busy_hosts(db, settings), *(host.name for host in source_hosts.throttled(db))}
+    closed = {*busy_hosts(db, settings), *(host.name for host in source_hosts.throttled(db))}
     return [Download.host.not_in(closed)] if closed else []
 
 
@@ -57,7 +57,8 @@ def _busy_here(db: Session) -> int:
     return db.scalar(select(func.count()).where(_held, *siblings)) or 0
 
 
-def _busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
+def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
+    """The hosts of which as many downloads run as may at once."""
     share = case(
         (Download.host == source_urls.YOUTUBE, settings.download_youtube_limit),
         else_=settings.download_host_limit,

@@ -6,6 +6,7 @@ import errno
 import shutil
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from models.download import Download
 
 log = structlog.get_logger(__name__)
 
+_SHORTLY = 60.0  # seconds between two looks whether disk or network are there again
+_OFFLINE_DAYS = timedelta(days=1)  # after that, to get nowhere counts: it may be the site after all
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
@@ -55,6 +58,7 @@ DOWNLOAD = JobKind(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
     ),
     changed=_changed,
+    reach=lambda row: row.downloaded_bytes or 0,
 )
 
 
@@ -149,12 +153,19 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     if error.retry == "never":
         return GiveUp(said)
     if error.retry == "again_once" and row.error is not None and row.error["kind"] == error.kind:
-        return GiveUp(said)
-    if error.retry == "throttled":
-        return Retry(said, 0.0)  # the breaker of its host holds it, with all others
+        return GiveUp(said | {"advice": error.given_up})
+    if error.retry == "throttled":  # the breaker of its host holds it, with all others
+        return Retry(said, 0.0, given_up=error.given_up)
     if error.retry == "later":
         return Retry(said, settings.download_throttle_seconds, counts=False)
-    return Retry(said, error.retry_after)
+    if error.retry == "shortly":
+        counts = error.kind == "offline" and _goes_on_for_long(row)
+        return Retry(said, None if counts else _SHORTLY, counts=counts, given_up=error.given_up)
+    return Retry(said, error.retry_after, given_up=error.given_up)
+
+
+def _goes_on_for_long(row: Download) -> bool:
+    return row.started_at is not None and datetime.now(UTC) - row.started_at > _OFFLINE_DAYS
 
 
 class _Watcher:

@@ -237,13 +237,15 @@ def cancel_all(db: Session, user_id: str) -> int:
 
 
 def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
-    """Let a failed or cancelled download begin anew, with all its attempts.
+    """Let a failed or cancelled download begin anew, with all its attempts; one that waits for its time begins now.
 
     Raises:
         NotFound: there is none, or it is another user's.
-        Conflict: it is active or completed, or the same wish is active in another row.
+        Conflict: it is active or completed and waits for no time, or the same wish is active in another row.
     """
     row = _find(db, download_id, owner_id, lock=True)
+    if row.status == "queued" and row.next_run_at > (db.scalar(select(_now())) or row.next_run_at):
+        return _begin_now(db, row)
     if row.status not in {"failed", "cancelled"}:
         raise Conflict(f"Only a failed or cancelled download can be tried again; this one is {row.status}.")
     row.status, row.attempt, row.crash_count, row.progress = "queued", 0, 0, 0
@@ -256,6 +258,16 @@ def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
         db.flush()
     except IntegrityError:
         raise Conflict("The same video is already being downloaded.") from None
+    db.refresh(row)
+    enqueue(db, Job.DOWNLOAD)
+    announce(db, row)
+    return row
+
+
+def _begin_now(db: Session, row: Download) -> Download:
+    """Cut the pause before the next attempt short; what was counted stays counted."""
+    row.next_run_at = _now()
+    db.flush()
     db.refresh(row)
     enqueue(db, Job.DOWNLOAD)
     announce(db, row)

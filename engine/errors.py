@@ -14,10 +14,12 @@ class MediaNestError(Exception):
         message: in words for a person; never a path of the server, a query or a secret.
         details: the fields at fault of a validation error, otherwise only shown in development.
         retry_after: seconds after which it may work, of an error that passes; None: nobody knows.
+        attempt: what the audit log is to say of it, an `engine.audit.Attempt`; None: nothing of its own.
     """
 
     code = "INTERNAL_ERROR"
     status = 500
+    attempt: object | None = None
 
     def __init__(
         self,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -15,6 +17,7 @@ class Template(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     INVITATION = "invitation"
     SIGN_IN = "sign_in"
+    ACCOUNT_CHANGED = "account_changed"
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ WORDINGS = {
         ),
     ),
     Template.INVITATION: Wording(
-        "{inviter} invites you to MediaNest",
-        ("Hello,", "{inviter} invites you to MediaNest, a media server for family and friends."),
+        "{inviter}: your invitation to MediaNest",
+        ("Hello,", "you are invited to MediaNest, a media server for family and friends, by {inviter}."),
         "Accept the invitation",
         (
             "The link makes one account and works until {until}.",
-            "If you do not know {inviter}, ignore this mail.",
+            "If you do not know who that is, ignore this mail.",
         ),
     ),
     Template.SIGN_IN: Wording(
@@ -68,10 +71,21 @@ WORDINGS = {
         (
             "Hello {name},",
             "somebody signed in to your MediaNest account from {device} ({address}) at {at}.",
-            "If it was you, all is well. If not, change your password, which signs out every other device.",
+            "If it was you, all is well. If not, change your password: that signs out every other device and "
+            "revokes all API keys.",
+        ),
+    ),
+    Template.ACCOUNT_CHANGED: Wording(
+        "Your MediaNest account was changed",
+        (
+            "Hello {name},",
+            "{what} That was at {at}.",
+            "If it was not you, change your password and tell whoever runs this MediaNest at once.",
         ),
     ),
 }
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 _PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -88,7 +102,7 @@ _BUTTON = (
 def render(template: Template, details: Mapping[str, str]) -> Text:
     """Write a mail; details of the template, and `url` where it has a link."""
     wording = WORDINGS[template]
-    shown = {name: " ".join(value.split()) for name, value in details.items()}
+    shown = {name: readable(" ".join(value.split())) for name, value in details.items()}
     before = [part.format_map(shown) for part in wording.before]
     after = [part.format_map(shown) for part in wording.after]
     links = [f"{wording.link}:\n{shown['url']}"] if wording.link else []
@@ -98,6 +112,13 @@ def render(template: Template, details: Mapping[str, str]) -> Text:
         plain="\n\n".join([*before, *links, *after]) + "\n",
         html=_PAGE.format(_paragraphs(before) + button + _paragraphs(after)),
     )
+
+
+def readable(value: str) -> str:
+    """A time as `29 November 2026, 18:28 UTC` where the value is one (ISO 8601 in UTC); any other as it is."""
+    if not _TIME.fullmatch(value):
+        return value
+    return f"{datetime.fromisoformat(value):%d %B %Y, %H:%M} UTC".lstrip("0")
 
 
 def _paragraphs(parts: list[str]) -> str:

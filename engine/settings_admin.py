@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -22,6 +23,8 @@ from engine.audit import Actor, Subject
 from engine.errors import Conflict
 from engine.live_settings import opened, stored_texts
 from models.setting import StoredSetting
+
+log = structlog.get_logger(__name__)
 
 Source = Literal["environment", "database", "default"]
 JsonValue = bool | int | float | str | list[str] | None
@@ -89,6 +92,7 @@ def change(db: Session, environment: Settings, texts: Mapping[str, str | None], 
         _store(db, environment, name, texts[name], actor)
     before, after = _states(environment, stored), _states(environment, stored_texts(db))
     noted = {public_name(name): _difference(before[name], after[name]) for name in changed}
+    log.info("settings.changed", names=sorted(noted), by=actor.user_id)
     audit.record(db, "settings.changed", actor, Subject("settings", None), changes=noted)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 from celery import signals
-from celery.exceptions import SecurityWarning
+from celery.apps import worker as celery_worker
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from sqlalchemy.orm import configure_mappers
 
 from config.celery import make_bell, make_celery
@@ -71,6 +72,8 @@ def forget_runtime() -> None:
 
 # Containers run as root, and what Celery fears of it (pickle) is switched off.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# To people at a terminal, of Ctrl-C; ours reads a log, and who has asked for the end of a worker knows of it.
+celery_worker.safe_say = lambda *_: None
 
 
 @signals.setup_logging.connect
@@ -99,6 +102,9 @@ def _in_the_child(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
+    # At each loss of Redis Celery tells of a default that may change; config.celery has set what it speaks of. Only
+    # now, since its logging turns these on.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, patience=LAST_RESORT_SECONDS)
     queues = sorted(sender.app.amqp.queues.consume_from)
     pulse = Pulse(runtime(), str(sender.hostname), queues)

@@ -15,6 +15,7 @@ from engine.monitoring.heartbeats import forget_dead
 from engine.plex import sync_schedule
 from engine.webhooks import inbox
 from tasks.app import app, bells_in_queue, runtime, settings
+from tasks.outages import outlived
 
 PERIODS = periods(settings)
 
@@ -22,16 +23,17 @@ PERIODS = periods(settings)
 @app.task(name=Job.RECONCILE.value)
 def reconcile() -> None:
     """Give back what dead workers held, and ring for what waits in silence."""
-    with runtime().unit_of_work() as db:
-        taken = take_slot(db, Job.RECONCILE.value, PERIODS[Job.RECONCILE])
-    if taken:
-        reconcile_jobs(runtime(), KINDS, bells_in_queue)
+    with outlived(Job.RECONCILE):
+        with runtime().unit_of_work() as db:
+            taken = take_slot(db, Job.RECONCILE.value, PERIODS[Job.RECONCILE])
+        if taken:
+            reconcile_jobs(runtime(), KINDS, bells_in_queue)
 
 
 @app.task(name=Job.CLEAN_UP.value)
 def clean_up() -> None:
     """Drop what has served its time."""
-    with runtime().unit_of_work() as db:
+    with outlived(Job.CLEAN_UP), runtime().unit_of_work() as db:
         if take_slot(db, Job.CLEAN_UP.value, PERIODS[Job.CLEAN_UP]):
             paging.compact_counts(db)
             previews.forget_old(db, timedelta(hours=1))

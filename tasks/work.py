@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
-from sqlalchemy.exc import DBAPIError
-
 from engine.jobs.kinds import JobKind, R
 from engine.jobs.reconcile import due
 from engine.jobs.runner import Attempt, run_next
 from tasks.app import bells_in_queue, runtime
-
-log = structlog.get_logger(__name__)
+from tasks.outages import outlived
 
 
 def work_off(kind: JobKind[R], work: Callable[[Attempt[R]], Mapping[str, Any]]) -> None:
@@ -22,11 +18,9 @@ def work_off(kind: JobKind[R], work: Callable[[Attempt[R]], Mapping[str, Any]]) 
     A bell that finds no row is spent, although one may become free when a budget is. So whoever ends a job rings
     once more where something waits and no bell does.
     """
-    try:
+    with outlived(kind.job):
         if run_next(runtime(), kind, work) and bells_in_queue(kind.job.queue) == 0:
             with runtime().unit_of_work() as db:
                 waiting = due(db, kind, runtime().settings, 1)
             if waiting:
                 runtime().ring(kind.job)
-    except DBAPIError as error:
-        log.critical("job.database_lost", job=kind.job.value, error=type(error).__name__)

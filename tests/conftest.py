@@ -19,11 +19,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
 from config.settings import Settings  # noqa: E402
+from engine.clients.gate import gate_of  # noqa: E402
 from engine.jobs.names import Job  # noqa: E402
 from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
 
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def reachable() -> None:
+    """Nobody remembers that a service failed in the test before."""
+    gate_of.cache_clear()
 
 
 @pytest.fixture(scope="session")

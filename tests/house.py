@@ -86,8 +86,8 @@ class House:
 
 
 @contextmanager
-def opened_house(postgres: str, folder: Path) -> Iterator[House]:
-    """A house with a database named like its folder."""
+def opened_house(postgres: str, folder: Path, **env: str) -> Iterator[House]:
+    """A house with a database named like its folder; `env` overrides its settings."""
     folder.mkdir()
     with psycopg.connect(
         postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?"), autocommit=True
@@ -105,9 +105,8 @@ def opened_house(postgres: str, folder: Path) -> Iterator[House]:
         runtime = Runtime(settings, make_redis(settings), lambda job: None)
         life.callback(runtime.database.close)
         life.callback(runtime.redis.close)
-        web = Stack(
-            folder, database_url, redis_url, WEB_THREADS="2", FRONTEND_URL="https://front.example.com"
-        )
+        usual = {"WEB_THREADS": "2", "FRONTEND_URL": "https://front.example.com"}
+        web = Stack(folder, database_url, redis_url, **{**usual, **env})
         stack = life.enter_context(running(web))
         stack.start_web()
         yield House(stack, runtime, redis, redis_life)

@@ -2,6 +2,7 @@
 const state = document.getElementById("state");
 const form = document.querySelector("form");
 const password = document.getElementById("password");
+const server = new URL(".", location.href).href.replace(/\/$/, "");  // whatever path a proxy has us below
 const query = new URLSearchParams(location.search);
 const token = query.get("token");
 const tokenId = query.get("tokenId");
@@ -41,12 +42,12 @@ const ways = {
   reset: {
     ready: verified,
     send: () => post("password-reset/confirm", {token, newPassword: password.value}),
-    done: "Your password was changed. Sign in with the new one.",
+    done: "Your password was changed, and you were signed out everywhere.",
   },
   accept: {
     ready: async () => true,
     send: () => post("invitations/accept", {token, name: form.elements.name.value, password: password.value}),
-    done: "Your account is ready, and you are signed in on this device.",
+    done: "Your account is ready.",
   },
 };
 const way = ways[form.id];
@@ -73,6 +74,10 @@ form.addEventListener("submit", async (event) => {
   button.disabled = false;
   say(answer.ok ? way.done : wrong(answer), answer.ok ? "good" : "bad");
   if (answer.ok || answer.status === 404) form.hidden = true;
+  if (answer.ok) {
+    document.getElementById("server").textContent = server;
+    document.getElementById("next").hidden = false;
+  }
 });
 
 begin();

@@ -8,11 +8,12 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
+from api import browsers
 from api.blueprint import Blueprint, Call
 from api.csrf import check_csrf, csrf_token
 from api.csrf_counts import counts
 from api.envelope import success
-from api.fields import Email, Flag, Password, Schema, Text
+from api.fields import Email, Flag, Name, Password, Schema, Text
 from api.resources.user_rows import UserSchema, user_row
 from api.security import (
     REFRESH_COOKIE,
@@ -41,7 +42,7 @@ class BootstrapRequest(Schema):
 
     email = Email(required=True)
     password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
-    name = Text(100, strip=True, required=True)
+    name = Name(required=True)
     setup_token = Text(
         500, metadata={"description": "In production: what the server printed at first start."}
     )
@@ -68,7 +69,7 @@ class SignedInSchema(Schema):
     token = ma.fields.String(required=True, metadata={"description": "Access token, for 15 minutes."})
     refresh_token = ma.fields.String(required=True, metadata={"description": "For POST /auth/refresh, once."})
     remember_token = ma.fields.String(
-        metadata={"description": "The refresh token, where rememberMe was asked for."}
+        required=True, metadata={"description": "The refresh token, by its other name."}
     )
     csrf_token = ma.fields.String(required=True, metadata={"description": "For X-CSRF-Token, with cookies."})
 
@@ -131,7 +132,7 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
         setup_token=body.get("setup_token"),
     )
     started = sign_in(call.db, call.settings, user, method="bootstrap", device=device(request))
-    return signed_in_answer(call, started, 201)
+    return signed_in_answer(call, started, 201, fresh=True)
 
 
 @blueprint.operation(
@@ -149,7 +150,7 @@ def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
     with call.attempt("account", email=body["email"]):
         started = _by_password(call, body)
-    return signed_in_answer(call, started)
+    return signed_in_answer(call, started, fresh=True)
 
 
 @blueprint.operation(
@@ -280,19 +281,23 @@ def _subject(login: Login) -> Subject:
     return Subject("session", login.id, login.user_agent)
 
 
-def signed_in_answer(call: Call, started: SignedIn, status: int = 200) -> Response:
-    """The answer of every way to sign in: the user with his tokens, in the body and as cookies."""
+def signed_in_answer(call: Call, started: SignedIn, status: int = 200, *, fresh: bool = False) -> Response:
+    """The answer of every way to sign in: the user with his tokens, in the body and as cookies.
+
+    `fresh`: a session begins, rather than goes on.
+    """
     user, login = started.user, started.login
     access = issue_access_token(login.id, user.id)
     data = {
         "user": user_row(user),
         "token": access,
         "refreshToken": started.refresh_token,
+        "rememberToken": started.refresh_token,
         "csrfToken": csrf_token(call.settings, login.id),
     }
-    if login.remember_me:
-        data["rememberToken"] = started.refresh_token
     counts().add("issued")
     answer = success(data, status)
     set_cookies(answer, call.settings, access, started.refresh_token, remember_me=login.remember_me)
+    if fresh:
+        browsers.forget_nonce(request, answer, call.settings)
     return answer

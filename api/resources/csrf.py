@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Literal
 
 import marshmallow as ma
 from flask import Request, Response, request
 
+from api import browsers
 from api.blueprint import Blueprint, Call
 from api.csrf import csrf_token
 from api.csrf_counts import counts
@@ -19,10 +18,6 @@ from config.settings import Settings
 from engine.accounts import sessions
 from engine.accounts.permissions import Permission
 from engine.errors import Unauthorized
-
-BROWSER_COOKIE = "medianest_browser"
-_BROWSER_SECONDS = 86400
-_NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
 
 blueprint = Blueprint("csrf", "/csrf", "The proof that a change comes from our own page.")
 
@@ -83,24 +78,11 @@ def _token(call: Call, what: Literal["issued", "refreshed"]) -> Response:
     login_id = session_named_by(request, call.settings)
     if login_id is not None:
         return success({"csrfToken": csrf_token(call.settings, login_id, fresh=fresh)})
-    browser = request.cookies.get(BROWSER_COOKIE, "")
-    if not _NONCE.fullmatch(browser):
-        browser = secrets.token_urlsafe(24)
-    answer = success({"csrfToken": csrf_token(call.settings, browser_subject(browser), fresh=fresh)})
-    answer.set_cookie(
-        BROWSER_COOKIE,
-        browser,
-        max_age=_BROWSER_SECONDS,
-        httponly=True,
-        samesite="Lax",
-        secure=call.settings.app_env == "production",
-    )
+    nonce = browsers.nonce_of(request, call.settings) or browsers.fresh_nonce()
+    token = csrf_token(call.settings, browsers.subject(nonce), fresh=fresh)
+    answer = success({"csrfToken": token})
+    browsers.give_nonce(answer, call.settings, nonce)
     return answer
-
-
-def browser_subject(nonce: str) -> str:
-    """What the token of a browser is bound to; never the id of a session."""
-    return f"browser:{nonce}"
 
 
 def session_named_by(request: Request, settings: Settings) -> str | None:

@@ -9,7 +9,7 @@ from flask import Response, request
 
 from api.blueprint import Blueprint, Call
 from api.envelope import success
-from api.fields import Choice, Email, PageQuery, Password, Schema, Text, page_data, page_of
+from api.fields import Choice, Email, Name, PageQuery, Password, Schema, Text, page_data, page_of
 from api.resources.auth import SignedInSchema, signed_in_answer
 from api.security import device
 from engine.accounts import invitations
@@ -76,7 +76,7 @@ class AcceptRequest(Schema):
     """What the link holds, and the account that it is to make."""
 
     token = Text(200, required=True)
-    name = Text(100, strip=True, required=True)
+    name = Name(required=True)
     password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
 
 
@@ -133,7 +133,7 @@ def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     """Make the account of an invitation and sign in; 404 for a link that is unknown, used, revoked or expired."""
     user = invitations.accept(call.db, **body, address=call.actor.address)
     started = sign_in(call.db, call.settings, user, method="invitation", device=device(request))
-    return signed_in_answer(call, started, 201)
+    return signed_in_answer(call, started, 201, fresh=True)
 
 
 def invitation_row(listed: Listed) -> dict[str, Any]:

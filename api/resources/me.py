@@ -12,8 +12,7 @@ from marshmallow import validate
 
 from api.blueprint import Blueprint, Call
 from api.envelope import success
-from api.fields import Choice, Email, Password, Schema, Text
-from api.resources.auth import EndedSchema
+from api.fields import Choice, Email, Name, Password, Schema
 from api.resources.user_rows import UserSchema, user_row
 from engine import audit
 from engine.accounts import api_keys, profile, users
@@ -30,7 +29,7 @@ blueprint = Blueprint("me", "/users/me", "Oneself.")
 class ProfileRequest(Schema):
     """What to change; what is missing stays."""
 
-    name = Text(100, strip=True)
+    name = Name()
     email = Email()
     current_password = Password(
         MAX_LENGTH, metadata={"description": "Needed for another e-mail address, where there is a password."}
@@ -46,10 +45,17 @@ class PasswordRequest(Schema):
     new_password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
 
 
+class PasswordChangedSchema(Schema):
+    """What the change ended."""
+
+    ended = ma.fields.Integer(required=True, metadata={"description": "Other sessions."})
+    revoked_keys = ma.fields.Integer(required=True, metadata={"description": "API keys."})
+
+
 class ApiKeyRequest(Schema):
     """What a program is to be allowed."""
 
-    name = Text(100, strip=True, required=True)
+    name = Name(required=True)
     permissions = ma.fields.List(
         Choice(list(Permission)),
         required=True,
@@ -104,9 +110,10 @@ def get_profile(call: Call) -> Response:
 )
 def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     """Change one's name or e-mail address; another address needs the current password."""
-    with _proving(call, "user.updated", body), call.runtime.unit_of_work() as db:
+    with proving(call, "user.updated", body), call.runtime.unit_of_work() as db:
         user = profile.change(
             db,
+            call.settings,
             call.identity,
             actor=call.actor,
             name=body.get("name"),
@@ -121,14 +128,14 @@ def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     "/password",
     permission=Permission.PROFILE_EDIT,
     body=PasswordRequest,
-    answers={200: EndedSchema},
+    answers={200: PasswordChangedSchema},
     errors=(409,),
     own_units=True,
     session_only=True,
 )
 def change_password(call: Call, body: dict[str, Any]) -> Response:
-    """Change one's password, and sign out everywhere else. Who came with Plex sets his first one."""
-    with _proving(call, "password.changed", body), call.runtime.unit_of_work() as db:
+    """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets his first one."""
+    with proving(call, "password.changed", body), call.runtime.unit_of_work() as db:
         ended = profile.change_password(
             db,
             call.settings,
@@ -137,7 +144,7 @@ def change_password(call: Call, body: dict[str, Any]) -> Response:
             current=body.get("current_password"),
             new=body["new_password"],
         )
-    return success({"ended": ended})
+    return success({"ended": ended.sessions, "revokedKeys": ended.keys})
 
 
 @blueprint.operation(
@@ -163,9 +170,10 @@ def list_api_keys(call: Call) -> Response:
     session_only=True,
 )
 def create_api_key(call: Call, body: dict[str, Any]) -> Response:
-    """Make a key for a program, with some of one's own permissions; it is shown only in this answer."""
-    row, key = api_keys.create(
+    """Make a key for a program, with some of one's own permissions; it is shown only in this answer. One is told."""
+    row, key = profile.make_key(
         call.db,
+        call.settings,
         call.identity,
         name=body["name"],
         permissions=[Permission(name) for name in body["permissions"]],
@@ -202,8 +210,8 @@ def api_key_row(row: ApiKey) -> dict[str, Any]:
 
 
 @contextmanager
-def _proving(call: Call, action: str, body: dict[str, Any]) -> Iterator[None]:
-    """Count and write down a wrong password. It does not end the session, so it is not a 401.
+def proving(call: Call, action: str, body: dict[str, Any]) -> Iterator[None]:
+    """Count and write down a wrong password given as proof. It does not end the session, so it is not a 401.
 
     Counted for the user and not for his address: strangers who guess at sign-in can't keep him from his profile.
     """
@@ -213,7 +221,7 @@ def _proving(call: Call, action: str, body: dict[str, Any]) -> Iterator[None]:
         with guess:
             yield
     except WrongPassword as wrong:
-        with call.runtime.unit_of_work() as db:
+        with call.runtime.reading() as db:
             subject = subject_of(users.get(db, mine))
-            audit.record(db, action, call.actor, subject, outcome="failure", reason="wrong password")
-        raise Forbidden(wrong.message) from None
+        refused = Forbidden(wrong.message)
+        raise audit.refusal(refused, action, subject, outcome="failure", reason="wrong password") from None

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Any
 
 import marshmallow as ma
 from flask import Request, Response, request
 
+from api import browsers
 from api.blueprint import Blueprint, Call
 from api.csrf import check_csrf
 from api.envelope import success
-from api.fields import Choice, Flag, Schema, Text
+from api.fields import Choice, Flag, Password, Schema, Text
 from api.resources.auth import SignedInSchema, signed_in_answer
-from api.resources.csrf import BROWSER_COOKIE, browser_subject, session_named_by
+from api.resources.csrf import session_named_by
+from api.resources.me import proving
 from api.resources.user_rows import UserSchema, user_row
 from api.security import device
 from config.settings import Settings
-from engine.accounts import plex_accounts, plex_sign_in
+from engine.accounts import plex_accounts, plex_sign_in, profile
+from engine.accounts.passwords import MAX_LENGTH
 from engine.accounts.permissions import Permission
 from engine.errors import CsrfInvalid
-
-_BROWSER_SECONDS = 86400  # longer than any PIN lives
-_NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
 
 blueprint = Blueprint("plex sign-in", "/auth/plex", "Signing in with Plex.")
 own_account = Blueprint("own Plex account", "/users/me/plex", "The Plex account behind one's own.")
@@ -67,9 +65,12 @@ class PlexVerifyRequest(Schema):
 
 
 class PlexLinkRequest(Schema):
-    """Which PIN may have been claimed by now."""
+    """Which PIN may have been claimed by now, and the proof that one may say who signs in here."""
 
     pin_id = Text(30, required=True)
+    current_password = Password(
+        MAX_LENGTH, metadata={"description": "Missing only where there is no password."}
+    )
 
 
 class PlexPendingSchema(Schema):
@@ -90,7 +91,7 @@ class PlexPendingSchema(Schema):
 )
 def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     """Begin to sign in with Plex. The PIN belongs to this browser, by its cookie, and works once."""
-    nonce = _nonce(request) or secrets.token_urlsafe(24)
+    nonce = browsers.nonce_of(request, call.settings) or browsers.fresh_nonce()
     begun = plex_sign_in.begin(
         call.runtime, nonce=nonce, client_name=body.get("client_name"), strong=body["flow"] == "browser"
     )
@@ -104,14 +105,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
         "expiresAt": pin.expires_at,
     }
     answer = success(data, 201)
-    answer.set_cookie(
-        BROWSER_COOKIE,
-        nonce,
-        max_age=_BROWSER_SECONDS,
-        httponly=True,
-        samesite="Lax",
-        secure=call.settings.app_env == "production",
-    )
+    browsers.give_nonce(answer, call.settings, nonce)
     return answer
 
 
@@ -132,11 +126,11 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     started = plex_sign_in.verify(
         call.runtime,
         body["pin_id"],
-        nonce=_nonce(request) or "",
+        nonce=browsers.nonce_of(request, call.settings) or "",
         remember_me=body["remember_me"],
         device=device(request),
     )
-    return _pending() if started is None else signed_in_answer(call, started)
+    return _pending() if started is None else signed_in_answer(call, started, fresh=True)
 
 
 @own_account.operation(
@@ -150,11 +144,16 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     session_only=True,
 )
 def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
-    """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed."""
+    """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed.
+
+    It signs in as its owner from then on, so it takes the password, where there is one; he is told.
+    """
+    with proving(call, "user.updated", body), call.runtime.unit_of_work() as db:
+        profile.prove(db, call.identity, body.get("current_password"))
     user = plex_sign_in.link(
         call.runtime,
         body["pin_id"],
-        nonce=_nonce(request) or "",
+        nonce=browsers.nonce_of(request, call.settings) or "",
         user_id=call.identity.user_id,
         actor=call.actor,
         may_configure=Permission.INTEGRATIONS_CONFIGURE in call.identity.permissions,
@@ -171,26 +170,21 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     session_only=True,
 )
 def unlink_plex_account(call: Call) -> Response:
-    """Forget one's Plex account; only for those who can sign in with a password."""
-    return success(user_row(plex_accounts.unlink(call.db, call.identity.user_id, call.actor)))
+    """Forget one's Plex account; only for those who can sign in with a password. Admins are told."""
+    user = plex_accounts.unlink(call.db, call.settings, call.identity.user_id, call.actor)
+    return success(user_row(user))
 
 
 def _pending() -> Response:
     return success({"status": "pending"}, 202)
 
 
-def _nonce(request: Request) -> str | None:
-    """What only this browser has; None without it, or where it is nothing that we gave out."""
-    nonce = request.cookies.get(BROWSER_COOKIE, "")
-    return nonce if _NONCE.fullmatch(nonce) else None
-
-
 def _check_proof(request: Request, settings: Settings) -> None:
     """Refuse without the CSRF token of this browser, or of the session that it has already."""
-    nonce, session = _nonce(request), session_named_by(request, settings)
+    nonce, session = browsers.nonce_of(request, settings), session_named_by(request, settings)
     if session is not None and nonce is not None:
         try:
-            return check_csrf(request, settings, browser_subject(nonce))
+            return check_csrf(request, settings, browsers.subject(nonce))
         except CsrfInvalid:
             return check_csrf(request, settings, session)
-    return check_csrf(request, settings, session or browser_subject(nonce or secrets.token_urlsafe(24)))
+    return check_csrf(request, settings, session or browsers.subject(nonce or browsers.fresh_nonce()))

@@ -104,9 +104,13 @@ def get_settings(call: Call) -> Response:
     answers={200: SettingsSchema},
     errors=(409,),
     own_units=True,
+    session_only=True,
 )
 def change_settings(call: Call, body: dict[str, str | None]) -> Response:
-    """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds."""
+    """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds.
+
+    Not with an API key: whoever says where links lead, and which server mails them, can become anybody.
+    """
     live = call.runtime.live
     with call.runtime.unit_of_work() as db:
         settings_admin.change(db, live.environment, body, call.actor)

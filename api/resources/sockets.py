@@ -17,20 +17,28 @@ from simple_websocket import Server
 from sqlalchemy.orm import Session
 from wsproto.utilities import RemoteProtocolError
 
+from api import rate_limits
 from api.cors import allowed
+from api.envelope import failure
+from api.errors import RETRY_AFTER
 from api.relay import Relay, RelayOfProcess
 from api.security import actor, authenticate
+from api.seldom import Seldom
 from api.socket_peer import Audience
+from api.socket_places import SocketsFull
 from engine import audit, downloads
 from engine.accounts import socket_tickets
 from engine.accounts.credentials import identities
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
+from engine.rate_limits import counted_address
 from engine.runtime import Runtime
 
 SOCKETS_PER_PROCESS = 5000
 SPARE_FILES = 200  # descriptors that are left for requests, databases and files
+
+_full = Seldom("sockets.full")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +104,24 @@ def register(app: Flask, runtime: Runtime) -> None:
 
     @blueprint.before_request
     def admit() -> None:
-        g.audience = _audience(NAMESPACES[request.path], runtime)
-        if len(relay_of_process.get()) >= _make_room():
-            raise ServiceUnavailable("Too many sockets are open; try again later.")
+        audience = _audience(NAMESPACES[request.path], runtime)
         _prepare(request.environ)
+        settings, known = runtime.settings, audience.user_id is not None
+        share = settings.socket_user_limit if known else settings.socket_address_limit
+        places = relay_of_process.get().places
+        places.take(audience.place, known=known, share=share, capacity=_make_room())
+        g.audience, g.places = audience, places
+
+    @blueprint.teardown_request
+    def leave(_: BaseException | None) -> None:
+        places = g.pop("places", None)
+        if places is not None:  # the handshake failed after all
+            places.release(g.audience.place)
+
+    @blueprint.errorhandler(SocketsFull)
+    def full(error: SocketsFull) -> ResponseReturnValue:
+        _full.note(path=request.path)
+        return failure(error.code, error.message, error.status, headers=RETRY_AFTER)
 
     @blueprint.errorhandler(RemoteProtocolError)
     def refuse(error: RemoteProtocolError) -> ResponseReturnValue:
@@ -109,6 +131,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
     def serve(ws: Server) -> None:
         relay_of_process.get().admit(_take_over(ws), g.audience, _read_ahead(request.environ))
+        del g.places  # it is the relay's now
 
     for path in NAMESPACES:
         sock.route(path, bp=blueprint, endpoint=path.strip("/").replace("/", "_"))(serve)
@@ -135,8 +158,9 @@ def _rights(identity: Identity) -> tuple[str, frozenset[str]]:
 def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
     topics = frozenset(namespace.topics)
     if namespace.permission is None:
-        return Audience(None, None, None, topics)
-    identity, by_cookie = _proven(runtime)
+        rate_limits.charge(None, "tier")
+        return Audience(None, None, None, topics, place=f"address:{counted_address(request.remote_addr)}")
+    identity, by_cookie = _counted(runtime)
     try:
         if by_cookie:
             _check_origin(runtime.settings.frontend_url)
@@ -154,7 +178,19 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
         everyone=everyone,
         downloads=namespace.downloads,
         others=frozenset(namespace.everyone) if everyone else frozenset(),
+        place=f"user:{identity.user_id}",
     )
+
+
+def _counted(runtime: Runtime) -> tuple[Identity, bool]:
+    """As `_proven`; the handshake counts as a request of whoever knocks, for his address where that is nobody."""
+    try:
+        identity, by_cookie = _proven(runtime)
+    except Unauthorized:
+        rate_limits.charge(None, "tier")
+        raise
+    rate_limits.charge(identity, "tier")
+    return identity, by_cookie
 
 
 def _proven(runtime: Runtime) -> tuple[Identity, bool]:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import marshmallow as ma
-from flask import Response
+from flask import Response, request
 from marshmallow import validate
 from sqlalchemy import Row
 
@@ -15,11 +15,12 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
+from api.security import credential
 from engine import audit, downloads, previews, waiting
 from engine.accounts.permissions import Permission
 from engine.audit import Subject
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
-from engine.errors import ServiceUnavailable, UpstreamFailed, ValidationFailed
+from engine.errors import Forbidden, ServiceUnavailable, UpstreamFailed, ValidationFailed
 from engine.jobs.names import Job
 from engine.plex import arrivals
 from models.download import Download, Preview
@@ -84,12 +85,14 @@ class FailureSchema(Schema):
 class WaitingSchema(Schema):
     """What a queued download waits for."""
 
-    kind = ma.fields.String(required=True, validate=validate.OneOf(["paused", "host", "retry", "disk"]))
+    kind = ma.fields.String(
+        required=True, validate=validate.OneOf(["paused", "host", "retry", "disk", "limit"])
+    )
     message = ma.fields.String(required=True)
     until = ma.fields.DateTime(required=True, allow_none=True)
 
 
-class FileSchema(Schema):
+class DownloadedFileSchema(Schema):
     """The finished file."""
 
     path = ma.fields.String(required=True, metadata={"description": "Relative to DOWNLOAD_DIR."})
@@ -158,7 +161,7 @@ class DownloadSchema(Schema):
     eta_seconds = _optional(ma.fields.Float)
     attempt = ma.fields.Integer(required=True)
     error = ma.fields.Nested(FailureSchema, required=True, allow_none=True)
-    file = ma.fields.Nested(FileSchema, required=True, allow_none=True)
+    file = ma.fields.Nested(DownloadedFileSchema, required=True, allow_none=True)
     cancel_requested = ma.fields.Boolean(required=True)
     created_at = ma.fields.DateTime(required=True)
     queued_at = ma.fields.DateTime(required=True)
@@ -255,7 +258,7 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
     row = downloads.get(call.db, download_id, owner_id=_visible(call))
-    why, plex = waiting.reasons(call.db, [row]), arrivals.states(call.db, [row])
+    why, plex = waiting.reasons(call.db, call.settings, [row]), arrivals.states(call.db, [row])
     return success(download_row(row, why.get(row.id), plex.get(row.id)))
 
 
@@ -284,7 +287,7 @@ def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Resp
     headers=_LOCATION,
 )
 def retry_download(call: Call, download_id: str) -> Response:
-    """Let a failed or cancelled download begin anew."""
+    """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now."""
     row = downloads.retry(call.db, download_id, owner_id=_visible(call))
     note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
@@ -301,6 +304,8 @@ def retry_download(call: Call, download_id: str) -> Response:
 )
 def get_metadata(call: Call, query: dict[str, Any]) -> Response:
     """What a URL holds: a worker looks, for 30 seconds at most; the answer is reused for 5 minutes."""
+    if _of_another_site():
+        raise Forbidden("Another site may not have us look for videos with your cookie.")
     if not _waiting.acquire(blocking=False):
         raise ServiceUnavailable("Too many previews at once. Try again in a few seconds.")
     try:
@@ -314,6 +319,16 @@ def get_metadata(call: Call, query: dict[str, Any]) -> Response:
     if failure["kind"] in _NOT_A_VIDEO:
         raise ValidationFailed("The URL is not accepted.", url=words)
     raise UpstreamFailed(words, failure)
+
+
+def _of_another_site() -> bool:
+    """Whether another site's page sent a browser here, whose cookie came along; with a link it does, even Lax."""
+    found = credential(request)
+    return (
+        found is not None
+        and found.by_cookie
+        and request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site"
+    )
 
 
 def _preview(call: Call, url: str) -> Preview:
@@ -353,7 +368,7 @@ def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -
     page = downloads.listing(
         call.db, owner_id=owner_id, status=query.get("status"), page=query["page"], limit=query["limit"]
     )
-    why = waiting.reasons(call.db, page.items)
+    why = waiting.reasons(call.db, call.settings, page.items)
     asked = page.items and page.items[0].any_arrivals
     plex = arrivals.states(call.db, page.items) if asked else {}
     rows = [download_row(row, why.get(row.id), plex.get(row.id)) for row in page.items]

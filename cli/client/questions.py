@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli.errors import CommandError
+from engine.accounts.passwords import MIN_LENGTH
 
 
 def add_password(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +46,9 @@ def ask_password(args: argparse.Namespace, *, twice: bool = False) -> str:
         return password
     _insist("--password-stdin is missing")
     password = _hidden("Password: ")
+    while twice and len(password) < MIN_LENGTH:  # said before it is typed again
+        print(f"It needs at least {MIN_LENGTH} characters.")
+        password = _hidden("Password: ")
     if twice and _hidden("Again: ") != password:
         raise CommandError("the two passwords differ")
     return password

@@ -123,4 +123,4 @@ def _reason(error: BaseException) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

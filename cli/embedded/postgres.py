@@ -19,6 +19,7 @@ from cli.processes import run_as
 
 NAME = "medianest"  # of the database and its role
 SOCKET = ".s.PGSQL.5432"
+LOCATION = "postgres.location"  # in DATA_DIR: where the folder went
 
 # For one household: little memory when idle, a recovery of seconds, no planner surprises.
 SETTINGS = {
@@ -43,6 +44,12 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def home(data_dir: Path) -> Path:
+    """The folder of cluster and socket: below `data_dir`, or where that was closed to the server's user."""
+    note = data_dir / LOCATION
+    return Path(note.read_text().strip()) if note.exists() else data_dir / "postgres"
 
 
 class EmbeddedPostgres(EmbeddedServer):
@@ -108,13 +115,11 @@ class EmbeddedPostgres(EmbeddedServer):
 
         Where the folder went is kept in DATA_DIR, so that a later start never begins with an empty database.
         """
-        usual, note = self.data_dir / "postgres", self.data_dir / "postgres.location"
-        if note.exists():
-            usual = Path(note.read_text().strip())
-            if not usual.is_dir():
-                raise EmbeddedError(
-                    f"the database folder {usual} is gone; delete {note} to begin with an empty one"
-                )
+        usual, note = home(self.data_dir), self.data_dir / LOCATION
+        if note.exists() and not usual.is_dir():
+            raise EmbeddedError(
+                f"the database folder {usual} is gone; delete {note} to begin with an empty one"
+            )
         if os.geteuid() == 0:
             self.account = _account_for(usual)
         if not may_enter(usual.parent, self.account):

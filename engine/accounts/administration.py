@@ -13,13 +13,15 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from config.settings import Settings
 from engine import audit, downloads, secret_box
-from engine.accounts import api_keys, sessions, users
-from engine.accounts.permissions import GUEST, permissions_of
+from engine.accounts import closing, invitations, users
+from engine.accounts.account_notices import tell_of_address
+from engine.accounts.permissions import GUEST, Permission, permissions_of
 from engine.accounts.plex_accounts import SECRET_PREFIX
 from engine.accounts.sessions import Identity
 from engine.audit import Actor, Subject
-from engine.errors import Conflict, Forbidden, NotFound
+from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
 from models.api_key import ApiKey
 from models.invitation import Invitation
 from models.login import Login
@@ -49,7 +51,10 @@ def create(
         Forbidden: the role may do more than who makes him.
         Conflict: the address belongs to somebody.
     """
-    _refuse_above(by, role)
+    subject = Subject("user", None, users.normal_email(email))
+    _refuse_above(
+        _rights(by, _locked(db, by.user_id).get(by.user_id)), role, "user.created", subject, role=role
+    )
     user = users.create(db, email=email, password=password, name=name, role=role, tier=tier)
     audit.record(db, "user.created", actor, subject_of(user), role=role, tier=tier)
     return user
@@ -57,6 +62,7 @@ def create(
 
 def change(
     db: Session,
+    settings: Settings,
     user_id: str,
     *,
     by: Identity,
@@ -73,7 +79,9 @@ def change(
         Forbidden: he may do more than who changes him.
         Conflict: the address belongs to somebody, or he is the last enabled super admin.
     """
-    user = _held(db, user_id, by)
+    given = {"name": name, "email": email, "tier": tier, "disabled": disabled}
+    tried = {field: value for field, value in given.items() if value is not None}
+    user, _ = _held(db, user_id, by, "user.updated", wanted=tried)
     wanted = {"name": name, "email": email and users.normal_email(email), "tier": tier}
     changes = {
         field: {"before": getattr(user, field), "after": value}
@@ -82,12 +90,15 @@ def change(
     }
     if "email" in changes:
         users.refuse_taken(db, changes["email"]["after"], besides=user.id, among_all=True)
-        forget_resets(db, user.id)
+        invitations.refuse_invited(db, changes["email"]["after"])
+        closing.forget_resets(db, user.id)
     for field, values in changes.items():
         setattr(user, field, values["after"])
     users.flush_address(db)
     if changes:
         audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
+    if "email" in changes:
+        tell_of_address(db, settings, user, changes["email"]["before"])
     if disabled is True:
         _disable(db, user, actor)
     elif disabled is False and user.disabled_at is not None:
@@ -107,14 +118,14 @@ def set_role(db: Session, user_id: str, role: str, *, by: Identity, actor: Actor
         Forbidden: he may do more than who changes him, or would.
         Conflict: he is the last enabled super admin.
     """
-    user = _held(db, user_id, by)
-    _refuse_above(by, role)
+    user, rights = _held(db, user_id, by, "user.role_changed", role=role)
+    _refuse_above(rights, role, "user.role_changed", subject_of(user), role=role)
     if role == user.role:
         return user
     before, lost = user.role, permissions_of(user.role) - permissions_of(role)
     if lost:
-        _refuse_last(db, user)
-        _take_back_invitations(db, user.id)
+        _refuse_last(db, user, "user.role_changed", role=role)
+        closing.take_back_invitations(db, user.id)
     user.role = role
     db.flush()
     audit.record(db, "user.role_changed", actor, subject_of(user), before=before, after=role)
@@ -133,13 +144,13 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
         Forbidden: he may do more than who deletes him.
         Conflict: he is the last enabled super admin.
     """
-    user = _held(db, user_id, by)
-    _refuse_last(db, user)
+    user, _ = _held(db, user_id, by, "user.deleted")
+    _refuse_last(db, user, "user.deleted")
     cancelled = downloads.cancel_all(db, user.id)
     for table in (Login, ApiKey, Notification, PasswordReset):
         db.execute(sql_delete(table).where(table.user_id == user.id))
     db.execute(sql_delete(Invitation).where(Invitation.accepted_by == user.id))  # it bears his address
-    _take_back_invitations(db, user.id)
+    closing.take_back_invitations(db, user.id)
     secret_box.drop(db, SECRET_PREFIX + user.id)
     audit.record(db, "user.deleted", actor, subject_of(user), role=user.role, cancelledDownloads=cancelled)
     db.flush()
@@ -148,55 +159,61 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
     return user
 
 
-def forget_resets(db: Session, user_id: str) -> None:
-    """Let no reset hold that was mailed to a user's former address, or before his password changed."""
-    db.execute(sql_delete(PasswordReset).where(PasswordReset.user_id == user_id))
-
-
 def subject_of(user: User) -> Subject:
     """A user, as the audit log names him."""
     return Subject("user", user.id, user.name)
 
 
-def _held(db: Session, user_id: str, by: Identity) -> User:
-    """A user whom `by` may act on, locked."""
-    query = select(User).where(User.id == user_id, User.deleted_at.is_(None)).with_for_update()
-    user = db.scalars(query).one_or_none()
+def _held(
+    db: Session, user_id: str, by: Identity, action: str, **tried: Any
+) -> tuple[User, frozenset[Permission]]:
+    """A user whom `by` may act on, locked, and what `by` may do: he is locked and looked up anew, too."""
+    found = _locked(db, user_id, by.user_id)
+    rights = _rights(by, found.get(by.user_id))
+    user = found.get(user_id)
     if user is None:
         raise NotFound("There is no such user.")
-    _refuse_above(by, user.role)
-    return user
+    _refuse_above(rights, user.role, action, subject_of(user), **tried)
+    return user, rights
 
 
-def _refuse_above(by: Identity, role: str) -> None:
-    if permissions_of(role) - by.permissions:
-        raise Forbidden(f"You can't make or change a user of the role {role}: he may do more than you.")
+def _locked(db: Session, *user_ids: str) -> dict[str, User]:
+    """Users by their ids, as they are now; in one order, so that two who act on each other do not wait for ever."""
+    query = select(User).where(User.id.in_(user_ids), User.deleted_at.is_(None)).order_by(User.id)
+    fresh = query.with_for_update().execution_options(populate_existing=True)
+    return {user.id: user for user in db.scalars(fresh)}
 
 
-def _refuse_last(db: Session, user: User) -> None:
+def _rights(by: Identity, now: User | None) -> frozenset[Permission]:
+    """What is left, under the lock, of what somebody was allowed when his request began."""
+    if now is None or now.disabled_at is not None:
+        raise Unauthorized("This account has just been closed.")
+    rights = by.permissions & permissions_of(now.role)
+    if Permission.USERS_MANAGE not in rights:
+        raise Forbidden("You may not look after users any more.")
+    return rights
+
+
+def _refuse_above(
+    rights: frozenset[Permission], role: str, action: str, subject: Subject, /, **tried: Any
+) -> None:
+    if permissions_of(role) - rights:
+        words = f"You can't make or change a user of the role {role}: he may do more than you."
+        raise audit.refusal(Forbidden(words), action, subject, **tried)
+
+
+def _refuse_last(db: Session, user: User, action: str, **tried: Any) -> None:
     if users.is_last_super_admin(db, user):
-        raise Conflict("This is the last super admin: make another one first.")
+        words = "This is the last super admin: make another one first."
+        raise audit.refusal(Conflict(words), action, subject_of(user), reason="last super admin", **tried)
 
 
 def _disable(db: Session, user: User, actor: Actor) -> None:
     if user.disabled_reason == "admin":
         return
-    _refuse_last(db, user)
-    user.disabled_at, user.disabled_reason = _now(), "admin"
-    db.flush()
-    ended, revoked = sessions.revoke_all(db, user.id), api_keys.revoke_all(db, user.id)
-    forget_resets(db, user.id)
-    _take_back_invitations(db, user.id)
-    audit.record(db, "user.disabled", actor, subject_of(user), sessions=ended, keys=revoked)
-
-
-def _take_back_invitations(db: Session, user_id: str) -> None:
-    """What is being accepted this very moment is passed over: it waits for us, and then asks who invited."""
-    mine = select(Invitation.id).where(
-        Invitation.invited_by == user_id, Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None)
-    )
-    locked = mine.with_for_update(skip_locked=True)
-    db.execute(update(Invitation).where(Invitation.id.in_(locked)).values(revoked_at=_now()))
+    _refuse_last(db, user, "user.disabled")
+    ended = closing.close(db, user, "admin")
+    audit.record(db, "user.disabled", actor, subject_of(user), sessions=ended.sessions, keys=ended.keys)
 
 
 def _nobody() -> dict[str, Any]:

@@ -60,7 +60,8 @@ def create(
     """
     lacking = sorted(set(permissions) - owner.permissions)
     if lacking:
-        raise Forbidden(f"A key can't do what you may not do yourself: {', '.join(lacking)}.")
+        refused = Forbidden(f"A key can't do what you may not do yourself: {', '.join(lacking)}.")
+        raise audit.refusal(refused, "key.created", Subject("key", None, name), lacking=lacking)
     if expires_at is not None:
         _check_expiry(db, expires_at)
     _hold(db, owner.user_id)

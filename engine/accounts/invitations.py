@@ -60,13 +60,13 @@ def create(
         Forbidden: nobody can be invited to be more than an admin, or to more than the inviter (or his API key) may.
         Conflict: the address belongs to somebody.
     """
-    inviter = users.get(db, by.user_id)
-    if not _may_give(inviter, role) or permissions_of(role) - by.permissions:
-        raise Forbidden(f"You can't invite anybody as {role}.")
     address = normal_email(email)
+    inviter = _held(db, by.user_id)
+    if inviter is None or not _may_give(inviter, role) or permissions_of(role) - by.permissions:
+        refused = Forbidden(f"You can't invite anybody as {role}.")
+        raise audit.refusal(refused, "invitation.created", Subject("invitation", None, address), role=role)
     users.refuse_taken(db, address, among_all=True)
-    # One at a time for each address, so that the later one replaces the earlier.
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"invitation:{address}"))))
+    _one_at_a_time(db, address)  # so that the later one replaces the earlier
     db.execute(
         update(Invitation).where(Invitation.email == address, _OPEN).values(revoked_at=_now()),
         execution_options={"synchronize_session": False},
@@ -129,18 +129,17 @@ def accept(db: Session, *, token: str, name: str, password: str, address: str | 
 
     Raises:
         NotFound: it is unknown, used, revoked or expired, or whoever invited may not give its role any more.
-        Conflict: the address has come to belong to somebody.
+        Conflict: somebody has come to sign in with the address.
     """
     query = select(Invitation).where(Invitation.token_hash == _digest(token), _OPEN)
     row = db.scalars(query.with_for_update()).one_or_none()
-    inviter = None
-    if row is not None and row.invited_by is not None:
-        # Held until the end: he is not demoted between this look and the new account.
-        query_inviter = select(User).where(User.id == row.invited_by).with_for_update(read=True)
-        inviter = db.scalars(query_inviter).one_or_none()
+    inviter = None if row is None or row.invited_by is None else _held(db, row.invited_by)
     if row is None or inviter is None or not _may_give(inviter, row.role):
-        raise NotFound("This invitation is not valid any more: ask for a new one.")
-    user = users.create(db, email=row.email, password=password, name=name, role=row.role)
+        gone = NotFound("This invitation is not valid any more: ask for a new one.")
+        subject = None if row is None else Subject("invitation", row.id, row.email)
+        raise audit.refusal(gone, "invitation.accepted", subject, outcome="failure", reason="not valid")
+    # Whoever else shows the address has it from plex.tv, which proves nothing.
+    user = users.create(db, email=row.email, password=password, name=name, role=row.role, among_all=False)
     row.accepted_at, row.accepted_by = _now(), user.id
     db.flush()
     actor = Actor(user.id, None, address)
@@ -155,6 +154,28 @@ def accept(db: Session, *, token: str, name: str, password: str, address: str | 
         by=user.id,
     )
     return user
+
+
+def refuse_invited(db: Session, email: str) -> None:
+    """Make sure that an address is not kept for somebody who is invited; holds until the end of the unit of work.
+
+    Raises:
+        Conflict: it is.
+    """
+    address = normal_email(email)
+    _one_at_a_time(db, address)
+    if db.scalar(select(Invitation.id).where(Invitation.email == address, _OPEN).limit(1)) is not None:
+        raise Conflict("This e-mail address is taken.")
+
+
+def _held(db: Session, user_id: str) -> User | None:
+    """Who invites, held until the end: he is not demoted between this look and what comes of it."""
+    query = select(User).where(User.id == user_id).with_for_update(read=True)
+    return db.scalars(query.execution_options(populate_existing=True)).one_or_none()
+
+
+def _one_at_a_time(db: Session, address: str) -> None:
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"invitation:{address}"))))
 
 
 def _may_give(inviter: User, role: str) -> bool:

@@ -11,6 +11,7 @@ from config.settings import Settings
 ACCESS_TOKENS = "access tokens"
 REFRESH_TOKENS = "refresh tokens"
 CSRF_TOKENS = "csrf tokens"
+BROWSERS = "browsers"
 
 _LENGTH = 32
 

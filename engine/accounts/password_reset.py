@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit, mails
-from engine.accounts import passwords, sessions
+from engine.accounts import api_keys, passwords, sessions
 from engine.accounts.users import normal_email
 from engine.audit import Actor, Subject
 from engine.errors import NotFound
 from engine.events import timestamp
 from engine.mail_texts import Template
 from engine.notifications import notify
-from models.api_key import ApiKey
 from models.base import new_id
 from models.password_reset import PasswordReset
 from models.user import User
@@ -67,7 +66,7 @@ def check(db: Session, token: str, token_id: str) -> datetime:
     query = select(PasswordReset.expires_at).join(User, User.id == PasswordReset.user_id)
     found = db.scalar(query.where(_holds(token), PasswordReset.id == token_id, _HAS_PASSWORD))
     if found is None:
-        raise _gone()
+        raise _gone("checked")
     return found
 
 
@@ -81,15 +80,22 @@ def confirm(db: Session, settings: Settings, token: str, password: str, *, addre
     # The user is locked first: two resets of one account come one after the other.
     user = db.scalars(query.where(_HAS_PASSWORD).with_for_update(of=User)).one_or_none()
     if user is None or _digest(token) not in _use_up(db, user.id):
-        raise _gone()
+        raise _gone("used")
     user.password_hash = passwords.make_hash(password)
     ended = sessions.revoke_all(db, user.id)
-    revoked = _revoke_keys(db, user.id)
+    revoked = api_keys.revoke_all(db, user.id)
     actor = Actor(user.id, None, address)
     audit.record(
         db, "password.reset", actor, Subject("user", user.id, user.name), sessions=ended, keys=revoked
     )
-    tell_of_change(db, settings, user, "All devices were signed out and all API keys revoked.")
+    consequences = "All devices were signed out and all API keys revoked."
+    if user.plex_id is not None:
+        whose = user.plex_username or "without a name"
+        consequences += (
+            f" The Plex account {whose} stays linked, and whoever has it can sign in: if it is not yours,"
+        )
+        consequences += " unlink it."
+    tell_of_change(db, settings, user, consequences)
     return user
 
 
@@ -126,17 +132,6 @@ def _use_up(db: Session, user_id: str) -> set[str]:
     return set(used.all())
 
 
-def _revoke_keys(db: Session, user_id: str) -> int:
-    revoked = db.execute(
-        update(ApiKey)
-        .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=_now())
-        .returning(ApiKey.id),
-        execution_options={"synchronize_session": False},
-    )
-    return len(revoked.all())
-
-
 def _holds(token: str) -> ColumnElement[bool]:
     """The reset of this token, while it is open; by its hash, so that time tells nothing of the token."""
     return and_(
@@ -146,8 +141,9 @@ def _holds(token: str) -> ColumnElement[bool]:
     )
 
 
-def _gone() -> NotFound:
-    return NotFound("This link is not valid any more: ask for a new one.")
+def _gone(when: str) -> NotFound:
+    gone = NotFound("This link is not valid any more: ask for a new one.")
+    return audit.refusal(gone, "password.reset", outcome="failure", reason="not valid", when=when)
 
 
 def _digest(token: str) -> str:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import orjson
-from sqlalchemy import false, func, select
+from sqlalchemy import false, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
 from engine import installation, secret_box
 from engine.accounts import plex_accounts
@@ -28,13 +27,16 @@ from models.setting import Fact
 from models.user import User
 
 SERVER_FACT = "plex.server"
+DECIDING_FACT = "plex.deciding_server"
 SERVER_AGE = timedelta(days=1)  # after which the server is asked again who it is
+SETTLING = timedelta(days=1)  # for so long another server than before takes nobody's access
 _DOUBTED_AGE = timedelta(minutes=1)  # the same, where somebody would be refused
 
 BATCH = 25  # people a run
 RUN_SECONDS = 8.0  # the worker has other things to do
 _CALL_SECONDS = 5.0
 _OUTAGES = 3  # in a row end a run
+_NO_ACCESS = "no access to the server"
 
 _now = func.clock_timestamp
 
@@ -64,6 +66,7 @@ def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: f
         client_identifier(runtime),
         device_name=device_name or PRODUCT,
         seconds=seconds,
+        places=max(1, runtime.settings.web_threads // 4),  # the other threads are for other requests
     )
 
 
@@ -144,11 +147,16 @@ def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
 
 
 def check_due(runtime: Runtime) -> None:
-    """Check people whose last check is a day old, the longest ago first; ends early when plex.tv is down."""
+    """Check people whose last check is a day old, the longest ago first; ends early when plex.tv is down.
+
+    Nobody is checked on the day after another server became ours: those who may not use that one have the time to be
+    given access, or whoever connected it by mistake the time to notice.
+    """
     if _our_server(runtime) is None:
         return
     try:
-        server_identifier(runtime, older_than=SERVER_AGE)
+        if not _settled(runtime, server_identifier(runtime, older_than=SERVER_AGE)):
+            return
     except PlexUnreachable:
         return
     ends, outages = time.monotonic() + RUN_SECONDS, 0
@@ -179,9 +187,11 @@ def check(runtime: Runtime, user_id: str) -> None:
         return
     with conversation(runtime, seconds=_CALL_SECONDS) as tv:
         try:
-            why = None if server_entry(runtime, tv, token) else "no access to the server"
+            why = None if server_entry(runtime, tv, token) else _NO_ACCESS
         except TokenRefused:
             why = "token refused"
+    if why == _NO_ACCESS and not _settled(runtime, server_identifier(runtime)):
+        return  # the server has just turned out to be another
     with runtime.unit_of_work() as db:
         if why is None:
             plex_accounts.confirm(db, user_id)
@@ -192,6 +202,17 @@ def check(runtime: Runtime, user_id: str) -> None:
 def _our_server(runtime: Runtime) -> Address | None:
     with runtime.reading() as db:
         return connection.address(db, runtime.settings)
+
+
+def _settled(runtime: Runtime, identifier: str) -> bool:
+    """Whether this server has been ours for a day, or has always been; notes since when where it is another."""
+    with runtime.unit_of_work() as db:
+        first = insert(Fact).values(name=DECIDING_FACT, value=identifier, updated_at=_now() - SETTLING)
+        db.execute(first.on_conflict_do_nothing())
+        changed = update(Fact).where(Fact.name == DECIDING_FACT, Fact.value != identifier)
+        db.execute(changed.values(value=identifier, updated_at=_now()))
+        settled = select(Fact.updated_at <= _now() - SETTLING).where(Fact.name == DECIDING_FACT)
+        return bool(db.scalar(settled))
 
 
 def _due(runtime: Runtime) -> Sequence[str]:
@@ -236,7 +257,3 @@ def _remember(runtime: Runtime, url: str, identifier: str) -> None:
     query = insert(Fact).values(name=SERVER_FACT, **values)
     with runtime.unit_of_work() as db:
         db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
-
-
-def _fact(db: Session, name: str) -> str | None:
-    return db.scalars(select(Fact.value).where(Fact.name == name)).one_or_none()

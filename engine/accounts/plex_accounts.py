@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from sqlalchemy import func, select
@@ -10,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit, secret_box
-from engine.accounts import sessions
-from engine.accounts.permissions import ADMIN, ROLES, SUPER_ADMIN, USER
+from engine.accounts import closing
+from engine.accounts.account_notices import tell_admins_of_unlinking, tell_of_plex
+from engine.accounts.names import cleaned
+from engine.accounts.permissions import ADMIN, ROLES, USER
 from engine.accounts.users import normal_email
 from engine.audit import SERVER, Actor, Subject
 from engine.clients.plextv import Account
@@ -54,7 +57,8 @@ def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: st
     user = db.scalars(select(User).where(User.plex_id == account.id).with_for_update()).one_or_none()
     if user is None:
         email = account.email and normal_email(account.email)
-        user = User(id=new_id("user"), plex_id=account.id, name=account.title, email=email, role=USER)
+        name = cleaned(account.title) or "Plex user"
+        user = User(id=new_id("user"), plex_id=account.id, name=name, email=email, role=USER)
         db.add(user)
         db.flush()
         himself = Actor(user.id, address=address)
@@ -64,7 +68,9 @@ def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: st
     if user.disabled_at is not None:
         user.disabled_at = user.disabled_reason = None
         audit.record(db, "user.enabled", SERVER, _subject(user), reason="access to the Plex server again")
-    if admitted.owner and settings.plex_owner_is_admin and ROLES.index(user.role) < ROLES.index(ADMIN):
+    # Of a server that an admin connected its owner is nobody to us: he would make himself another admin.
+    trusted = admitted.owner and settings.plex_owner_is_admin and bool(settings.plex_url)
+    if trusted and ROLES.index(user.role) < ROLES.index(ADMIN):
         before, user.role = user.role, ADMIN
         reason = "owner of the Plex server"
         audit.record(
@@ -91,12 +97,13 @@ def link(db: Session, settings: Settings, user_id: str, admitted: Admitted, acto
     user.plex_id = admitted.account.id
     _note(db, settings, user, admitted)
     audit.record(db, "user.updated", actor, _subject(user), plex="linked", plexId=user.plex_id)
+    tell_of_plex(db, settings, user, user.plex_username, linked=True)
     db.refresh(user)
     return user
 
 
-def unlink(db: Session, user_id: str, actor: Actor) -> User:
-    """Forget a user's Plex account, and its token.
+def unlink(db: Session, settings: Settings, user_id: str, actor: Actor) -> User:
+    """Forget a user's Plex account, and its token; he and those who look after users are told.
 
     Raises:
         NotFound: he has none.
@@ -108,6 +115,8 @@ def unlink(db: Session, user_id: str, actor: Actor) -> User:
     if user.password_hash is None:
         raise Conflict("You could not sign in any more: set a password first.")
     audit.record(db, "user.updated", actor, _subject(user), plex="unlinked", plexId=user.plex_id)
+    tell_of_plex(db, settings, user, user.plex_username, linked=False)
+    tell_admins_of_unlinking(db, user, user.plex_username)
     user.plex_id = user.plex_username = user.plex_avatar = user.plex_checked_at = None
     secret_box.drop(db, secret_name(user.id))
     db.flush()
@@ -124,26 +133,26 @@ def confirm(db: Session, user_id: str) -> None:
 def end_access(db: Session, user_id: str, why: str) -> None:
     """Act on plex.tv's word that a user may not use our server any more.
 
-    Who has no other way in is disabled and signed out everywhere, until plex.tv says otherwise at his next sign-in.
-    Who has a password, and a super admin, keeps his account: he has it for more reasons than Plex.
+    He is disabled, whether he has a password or not, and all that acted for him ends for good; until plex.tv says
+    otherwise at his next sign-in with Plex, or an admin lets him in. Admins and super admins keep their accounts.
     """
     user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
     if user is None or user.plex_id is None or user.disabled_at is not None:
         return
     secret_box.drop(db, secret_name(user.id))
     audit.record(db, "auth.plex_refused", SERVER, _subject(user), outcome="denied", reason=why)
-    stays = user.password_hash is not None or user.role == SUPER_ADMIN
+    stays = ROLES.index(user.role) >= ROLES.index(ADMIN)
     if not stays:
-        user.disabled_at, user.disabled_reason = _now(), "plex"
-        ended = sessions.revoke_all(db, user.id)
-        audit.record(db, "user.disabled", SERVER, _subject(user), reason=why, sessions=ended)
+        ended = closing.close(db, user, "plex")
+        counts: dict[str, Any] = {"sessions": ended.sessions, "keys": ended.keys}
+        audit.record(db, "user.disabled", SERVER, _subject(user), reason=why, **counts)
     db.flush()
     log.warning("plex.access_ended", user=user.id, reason=why, disabled=not stays)
 
 
 def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> None:
     """Keep what plex.tv says of a user, and the token for asking it again."""
-    user.plex_username, user.plex_avatar = admitted.account.username, admitted.account.avatar
+    user.plex_username, user.plex_avatar = cleaned(admitted.account.username), admitted.account.avatar
     user.plex_checked_at = _now()
     db.flush()
     secret_box.put(db, settings, secret_name(user.id), admitted.token)

@@ -79,8 +79,7 @@ def verify(
         Forbidden: he has no access to our server, or his account is disabled; the PIN is used up.
         PlexUnreachable: that can't be found out now; the PIN stays good.
     """
-    actor = Actor(address=device.address)
-    admitted = _admitted(runtime, pin_id, nonce, actor)
+    admitted = _admitted(runtime, pin_id, nonce)
     if admitted is None:
         return None
     with runtime.unit_of_work() as db:
@@ -88,9 +87,9 @@ def verify(
         user = plex_accounts.of_admitted(db, runtime.settings, admitted, device.address)
         if user.disabled_at is None:
             return sign_in(db, runtime.settings, user, method="plex", device=device, remember_me=remember_me)
-        reason = "This account is disabled."
-        _note_refusal(db, actor, Subject("user", user.id, user.name), reason)
-    raise Forbidden(reason)
+        subject = Subject("user", user.id, user.name)
+    words = "This account is disabled."
+    raise audit.refusal(Forbidden(words), "auth.plex_refused", subject, reason=words)
 
 
 def link(
@@ -106,7 +105,7 @@ def link(
         Conflict: it belongs to somebody else, or the user has another one; the PIN stays good.
         PlexUnreachable: that can't be found out now.
     """
-    admitted = _admitted(runtime, pin_id, nonce, actor, before_setup=may_configure)
+    admitted = _admitted(runtime, pin_id, nonce, before_setup=may_configure)
     if admitted is None:
         return None
     with runtime.unit_of_work() as db:
@@ -119,9 +118,7 @@ def forget_old(db: Session) -> None:
     db.execute(delete(PlexPin).where(PlexPin.expires_at < _now() - _KEPT))
 
 
-def _admitted(
-    runtime: Runtime, pin_id: str, nonce: str, actor: Actor, *, before_setup: bool = False
-) -> Admitted | None:
+def _admitted(runtime: Runtime, pin_id: str, nonce: str, *, before_setup: bool = False) -> Admitted | None:
     """Who claimed a PIN, if he may use our server; None while nobody has, or plex.tv was asked just now."""
     _refuse_if_off(runtime)
     with runtime.unit_of_work() as db:
@@ -138,8 +135,7 @@ def _admitted(
             subject = None if account is None else Subject("plex_account", account.id, account.username)
             with runtime.unit_of_work() as db:
                 _use(db, pin_id)
-                _note_refusal(db, actor, subject, refused.message)
-            raise
+            raise audit.refusal(refused, "auth.plex_refused", subject, reason=refused.message) from None
 
 
 def _turn(db: Session, pin_id: str, nonce: str) -> bool:
@@ -181,10 +177,6 @@ def _use(db: Session, pin_id: str) -> None:
     used = update(PlexPin).where(PlexPin.id == pin_id, PlexPin.used_at.is_(None)).values(used_at=_now())
     if db.scalar(used.returning(PlexPin.id)) is None:
         raise _gone()
-
-
-def _note_refusal(db: Session, actor: Actor, subject: Subject | None, reason: str) -> None:
-    audit.record(db, "auth.plex_refused", actor, subject, outcome="denied", reason=reason)
 
 
 def _refuse_if_off(runtime: Runtime) -> None:

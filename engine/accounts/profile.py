@@ -1,18 +1,26 @@
-"""What a user changes about himself: name, e-mail address, password."""
+"""What a user changes about himself: name, e-mail address, password, API keys, and the proof that it is he."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts import passwords, sessions, users
-from engine.accounts.administration import forget_resets, subject_of
+from engine.accounts import api_keys, invitations, passwords, sessions, users
+from engine.accounts.account_notices import tell_of_address, tell_of_key
+from engine.accounts.administration import subject_of
+from engine.accounts.closing import forget_resets
 from engine.accounts.password_reset import tell_of_change
+from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
 from engine.audit import Actor
 from engine.errors import Conflict, Forbidden, Unauthorized, ValidationFailed
+from models.api_key import ApiKey
 from models.user import User
 
 
@@ -20,8 +28,17 @@ class WrongPassword(Unauthorized):
     """The password given as proof is not the user's."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How many other sessions and API keys ended."""
+
+    sessions: int
+    keys: int
+
+
 def change(
     db: Session,
+    settings: Settings,
     mine: Identity,
     *,
     actor: Actor,
@@ -35,7 +52,7 @@ def change(
         ValidationFailed: the password is missing.
         WrongPassword: it is another.
         Forbidden: another address, asked for with an API key.
-        Conflict: somebody signs in with this address.
+        Conflict: somebody signs in with this address, or is invited to.
     """
     user = _held(db, mine)
     wanted = {"name": name, "email": email and users.normal_email(email)}
@@ -49,24 +66,27 @@ def change(
             raise Forbidden("The e-mail address can't be changed with an API key: sign in.")
         _prove(user, password)
         users.refuse_taken(db, changes["email"]["after"], besides=user.id)
+        invitations.refuse_invited(db, changes["email"]["after"])
         forget_resets(db, user.id)
     for field, values in changes.items():
         setattr(user, field, values["after"])
     users.flush_address(db)
     if changes:
         audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
+    if "email" in changes:
+        tell_of_address(db, settings, user, changes["email"]["before"])
     return user
 
 
 def change_password(
     db: Session, settings: Settings, mine: Identity, *, actor: Actor, current: str | None, new: str
-) -> int:
-    """Set one's password, and end all other sessions; returns how many. Who came with Plex sets his first one.
+) -> Ended:
+    """Set one's password, and end all other sessions and all API keys. Who came with Plex sets his first one.
 
     Raises:
         ValidationFailed: the current password is missing.
         WrongPassword: it is another.
-        Conflict: a first password for an address that is missing, or that somebody signs in with.
+        Conflict: a first password for an address that is missing, or that somebody signs in with or is invited to.
     """
     user = _held(db, mine)
     if user.password_hash is None:
@@ -75,14 +95,43 @@ def change_password(
                 "You need an e-mail address to sign in with a password: add one to your profile first."
             )
         users.refuse_taken(db, user.email, besides=user.id)
+        invitations.refuse_invited(db, user.email)
     _prove(user, current)
     user.password_hash = passwords.make_hash(new)
     users.flush_address(db)
-    ended = sessions.revoke_others(db, user_id=user.id, keep=mine.session_id)
+    ended = Ended(
+        sessions.revoke_others(db, user_id=user.id, keep=mine.session_id), api_keys.revoke_all(db, user.id)
+    )
     forget_resets(db, user.id)
-    audit.record(db, "password.changed", actor, subject_of(user), sessions=ended)
-    tell_of_change(db, settings, user, "Your other devices were signed out.")
+    audit.record(db, "password.changed", actor, subject_of(user), sessions=ended.sessions, keys=ended.keys)
+    tell_of_change(db, settings, user, "Your other devices were signed out and all API keys revoked.")
     return ended
+
+
+def prove(db: Session, mine: Identity, password: str | None) -> None:
+    """Make sure that it is himself who asks: by his password, where he has one.
+
+    Raises:
+        ValidationFailed: it is missing.
+        WrongPassword: it is another.
+    """
+    _prove(_held(db, mine), password)
+
+
+def make_key(
+    db: Session,
+    settings: Settings,
+    mine: Identity,
+    *,
+    name: str,
+    permissions: Collection[Permission],
+    expires_at: datetime | None,
+    actor: Actor,
+) -> tuple[ApiKey, str]:
+    """Make an API key as `api_keys.create` does, with its errors, and tell its owner."""
+    made = api_keys.create(db, mine, name=name, permissions=permissions, expires_at=expires_at, actor=actor)
+    tell_of_key(db, settings, users.get(db, mine.user_id), name)
+    return made
 
 
 def _held(db: Session, mine: Identity) -> User:

@@ -60,7 +60,8 @@ def tell_of_sign_in(db: Session, settings: Settings, user: User, login: Login) -
         user.id,
         type="security.sign_in",
         title=f"New sign-in from {device} ({address})",
-        message="If it was not you, change your password: that signs out every other device.",
+        message="If it was not you, change your password: that signs out every other device and revokes all "
+        "API keys.",
         subject=("session", login.id),
         dedupe_key=f"sign_in:{login.id}",
     )

@@ -9,8 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine import audit
 from engine.accounts import passwords
 from engine.accounts.permissions import SUPER_ADMIN
+from engine.audit import Subject
 from engine.errors import Conflict, Forbidden, NotFound
 from models.base import new_id
 from models.user import User
@@ -45,19 +47,29 @@ def bootstrap(
     if settings.app_env == "production":
         wanted = settings.resolve_setup_token()
         if not hmac.compare_digest((setup_token or "").encode(), wanted.encode()):
-            raise Forbidden(
-                "In production this needs the setup token that the server printed at its first start."
+            words = "In production this needs the setup token that the server printed at its first start."
+            raise audit.refusal(
+                Forbidden(words), "auth.bootstrap", Subject("user", None, normal_email(email))
             )
     return create(db, email=email, password=password, name=name, role=SUPER_ADMIN)
 
 
-def create(db: Session, *, email: str, password: str, name: str, role: str, tier: str = "standard") -> User:
+def create(
+    db: Session,
+    *,
+    email: str,
+    password: str,
+    name: str,
+    role: str,
+    tier: str = "standard",
+    among_all: bool = True,
+) -> User:
     """Make a user who signs in with address and password.
 
     Raises:
-        Conflict: the address belongs to somebody.
+        Conflict: the address belongs to somebody; for `among_all` see `refuse_taken`.
     """
-    refuse_taken(db, email, among_all=True)
+    refuse_taken(db, email, among_all=among_all)
     user = User(
         id=new_id("user"),
         email=normal_email(email),

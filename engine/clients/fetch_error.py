@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Retry = Literal["soon", "throttled", "later", "again_once", "never"]
+Retry = Literal["soon", "throttled", "shortly", "later", "again_once", "never"]
 
 
 class Verdict(NamedTuple):
-    """What a kind of failure means to a person and to the queue."""
+    """What a kind of failure means to a person and to the queue; `given_up`: the advice after the last attempt."""
 
     message: str
     advice: str
     retry: Retry
+    given_up: str | None = None
 
 
 _WAIT = "Nothing to do: it is tried again by itself."
 _OTHER = "Check the address, or choose another video."
 _GUEST = "Only videos that anyone can watch without signing in can be downloaded."
 
-# soon: with growing pauses; throttled: everything for that host waits; later: the reason has to pass first;
-# again_once: one more attempt with a fresh look at the page.
+_RESTS = "All downloads of this site pause and go on by themselves; fewer at a time help."
+_RESTED = "Try it again in some hours; fewer downloads of this site at a time help."
+
+# soon: with growing pauses; throttled: everything for that host waits; shortly: it is looked again each minute
+# whether the reason has passed; later: the same, but it takes long; again_once: one more attempt with a fresh look at
+# the page.
 VERDICTS: dict[str, Verdict] = {
     "private": Verdict("The video is private.", _GUEST, "never"),
     "removed": Verdict("The video is not available any more.", _OTHER, "never"),
@@ -32,13 +37,15 @@ VERDICTS: dict[str, Verdict] = {
     "login": Verdict("The site asks for an account.", _GUEST, "never"),
     "bot_check": Verdict(
         "The site suspects a robot and does not answer this server for now.",
-        "All downloads of this site pause and go on by themselves; fewer at a time help.",
+        _RESTS,
         "throttled",
+        _RESTED,
     ),
     "rate_limited": Verdict(
         "The site says that this server asks too often.",
-        "All downloads of this site pause and go on by themselves; fewer at a time help.",
+        _RESTS,
         "throttled",
+        _RESTED,
     ),
     "forbidden": Verdict(
         "The site refused to hand out the video (403).",
@@ -67,7 +74,15 @@ VERDICTS: dict[str, Verdict] = {
         "The live stream is over and the site still prepares its recording.", _WAIT, "later"
     ),
     "drm": Verdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
-    "network": Verdict("The connection to the site failed.", _WAIT, "soon"),
+    "network": Verdict(
+        "The connection to the site failed.", _WAIT, "soon", "Try it again when the site can be reached."
+    ),
+    "offline": Verdict(
+        "This server does not get through to the site: the network, or its name service, is away.",
+        "Nothing to do: it is tried again each minute.",
+        "shortly",
+        "Try it again when this server's network works.",
+    ),
     "blocked_address": Verdict(
         "The video's site leads to an address inside a private network.",
         "Check the address. An administrator can allow private networks in the settings.",
@@ -76,8 +91,15 @@ VERDICTS: dict[str, Verdict] = {
     "certificate": Verdict(
         "The site's certificate is not valid, so the connection is not safe.", _OTHER, "again_once"
     ),
-    "upstream": Verdict("The site has a fault of its own.", _WAIT, "soon"),
-    "truncated": Verdict("The site ended the transfer too early.", _WAIT, "soon"),
+    "upstream": Verdict(
+        "The site has a fault of its own.", _WAIT, "soon", "Try it again when the site works again."
+    ),
+    "truncated": Verdict(
+        "The site ended the transfer too early.",
+        _WAIT,
+        "soon",
+        "Try it again later, or choose a lower quality.",
+    ),
     "not_media": Verdict(
         "The site sent something that is neither video nor audio.",
         "If it plays in a browser without signing in, try again later.",
@@ -89,7 +111,7 @@ VERDICTS: dict[str, Verdict] = {
         "again_once",
     ),
     "disk_full": Verdict(
-        "The server's disk is full.", "Free some space; the download goes on by itself.", "later"
+        "The server's disk is full.", "Free some space; the download goes on by itself.", "shortly"
     ),
     "storage": Verdict(
         "The server could not write to its work folder.", "An administrator has to look at it.", "later"
@@ -99,6 +121,7 @@ VERDICTS: dict[str, Verdict] = {
         "The site sends so slowly that the download was ended.",
         "It goes on where it stopped; a lower quality is smaller.",
         "soon",
+        "Try it again at another time, or choose a lower quality.",
     ),
     "no_format": Verdict(
         "The site offers the video in no usable format.", "Choose another format or quality.", "again_once"
@@ -121,6 +144,7 @@ class FetchError(Exception):
 
     Attributes:
         kind: a key of `VERDICTS`. message: what happened. advice: what to do. retry: when to try again.
+        given_up: what to do once it is not tried again.
         retry_after: seconds the site asked us to wait, if it did.
         detail: the cause in the site's or the library's words, cleaned, for the log only.
     """
@@ -137,6 +161,7 @@ class FetchError(Exception):
         super().__init__(kind, message or verdict.message)
         self.kind, self.message = kind, message or verdict.message
         self.advice, self.retry = verdict.advice, verdict.retry
+        self.given_up = verdict.given_up or verdict.advice
         self.detail, self.retry_after = detail, retry_after
 
     def __reduce__(self) -> tuple[object, ...]:

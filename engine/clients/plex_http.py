@@ -6,6 +6,7 @@ import platform
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,6 +15,7 @@ import structlog
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 from urllib3.exceptions import HTTPError
 
+from engine.clients.gate import Gate, NotAsked
 from engine.errors import PlexUnreachable
 
 PRODUCT = "MediaNest"
@@ -57,12 +59,21 @@ class PlexHttp:
         identifier: the name by which Plex knows this installation; always the same.
         seconds: for all calls of the conversation together.
         device_name: shown to people at plex.tv.
+        gate: what every question passes; none of them is asked while it is closed.
     """
 
     def __init__(
-        self, base: str, *, who: str, identifier: str, seconds: float, device_name: str = PRODUCT
+        self,
+        base: str,
+        *,
+        who: str,
+        identifier: str,
+        seconds: float,
+        device_name: str = PRODUCT,
+        gate: Gate | None = None,
     ) -> None:
         self.who = who
+        self._gate = gate
         self._base = base.rstrip("/")
         self._deadline = time.monotonic() + seconds
         self._session = requests.Session()
@@ -102,7 +113,10 @@ class PlexHttp:
 
     def _told(self, ask: Callable[[], Answer]) -> Answer:
         try:
-            return ask()
+            with nullcontext() if self._gate is None else self._gate.asking():
+                return ask()
+        except NotAsked as error:
+            raise PlexOutage(self.who, str(error)) from None
         except PlexOutage as error:
             log.warning("plex.unreachable", who=self.who, reason=error.reason)
             raise

@@ -10,9 +10,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
+from engine.clients.gate import gate_of
 from engine.clients.plex_http import PRODUCT, Answer, PlexHttp
 
 SECONDS = 7.0  # of a conversation
+PLACES = 4  # conversations of a process that wait for an answer at once
 WHO = "plex.tv"
 _LINK_PAGE = "https://plex.tv/link/"
 _AUTH_PAGE = "https://app.plex.tv/auth"
@@ -76,9 +78,26 @@ class PlexTv:
     http: PlexHttp = field(repr=False)
 
     @classmethod
-    def at(cls, base: str, identifier: str, *, device_name: str = PRODUCT, seconds: float = SECONDS) -> Self:
-        """Begin one; for the arguments see `PlexHttp`."""
-        return cls(PlexHttp(base, who=WHO, identifier=identifier, seconds=seconds, device_name=device_name))
+    def at(
+        cls,
+        base: str,
+        identifier: str,
+        *,
+        device_name: str = PRODUCT,
+        seconds: float = SECONDS,
+        places: int = PLACES,
+    ) -> Self:
+        """Begin one, of which `places` may wait for an answer at once; for the other arguments see `PlexHttp`."""
+        return cls(
+            PlexHttp(
+                base,
+                who=WHO,
+                identifier=identifier,
+                seconds=seconds,
+                device_name=device_name,
+                gate=gate_of(base, places),
+            )
+        )
 
     def __enter__(self) -> Self:
         """Use it as a context."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
 from collections.abc import Iterator
 
 from yt_dlp.networking.exceptions import (  # type: ignore[import-untyped]
@@ -65,9 +66,20 @@ _BY_STATUS = {
 }
 _BY_STATUS |= {451: "geo", 402: "members", 425: "upstream", 416: "truncated"}
 # What a connection refused by the guard may look like once yt-dlp went on without it.
-_DISGUISES = {"network", "no_format", "unsupported", "unreadable", "truncated", "internal", "removed"}
+_DISGUISES = {
+    "network",
+    "offline",
+    "no_format",
+    "unsupported",
+    "unreadable",
+    "truncated",
+    "internal",
+    "removed",
+}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR}
+
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
 def classify(error: BaseException) -> FetchError:
@@ -119,13 +131,22 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _by_errno(causes: list[BaseException]) -> str | None:
-    """Trouble of our own disk; sockets raise OSError too, but never with a file name."""
+    """Trouble of our own disk or network; sockets raise OSError too, but never with a file name."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _FULL:
             return "disk_full"
         if isinstance(cause, OSError) and cause.errno in _UNWRITABLE and cause.filename is not None:
             return "storage"
+        if _is_offline(cause):
+            return "offline"
     return None
+
+
+def _is_offline(cause: BaseException) -> bool:
+    """Whether it is this host that gets nowhere; a name that does not exist is the address's fault."""
+    if isinstance(cause, socket.gaierror):
+        return cause.errno == socket.EAI_AGAIN
+    return isinstance(cause, OSError) and cause.errno in _NO_WAY
 
 
 def _by_words(text: str) -> str | None:
@@ -146,7 +167,7 @@ def _by_type(causes: list[BaseException]) -> str | None:
                 return "truncated"
             case NotMediaError():
                 return "not_media"
-            case TransportError() | ConnectionError() | TimeoutError():
+            case TransportError() | ConnectionError() | TimeoutError() | socket.gaierror():
                 return "network"
             case MemoryError() | RecursionError():
                 return "unreadable"

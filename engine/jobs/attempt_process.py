@@ -43,7 +43,8 @@ class Stuck(Retry):
                 "message": "Nothing moved any more, so the attempt was ended.",
                 "advice": "It is tried again by itself and goes on where it stopped.",
                 "retryable": True,
-            }
+            },
+            given_up="Try it again later; an admin finds in the log when it stood still.",
         )
 
 

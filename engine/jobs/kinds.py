@@ -17,6 +17,8 @@ from models.job import JobRow
 
 R = TypeVar("R", bound=JobRow)
 
+MARK = "mark"  # in a row's `lease_owner`: how far it was at its claim
+
 
 def _no_limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     return ()
@@ -47,6 +49,10 @@ def _silent(db: Session, row: Any) -> None:
     return None
 
 
+def _nowhere(row: Any) -> int:
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind(Generic[R]):
     """A table whose rows are jobs.
@@ -64,6 +70,8 @@ class JobKind(Generic[R]):
         attempts: how many attempts a row has before it fails.
         pause: seconds to wait after the given failed attempt.
         changed: told in the same unit when a row was claimed, ended or went back to waiting.
+        reach: how far a row is, in whatever unit; a crash is held against a row only where it is no further than
+            before. Nothing by default: each crash is.
     """
 
     job: Job
@@ -80,10 +88,21 @@ class JobKind(Generic[R]):
     attempts: Callable[[Settings], int] = _five
     pause: Callable[[Settings, int], float] = _pause
     changed: Callable[[Session, R], None] = _silent
+    reach: Callable[[R], int] = _nowhere
 
     def lease(self, settings: Settings) -> timedelta:
         """How long a claim holds without renewal."""
         return timedelta(seconds=settings.lease_seconds if self.long else settings.short_lease_seconds)
+
+    def crashes(self, row: R) -> int:
+        """How many crashes in a row, with the one just met, left a held row no further than it was at its claim."""
+        mark = int((row.lease_owner or {}).get(MARK, 0))
+        return 1 if self.reach(row) > mark else row.crash_count + 1
+
+    def mark(self, row: R) -> int:
+        """How far a row must get for a crash not to be held against it: the furthest that it was since the first."""
+        before = int((row.lease_owner or {}).get(MARK, 0)) if row.crash_count else 0
+        return max(before, self.reach(row))
 
     def renewal(self, settings: Settings) -> float:
         """Seconds between two renewals."""

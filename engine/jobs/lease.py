@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.jobs.kinds import JobKind, R
+from engine.jobs.kinds import MARK, JobKind, R
 from engine.jobs.pauses import is_paused
 from models.job import JobRow
 
@@ -70,7 +70,7 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
             status=kind.running,
             attempt=model.attempt + 1,
             epoch=model.epoch + 1,
-            lease_owner=dict(owner),
+            lease_owner={**owner, MARK: kind.mark(row)},
             lease_until=now() + kind.lease(settings),
             started_at=func.coalesce(model.started_at, now()),
             **kind.on_claim,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.queue import Queue
 
+log = structlog.get_logger(__name__)
 _now = func.clock_timestamp
 
 
@@ -25,7 +27,12 @@ def set_paused(db: Session, queue: str, *, by: str | None) -> None:
 
 
 def note_block(db: Session, queue: str, reason: str | None) -> None:
-    """Write down why nothing of a queue may begin just now; None: it may."""
+    """Write down why nothing of a queue may begin just now; None: it may. The log is told when that changes."""
+    before = db.scalar(select(Queue.blocked_reason).where(Queue.name == queue))
+    if before != reason and reason is None:
+        log.info("queue.unblocked", queue=queue, reason=before)
+    elif before != reason:
+        log.warning("queue.blocked", queue=queue, reason=reason)
     if reason is None:
         blocked = (Queue.name == queue) & Queue.blocked_reason.is_not(None)
         db.execute(update(Queue).where(blocked).values(blocked_reason=None, blocked_at=None))

@@ -45,8 +45,8 @@ def reconcile(runtime: Runtime, kinds: Iterable[JobKind[Any]], bells_in_queue: C
 def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
     """Take back every row of a kind whose lease ran out, or whose holder is seen to be dead; returns how many.
 
-    The row waits again with its crash counted, fails as poison when it crashed too often, and is cancelled where
-    that was wished.
+    The row waits again with its crash counted, fails as poison when it crashed too often in a row without getting
+    further, and is cancelled where that was wished.
     """
     model = kind.model
     held = db.scalars(
@@ -55,16 +55,16 @@ def rescue(db: Session, kind: JobKind[Any], settings: Settings) -> int:
     today = db.scalar(select(now()))
     lost = [row for row in held if row.lease_until < today or is_gone(row.lease_owner)]
     for row in lost:
-        crashes = row.crash_count + 1
+        crashes = kind.crashes(row)
+        told = {"job": kind.job.value, "row": row.id, "correlation_id": row.correlation_id}
+        log.warning("job.rescued", crashes=crashes, **told)
         if row.cancel_requested_at is not None:
             lease.finish(db, kind, row, kind.cancelled)
         elif crashes >= settings.poison_crashes:
             lease.finish(db, kind, row, kind.failed, error=POISON, crash_count=crashes)
+            log.error("job.failed", kind=POISON["kind"], **told)
         else:
             lease.give_back(db, kind, row, after=float(crashes), crash_count=crashes)
-        log.warning(
-            "job.rescued", job=kind.job.value, row=row.id, crashes=crashes, correlation_id=row.correlation_id
-        )
     return len(lost)
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from engine.database_trouble import reason
 from engine.jobs import lease
 from engine.jobs.drain import Draining, draining
 from engine.jobs.kinds import JobKind, R
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.owner import end_attempt, this_process
 from engine.runtime import Runtime
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +32,20 @@ class Retry(Exception):
         error: for the row, `{"kind", "message", "advice", "retryable"}`.
         after: seconds to wait; None for the kind's own pause, which grows from attempt to attempt.
         counts: False where waiting is no failure (a premiere, a full disk).
+        given_up: the advice instead of the error's own, where this was the last attempt.
     """
 
-    def __init__(self, error: Mapping[str, Any], after: float | None = None, *, counts: bool = True) -> None:
+    def __init__(
+        self,
+        error: Mapping[str, Any],
+        after: float | None = None,
+        *,
+        counts: bool = True,
+        given_up: str | None = None,
+    ) -> None:
         super().__init__(error["kind"])
         self.error, self.after, self.counts = dict(error), after, counts
+        self.last_error = self.error if given_up is None else self.error | {"advice": given_up}
 
 
 class GiveUp(Exception):
@@ -98,9 +110,7 @@ class Attempt(Generic[R]):
             with self.runtime.unit_of_work() as db:
                 cancelled = lease.beat(db, self.kind, self.row, duration if due else None, values)
         except DBAPIError as error:
-            log.warning(
-                "job.database_away", job=self.kind.job.value, row=self.row.id, error=type(error).__name__
-            )
+            log.warning("job.database_away", job=self.kind.job.value, row=self.row.id, reason=reason(error))
             if started - self._renewed > duration.total_seconds():
                 raise Fenced from error
             return
@@ -128,17 +138,19 @@ class Attempt(Generic[R]):
         self._persist(lambda db: lease.give_back(db, self.kind, self.row, after=after, **values))
 
     def crashed(self) -> None:
-        """Count a crash of the attempt; too many end the row."""
-        crashes = self.row.crash_count + 1
+        """Count a crash of the attempt; too many in a row that got no further end the row."""
+        # As it was written down: what was not is lost to the next attempt, and would pass for new ground again.
+        crashes = self.kind.crashes(self._persist(lambda db: db.get_one(self.kind.model, self.row.id)))
         if crashes >= self.runtime.settings.poison_crashes:
             self._end(self.kind.failed, error=POISON, crash_count=crashes)
+            log.error("job.failed", kind=POISON["kind"])
         else:
             self.give_back(after=1.0, crash_count=crashes)
 
     def _end(self, status: str, **values: Any) -> None:
         self._persist(lambda db: lease.finish(db, self.kind, self.row, status, **values))
 
-    def _persist(self, change: Callable[[Session], None]) -> None:
+    def _persist(self, change: Callable[[Session], T]) -> T:
         """Commit `change`, again and again while the database is away and the lease may still hold."""
         for again in Retrying(
             retry=retry_if_exception_type(DBAPIError),
@@ -147,7 +159,8 @@ class Attempt(Generic[R]):
             reraise=True,
         ):
             with again, self.runtime.unit_of_work() as db:
-                change(db)
+                result = change(db)
+        return result
 
 
 def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Mapping[str, Any]]) -> bool:
@@ -218,7 +231,7 @@ def _try_again(attempt: Attempt[Any], failure: Retry) -> None:
     """Let the row wait for its next attempt, or end it when it has had its share."""
     settings, number = attempt.runtime.settings, attempt.row.attempt
     if failure.counts and number >= attempt.kind.attempts(settings):
-        attempt.fail(failure.error)
+        attempt.fail(failure.last_error)
         log.error("job.failed", kind=failure.error["kind"], attempts=number)
         return
     after = attempt.kind.pause(settings, number) if failure.after is None else failure.after

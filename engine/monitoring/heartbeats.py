@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine import janitor
+from engine.database_trouble import reason
 from engine.jobs.bell import enqueue
 from engine.jobs.names import Job, periods
 from engine.jobs.owner import is_gone, this_process
@@ -45,7 +46,7 @@ class Pulse:
                     with self._runtime.unit_of_work() as db:
                         janitor.sweep(db, self._runtime.settings)
             except SQLAlchemyError as error:
-                log.warning("pulse.database_away", error=type(error).__name__)
+                log.warning("pulse.database_away", reason=reason(error))
             except OSError as error:
                 log.warning("pulse.files", error=error.strerror)
             if self._ended.wait(EVERY):

@@ -52,6 +52,13 @@ def change(runtime: Runtime, key_id: str, **values: Any) -> None:
         db.execute(update(ApiKey).where(ApiKey.id == key_id).values(**values))
 
 
+def test_a_key_in_the_place_of_a_token_gets_a_hint(door: Door, ann: Person) -> None:
+    key = data_of(make(ann))["key"]
+    answer = door.stranger().get(f"{API}/users/me", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 401
+    assert "X-Api-Key" in answer.get_json()["error"]["message"]
+
+
 class TestMaking:
     def test_a_key_is_shown_once_and_stored_hashed(self, door: Door, ann: Person, runtime: Runtime) -> None:
         answer = make(ann, ["profile.read", "media.read", "profile.read"], name=" phone ")

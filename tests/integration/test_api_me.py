@@ -222,7 +222,7 @@ class TestPassword:
         phone, tablet, bob = door.sign_in(ann.email), door.sign_in(ann.email), door.person()
         add_reset(runtime, ann)
 
-        assert data_of(set_password(ann)) == {"ended": 2}
+        assert data_of(set_password(ann)) == {"ended": 2, "revokedKeys": 0}
 
         assert [each.get("/auth/session").status_code for each in (ann, phone, tablet, bob)] == [
             200,

@@ -307,6 +307,29 @@ class TestPreview:
         refused(answer, 503, "SERVICE_UNAVAILABLE")
         assert answer.headers["Retry-After"]
 
+    @pytest.mark.parametrize(
+        ("by_cookie", "site", "status"),
+        [
+            (True, "cross-site", 403),
+            (True, "same-origin", 400),
+            (True, None, 400),
+            (False, "cross-site", 400),
+        ],
+    )
+    def test_a_link_on_another_site_makes_nobody_look(
+        self, door: Door, ann: Person, by_cookie: bool, site: str | None, status: int
+    ) -> None:
+        """A browser sends the cookie along with a link; whoever is let in is told here that the URL is no good."""
+        headers = {} if site is None else {"Sec-Fetch-Site": site}
+        if by_cookie:
+            headers["Cookie"] = f"medianest_access={ann.token}"
+        else:
+            headers["Authorization"] = f"Bearer {ann.token}"
+        answer = ann.client.get(f"{API}/youtube/metadata?url=http://example.com/a", headers=headers)
+        assert answer.status_code == status
+        with door.runtime.reading() as db:
+            assert not db.scalar(select(func.count()).where(Preview.user_id == ann.id))
+
     @pytest.mark.parametrize("query", ["", "?url=", "?url=ftp://127.0.0.1/a", "?url=http://example.com/a"])
     def test_a_url_at_fault_is_named(self, ann: Person, query: str) -> None:
         assert "url" in refused(ann.get(f"/youtube/metadata{query}"), 400, "VALIDATION_ERROR")["details"]

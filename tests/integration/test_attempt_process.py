@@ -110,6 +110,24 @@ def test_a_death_without_a_word_is_a_crash(attempt: Attempt[Download]) -> None:
         run(attempt, lambda spec, emit: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def test_crashes_that_each_got_further_are_not_held_against_a_row(runtime: Runtime) -> None:
+    with runtime.unit_of_work() as db:
+        row_id = make_download(db, make_user(db)).id
+
+    def crash(attempt: Attempt[Download], reached: int) -> dict[str, Any]:
+        attempt.beat({"downloaded_bytes": reached})
+        attempt.row.downloaded_bytes = 10**9  # heard of, but lost before it was written
+        raise Crashed("SIGKILL")
+
+    for reached in (10, 20, 30, 30, 30):
+        with runtime.unit_of_work() as db:
+            db.execute(update(Download).values(next_run_at=func.clock_timestamp()))
+        assert run_next(runtime, DOWNLOAD, lambda attempt, now=reached: crash(attempt, now))
+    with runtime.unit_of_work() as db:
+        row = db.get_one(Download, row_id)
+    assert (row.status, row.crash_count, row.error and row.error["kind"]) == ("failed", 3, "poison")
+
+
 def test_an_exit_without_a_word_is_a_crash(attempt: Attempt[Download]) -> None:
     with pytest.raises(Crashed, match="exit code 3"):
         run(attempt, lambda spec, emit: os._exit(3))

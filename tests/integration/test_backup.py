@@ -7,6 +7,7 @@ import json
 import stat
 import tarfile
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from psycopg import sql
 from cli import archive
 from cli.embedded import EmbeddedPostgres
 from cli.main import main
+from config.settings import Settings
 from models.migrate import upgrade
 from models.revision import newest
 from models.session import Database
@@ -85,6 +87,7 @@ def test_an_embedded_installation_moves_to_another_folder(
     # Given nothing runs; when it is backed up and restored elsewhere.
     monkeypatch.setenv("DATA_DIR", str(here))
     assert main(["backup", str(file)]) == 0
+    assert "DOWNLOAD_ATTEMPTS" in capsys.readouterr().out, "it says which settings came along"
     monkeypatch.setenv("DATA_DIR", str(there))
     assert main(["restore", str(file)]) == 0
 
@@ -181,3 +184,16 @@ def test_what_must_not_be_restored_is_refused(
     with psycopg.connect(external.replace("+psycopg", "")) as connection:
         connection.execute("DELETE FROM heartbeats")
     assert rows(external) == before
+
+
+def test_a_backup_without_the_servers_variables_says_that_none_was_saved(
+    external: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = {"DATABASE_URL", "DATA_DIR", "SECRET_KEY"}
+    for field in fields(Settings):
+        if field.metadata["env"] not in keep:
+            monkeypatch.delenv(field.metadata["env"], raising=False)
+    monkeypatch.delenv("DATA_DIR")
+    monkeypatch.chdir(tmp_path)
+    assert main(["backup", str(tmp_path / "cron.tar")]) == 0
+    assert "No variable of MediaNest is set here, so none was saved" in capsys.readouterr().out

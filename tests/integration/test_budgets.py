@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import structlog
 from factories import make_download, make_user
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -19,7 +21,7 @@ from engine.errors import Conflict, NotFound
 from engine.jobs import lease
 from engine.jobs.names import Job
 from engine.jobs.reconcile import due
-from engine.jobs.runner import GiveUp, Retry
+from engine.jobs.runner import Attempt, GiveUp, Retry, run_next
 from engine.runtime import Runtime
 from models.download import Download
 from models.queue import SourceHost
@@ -102,14 +104,21 @@ def test_a_nearly_full_disk_lets_nothing_begin(db: Session, runtime: Runtime) ->
     runtime.settings.download_dir.mkdir(parents=True)
     enough = runtime.settings
     runtime.live.environment = runtime.live.settings = dataclasses.replace(enough, disk_reserve_bytes=1 << 50)
-    assert claim(db, runtime) is None
+    with structlog.testing.capture_logs() as said:
+        assert claim(db, runtime) is None
+        assert claim(db, runtime) is None
+    assert [(line["event"], line["log_level"], line["reason"]) for line in said] == [
+        ("queue.blocked", "warning", "disk")
+    ], "told once, not at each look"
     state = queues.overview(db, QUEUES)[0]
     assert (state.name, state.blocked, state.depth) == ("downloads", "disk", 1)
-    assert waiting.reasons(db, [row])[row.id]["kind"] == "disk"
+    assert waiting.reasons(db, runtime.settings, [row])[row.id]["kind"] == "disk"
     runtime.live.environment = runtime.live.settings = dataclasses.replace(
         enough, disk_reserve_bytes=0, disk_reserve_percent=0
     )
-    assert claim(db, runtime) is not None
+    with structlog.testing.capture_logs() as said:
+        assert claim(db, runtime) is not None
+    assert [(line["event"], line["log_level"]) for line in said] == [("queue.unblocked", "info")]
     assert queues.overview(db, QUEUES)[0].blocked is None
 
 
@@ -139,7 +148,7 @@ def test_a_paused_queue_begins_nothing_and_goes_on_when_resumed(db: Session, run
     assert queues.pause(db, QUEUES, "downloads", by="user-1").paused_at == first, "harmless when repeated"
     assert claim(db, runtime) is None
     assert due(db, DOWNLOAD, runtime.settings, 10) == 0
-    assert waiting.reasons(db, [row])[row.id]["kind"] == "paused"
+    assert waiting.reasons(db, runtime.settings, [row])[row.id]["kind"] == "paused"
     db.info.clear()
     assert queues.resume(db, QUEUES, "downloads").paused_at is None
     assert Job.DOWNLOAD in db.info["jobs"]
@@ -168,18 +177,56 @@ def test_the_overview_counts_what_waits_and_what_runs(db: Session, runtime: Runt
     assert [(host.name, host.reason) for host in state.throttled_hosts] == [("youtube", "bot_check")]
 
 
-def test_a_queued_download_says_what_it_waits_for(db: Session) -> None:
+def test_a_queued_download_says_what_it_waits_for(db: Session, runtime: Runtime) -> None:
     user = make_user(db)
     later = make_download(db, user, next_run_at=func.clock_timestamp() + timedelta(hours=1))
     resting = make_download(db, user, host="youtube")
     plain = make_download(db, user)
     source_hosts.throttle(db, "youtube", "bot_check", 900)
-    found = waiting.reasons(db, [later, resting, plain])
+    found = waiting.reasons(db, runtime.settings, [later, resting, plain])
     assert {row_id: reason["kind"] for row_id, reason in found.items()} == {
         later.id: "retry",
         resting.id: "host",
     }
     assert found[later.id]["until"] == later.next_run_at
+
+
+def test_a_download_of_a_host_with_its_share_running_says_so(db: Session, runtime: Runtime) -> None:
+    user = make_user(db)
+    rows = [make_download(db, user, host="youtube") for _ in range(2)]
+    assert claim(db, runtime) is not None
+    assert claim(db, runtime) is None
+    for row in rows:
+        db.refresh(row)
+    found = waiting.reasons(db, runtime.settings, rows)
+    assert {row_id: reason["kind"] for row_id, reason in found.items()} == {rows[1].id: "limit"}
+
+
+def test_what_this_server_lacks_is_waited_for_a_minute_at_a_time(runtime: Runtime) -> None:
+    row = Download(started_at=datetime.now(UTC) - timedelta(hours=20))
+    for kind in ("offline", "disk_full"):
+        found = failure(FetchError(kind), row, runtime.settings)
+        assert isinstance(found, Retry)
+        assert (found.after, found.counts) == (60.0, False)
+    row.started_at = datetime.now(UTC) - timedelta(hours=25)
+    found = failure(FetchError("offline"), row, runtime.settings)
+    assert isinstance(found, Retry)
+    assert (found.after, found.counts) == (None, True), "a day is enough: it may be the site after all"
+
+
+def test_the_last_words_of_a_download_do_not_promise_another_attempt(runtime: Runtime) -> None:
+    with runtime.unit_of_work() as db:
+        row_id = make_download(db, make_user(db), attempt=runtime.settings.download_attempts - 1).id
+
+    def fail(attempt: Attempt[Download]) -> dict[str, Any]:
+        raise failure(FetchError("network"), attempt.row, runtime.settings)
+
+    assert run_next(runtime, DOWNLOAD, fail)
+    with runtime.unit_of_work() as db:
+        row = db.get_one(Download, row_id)
+    assert row.status == "failed"
+    assert row.error is not None
+    assert row.error["advice"] == "Try it again when the site can be reached."
 
 
 @pytest.mark.parametrize(

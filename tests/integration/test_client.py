@@ -181,7 +181,8 @@ def test_a_person_sets_up_at_a_terminal(stranger: Person, stack: Stack) -> None:
     terminal = Terminal(stranger, "setup", *server)
     terminal.type(f"{EMAIL}\n", "E-mail: ")
     terminal.type("Ann\n", "Name: ")
-    terminal.type(f"{PASSWORD}\n", "Password: ")
+    terminal.type("short\n", "Password: ")
+    terminal.type(f"{PASSWORD}\n", "It needs at least 8 characters.\r\nPassword: ")
     terminal.type(f"{PASSWORD}\n", "Again: ")
     assert terminal.wait() == 0, terminal.screen
     assert f"Signed in as Ann ({EMAIL}) at {stack.url}." in terminal.screen

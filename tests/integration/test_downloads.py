@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,15 @@ def test_what_failed_can_be_tried_again(db: Session, user: User) -> None:
     assert Job.DOWNLOAD in db.info["jobs"]
     with pytest.raises(Conflict, match="queued"):
         downloads.retry(db, made.id, owner_id=user.id)
+
+
+def test_what_waits_for_its_next_attempt_can_begin_now(db: Session, user: User) -> None:
+    later = func.clock_timestamp() + timedelta(minutes=15)
+    made = make_download(db, user, next_run_at=later, attempt=2, error={"kind": "disk_full"})
+    row = downloads.retry(db, made.id, owner_id=user.id)
+    assert (row.status, row.attempt, row.error) == ("queued", 2, {"kind": "disk_full"})
+    assert row.next_run_at <= db.scalar(select(func.clock_timestamp()))
+    assert Job.DOWNLOAD in db.info["jobs"]
 
 
 def test_a_retry_beside_the_same_active_wish_is_a_conflict(db: Session, user: User) -> None:

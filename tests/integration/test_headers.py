@@ -87,3 +87,9 @@ def test_https_is_told_to_stay_where_it_is(door: Door, app_env: str, base_url: s
         ]
 
     assert [("Strict-Transport-Security" in answer.headers) for answer in answers] == [told] * 2
+
+
+@pytest.mark.parametrize("query", ["", "?a=b"])
+def test_we_send_nobody_to_another_host(door: Door, query: str) -> None:
+    answer = door.stranger().get(f"/flower{query}", base_url="http://elsewhere.example")
+    assert (answer.status_code, answer.headers["Location"], answer.data) == (308, f"/flower/{query}", b"")

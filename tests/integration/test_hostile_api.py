@@ -306,6 +306,8 @@ def body_schema(document: Any, operation: Any) -> Any:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None
+    if "$ref" not in content["schema"]:
+        return dict(content["schema"])
     name = content["schema"]["$ref"].rpartition("/")[2]
     return document["components"]["schemas"][name]
 

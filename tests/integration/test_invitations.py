@@ -76,7 +76,7 @@ class TestInviting:
         assert made["url"].startswith("https://media.example.com/invitation?token=")
         (mail,) = server.to(ANN)
         assert mail.link == made["url"]
-        assert mail.message["Subject"] == "Ann invites you to MediaNest"
+        assert mail.message["Subject"] == "Ann: your invitation to MediaNest"
 
     def test_the_link_is_kept_nowhere(self, door: Door, admin: Person) -> None:
         token = token_of(invite(admin)["url"])

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import structlog
 from factories import make_download, make_user
 from sqlalchemy import func, update
 
@@ -164,6 +165,38 @@ def test_a_row_that_crashes_too_often_is_given_up(runtime: Runtime) -> None:
     assert row.error is not None
     assert row.error["kind"] == "poison"
     assert row.ended_at is not None
+
+
+def test_crashes_that_each_got_further_are_no_poison(runtime: Runtime) -> None:
+    (row_id,) = make(runtime)
+    for reached in (10, 20, 30, 40, 50, 50):
+        crash(runtime, row_id, reached)
+    row = read(runtime, row_id)
+    assert (row.status, row.crash_count) == ("queued", 2), "only the last one began where it ended"
+
+
+def test_a_row_that_goes_back_and_forth_is_given_up(runtime: Runtime) -> None:
+    (row_id,) = make(runtime)
+    with structlog.testing.capture_logs() as said:
+        for reached in (50, 10, 50):
+            crash(runtime, row_id, reached)
+    row = read(runtime, row_id)
+    assert (row.status, row.error and row.error["kind"], row.crash_count) == ("failed", "poison", 3)
+    told = [line for line in said if line["event"] == "job.failed"]
+    assert [(line["log_level"], line["kind"], line["row"]) for line in told] == [("error", "poison", row_id)]
+
+
+def crash(runtime: Runtime, row_id: str, reached: int) -> None:
+    """One attempt that writes how far it got, and whose host then dies."""
+    with runtime.unit_of_work() as db:
+        db.execute(update(Download).values(next_run_at=func.clock_timestamp()))
+    row = claim(runtime)
+    assert row is not None
+    with runtime.unit_of_work() as db:
+        lease.beat(db, DOWNLOAD, row, None, {"downloaded_bytes": reached})
+    let_lease_run_out(runtime, row_id)
+    with runtime.unit_of_work() as db:
+        rescue(db, DOWNLOAD, runtime.settings)
 
 
 def test_a_lost_row_that_was_to_be_cancelled_is_cancelled(runtime: Runtime) -> None:

@@ -110,7 +110,7 @@ class TestAMessage:
         message = mail.message
         assert message["From"] == "MediaNest <medianest@localhost>"
         assert message["To"] == TO
-        assert message["Subject"] == "Bob invites you to MediaNest"
+        assert message["Subject"] == "Bob: your invitation to MediaNest"
         assert message["Message-ID"] == f"<{mail_id}@localhost>"
         assert message["Date"].datetime is not None
         assert mail.link == DETAILS["url"]

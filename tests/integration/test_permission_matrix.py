@@ -37,6 +37,7 @@ UPGRADE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 WITHOUT_OWNER = {
+    "sync_id",
     "user_id",
     "name",
     "invitation_id",

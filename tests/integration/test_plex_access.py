@@ -10,19 +10,28 @@ from typing import Any
 import pytest
 from factories import make_user
 from fakes.plextv import FakeAccount, FakePlexServer, FakePlexTv
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from stack import Stack, eventually, running
 
 from config.redis import make_redis
 from config.settings import Settings
 from engine import secret_box
-from engine.accounts import plex_access, plex_accounts, plex_sign_in, sessions
-from engine.accounts.sessions import Device
+from engine.accounts import api_keys, plex_access, plex_accounts, plex_sign_in, sessions
+from engine.accounts.permissions import Permission, permissions_of
+from engine.accounts.plex_accounts import Admitted
+from engine.accounts.sessions import Device, Identity
+from engine.clients.gate import gate_of
+from engine.clients.plextv import Account
 from engine.errors import PlexUnreachable
 from engine.runtime import Runtime
 from models.audit import AuditEntry
+from models.base import new_id
+from models.integration import Integration
+from models.invitation import Invitation
 from models.login import Login
+from models.password_reset import PasswordReset
 from models.plex_pin import PlexPin
+from models.setting import Fact
 from models.user import User
 
 SERVER = "our-server"
@@ -121,10 +130,11 @@ def test_who_has_access_is_noted_and_left_alone(runtime: Runtime, plextv: FakePl
 
 
 @pytest.mark.parametrize("account", [{"servers": {"another"}}, {"token_status": 401}, {"token_status": 498}])
-def test_who_lost_access_and_has_no_password_goes(
-    runtime: Runtime, plextv: FakePlexTv, account: dict[str, object]
+@pytest.mark.parametrize("values", [{}, {"password_hash": "x", "email": "eve@example.com"}])
+def test_who_lost_access_goes_with_a_password_or_without(
+    runtime: Runtime, plextv: FakePlexTv, account: dict[str, object], values: dict[str, object]
 ) -> None:
-    eve = enter(runtime, plextv.account("eve", **account))
+    eve = enter(runtime, plextv.account("eve", **account), **values)
 
     plex_access.check_due(runtime)
 
@@ -136,10 +146,8 @@ def test_who_lost_access_and_has_no_password_goes(
     assert actions(runtime, eve) == ["auth.plex_refused", "user.disabled"]
 
 
-@pytest.mark.parametrize(
-    "values", [{"password_hash": "x", "email": "a@example.com"}, {"role": "super_admin"}]
-)
-def test_who_has_another_reason_to_be_here_stays(
+@pytest.mark.parametrize("values", [{"role": "admin"}, {"role": "super_admin"}])
+def test_who_looks_after_the_others_stays(
     runtime: Runtime, plextv: FakePlexTv, values: dict[str, object]
 ) -> None:
     ann = enter(runtime, plextv.account("ann"), **values)
@@ -153,6 +161,92 @@ def test_who_has_another_reason_to_be_here_stays(
     plextv.seen.clear()
     plex_access.check_due(runtime)
     assert plextv.seen == []
+
+
+def test_nothing_that_acted_for_him_comes_back_with_him(
+    runtime: Runtime, plextv: FakePlexTv, settings: Settings
+) -> None:
+    account = plextv.account("eve")
+    eve = enter(runtime, account)
+    with runtime.unit_of_work() as db:
+        owner = Identity(eve, "ses-1", "user", permissions_of("user"))
+        _, key = api_keys.create(db, owner, name="k", permissions=[Permission.PROFILE_READ])
+        later = func.now() + text("interval '1 day'")
+        row = Invitation(
+            id=new_id("inv"),
+            email="x@example.com",
+            role="user",
+            invited_by=eve,
+            token_hash="x",
+            expires_at=later,
+        )
+        db.add(row)
+        db.add(PasswordReset(id=new_id("rst"), user_id=eve, token_hash="y", expires_at=later))
+
+    plex_access.check_due(runtime)
+    admitted = Admitted(Account(str(account.id), "eve", "Eve", None, None), False, account.token)
+    with runtime.unit_of_work() as db:
+        again = plex_accounts.of_admitted(db, settings, admitted, None)
+        assert (again.id, again.disabled_at) == (eve, None)
+
+    with runtime.unit_of_work() as db:
+        assert api_keys.find(db, key) is None
+        assert db.scalars(select(Invitation.revoked_at)).one() is not None
+        assert db.scalar(select(PasswordReset.id)) is None
+
+
+def connect(runtime: Runtime, machine_id: str) -> Runtime:
+    """An admin connects a server: the runtime that has it."""
+    with runtime.unit_of_work() as db:
+        db.execute(delete(Integration))
+        options = {"machineIdentifier": machine_id}
+        db.add(Integration(name="plex", url="http://192.0.2.1:32400", options=options, updated_at=func.now()))
+    return Runtime(dataclasses.replace(runtime.settings, plex_url=""), runtime.redis, lambda job: None)
+
+
+def age(runtime: Runtime, hours: int) -> None:
+    """Let time pass since our server became another."""
+    earlier = func.now() - text(f"interval '{hours} hours'")
+    with runtime.unit_of_work() as db:
+        db.execute(update(Fact).where(Fact.name == plex_access.DECIDING_FACT).values(updated_at=earlier))
+
+
+def test_another_server_takes_nobodys_access_on_its_first_day(runtime: Runtime, plextv: FakePlexTv) -> None:
+    eve = enter(runtime, plextv.account("eve", servers={SERVER}))
+    plex_access.check_due(runtime)
+    with runtime.unit_of_work() as db:
+        db.execute(update(User).values(plex_checked_at=LONG_AGO))
+    there = connect(runtime, "another-server")
+
+    plex_access.check_due(there)
+    age(runtime, 23)
+    plex_access.check_due(there)
+    assert user(runtime, eve).disabled_at is None
+    assert live_sessions(runtime, eve) == 1
+    age(runtime, 25)
+    plex_access.check_due(there)
+    there.database.close()
+
+    assert user(runtime, eve).disabled_reason == "plex"
+
+
+def test_nor_does_one_that_turns_out_to_be_another_in_the_middle_of_a_check(
+    runtime: Runtime, plextv: FakePlexTv, server: FakePlexServer
+) -> None:
+    account = plextv.account("eve", servers={SERVER})
+    eve = enter(runtime, account)
+    plex_access.check_due(runtime)
+    account.servers.clear()  # as plex.tv forgets what was set up anew, and it is not shared yet
+    server.identifier = "set-up-anew"
+    with runtime.unit_of_work() as db:
+        db.execute(update(User).values(plex_checked_at=LONG_AGO))
+        an_hour_ago = func.now() - text("interval '1 hour'")
+        db.execute(update(Fact).where(Fact.name == plex_access.SERVER_FACT).values(updated_at=an_hour_ago))
+
+    plex_access.check_due(runtime)
+
+    assert user(runtime, eve).disabled_at is None
+    assert live_sessions(runtime, eve) == 1
 
 
 @pytest.mark.parametrize("how", ["503", "429", "reset", "html", "odd", "empty"])
@@ -170,6 +264,7 @@ def test_a_plextv_in_trouble_changes_nothing(runtime: Runtime, plextv: FakePlexT
     if how in {"503", "429", "reset"}:
         assert len(plextv.seen) <= 6, "somebody who is in trouble is not asked on and on"
     plextv.fail(None)
+    gate_of.cache_clear()  # else it is left alone for seconds more
     plex_access.check_due(runtime)
     assert {user(runtime, eve).disabled_reason for eve in people} == {"plex"}
 

@@ -21,11 +21,16 @@ from sqlalchemy import delete, func, select, text, update
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from api.resources.csrf import BROWSER_COOKIE
+from api.browsers import BROWSER_COOKIE
+from config.variables import Rate
 from engine import secret_box
-from engine.accounts import plex_accounts
+from engine.accounts import password_reset, plex_accounts
+from engine.clients.gate import gate_of
 from models.audit import AuditEntry
 from models.base import Base
+from models.integration import Integration
+from models.mail import Mail
+from models.notification import Notification
 from models.plex_pin import PlexPin
 from models.setting import Fact
 from models.user import User
@@ -325,7 +330,7 @@ class TestVerify:
         refused(bare, 403, "CSRF_INVALID")
         assert browser.verify(pin["id"]).status_code == 200
 
-    def test_takes_the_proof_of_the_browser_and_of_its_session(
+    def test_takes_the_proof_of_the_session_too_and_of_the_browser_only_until_then(
         self, browser: Browser, plextv: FakePlexTv, bob: FakeAccount
     ) -> None:
         of_browser = browser.proof()
@@ -333,12 +338,15 @@ class TestVerify:
         plextv.claim(first["id"], bob)
         session = {"X-CSRF-Token": data_of(browser.verify(first["id"]))["csrfToken"]}
 
-        for headers in (session, of_browser):
+        refreshed = {"X-CSRF-Token": data_of(browser.client.post(f"{API}/csrf/refresh"))["csrfToken"]}
+        for headers in (session, refreshed):
             pin = browser.pin()
             answer = browser.client.post(
                 f"{API}/auth/plex/verify", json={"pinId": pin["id"]}, headers=headers
             )
             assert answer.status_code == 202, answer.text
+        answer = browser.client.post(f"{API}/auth/plex/verify", json={"pinId": pin["id"]}, headers=of_browser)
+        refused(answer, 403, "CSRF_INVALID")
 
     def test_plextv_is_asked_once_a_second(
         self, browser: Browser, plextv: FakePlexTv, bob: FakeAccount
@@ -525,6 +533,21 @@ class TestAccounts:
             change(door, known(door, owner), role="super_admin")
             assert data_of(sign_in(there, plextv, owner))["user"]["role"] == "super_admin"
 
+    def test_but_not_of_a_server_that_an_admin_connected(
+        self, door: Door, plextv: FakePlexTv, server: FakePlexServer
+    ) -> None:
+        """An admin who may connect a server would else make admins of whom he likes."""
+        owner = plextv.account("friend", owned={SERVER})
+        with door.runtime.unit_of_work() as db:
+            chosen = {"machineIdentifier": SERVER}
+            db.add(Integration(name="plex", url=server.url, options=chosen, updated_at=func.now()))
+        try:
+            with opened(door.runtime.settings, plex_owner_is_admin=True, plex_url="") as there:
+                assert data_of(sign_in(there, plextv, owner))["user"]["role"] == "user"
+        finally:
+            with door.runtime.unit_of_work() as db:
+                db.execute(delete(Integration))
+
     def test_who_was_disabled_by_an_admin_stays_outside(
         self, door: Door, browser: Browser, plextv: FakePlexTv, bob: FakeAccount
     ) -> None:
@@ -637,6 +660,23 @@ def test_passwords_work_while_plextv_is_down(door: Door, plextv: FakePlexTv) -> 
     assert door.sign_in(ann.email).id == ann.id
 
 
+def test_while_plextv_hangs_few_wait_for_it_and_then_nobody(door: Door, plextv: FakePlexTv) -> None:
+    """Of 24 requests at once a quarter of the 16 threads waits, the others for a second at most."""
+    plextv.fail("hang", "/api/v2/pins")
+
+    def ask(_: int) -> float:
+        began = time.monotonic()
+        refused(door.stranger().post(f"{API}/auth/plex/pin", json={}), 503, "PLEX_UNREACHABLE")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(24) as pool:
+        took = sorted(pool.map(ask, range(24)))
+    assert sum(seconds > 2 for seconds in took) <= 4
+    asked = len(plextv.seen)
+    assert ask(0) < 0.5
+    assert len(plextv.seen) == asked
+
+
 def test_a_404_of_something_on_the_way_is_not_the_end_of_a_pin(
     browser: Browser, plextv: FakePlexTv, bob: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -674,10 +714,10 @@ class TestLinking:
         browser: Browser
         person: Person
 
-        def link(self, pin_id: str) -> TestResponse:
+        def link(self, pin_id: str, password: str | None = PASSWORD) -> TestResponse:
             rest(self.browser.door, pin_id)
             headers = {"Authorization": f"Bearer {self.person.token}"}
-            body = {"pinId": pin_id}
+            body = {"pinId": pin_id} if password is None else {"pinId": pin_id, "currentPassword": password}
             return self.browser.client.post(f"{API}/users/me/plex", json=body, headers=headers)
 
         def unlink(self) -> TestResponse:
@@ -709,6 +749,79 @@ class TestLinking:
             entry.details and entry.details["plex"] for entry in audited(door, "user.updated", user.id)
         ]
         assert changes == ["linked", "unlinked"]
+
+    @pytest.mark.parametrize(
+        ("password", "status", "code"), [(None, 400, "VALIDATION_ERROR"), ("wrong", 403, "FORBIDDEN")]
+    )
+    def test_takes_the_password_for_it_is_a_way_in_for_good(
+        self,
+        door: Door,
+        ann: AtHome,
+        plextv: FakePlexTv,
+        bob: FakeAccount,
+        password: str | None,
+        status: int,
+        code: str,
+    ) -> None:
+        pin = ann.browser.pin()
+        plextv.claim(pin["id"], bob)
+        plextv.seen.clear()
+
+        refused(ann.link(pin["id"], password), status, code)
+
+        assert user_of(door, bob) is None
+        assert plextv.seen == []
+        failed = [entry.outcome for entry in audited(door, "user.updated", ann.person.id)]
+        assert failed == ([] if password is None else ["failure"])
+        assert ann.link(pin["id"]).status_code == 200
+
+    def test_guessing_it_is_slowed_down(self, door: Door, plextv: FakePlexTv) -> None:
+        limits = {"rate_limit_enabled": True, "rate_limit_account": (Rate(3, 900),)}
+        with opened(door.runtime.settings, **limits) as there:
+            ann = self.AtHome(Browser(there), there.person())
+            pin = ann.browser.pin()
+            answers = [ann.link(pin["id"], f"guess {number}").status_code for number in range(4)]
+
+        assert answers == [403, 403, 403, 429]
+
+    def test_its_owner_is_told_and_admins_of_the_end(
+        self, door: Door, ann: AtHome, plextv: FakePlexTv, bob: FakeAccount
+    ) -> None:
+        admin, guest = door.person("admin"), door.person("guest")
+        pin = ann.browser.pin()
+        plextv.claim(pin["id"], bob)
+        ann.link(pin["id"])
+        ann.unlink()
+
+        def told(person: Person) -> list[str]:
+            query = select(Notification.type).where(Notification.user_id == person.id)
+            with door.runtime.reading() as db:
+                return list(db.scalars(query.order_by(Notification.id)))
+
+        assert told(ann.person) == ["security.plex_linked", "security.plex_unlinked"]
+        assert told(admin) == ["user.plex_unlinked"]
+        assert told(guest) == []
+        with door.runtime.reading() as db:
+            mails = db.scalars(select(Mail.template).where(Mail.recipient == ann.person.email)).all()
+        assert mails == ["account_changed", "account_changed"]
+
+    def test_a_reset_of_the_password_says_who_can_sign_in_still(
+        self, door: Door, ann: AtHome, plextv: FakePlexTv, bob: FakeAccount
+    ) -> None:
+        pin = ann.browser.pin()
+        plextv.claim(pin["id"], bob)
+        ann.link(pin["id"])
+        with door.runtime.unit_of_work() as db:
+            issued = password_reset.issue(db, door.runtime.settings, ann.person.email)
+        assert issued is not None
+        token = parse_qs(urlsplit(issued[1]).query)["token"][0]
+        body = {"token": token, "newPassword": "a new long password"}
+        assert door.stranger().post(f"{API}/auth/password-reset/confirm", json=body).status_code == 200
+
+        query = select(Notification.message).where(Notification.type == "security.password_changed")
+        with door.runtime.reading() as db:
+            said = db.scalars(query.where(Notification.user_id == ann.person.id)).one()
+        assert "The Plex account bob stays linked" in said
 
     def test_a_plex_account_is_one_persons(
         self, door: Door, ann: AtHome, plextv: FakePlexTv, bob: FakeAccount
@@ -789,7 +902,7 @@ def test_the_whole_way_over_http(door: Door, plextv: FakePlexTv, bob: FakeAccoun
             assert jar.get(f"{url}/auth/session", timeout=10).json()["data"]["user"]["username"] == "bob"
             assert "HttpOnly" in answer.headers["Set-Cookie"]
             with requests.Session() as thief:
-                thief.cookies.update({"medianest_browser": "A" * 32})
+                thief.cookies.update({"medianest_browser": "A" * 32 + "." + "A" * 43})
                 assert thief.post(f"{url}/auth/plex/verify", **ask).status_code == 403
         finally:
             web.shutdown()
@@ -811,6 +924,7 @@ class PinLife(RuleBasedStateMachine):
     def __init__(self, door: Door, plextv: FakePlexTv) -> None:
         super().__init__()
         self.door, self.plextv = door, plextv
+        gate_of.cache_clear()
         self.browsers = [Browser(door), Browser(door)]
         self.bob = plextv.account("bob", servers={SERVER})
         self.eve = plextv.account("eve")
@@ -845,6 +959,8 @@ class PinLife(RuleBasedStateMachine):
     @rule(down=st.booleans())
     def weather(self, down: bool) -> None:
         self.plextv.fail("429" if down else None)
+        if not down:
+            gate_of.cache_clear()  # else it is left alone for seconds more
 
     @rule(pin_id=pins, browser=st.integers(0, 1))
     def verify(self, pin_id: str, browser: int) -> None:

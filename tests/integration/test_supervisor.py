@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from cli.embedded import EmbeddedRedis
+from cli.embedded.holders import holders
 from cli.leftovers import MARK
 from cli.processes import wait_until
 
@@ -96,11 +97,15 @@ class Up:
                     found.append(process)
         return found
 
+    def servers(self) -> list[psutil.Process]:
+        """Living processes of the embedded servers, by the folder they work in."""
+        return list(holders(self.folder / "data"))
+
     def clean(self) -> None:
         for process in self.started:
             process.kill()
             process.wait()
-        for left in self.running():
+        for left in [*self.running(), *self.servers()]:
             with suppress(psutil.Error):
                 left.kill()
 
@@ -216,6 +221,27 @@ def test_a_killed_supervisor_takes_its_children_along_and_the_next_cleans_up(
     assert process.wait(10) == 0
     assert time.monotonic() - began < 3
     assert up.running() == []
+
+
+def test_a_frozen_server_of_an_earlier_run_is_ended_before_its_successor_starts(
+    make_up: Callable[..., Up],
+) -> None:
+    up = make_up()
+    process = up.start()
+    frozen = up.servers()
+    assert {each.name() for each in frozen} == {"postgres", "redis-server"}
+    for each in frozen:
+        each.suspend()
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not up.running("web.py"), 5)
+
+    up.start()
+    ended = re.search(r"ended (\d+) processes that an earlier run had left", up.said())
+    assert ended is not None
+    assert int(ended[1]) >= len(frozen)
+    assert not any(each.is_running() for each in frozen)
+    assert [each.name() for each in up.servers()].count("redis-server") == 1
 
 
 def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(

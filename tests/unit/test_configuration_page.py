@@ -12,11 +12,15 @@ from config.variables import text_of
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
 
-def test_every_setting_is_on_the_page_with_its_default_and_no_other() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
-    shown = {name: (default.strip("`"), text) for name, default, text in rows}
+def test_every_setting_is_on_the_page_with_its_default_and_whether_it_is_live_and_no_other() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (yes)? ?\| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
+    shown = {name: (default.strip("`"), live == "yes", text) for name, default, live, text in rows}
     actual = {
-        field.metadata["env"]: (default(field.default, field.metadata["help"]), field.metadata["help"])
+        field.metadata["env"]: (
+            default(field.default, field.metadata["help"]),
+            field.metadata["live"],
+            field.metadata["help"],
+        )
         for field in fields(Settings)
     }
     assert shown == actual

@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import pickle
+import socket
 import sys
 from pathlib import Path
 
@@ -94,18 +95,22 @@ def test_a_status_decides_raised_by_itself_or_inside_an_extractor_or_as_text(
 @pytest.mark.parametrize(
     ("error", "kind", "retry"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/srv/work/x.part"), "disk_full", "later"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full", "later"),
+        (OSError(errno.ENOSPC, "No space left on device", "/srv/work/x.part"), "disk_full", "shortly"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full", "shortly"),
         (PermissionError(errno.EACCES, "Permission denied", "/srv/work"), "storage", "later"),
         (
             DownloadError("ERROR: unable to write data: [Errno 28] No space left on device"),
             "disk_full",
-            "later",
+            "shortly",
         ),
         (TransportError("Connection reset by peer"), "network", "soon"),
         (TransportError("something new"), "network", "soon"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "network", "soon"),
         (TimeoutError(), "network", "soon"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "offline", "shortly"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "network", "soon"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "offline", "shortly"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "offline", "shortly"),
         (IncompleteRead(100, 900), "truncated", "soon"),
         (ContentTooShortError(100, 900), "truncated", "soon"),
         (
@@ -131,6 +136,16 @@ def test_a_status_decides_raised_by_itself_or_inside_an_extractor_or_as_text(
 def test_kinds_by_type_and_words(error: Exception, kind: str, retry: str) -> None:
     for raised in (error, reported(error)):
         assert (classify(raised).kind, classify(raised).retry) == (kind, retry)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, verdict in VERDICTS.items() if verdict.retry != "never"])
+def test_what_is_given_up_is_not_told_to_go_on_by_itself(kind: str) -> None:
+    if (
+        VERDICTS[kind].retry in {"soon", "throttled", "again_once"} or kind == "offline"
+    ):  # the others never fail
+        advice = FetchError(kind).given_up
+        for promise in ("by itself", "by themselves", "goes on", "go on"):
+            assert promise not in advice
 
 
 def test_what_a_site_adds_is_told() -> None:
@@ -175,7 +190,7 @@ def test_a_detail_has_no_colours_prefixes_paths_or_logins(text: str, expected: s
 def test_every_kind_is_told_in_whole_sentences(kind: str) -> None:
     verdict = VERDICTS[kind]
 
-    for sentence in (verdict.message, verdict.advice):
+    for sentence in (verdict.message, verdict.advice, verdict.given_up or verdict.advice):
         assert sentence[0].isupper()
         assert sentence.endswith(".")
         assert "yt_dlp" not in sentence

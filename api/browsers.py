@@ -1,0 +1,58 @@
+"""The cookie by which a browser is known before anybody signs in: made and signed by us, never taken over."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+
+from flask import Request, Response
+
+from config.settings import Settings
+from engine.accounts import keys
+
+BROWSER_COOKIE = "medianest_browser"
+_SECONDS = 86400  # longer than any PIN lives
+_COOKIE = re.compile(r"([A-Za-z0-9_-]{32})\.([A-Za-z0-9_-]{43})")
+
+
+def nonce_of(request: Request, settings: Settings) -> str | None:
+    """What only this browser has; None without it, or where we did not make it."""
+    found = _COOKIE.fullmatch(request.cookies.get(BROWSER_COOKIE, ""))
+    if found is None:
+        return None
+    nonce, signature = found[1], base64.urlsafe_b64decode(found[2] + "=")
+    return None if keys.signer(settings, keys.BROWSERS, nonce.encode(), signature) is None else nonce
+
+
+def fresh_nonce() -> str:
+    """One that nobody has yet."""
+    return secrets.token_urlsafe(24)
+
+
+def give_nonce(response: Response, settings: Settings, nonce: str) -> None:
+    """Let a browser keep its nonce for a day."""
+    signature = base64.urlsafe_b64encode(keys.sign(settings, keys.BROWSERS, nonce.encode())).decode()
+    _set(response, settings, f"{nonce}.{signature.rstrip('=')}", _SECONDS)
+
+
+def forget_nonce(request: Request, response: Response, settings: Settings) -> None:
+    """Have a browser begin anew: whoever put his own cookie there before a sign-in has nothing of it afterwards."""
+    if BROWSER_COOKIE in request.cookies:
+        _set(response, settings, "", 0)
+
+
+def subject(nonce: str) -> str:
+    """What the CSRF token of a browser is bound to; never the id of a session."""
+    return f"browser:{nonce}"
+
+
+def _set(response: Response, settings: Settings, value: str, max_age: int) -> None:
+    response.set_cookie(
+        BROWSER_COOKIE,
+        value,
+        max_age=max_age,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.app_env == "production",
+    )
