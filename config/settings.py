@@ -492,6 +492,11 @@ class Settings:
         return any(spec.name == name and not spec.repr for spec in fields(cls))
 
     @property
+    def api_base(self) -> str:
+        """Where other machines reach the API, without a slash at the end; a front end may stand elsewhere."""
+        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
     def public_base(self) -> str:
         """Where people reach us, without a slash at the end."""
         first = next(iter(self.frontend_url), f"http://127.0.0.1:{self.port}")

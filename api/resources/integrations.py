@@ -307,7 +307,7 @@ def _webhooks(call: Call, db: Session, name: str) -> dict[str, Any]:
         return {"webhookUrl": secrets.plex_url(db, call.settings)}
     if name == secrets.OVERSEERR:
         return {
-            "webhookUrl": f"{call.settings.public_base}{secrets.PATH}/{name}",
+            "webhookUrl": f"{call.settings.api_base}{secrets.PATH}/{name}",
             "webhookAuthorization": secrets.overseerr_authorization(db, call.settings),
         }
     return {}

@@ -97,6 +97,7 @@ class RecentSchema(Schema):
     """What was added last."""
 
     items = ma.fields.List(ma.fields.Nested(MediaItemSchema), required=True)
+    pagination = ma.fields.Nested(Pagination, required=True)
     synced_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
@@ -149,7 +150,7 @@ def get_plex_server(call: Call) -> Response:
         raise PlexSilent
     try:
         users, source = asked.accounts(call.runtime, found), "plex"
-    except (PlexUnreachable, UpstreamFailed):
+    except (PlexUnreachable, UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
         with call.runtime.reading() as db:
             users, source = shelf.people(db), "medianest"
 
@@ -260,7 +261,8 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     def build() -> dict[str, Any]:
         items = catalogue.recent(call.db, found, shelf.sections(call.db, found), query["limit"])
         rows = item_rows(call.db, call.settings, found, user_id, items)
-        return {"items": rows, "syncedAt": found.synced_at}
+        page = Page(items, 1, query["limit"], len(items))
+        return page_data(page, rows) | {"syncedAt": found.synced_at}
 
     return kept(call, MEDIUM, f"{found.stamp}\n{found.watched}", build)
 

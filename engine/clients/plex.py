@@ -61,11 +61,20 @@ def identity_of(body: bytes) -> ServerIdentity:
     Raises:
         Malformed: it is neither, or without an identifier.
     """
-    fields = _from_xml(body) if body.lstrip()[:1] == b"<" else _from_json(body)
+    fields = container_of(body)
     identifier = fields.get("machineIdentifier")
     if not isinstance(identifier, str) or not 0 < len(identifier) <= _LONGEST_IDENTIFIER:
         raise Malformed("machineIdentifier")
     return ServerIdentity(identifier, fields.get("claimed", True) not in {False, "0"})
+
+
+def container_of(body: bytes) -> dict[str, Any]:
+    """The fields of an answer's container, in JSON or as the attributes of XML.
+
+    Raises:
+        Malformed: it is neither.
+    """
+    return _from_xml(body) if body.lstrip()[:1] == b"<" else _from_json(body)
 
 
 def _from_json(body: bytes) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def examine(
         "X-Plex-Product": "MediaNest",
     }
     base = url.rstrip("/")
-    identity = _container(probe.get(f"{base}/identity", headers=headers, verify=verify))
+    identity = _identity(probe.get(f"{base}/identity", headers=headers, verify=verify))
     machine_id, version = str(identity.get("machineIdentifier") or ""), str(identity.get("version") or "")
     if not machine_id or len(machine_id) > _LONGEST:
         raise _not_plex("What answers there does not say which Plex server it is.")
@@ -109,7 +109,15 @@ def examine(
             "The Plex server does not accept the token.",
             "Give the token of the server's owner; it changes when he signs out everywhere or changes his password.",
         )
-    return ServerFacts(machine_id, version, identity, _container(root))
+    try:
+        facts = _container(root)
+    except Failed:
+        # It only says what the server calls itself. That it lets us in, and speaks JSON, its libraries show.
+        facts = {}
+        _container(
+            probe.get(f"{base}/library/sections", headers={**headers, "X-Plex-Token": token}, verify=verify)
+        )
+    return ServerFacts(machine_id, version, identity, facts)
 
 
 def offers_of(document: Any) -> list[Offer]:
@@ -136,6 +144,14 @@ def reachable(offers: Sequence[Offer], client_id: str) -> list[list[Failed | Non
         [answer if isinstance(answer, Failed) else None for _, answer in zip(offer.places, answers)]  # noqa: B905
         for offer in offers
     ]
+
+
+def _identity(answer: Answer) -> Mapping[str, Any]:
+    """Who answers, in JSON or in XML: some proxies and old habits give XML to whoever has no token."""
+    try:
+        return plex.container_of(answer.body) if answer.status == 200 else _container(answer)
+    except plex.Malformed:
+        return _container(answer)
 
 
 def _container(answer: Answer) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 
+from engine.clients import plex
+
 PAGE = 500
 KEYS_AT_ONCE = 100
 MOST_BYTES = 512 << 20  # a server that ignores paging sends a whole library at once
@@ -109,7 +111,10 @@ class PlexLibrary:
 
     def identity(self) -> Mapping[str, Any]:
         """Who the server is (`machineIdentifier`, `version`); needs no token."""
-        found = self.container("/identity")
+        try:
+            found = plex.container_of(self._get("/identity", {}))
+        except plex.Malformed:
+            raise PlexGarbled("What answers is not a Plex server.") from None
         if not found.get("machineIdentifier"):
             raise PlexGarbled("The server does not say who it is.")
         return found
@@ -211,15 +216,13 @@ def _check(answer: requests.Response) -> None:
         raise PlexUnreachable(f"The server is not ready (status {status}).")
     if status != 200:
         raise PlexGarbled(f"The server refuses (status {status}).")
-    if "json" not in answer.headers.get("Content-Type", ""):
-        raise PlexGarbled("What answers is not a Plex server, or one that is too old for JSON.")
 
 
 def _container(body: bytes) -> Mapping[str, Any]:
     try:
         found = orjson.loads(body)["MediaContainer"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise PlexGarbled("The server's answer is cut short or no answer of Plex.") from None
+        raise PlexGarbled("The server's answer is cut short, or no JSON of Plex.") from None
     if not isinstance(found, Mapping):
         raise PlexGarbled("The server's answer is no answer of Plex.")
     return found

@@ -177,7 +177,8 @@ class SectionPass:
 
     def _recent(self) -> Outcome:
         mark = max(0, (self._known.updated_mark or 0) - OVERLAP_SECONDS)
-        changed = int_of(self._entry.get("contentChangedAt")) != self._known.changed_mark
+        mark_now = int_of(self._entry.get("contentChangedAt"))
+        changed = mark_now is None or mark_now != self._known.changed_mark
         self.report.mode = "incremental" if changed else "unchanged"
         for kind in TYPES[self._type]:
             for page in self._listing(
@@ -188,7 +189,9 @@ class SectionPass:
         above = self._asking.items(sorted(self._parents - self._seen))
         self._stage(above, self._prints_of(above))
         gone = self._asking.replaced(self._seen)
-        if changed and self._lost(gone):
+        if self._lost(
+            gone, unless_told=changed
+        ):  # also where nothing seems to have changed: it costs next to nothing
             return self._all(confirms=False)
         return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
 
@@ -196,11 +199,11 @@ class SectionPass:
         keys = [str(item.get("ratingKey")) for item in items]
         return self._asking.prints(MediaItem.rating_key.in_(keys)) if keys else {}
 
-    def _lost(self, gone: Sequence[staging.Known]) -> bool:
-        """Whether the server has another number of items than we would have after this pass."""
+    def _lost(self, gone: Sequence[staging.Known], *, unless_told: bool) -> bool:
+        """Whether the server has another number of items than we would have; `unless_told` where it does not say."""
         counts = [self._count(TYPE_NUMBERS[kind]) for kind in TYPES[self._type]]
         if None in counts:
-            return False  # it does not say; the next full pass sees it
+            return unless_told
         with Session(self._asking.stage.connection) as db:
             gained = len(staging.fresh(db, self._asking.server_id)) if self._asking.stage.count else 0
             have = live_count(db, self._asking.server_id, self._key)

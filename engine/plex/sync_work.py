@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,13 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from engine import events
-from engine.clients.plex_library import PlexError, PlexGone, PlexLibrary, PlexUnauthorized
+from engine.clients.plex_library import (
+    PlexError,
+    PlexGarbled,
+    PlexGone,
+    PlexLibrary,
+    PlexUnauthorized,
+)
 from engine.events import Event
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
@@ -141,7 +148,10 @@ class _Run:
                     "Nothing was changed. An admin connects the right one.",
                 )
             )
-        facts = self._patience.call(self._library.container, "/")
+        try:
+            facts = self._patience.call(self._library.container, "/")
+        except (PlexGone, PlexGarbled):
+            facts = {}  # it only says what the server calls itself; the list of libraries shows that it lets us in
         with self._runtime.unit_of_work() as db:
             _lightly(db)
             self._server_id = servers.met(db, self._configured, identity, facts)
@@ -166,11 +176,12 @@ class _Run:
         members = None
         try:
             outcome = SectionPass(asking, entry, section).look(full=self._run.full)
-            if section.type in section_pass.TYPES and (self._run.full or outcome.changed):
-                members = self._patience.call(collections.listed, self._library, section.key)
         except PlexGone:
             asking.stage.clear()
             return  # removed since the list of libraries was made: the next sync says so
+        if section.type in section_pass.TYPES and (self._run.full or outcome.changed):
+            with suppress(PlexGone):  # a server without collections
+                members = self._patience.call(collections.listed, self._library, section.key)
         self._write(asking, outcome, quiet=section.full_at is None, members=members)
 
     def _vanished(self, asking: Asking, section: PlexSection) -> None:

@@ -117,7 +117,7 @@ def _sender(db: Session, settings: Settings, name: str) -> Sender:
 
 def _url(settings: Settings, name: str, secret: str) -> str:
     path = f"{PATH}/{name}/{secret}" if name == PLEX else f"{PATH}/{name}"
-    return settings.public_base + path
+    return settings.api_base + path
 
 
 def _made_once(db: Session, settings: Settings, name: str) -> str:
