@@ -18,7 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from door import API, Door, Person, data_of, opened, refused
+from door import API, PASSWORD, Door, Person, data_of, opened, refused
 from fakes.plextv import FakeAccount, FakePlexTv, resource
 from sqlalchemy import func, select, text, update
 from werkzeug.test import TestResponse
@@ -626,7 +626,7 @@ def test_who_is_to_connect_the_first_server_can_link_his_account_before_there_is
         plextv.claim(data_of(begun)["id"], account)
         answer = browser.post(
             f"{API}/users/me/plex",
-            json={"pinId": data_of(begun)["id"]},
+            json={"pinId": data_of(begun)["id"], "currentPassword": PASSWORD},
             headers={"Authorization": f"Bearer {person.token}"},
         )
         assert answer.status_code == status, answer.text
