@@ -24,6 +24,7 @@ class Timekeeper(PersistentScheduler):  # type: ignore[misc]
                 log.warning("beat.redis_away", reason=str(error.__context__ or error))
             self._away = True
             return
+        log.debug("beat.sent", job=entry.task)
         if self._away:
             self._away = False
             log.info("beat.redis_back")

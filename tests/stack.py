@@ -109,9 +109,9 @@ class Stack:
     def start_maintenance(self) -> subprocess.Popen[bytes]:
         return self.start_worker("worker", "plex,webhooks,notifications,maintenance")
 
-    def start_beat(self, name: str = "beat") -> subprocess.Popen[bytes]:
+    def start_beat(self, name: str = "beat", **env: str) -> subprocess.Popen[bytes]:
         schedule = str(self.folder / f"{name}-schedule")
-        return self.start(name, "celery", "-A", "schedules.beat", "beat", "-s", schedule)
+        return self.start(name, "celery", "-A", "schedules.beat", "beat", "-s", schedule, **env)
 
     def start_all(self) -> None:
         self.start_web()
@@ -143,6 +143,8 @@ class Stack:
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a child that was being forked while we looked
+            os.killpg(main.pid, signal.SIGKILL)
         main.wait()
 
     def stop(self) -> None:
