@@ -20,6 +20,7 @@ test: $(VENV)/.dev ## run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 faults: $(VENV)/.dev ## kill, freeze and fill everything, and count what is lost (FAULTS_QUICK=1: less of it)
+	@$(BIN)/pytest -n 2 -m long
 	@$(BIN)/python -m tests.faults
 
 lint: $(VENV)/.dev ## check style, types and who imports whom

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,7 +128,7 @@ class Seen:
     at: float = field(default_factory=time.monotonic)
 
 
-class _Service:
+class _Service(ABC):
     """A server on a socket of its own."""
 
     def __init__(self) -> None:
@@ -152,8 +153,9 @@ class _Service:
         """Answer so from now on, on paths that begin like these; None: be well again."""
         self.outage, self.outage_paths = how, paths or ("/",)
 
+    @abstractmethod
     def answer(self, seen: Seen) -> tuple[int, Any]:
-        raise NotImplementedError
+        """The status and the body, as JSON, of a request."""
 
 
 class FakePlexTv(_Service):

@@ -212,7 +212,7 @@ def test_signing_in_and_out(stranger: Person, administrator: str, stack: Stack) 
 
 def test_a_download_is_followed_to_its_file(ann: Person, stack: Stack, site: VideoSite) -> None:
     done = ann.run(
-        "get", f"{site.url}/direct/calm.mp4?size={SIZE}&rate=900000", "--path", "a/b", "--format", "mp4"
+        "get", f"{site.url}/direct/calm.mp4?size={SIZE}&rate=500000", "--path", "a/b", "--format", "mp4"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "a/b/calm [calm].mp4\n"
@@ -220,7 +220,7 @@ def test_a_download_is_followed_to_its_file(ann: Person, stack: Stack, site: Vid
     assert lines[0].split()[:2] == ["waiting", "0%"]
     moving = [line for line in lines if re.search(r"downloading +\d+% +\d\.\d/2\.0 MB .* left  calm$", line)]
     assert moving, lines
-    assert len(lines) <= 5, "at most one a second"
+    assert len(lines) <= 7, "at most one a second"
 
 
 def test_the_path_is_whole_where_the_folder_is_at_hand(

@@ -113,6 +113,7 @@ def test_a_hundred_slow_clients_delay_nobody_and_are_dropped(server: Stack) -> N
     assert 8 < time.monotonic() - began < 20
 
 
+@pytest.mark.long
 def test_nor_does_any_other_way_to_be_slow(server: Stack) -> None:
     """Also those that only a thread can read: they stand in line for a few of them."""
     with contextlib.ExitStack() as life:
@@ -134,6 +135,7 @@ def test_a_slow_but_honest_client_is_served(server: Stack) -> None:
         assert slow.recv(65536).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_body_may_take_as_long_as_its_size_is_worth(server: Stack, chunked: bool) -> None:
     """900 KB in 15 seconds: longer than a small request may take."""
@@ -211,6 +213,7 @@ def test_what_the_server_itself_refuses_has_the_form_of_all_answers(server: Stac
     assert headers["x-correlation-id"] == answer["correlationId"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("proxy", ["", "127.0.0.1"])
 def test_many_connections_that_say_nothing_make_room_for_those_that_do(
     tmp_path: Path, database_url: str, proxy: str
