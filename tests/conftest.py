@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -69,16 +70,27 @@ def _database(postgres: str) -> Iterator[str]:
     plain = postgres.replace("+psycopg", "")
     admin = plain.replace("/medianest?", "/postgres?")
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
+        # A copy of its files costs a fifth of what copying through the log does.
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest STRATEGY FILE_COPY")
         yield postgres.replace("/medianest?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-def redis_url(short_tmp: Path) -> Iterator[str]:
-    """A Redis of the test's own."""
-    with EmbeddedRedis(short_tmp / f"r{next(_numbers)}").running() as url:
+@pytest.fixture(scope="session")
+def shared_redis(short_tmp: Path) -> Iterator[str]:
+    """The URL of a server that the tests of a process use one after the other."""
+    with EmbeddedRedis(short_tmp / "redis", durable=False).running() as url:
         yield url
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> str:
+    """An empty Redis that nobody is connected to any more; who harms a server starts one of his own."""
+    with redis.Redis.from_url(shared_redis) as client:
+        for kind in ("normal", "pubsub"):
+            client.client_kill_filter(_type=kind, skipme=True)
+        client.flushall()
+    return shared_redis
 
 
 @pytest.fixture

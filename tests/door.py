@@ -119,7 +119,7 @@ def opened_once(postgres: str, folder: Path) -> Iterator[Door]:
         rate_limit_enabled=False,
     )
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest STRATEGY FILE_COPY")
         with opened(settings) as door:
             yield door
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

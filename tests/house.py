@@ -92,7 +92,7 @@ def opened_house(postgres: str, folder: Path, **env: str) -> Iterator[House]:
     with psycopg.connect(
         postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?"), autocommit=True
     ) as db:
-        db.execute(f"CREATE DATABASE {folder.name} TEMPLATE medianest")  # type: ignore[arg-type]
+        db.execute(f"CREATE DATABASE {folder.name} TEMPLATE medianest STRATEGY FILE_COPY")  # type: ignore[arg-type]
     database_url = postgres.replace("/medianest?", f"/{folder.name}?")
     with ExitStack() as life:
         redis_life = life.enter_context(ExitStack())

@@ -599,5 +599,8 @@ def test_redis_flushed_or_restarted_counts_anew_and_exactly(door: Door, keys: re
 
 def test_a_redis_that_refuses_to_write_is_no_reason_to_refuse(door: Door, keys: redis.Redis) -> None:
     keys.config_set("maxmemory", 1)
-    person = door.person()
-    assert until_refused(lambda: person.get("/auth/session")) == 100
+    try:
+        person = door.person()
+        assert until_refused(lambda: person.get("/auth/session")) == 100
+    finally:
+        keys.config_set("maxmemory", 0)

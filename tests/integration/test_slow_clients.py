@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[
     folder: Path = tmp_path_factory.mktemp("slow")
     plain = postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?")
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE slow_clients TEMPLATE medianest")
+        connection.execute("CREATE DATABASE slow_clients TEMPLATE medianest STRATEGY FILE_COPY")
     url = postgres.replace("/medianest?", "/slow_clients?")
     with running(Stack(folder, url, f"unix://{folder}/nobody.sock", WEB_THREADS="4")) as stack:
         stack.start_web()
