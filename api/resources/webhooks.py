@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 LARGEST = 5 * 1024 * 1024  # bytes of a message, pictures included
 _TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
 _FORM = "multipart/form-data"
+_FORMS = (_FORM, "application/x-www-form-urlencoded")  # Plex sends the first; some that pass it on, the other
 _ERRORS = (400, 401, 413, 415, 429)
 _HEADERS = dict.fromkeys(rate_limits.HEADERS, "Only where the message is not proven.")
 
@@ -52,7 +53,7 @@ _PLEX_FORM = {
 }
 _PLEX_BODY = {
     "required": True,
-    "content": {_FORM: {"schema": _PLEX_FORM}, "application/json": _ANY_OBJECT},
+    "content": {**{form: {"schema": _PLEX_FORM} for form in _FORMS}, "application/json": _ANY_OBJECT},
 }
 
 
@@ -75,7 +76,7 @@ def receive_from_plex(call: Call, secret: str) -> Response:
     """A message of Plex, or of what passes its messages on; the integration shows the address with its secret."""
     with _proof("plex"), call.runtime.reading() as db:
         verify.plex(db, call.settings, secret)
-    payload = inbox.parsed(_of_form() if request.mimetype == _FORM else _of_json())
+    payload = inbox.parsed(_of_form() if request.mimetype in _FORMS else _of_json())
     with _proof("plex"), call.runtime.reading() as db:
         verify.plex_server(db, call.settings, payload)
     return _stored(call, "plex", payload)

@@ -240,14 +240,16 @@ class SectionPass:
         return outcome
 
     def _list_whole(self, kind: str, known: Mapping[str, Prints]) -> bool:
-        """List all items of a type; whether all of them have been seen."""
-        before, joined, totals = len(self._seen), True, set[int]()
+        """List all items of a type; whether all of them have been seen. What is of another type counts as told of."""
+        before, joined, totals, others = len(self._seen), True, set[int](), 0
         for page in self._listing(kind):
-            self._stage(page.items, known)
+            items = [item for item in page.items if item.get("type", kind) == kind]
+            others += len(page.items) - len(items)
+            self._stage(items, known)
             joined = joined and page.joined
             if page.total is not None:
                 totals.add(page.total)
-        return joined and totals <= {len(self._seen) - before}
+        return joined and totals <= {len(self._seen) - before + others}
 
     def _believed(self, missing: list[str], of: int, *, confirms: bool) -> list[str]:
         """What may be removed: all that the server denies, or nothing where that is suspiciously much."""

@@ -21,12 +21,12 @@ from models.sync_run import SyncRun
 
 
 class PlainServer:
-    """One film library; `said` is left out of or changed in what it answers."""
+    """One library; tests change what it says. It lists the same whatever type is asked for."""
 
     def __init__(self) -> None:
         self.films = {str(key): f"Film {key}" for key in range(55, 59)}
         self.identity = '<MediaContainer size="0" machineIdentifier="plain" version="1.41.0.1"/>'
-        self.kind = "application/json"
+        self.kind, self.type = "application/json", "movie"
         self.collections = self.root = True
         self.totals = False
         self.mark: int | None = None
@@ -54,16 +54,17 @@ class PlainServer:
             return 200, container(friendlyName="Plain")
         if path == "/library/sections":
             mark = {} if self.mark is None else {"contentChangedAt": self.mark}
-            return 200, container(Directory=[{"key": "1", "type": "movie", "title": "Films", **mark}])
+            return 200, container(Directory=[{"key": "1", "type": self.type, "title": "Films", **mark}])
         if path == "/library/sections/1/all":
             if headers["X-Plex-Container-Size"] == "0" or query.get("X-Plex-Container-Size") == ["0"]:  # type: ignore[index]
                 return 200, container(size=0, **({"totalSize": len(self.films)} if self.totals else {}))
-            return 200, container(Metadata=[film(*found) for found in self.films.items()])
+            listed = [film(*found, self.type) for found in self.films.items()]
+            return 200, container(Metadata=listed, **({"totalSize": len(listed)} if self.totals else {}))
         if path == "/library/sections/1/collections" and self.collections:
             return 200, container(size=0)
         if path.startswith("/library/metadata/"):
             keys = path.rpartition("/")[2].split(",")
-            found = [film(key, self.films[key]) for key in keys if key in self.films]
+            found = [film(key, self.films[key], self.type) for key in keys if key in self.films]
             return 200, container(**({"Metadata": found} if found else {"size": 0}))
         return 404, "<html>404</html>"
 
@@ -72,8 +73,8 @@ def container(**fields: object) -> str:
     return json.dumps({"MediaContainer": fields})
 
 
-def film(key: str, title: str) -> dict[str, object]:
-    return {"ratingKey": int(key), "type": "movie", "title": title, "updatedAt": 1_600_000_000}
+def film(key: str, title: str, kind: str) -> dict[str, object]:
+    return {"ratingKey": int(key), "type": kind, "title": title, "updatedAt": 1_600_000_000}
 
 
 @pytest.fixture
@@ -137,3 +138,14 @@ def test_what_was_removed_is_missed_by_the_next_sync_of_the_timetable(
 
     assert (run.status, run.counts["deleted"]) == ("completed", 1)
     assert titles(here) == ["Film 55", "Film 57", "Film 58"]
+
+
+@pytest.mark.parametrize("totals", [False, True])
+def test_items_of_another_type_than_was_asked_for_are_no_sign_of_change(
+    here: Runtime, plain: PlainServer, totals: bool
+) -> None:
+    plain.type, plain.totals = "show", totals
+
+    for created in (4, 0):
+        (section,) = synced(here, full=True).sections
+        assert (section["created"], section["complete"], section["note"]) == (created, True, None)

@@ -126,6 +126,11 @@ class TestPlex:
 
         assert data_of(first)["id"] == data_of(second)["id"]
 
+    def test_a_form_without_parts_is_taken_too(self, door: Door) -> None:
+        answer = door.stranger().post(plex_path(door), data={"payload": json.dumps(PLAY)})
+
+        assert data_of(answer)["id"] == data_of(send(door, PLAY))["id"]
+
     def test_the_payload_may_come_as_a_file(self, door: Door) -> None:
         attached = {"payload": (io.BytesIO(json.dumps(PLAY).encode()), "payload.json")}
 
