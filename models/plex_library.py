@@ -42,6 +42,7 @@ class PlexSection(Base):
         key: as Plex calls it. position: its place in Plex's list.
         locations: the folders, as the server sees them.
         count: films, shows, artists or photos in it.
+        items: how many live items of all types our catalogue has of it; None: nobody has counted yet.
         full_at: when a full pass last saw all of it; None: never.
         changed_mark: Plex's `contentChangedAt` at the last complete pass.
         updated_mark: the highest `updatedAt` seen (seconds), from which an incremental pass goes on.
@@ -64,6 +65,7 @@ class PlexSection(Base):
     position: Mapped[int]
     locations: Mapped[list[Any]] = mapped_column(JSONB)
     count: Mapped[int]
+    items: Mapped[int | None]
     scanned_at: Mapped[datetime | None]
     full_at: Mapped[datetime | None]
     changed_mark: Mapped[int | None]

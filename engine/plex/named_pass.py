@@ -14,8 +14,8 @@ from engine.plex.staging import Prints
 from models.media import MediaItem
 
 
-def look(asking: Asking, keys: Sequence[str]) -> tuple[Outcome, set[str]]:
-    """Ask for the items and stage what differs; returns also the keys of the libraries they are in.
+def look(asking: Asking, keys: Sequence[str]) -> Outcome:
+    """Ask for the items and stage what differs.
 
     Raises:
         PlexError: the server; nothing has been written.
@@ -32,8 +32,7 @@ def look(asking: Asking, keys: Sequence[str]) -> tuple[Outcome, set[str]]:
     report = Report("", "", "", mode="items", listed=len(items))
     outcome = Outcome(report)
     known = asking.prints(MediaItem.rating_key.in_([*keys, *parents]))
-    sections = _by_section(items)
-    for section_key, rows in sections.items():
+    for section_key, rows in _by_section(items).items():
         printed = [(row, fingerprint(section_key, row)) for row in rows]
         changed = [
             (row, (print_, None)) for row, print_ in printed if not _same(known.get(row.rating_key), print_)
@@ -42,7 +41,7 @@ def look(asking: Asking, keys: Sequence[str]) -> tuple[Outcome, set[str]]:
     missing = _believed(asking, report, [key for key in keys if key in known and key not in have])
     replaced = asking.replaced({*have, *parents, *keys})
     outcome.missing = [*missing, *(entry.rating_key for entry in replaced)]
-    return outcome, {*sections, *_sections_of(asking, outcome.missing).values()}
+    return outcome
 
 
 def _same(known: Prints | None, print_: int) -> bool:

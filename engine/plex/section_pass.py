@@ -322,7 +322,11 @@ class SectionPass:
 
 
 def live_count(db: Session, server_id: str, section_key: str) -> int:
-    """How many live items of all types a library has."""
+    """How many live items of all types a library has; they are counted where nobody has yet."""
+    mine = PlexSection.server_id == server_id, PlexSection.key == section_key
+    counted = db.scalar(select(PlexSection.items).where(*mine))
+    if counted is not None:
+        return counted
     query = select(func.count()).select_from(MediaItem)
     return db.scalar(query.where(*_live(server_id), MediaItem.section_key == section_key)) or 0
 
@@ -339,8 +343,11 @@ def write(
     `check` is called now and then, and may raise to give up.
     """
     kept = identity.keep(db, server_id, set(outcome.missing)) if stage.count else identity.Kept()
+    moves = bool(kept.ids) or staging.moves(db, stage, server_id)
     added, updated = staging.merge(db, stage, server_id, check)
     removed = staging.remove(db, server_id, [key for key in outcome.missing if key not in kept.old_keys])
+    if moves or added.total or removed.total:
+        staging.count(db, server_id)
     updated.first = [_renamed(change, kept) for change in updated.first]
     report = outcome.report
     report.created, report.updated, report.deleted = added.total, updated.total, removed.total

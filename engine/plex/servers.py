@@ -25,7 +25,6 @@ from engine.plex import connection as connections
 from engine.plex.connection import NAME, PlexConnection
 from engine.runtime import Runtime
 from models.integration import Integration
-from models.media import MediaItem
 from models.plex_library import PlexSection, PlexServer
 from models.sync_run import SyncRun
 
@@ -198,19 +197,9 @@ def note_sections(
 
 
 def mark_section(db: Session, server_id: str, key: str, marks: Mapping[str, Any]) -> None:
-    """Write down what a pass has seen of a library, and how many films or shows it has now."""
+    """Write down what a pass has seen of a library."""
     mine = (PlexSection.server_id == server_id, PlexSection.key == key)
-    count = (
-        select(func.count())
-        .select_from(MediaItem)
-        .where(
-            MediaItem.server_id == server_id,
-            MediaItem.section_key == key,
-            MediaItem.type == PlexSection.type,
-            MediaItem.deleted_at.is_(None),
-        )
-    )
-    db.execute(update(PlexSection).where(*mine).values(**{"count": count.scalar_subquery(), **marks}))
+    db.execute(update(PlexSection).where(*mine).values(**marks))
 
 
 def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> PlexSection:
@@ -222,6 +211,7 @@ def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> Pl
         server_id=server_id,
         key=key,
         count=0,
+        items=None,
         locations=[],
         full_at=None,
         changed_mark=None,

@@ -205,6 +205,24 @@ _FRESH = """
       ON m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
     WHERE m.id IS NULL
 """
+_MOVES = """
+    SELECT EXISTS (
+        SELECT FROM plex_stage s JOIN media_items m
+          ON m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
+        WHERE m.section_key <> s.section_key
+    )
+"""
+_COUNT = """
+    WITH counted AS (
+        SELECT p.key, count(m.id) AS items, count(*) FILTER (WHERE m.type = p.type) AS count
+        FROM plex_sections p LEFT JOIN media_items m
+          ON m.server_id = p.server_id AND m.section_key = p.key AND m.deleted_at IS NULL
+        WHERE p.server_id = :server AND p.type IN ('movie', 'show')
+        GROUP BY p.key
+    )
+    UPDATE plex_sections p SET items = c.items, count = c.count
+    FROM counted c WHERE p.server_id = :server AND p.key = c.key
+"""
 _RELATIVES = f"""
     WITH fresh (id, rating_key, section_key, type, guid, edition, file, deleted) AS ({_FRESH}), found AS (
         SELECT m.id FROM media_items m JOIN fresh f ON m.guid = f.guid AND m.type = f.type
@@ -246,6 +264,16 @@ def adopt(db: Session, pairs: Sequence[tuple[str, str]]) -> set[str]:
         {"ids": [item for item, _ in pairs], "keys": [key for _, key in pairs]},
     )
     return {row[0] for row in found if row[1]}
+
+
+def moves(db: Session, stage: Stage, server_id: str) -> bool:
+    """Whether staged items are in another library than the catalogue has them in."""
+    return bool(stage.count and db.scalar(text(_MOVES), {"server": server_id}))
+
+
+def count(db: Session, server_id: str) -> None:
+    """Write down how many live items every library has: all of them, and its films or shows."""
+    db.execute(text(_COUNT), {"server": server_id})
 
 
 def merge(

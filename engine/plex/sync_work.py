@@ -7,7 +7,7 @@ crash goes on at the library where the last one stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -126,8 +126,8 @@ class _Run:
                 if self._run.rating_keys is None:
                     self._all_sections(asking)
                 else:
-                    outcome, sections = named_pass.look(asking, self._run.rating_keys)
-                    self._write(asking, outcome, quiet=False, also=sections)
+                    outcome = named_pass.look(asking, self._run.rating_keys)
+                    self._write(asking, outcome, quiet=False)
             finally:
                 stage.close()
         with self._runtime.unit_of_work() as db:
@@ -205,7 +205,6 @@ class _Run:
         *,
         quiet: bool,
         members: Sequence[Mapping[str, Any]] | None = None,
-        also: Collection[str] = (),
     ) -> None:
         """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
         report, server_id = outcome.report, self._server_id
@@ -216,8 +215,6 @@ class _Run:
             still = report.mode == "unchanged" and not any(some.total for some in changes)
             if report.key and report.mode != "gone" and not still:
                 servers.mark_section(db, server_id, report.key, outcome.marks)
-            for key in also:
-                servers.mark_section(db, server_id, key, {})
             if members is not None:
                 collections.replace(db, server_id, report.key, members)
             line = report.shown()

@@ -917,7 +917,10 @@ def test_in_production_the_nonce_travels_over_tls_only(door: Door, plextv: FakeP
 
 
 class PinLife(RuleBasedStateMachine):
-    """Whatever two browsers, two people and plex.tv do: a PIN signs its claimer in once, in its own browser."""
+    """Whatever two browsers, two people and plex.tv do: a PIN signs its claimer in once, in its own browser.
+
+    A sign-in is the end of the browser's other PINs.
+    """
 
     pins = Bundle("pins")
 
@@ -979,7 +982,8 @@ class PinLife(RuleBasedStateMachine):
             self.gone.add(pin_id)
         else:
             assert data_of(answer)["user"]["id"] == known(self.door, self.bob).id
-            self.gone.add(pin_id)
+            # The browser begins anew, so that nothing of before is any good: see `forget_nonce`.
+            self.gone |= {each for each, owner in self.owner.items() if owner == browser}
             self.signed_in += 1
 
     @rule(pin_id=pins, browser=st.integers(0, 1))
