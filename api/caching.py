@@ -33,7 +33,9 @@ def kept(call: Call, seconds: int, stamp: str, build: Callable[[], Any]) -> Resp
     who = f"{call.identity.user_id}\n{sorted(call.identity.permissions)}"
     told = f"{who}\n{stamp}\n{request.full_path}".encode()
     tag = keys.sign(call.settings, _PURPOSE, told)[:16].hex()
-    has_it = tag in request.if_none_match.as_set(include_weak=True)
+    if request.if_none_match.star_tag:
+        build()  # "whatever there is": only where there is something
+    has_it = request.if_none_match.contains_weak(tag)
     response = Response(status=304) if has_it else success(build())
     response.set_etag(tag)
     response.headers["Cache-Control"] = f"private, max-age={seconds}"

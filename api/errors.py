@@ -38,12 +38,13 @@ CODES = {
     502: "UPSTREAM_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
+UNSUPPORTED = "Send JSON, with Content-Type: application/json."
 _MESSAGES = {
     400: "The request is malformed.",
     404: "There is nothing here.",
     405: "This method is not allowed here.",
     413: "The request is too large.",
-    415: "Send JSON, with Content-Type: application/json.",
+    415: UNSUPPORTED,
 }
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 
-Topic = Literal["media", "account", "system", "admin"]
+Topic = Literal["media", "account", "system", "admin", "public"]
 CHANNEL_PREFIX = "medianest:events:"
 CHANNEL_PATTERN = CHANNEL_PREFIX + "*"
 
@@ -25,7 +25,7 @@ class Event:
         name: such as `download:progress`, as in the API document.
         data: the fields, keys in camelCase.
         user_id: whose it is; None for everyone. Admins see the events of all.
-        topic: which of the socket paths carries it besides `/ws/authenticated`.
+        topic: which of the socket paths carry it; `public` is for strangers too.
         passing: an intermediate state that a slow client may miss; a final state never is.
         key: what a passing event supersedes: the newest of a key stands for the ones before.
     """

@@ -179,9 +179,10 @@ def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
     kind = kind_of(name)
     _refuse_if_off(kind, settings)
     row = db.scalars(select(Integration).where(Integration.name == kind.name).with_for_update()).one_or_none()
+    given = kind.environment(settings)
+    if (given.url and given.token) or (row is None and any(_names_of(given))):
+        raise Conflict(f"The environment configures {kind.title}: change it there.")
     if row is None:
-        if any(_names_of(kind.environment(settings))):
-            raise Conflict(f"The environment configures {kind.title}: change it there.")
         raise NotFound(f"{kind.title} is not configured.")
     before = _view(db, settings, kind, row)
     db.delete(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
-from flask import Response, after_this_request
+from flask import Response, after_this_request, request
 from marshmallow import validate
 
 from api.blueprint import Blueprint, Call
@@ -74,9 +74,10 @@ class MediaLibrarySchema(Schema):
 
 
 class MediaLibrariesSchema(Schema):
-    """All libraries."""
+    """A page of the libraries."""
 
     libraries = ma.fields.List(ma.fields.Nested(MediaLibrarySchema), required=True)
+    pagination = ma.fields.Nested(Pagination, required=True)
     synced_at = ma.fields.DateTime(required=True, allow_none=True)
 
 
@@ -85,12 +86,6 @@ class SearchQuery(PageQuery):
 
     query = Text(200, strip=True, required=True)
     limit = Count(1, 100, load_default=25, metadata={"description": "Items a page."})
-
-
-class RecentQuery(Schema):
-    """How many."""
-
-    limit = Count(1, 100, load_default=20)
 
 
 class RecentSchema(Schema):
@@ -177,18 +172,21 @@ def get_plex_server(call: Call) -> Response:
     "GET",
     "/libraries",
     permission=Permission.MEDIA_READ,
+    query=PageQuery,
     answers={200: MediaLibrariesSchema, 304: None},
     headers=HEADERS,
     errors=(404,),
 )
-def list_plex_libraries(call: Call) -> Response:
-    """All libraries in the server's order; of music and photos only how many there are."""
+def list_plex_libraries(call: Call, query: dict[str, Any]) -> Response:
+    """The libraries in the server's order; of music and photos only how many there are."""
     found = shelf.need(call.db, call.settings)
 
     def build() -> dict[str, Any]:
         counted = shelf.counts(call.db, found)
-        rows = [_library_row(call, one, counted) for one in shelf.sections(call.db, found)]
-        return {"libraries": rows, "syncedAt": found.synced_at}
+        libraries, page, limit = shelf.sections(call.db, found), query["page"], query["limit"]
+        rows = [_library_row(call, one, counted) for one in libraries[(page - 1) * limit : page * limit]]
+        paged = page_data(Page(rows, page, limit, len(libraries)), rows)
+        return {"libraries": rows, "pagination": paged["pagination"], "syncedAt": found.synced_at}
 
     return kept(call, LONG, found.stamp, build)
 
@@ -247,7 +245,7 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
     "GET",
     "/recently-added",
     permission=Permission.MEDIA_READ,
-    query=RecentQuery,
+    query=PageQuery,
     answers={200: RecentSchema, 304: None},
     headers=HEADERS,
     errors=(404,),
@@ -259,10 +257,8 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     found = shelf.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:
-        items = catalogue.recent(call.db, found, shelf.sections(call.db, found), query["limit"])
-        rows = item_rows(call.db, call.settings, found, user_id, items)
-        page = Page(items, 1, query["limit"], len(items))
-        return page_data(page, rows) | {"syncedAt": found.synced_at}
+        libraries = shelf.sections(call.db, found)
+        return _page(call, found, catalogue.recent(call.db, found, libraries, **query))
 
     return kept(call, MEDIUM, f"{found.stamp}\n{found.watched}", build)
 
@@ -326,8 +322,9 @@ def get_plex_collection(call: Call, query: dict[str, Any], collection_id: str) -
     "/artwork/<id:picture_id>",
     permission=None,
     query=ArtworkQuery,
-    answers={200: None},
+    answers={200: None, 304: None},
     content_type="image/*",
+    headers={"ETag": HEADERS["ETag"]},
     errors=(403, 404, 502),
     own_units=True,
     limit=None,  # a page of posters is many requests at once, and each address is one of ours
@@ -344,7 +341,10 @@ def show_artwork(call: Call, query: dict[str, Any], picture_id: str) -> Response
         "Content-Disposition": "inline",
         "Cross-Origin-Resource-Policy": "cross-origin",  # the pages of FRONTEND_URL show it
     }
-    return Response(shown.picture.body, headers=headers, mimetype=shown.picture.type)
+    response = Response(shown.picture.body, headers=headers, mimetype=shown.picture.type)
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def _members(call: Call, found: Shelf, rating_key: str) -> list[str]:

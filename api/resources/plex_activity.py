@@ -13,7 +13,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
 from engine.accounts.permissions import Permission
-from engine.plex import activity, statistics
+from engine.plex import activity, connection, statistics
 from models.plex_activity import PlexActivity
 
 blueprint = Blueprint("plex activity", "/plex", "What people watched.")
@@ -111,10 +111,16 @@ ActivityPage = page_of(ActivitySchema)
 
 
 @blueprint.operation(
-    "GET", "/activity", permission=Permission.MEDIA_READ, query=ActivityQuery, answers={200: ActivityPage}
+    "GET",
+    "/activity",
+    permission=Permission.MEDIA_READ,
+    query=ActivityQuery,
+    answers={200: ActivityPage},
+    errors=(404,),
 )
 def list_activity(call: Call, query: dict[str, Any]) -> Response:
     """What one did oneself, newest first; what everybody did with `operations.view`."""
+    connection.refuse_if_off(call.settings)
     asked, own = query.pop("user", None), _only(call)
     if own is not None and asked not in {None, own}:
         asked = ""  # nobody: as if the other had done nothing
@@ -130,9 +136,11 @@ def list_activity(call: Call, query: dict[str, Any]) -> Response:
     permission=Permission.MEDIA_READ,
     query=StatisticsQuery,
     answers={200: StatisticsSchema},
+    errors=(404,),
 )
 def show_statistics(call: Call, query: dict[str, Any]) -> Response:
     """What one watched oneself; what everybody watched with `operations.view`. The 50 titles that were played most."""
+    connection.refuse_if_off(call.settings)
     found = statistics.recent(call.db, call.settings, days=query["days"], user_id=_only(call))
     return success(
         {

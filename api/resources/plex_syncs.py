@@ -131,10 +131,16 @@ class SyncReportSchema(SyncSchema):
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.INTEGRATIONS_CONFIGURE, query=SyncsQuery, answers={200: SyncsPage}
+    "GET",
+    "",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    query=SyncsQuery,
+    answers={200: SyncsPage},
+    errors=(404,),
 )
 def list_syncs(call: Call, query: dict[str, Any]) -> Response:
     """The syncs, newest first."""
+    connection.refuse_if_off(call.settings)
     page = sync.listing(call.db, **query)
     return success(page_data(page, [sync.row(run) for run in page.items]))
 
@@ -145,13 +151,14 @@ def list_syncs(call: Call, query: dict[str, Any]) -> Response:
     permission=Permission.INTEGRATIONS_CONFIGURE,
     body=SyncRequest,
     answers={202: SyncSchema, 200: SyncSchema},
-    errors=(409, 503),
+    errors=(404, 409, 503),
     headers={"Location": "Where the sync is found (202)."},
 )
 def start_sync(call: Call, body: dict[str, Any]) -> Response:
     """Start a sync (202), or join the one that is waiting or running (200); a full one follows one that is not."""
+    connection.refuse_if_off(call.settings)
     if connection.configured(call.db, call.settings) is None:
-        raise Conflict("No Plex server is configured.")
+        raise Conflict(connection.NOT_CONFIGURED)
     run, new = sync.start(call.db, full=body["full"], trigger="manual", user_id=call.identity.user_id)
     if not new:
         return success(sync.row(run))
@@ -168,6 +175,7 @@ def start_sync(call: Call, body: dict[str, Any]) -> Response:
 )
 def get_sync(call: Call, sync_id: str) -> Response:
     """A sync, and what it added, changed and removed."""
+    connection.refuse_if_off(call.settings)
     run = sync.get(call.db, sync_id)
     changes = [_change_row(change) for change in sync.changes(call.db, run.id)]
     return success({**sync.row(run), "changes": changes})
@@ -182,6 +190,7 @@ def get_sync(call: Call, sync_id: str) -> Response:
 )
 def cancel_sync(call: Call, sync_id: str) -> Response:
     """Cancel a sync: at once where it waits, within 3 seconds where it runs; what it has written stays."""
+    connection.refuse_if_off(call.settings)
     run = sync.cancel(call.db, sync_id)
     audit.record(call.db, "sync.cancelled", call.actor, Subject("sync", run.id))
     return success(sync.row(run))

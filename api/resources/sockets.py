@@ -32,6 +32,7 @@ from engine.accounts.credentials import identities
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
+from engine.plex import sync
 from engine.rate_limits import counted_address
 from engine.runtime import Runtime
 
@@ -58,9 +59,9 @@ class Namespace:
 
 
 NAMESPACES = {
-    "/ws": Namespace(topics={"system"}, permission=None),
+    "/ws": Namespace(topics={"public"}, permission=None),
     "/ws/authenticated": Namespace(
-        topics={"media", "account", "system"},
+        topics={"media", "account", "system", "public"},
         permission=Permission.PROFILE_READ,
         downloads=True,
         everyone={"media"},  # not what is told to a person, such as his notifications
@@ -68,9 +69,9 @@ NAMESPACES = {
     "/ws/media": Namespace(
         topics={"media"}, permission=Permission.MEDIA_READ, downloads=True, everyone={"media"}
     ),
-    "/ws/system": Namespace(topics={"system"}, permission=Permission.INTEGRATIONS_VIEW),
+    "/ws/system": Namespace(topics={"system", "public"}, permission=Permission.INTEGRATIONS_VIEW),
     "/ws/admin": Namespace(
-        topics={"media", "account", "system", "admin"},
+        topics={"media", "account", "system", "admin", "public"},
         permission=Permission.OPERATIONS_VIEW,
         downloads=True,
         everyone={"media", "system", "admin"},
@@ -140,9 +141,12 @@ def register(app: Flask, runtime: Runtime) -> None:
 
 def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
     """What a client that connects must know before it hears of changes."""
-    if not audience.downloads:
-        return {}
-    return {"downloads": downloads.snapshot(db, None if audience.everyone else audience.user_id)}
+    found: dict[str, Any] = {}
+    if audience.downloads:
+        found["downloads"] = downloads.snapshot(db, None if audience.everyone else audience.user_id)
+    if "system" in audience.topics:
+        found["syncs"] = sync.snapshot(db)
+    return found
 
 
 def rights_now(db: Session, credential_ids: Collection[str]) -> Mapping[str, tuple[str, frozenset[str]]]:

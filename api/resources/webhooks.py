@@ -10,13 +10,13 @@ import marshmallow as ma
 import structlog
 from flask import Response, request
 from marshmallow import validate
-from werkzeug.exceptions import UnsupportedMediaType
 
 from api import rate_limits
 from api.blueprint import Blueprint, Call
 from api.envelope import success
-from api.errors import InvalidRequest
+from api.errors import UNSUPPORTED, InvalidRequest
 from api.fields import Schema
+from engine.errors import MediaNestError
 from engine.webhooks import inbox, verify
 from engine.webhooks.verify import Unproven
 
@@ -26,11 +26,18 @@ LARGEST = 5 * 1024 * 1024  # bytes of a message, pictures included
 _TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
 _FORM = "multipart/form-data"
 _FORMS = (_FORM, "application/x-www-form-urlencoded")  # Plex sends the first; some that pass it on, the other
+_PLEX_WORDS = "Send the form of Plex, multipart/form-data with a part `payload`, or JSON, application/json."
 _ERRORS = (400, 401, 413, 415, 429)
 _HEADERS = dict.fromkeys(rate_limits.HEADERS, "Only where the message is not proven.")
 
 # No tier counts what is proven: Plex sends as much as happens. What is not proven counts for its address.
 blueprint = Blueprint("webhooks", "/webhooks", "What other systems tell us.", limit=None)
+
+
+class WrongForm(MediaNestError):
+    """A message that is neither JSON nor, where that is taken, a form."""
+
+    code, status = "UNSUPPORTED_MEDIA_TYPE", 415
 
 
 class ReceivedSchema(Schema):
@@ -76,7 +83,7 @@ def receive_from_plex(call: Call, secret: str) -> Response:
     """A message of Plex, or of what passes its messages on; the integration shows the address with its secret."""
     with _proof("plex"), call.runtime.reading() as db:
         verify.plex(db, call.settings, secret)
-    payload = inbox.parsed(_of_form() if request.mimetype in _FORMS else _of_json())
+    payload = inbox.parsed(_of_form() if request.mimetype in _FORMS else _of_json(_PLEX_WORDS))
     with _proof("plex"), call.runtime.reading() as db:
         verify.plex_server(db, call.settings, payload)
     return _stored(call, "plex", payload)
@@ -156,9 +163,9 @@ def _stored(call: Call, source: str, payload: Mapping[str, Any]) -> Response:
     return success({"id": received.id, "status": received.status})
 
 
-def _of_json() -> bytes:
+def _of_json(words: str = UNSUPPORTED) -> bytes:
     if not (request.mimetype == "application/json" or request.mimetype.endswith("+json")):
-        raise UnsupportedMediaType
+        raise WrongForm(words)
     return request.get_data()
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from engine import events
+from engine.events import Event
 from engine.paging import Page
 from engine.plex import progress
 from models.base import new_id
@@ -75,6 +77,8 @@ def record(db: Session, seen: Seen) -> Recorded:
     new = db.scalar(select(~_known(seen).exists())) is True and _insert(db, seen, user_id, item_id)
     if user_id is not None and item_id is not None:
         _go_on(db, seen, user_id, item_id, new=new)
+    if new:
+        _tell(db, seen, user_id, item_id)
     return Recorded(new, user_id, item_id)
 
 
@@ -144,6 +148,20 @@ def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -
     )
     query = query.on_conflict_do_nothing(index_elements=["webhook_id"])
     return db.execute(query.returning(PlexActivity.id)).first() is not None
+
+
+def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> None:
+    """The event `plex:activity`, for its person and for admins; for these alone where he is none of ours."""
+    data = {
+        "event": seen.event,
+        "userId": user_id,
+        "accountName": seen.account_name,
+        "itemId": item_id,
+        "title": seen.title,
+        "type": seen.media_type,
+        "at": events.timestamp(seen.at),
+    }
+    events.publish(db, Event("plex:activity", data, user_id, "admin" if user_id is None else "media"))
 
 
 def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) -> None:

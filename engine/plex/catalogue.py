@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, func, literal_column, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT, distinct_on
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -19,6 +19,8 @@ from models.media import MediaItem
 from models.plex_library import PlexSection
 
 TYPES = ("movie", "show", "season", "episode")
+_ONE_OF = func.coalesce(MediaItem.parent_key, MediaItem.id)  # of the episodes of a season
+_EPISODES_READ, _MOST_READ = 20, 5000  # for each season, and in all, before all seasons are looked through
 _DIRECTIONS = {
     "addedAt": "desc",
     "title": "asc",
@@ -152,15 +154,17 @@ def lineage(db: Session, shelf: Shelf, items: Sequence[Any]) -> Mapping[str, str
     return dict(db.execute(query).all())
 
 
-def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], limit: int) -> list[Any]:
+def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], *, page: int, limit: int) -> Page[Any]:
     """What was added last: films and episodes, of each season only its newest; hidden libraries left out."""
-    newest: list[Any] = []
+    newest, total = list[Any](), 0
     for section in sections:
         kind = {"movie": "movie", "show": "episode"}.get(section.type)
         if kind is not None and not section.hidden:
-            newest += _newest(db, shelf, section.key, kind, limit)
+            newest += _newest(db, shelf, section.key, kind, page * limit)
+            total += remembered((shelf.stamp, "recent", section.key), _counting(db, shelf, section.key, kind))
     newest.sort(key=lambda row: (row.added_at, row.id), reverse=True)
-    return rows(db, [row.id for row in newest[:limit]])
+    shown = newest[(page - 1) * limit : page * limit]
+    return Page(rows(db, [row.id for row in shown]), page, limit, total)
 
 
 def matching(search: str) -> ColumnElement[bool]:
@@ -170,22 +174,38 @@ def matching(search: str) -> ColumnElement[bool]:
     return MediaItem.search.op("@@", is_comparison=True)(func.to_tsquery(literal_column("'simple'"), words))
 
 
-def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, limit: int) -> list[Any]:
-    """The newest of a library; of a whole season that comes at once the last episode, so a few more are read."""
-    query = select(MediaItem.id, MediaItem.added_at, MediaItem.parent_key).where(
+def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, number: int) -> list[Any]:
+    """The newest of a library, and more; of seasons that come at once the last episode, so a few more are read."""
+    query = _dated(shelf, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
+    newest_first = query.order_by(MediaItem.added_at.desc(), MediaItem.id.desc())
+    if kind == "movie":
+        return list(db.execute(newest_first.limit(number)))
+    most = min(number * _EPISODES_READ, _MOST_READ)
+    read = db.execute(newest_first.limit(most)).all()
+    seasons: dict[str, Any] = {}
+    for row in read:
+        seasons.setdefault(row.one_of, row)
+    if len(seasons) >= number or len(read) < most:
+        return list(seasons.values())
+    last = query.ext(distinct_on(_ONE_OF)).order_by(_ONE_OF, MediaItem.added_at.desc(), MediaItem.id.desc())
+    each = last.subquery()
+    return list(db.execute(select(each).order_by(each.c.added_at.desc(), each.c.id.desc()).limit(number)))
+
+
+def _counting(db: Session, shelf: Shelf, section_key: str, kind: str) -> Callable[[], int]:
+    """Counts what a library has for `recent`."""
+    which = func.count() if kind == "movie" else func.count(_ONE_OF.distinct())
+    return lambda: db.scalar(_dated(shelf, section_key, kind, which)) or 0
+
+
+def _dated(shelf: Shelf, section_key: str, kind: str, *columns: Any) -> Select[Any]:
+    return select(*columns).where(
         MediaItem.server_id == shelf.server_id,
         MediaItem.section_key == section_key,
         MediaItem.type == kind,
         MediaItem.deleted_at.is_(None),
         MediaItem.added_at.is_not(None),
     )
-    query = query.order_by(MediaItem.added_at.desc(), MediaItem.id.desc())
-    if kind == "movie":
-        return list(db.execute(query.limit(limit)))
-    seasons: dict[str, Any] = {}
-    for row in db.execute(query.limit(limit * 20)):
-        seasons.setdefault(row.parent_key or row.id, row)
-    return list(seasons.values())
 
 
 def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) -> Select[Any]:

@@ -18,6 +18,7 @@ from models.plex_library import PlexServer
 
 NAME = "plex"
 NOT_CONFIGURED = "No Plex server is configured."
+SWITCHED_OFF = "Plex is switched off here (PLEX_ENABLED)."
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,21 @@ def required(db: Session, settings: Settings) -> PlexConnection:
         NotFound: Plex is switched off or nothing is configured.
         ServiceUnavailable: as for `configured`.
     """
+    refuse_if_off(settings)
     found = configured(db, settings)
     if found is None:
         raise NotFound(NOT_CONFIGURED)
     return found
+
+
+def refuse_if_off(settings: Settings) -> None:
+    """Make sure that Plex is not switched off.
+
+    Raises:
+        NotFound: it is.
+    """
+    if not settings.plex_enabled:
+        raise NotFound(SWITCHED_OFF)
 
 
 def address(db: Session, settings: Settings) -> Address | None:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from config.settings import Settings
 from engine.errors import NotFound
-from engine.plex.connection import NAME
+from engine.plex.connection import NAME, NOT_CONFIGURED, refuse_if_off
 from models.integration import Integration
 from models.media import MediaItem, WatchState
 from models.plex_library import PlexSection, PlexServer
@@ -82,9 +82,10 @@ def need(db: Session, settings: Settings, user_id: str | None = None) -> Shelf:
     Raises:
         NotFound: no server is configured, or Plex is switched off.
     """
+    refuse_if_off(settings)
     shelf = find(db, settings, user_id)
     if shelf is None:
-        raise NotFound("No Plex server is configured.")
+        raise NotFound(NOT_CONFIGURED)
     return shelf
 
 

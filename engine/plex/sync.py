@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from engine import events
@@ -21,6 +22,8 @@ Trigger = Literal["schedule", "night", "manual", "push", "webhook"]
 
 NO_COUNTS = {"created": 0, "updated": 0, "deleted": 0, "unchanged": 0}
 MOST_SHOWN = 1000  # changes of a run, one by one
+RECENT = timedelta(minutes=10)  # for which a run that has ended is still told of when somebody connects
+MOST_RECENT = 50
 MOST_KEYS = 500  # more at once are looked for by an incremental pass
 
 _LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
@@ -81,6 +84,13 @@ def listing(db: Session, *, page: int, limit: int, status: str | None = None) ->
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     rows = db.scalars(query.order_by(SyncRun.id.desc()).offset((page - 1) * limit).limit(limit)).all()
     return Page(rows, page, limit, total)
+
+
+def snapshot(db: Session) -> list[dict[str, Any]]:
+    """What is active or ended lately, oldest first, in the words of events."""
+    lately = or_(SyncRun.ended_at.is_(None), SyncRun.ended_at > _now() - RECENT)
+    rows = db.scalars(select(SyncRun).where(lately).order_by(SyncRun.id.desc()).limit(MOST_RECENT)).all()
+    return [row(run) for run in reversed(rows)]
 
 
 def get(db: Session, sync_id: str) -> SyncRun:

@@ -36,6 +36,8 @@ def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
 def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
     """Somebody plays, pauses, stops, has seen or rates something."""
     seen = _seen(row)
+    if seen.rating_key is None and _text(_part(row.payload, "Metadata").get("title")) is None:
+        return Outcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
     wanted = (
         recorded.item_id is None and seen.rating_key is not None and seen.media_type in {"movie", "episode"}

@@ -342,6 +342,29 @@ def test_recently_added_has_one_episode_of_a_season(ann: Person, door: Door, ple
     assert "Batman in the Attic" not in titles(items)
 
 
+@pytest.mark.parametrize("read", [5000, 3])
+def test_recently_added_page_by_page(ann: Person, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    whole = titles(walk(ann, "/plex/recently-added", 100))
+    monkeypatch.setattr("engine.plex.catalogue._MOST_READ", read)
+
+    assert titles(walk(ann, "/plex/recently-added", 3)) == whole
+    assert len(whole) > 40
+    assert data_of(ann.get("/plex/recently-added?page=99"))["items"] == []
+
+
+def test_libraries_page_by_page(ann: Person) -> None:
+    every = data_of(ann.get("/plex/libraries"))
+    pages = [data_of(ann.get(f"/plex/libraries?limit=2&page={page}")) for page in (1, 2, 3)]
+
+    assert [row["key"] for page in pages for row in page["libraries"]] == [
+        row["key"] for row in every["libraries"]
+    ]
+    assert [page["pagination"]["hasNext"] for page in pages] == [True, True, False]
+    assert every["pagination"] == {
+        "page": 1, "totalPages": 1, "totalItems": 5, "itemsPerPage": 20, "hasNext": False, "hasPrev": False,
+    }  # fmt: skip
+
+
 def test_a_hidden_library_is_shown_to_who_asks_for_it(ann: Person) -> None:
     assert titles(walk(ann, "/plex/libraries/3/items")) == ["Batman in the Attic"]
 
@@ -406,7 +429,7 @@ def test_an_etag_is_for_one_person_and_one_question(ann: Person, door: Door) -> 
     assert door.person("guest").get(path, headers=tag).status_code == 200
     assert ann.get(path + "?limit=2", headers=tag).status_code == 200
     assert ann.get(path, headers={"If-None-Match": f"W/{tag['If-None-Match']}"}).status_code == 304
-    assert ann.get(path, headers={"If-None-Match": "*"}).status_code == 200
+    assert ann.get(path, headers={"If-None-Match": "*"}).status_code == 304
     refused(ann.get("/plex/libraries/77/items", headers={"If-None-Match": "*"}), 404, "NOT_FOUND")
 
 
@@ -599,7 +622,11 @@ def test_nothing_is_configured(settings: Settings, path: str) -> None:
 
 def test_switched_off(settings: Settings, plex: PlexDouble, door: Door) -> None:
     with connected(settings, plex, plex_enabled=False) as other:
-        refused(other.person("guest").get("/plex/libraries"), 404, "NOT_FOUND")
+        boss = other.person("admin")
+        paths = ["server", "libraries", "search?query=x", "activity", "statistics", "syncs", "syncs/sync-1"]
+        for path in paths:
+            assert "switched off" in refused(boss.get(f"/plex/{path}"), 404, "NOT_FOUND")["message"]
+        assert "switched off" in refused(boss.post("/plex/syncs", json={}), 404, "NOT_FOUND")["message"]
 
 
 def test_configured_and_not_met_yet(settings: Settings, plex: PlexDouble) -> None:
@@ -607,7 +634,9 @@ def test_configured_and_not_met_yet(settings: Settings, plex: PlexDouble) -> Non
         ann = door.person("guest")
 
         refused(ann.get("/plex/server"), 503, "PLEX_UNREACHABLE")
-        assert data_of(ann.get("/plex/libraries")) == {"libraries": [], "syncedAt": None}
+        libraries = data_of(ann.get("/plex/libraries"))
+        assert (libraries["libraries"], libraries["syncedAt"]) == ([], None)
+        assert libraries["pagination"]["totalItems"] == 0
         assert data_of(ann.get("/plex/recently-added"))["items"] == []
         assert data_of(ann.get("/plex/search?query=x"))["pagination"]["totalItems"] == 0
 

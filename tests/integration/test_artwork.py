@@ -67,6 +67,14 @@ def test_a_browser_gets_it_without_signing_in(door: Door, plex: PlexDouble, url:
     assert plex.token not in url
 
 
+def test_what_a_browser_has_is_not_sent_again(door: Door, url: str) -> None:
+    tag = look(door, url).headers["ETag"]
+
+    again = door.stranger().get(url, headers={"If-None-Match": tag})
+
+    assert (again.status_code, again.data) == (304, b"")
+
+
 def test_plex_is_asked_once_for_each_width(door: Door, plex: PlexDouble, url: str) -> None:
     for width in (150, 300, 300, 1280, 150):
         assert look(door, url.replace("width=300", f"width={width}")).status_code == 200

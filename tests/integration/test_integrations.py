@@ -507,9 +507,9 @@ def test_the_environment_wins(door: Door, admin: Person, plex: PlexDouble, setti
         assert data["paths"] == [{"ours": "/a", "plex": "/b"}]
         with fixed.runtime.reading() as db:
             assert connection.server_id(db, fixed.runtime.settings) == other.machine_id
-        assert boss.delete(PLEX).status_code == 200
         refused(boss.delete(PLEX), 409, "CONFLICT")
-        assert data_of(boss.get(PLEX))["configured"] is True
+    row = data_of(admin.get(PLEX))
+    assert (row["configured"], row["source"]) == (True, "database"), "what was stored before is still there"
 
 
 def test_plex_switched_off(door: Door, admin: Person, plex: PlexDouble, settings: Settings) -> None:

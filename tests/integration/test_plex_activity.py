@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from door import Door, Person, data_of, opened, refused
 from fakes.plex_server import PlexDouble, webhook
@@ -16,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.events import CHANNEL_PATTERN
 from engine.jobs.runner import run_next
 from engine.plex import sync, sync_work
 from engine.plex.statistics import statistics
@@ -140,6 +142,21 @@ class TestHistory:
         ]  # fmt: skip
         assert one.webhook_id == row.id
         assert row.outcome == "Noted."
+
+    def test_it_is_told_to_its_person_else_to_admins(self, door: Door, ann: Person) -> None:
+        item_id = film(door)
+        listener = door.runtime.redis.pubsub(ignore_subscribe_messages=True)
+        listener.psubscribe(CHANNEL_PATTERN)
+        listener.get_message(timeout=5)
+        happened(door, said("play"), said("stop", account=9, name="eve"), said("play"))
+        heard = [orjson.loads(entry["data"]) for entry in iter(lambda: listener.get_message(timeout=1), None)]
+        listener.close()
+
+        told = [entry for entry in heard if entry["frame"]["event"] == "plex:activity"]
+        assert [(entry["user"], entry["topic"]) for entry in told] == [(ann.id, "media"), (None, "admin")]
+        data = told[0]["frame"]["data"]
+        assert (data["event"], data["itemId"], data["title"]) == ("play", item_id, "Heat (1995)")
+        assert told[1]["frame"]["data"]["accountName"] == "eve"
 
     def test_recorded_messages(self, door: Door, fixtures: Callable[[str], Path]) -> None:
         names = ("media_play_track", "media_scrobble_episode_new_agent", "media_stop_movie_legacy_guid")
@@ -401,6 +418,8 @@ class TestSyncs:
             {"event": "library.new", "Metadata": {"ratingKey": "5", "type": "movie"}},
             {"event": "library.on.deck", "Metadata": {"ratingKey": "5", "type": "movie"}},
             {"event": "media.levitate"},
+            {"event": "media.play", "Account": None, "Metadata": []},
+            {"event": "media.play", "Metadata": {"ratingKey": {}, "title": " "}},
             {},
         ],
     )
@@ -529,6 +548,19 @@ class TestStatistics:
         assert [each["plays"] for each in shown["byDay"]] == [0, 0, 0, 0, 3, 0, 0]
         assert shown["byDay"][4]["date"] == noon.date().isoformat()
         assert data_of(ann.get("/plex/statistics?days=1"))["total"]["plays"] == 0
+
+    def test_titles_that_share_their_words_are_counted_each_for_itself(self, door: Door, ann: Person) -> None:
+        ids = [film(door, "1"), film(door, "2")]
+        for key in ("1", "2", "2", "3"):
+            happened(door, said("play", key=key, n=key), ago=HOUR)
+            happened(door, said("stop", key=key, n=key), ago=HOUR - timedelta(minutes=10))
+            look(door, lambda db: db.execute(update(PlexActivity).values(at=PlexActivity.at - HOUR)))
+
+        shown = data_of(ann.get("/plex/statistics?days=2"))
+
+        assert {row["itemId"]: row["plays"] for row in shown["byTitle"]} == {ids[0]: 1, ids[1]: 2, None: 1}
+        assert {row["title"] for row in shown["byTitle"]} == {"Heat (1995)"}
+        assert shown["total"]["watchSeconds"] == pytest.approx(2400, abs=10)
 
     def test_what_took_long_is_kept_for_a_while(
         self, door: Door, ann: Person, monkeypatch: pytest.MonkeyPatch

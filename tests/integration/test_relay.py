@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from api.socket_loop import SocketLoop
 from api.socket_peer import PING, Audience, Frame, Peer, text_frame
 from engine import downloads
 from engine.accounts import sessions
+from engine.plex import sync
 from models.base import new_id
 from models.download import Download
 from models.user import User
@@ -59,6 +61,20 @@ def test_snapshot_comes_first_then_changes(house: House) -> None:
         assert hear(ws)["data"] == {"id": active.id, "progress": 42}
 
 
+def test_a_snapshot_has_the_syncs_too(house: House) -> None:
+    ann = house.person()
+    with house.runtime.unit_of_work() as db:
+        old = sync.cancel(db, sync.start(db, full=False, trigger="manual")[0].id)
+        old.ended_at = func.clock_timestamp() - timedelta(minutes=11)
+        ended = sync.cancel(db, sync.start(db, full=False, trigger="manual")[0].id)
+        waiting = sync.start(db, full=True, trigger="manual")[0]
+    told = [(ended.id, "cancelled"), (waiting.id, "queued")]
+    for path in ("/ws/system", "/ws/authenticated"):
+        data = hear(house.open(path, ann))["data"]
+        assert [(row["id"], row["status"]) for row in data["syncs"]] == told
+    assert hear(house.open("/ws"))["data"] == {}
+
+
 def test_each_path_carries_what_it_should_to_whom_it_should(house: House) -> None:
     ann, ben, admin = house.person(), house.person(), house.person("admin")
     with house.runtime.unit_of_work() as db:
@@ -79,26 +95,26 @@ def test_each_path_carries_what_it_should_to_whom_it_should(house: House) -> Non
         ("download:completed", ann, "media"),
         ("notification:new", ann, "account"),
         ("media:added", None, "media"),
-        ("service:status", None, "system"),
+        ("service:status", None, "public"),
+        ("sync:completed", None, "system"),
         ("alert:raised", None, "admin"),
         ("download:failed", ben, "media"),
     ]
     for name, user, topic in told:
         house.tell(name, user, topic)
-    house.tell("last", None, "system")
-    house.tell("last", None, "media")
-    house.tell("last", None, "admin")
+    for topic in ("public", "system", "media", "admin"):
+        house.tell("last", None, topic)
     heard = {
         name: [event["event"] for event in hear_until(ws, lambda event: event["event"] == "last")][:-1]
         for name, ws in listeners.items()
     }
     assert heard == {
         "public": ["service:status"],
-        "ann": ["download:completed", "notification:new", "media:added", "service:status"],
+        "ann": ["download:completed", "notification:new", "media:added", "service:status", "sync:completed"],
         "ann media": ["download:completed", "media:added"],
-        "ann system": ["service:status"],
-        "ben": ["media:added", "service:status", "download:failed"],
-        "admin": ["download:completed", "media:added", "service:status", "download:failed"],
+        "ann system": ["service:status", "sync:completed"],
+        "ben": ["media:added", "service:status", "sync:completed", "download:failed"],
+        "admin": ["download:completed", "media:added", "service:status", "sync:completed", "download:failed"],
         "admin media": ["download:completed", "media:added", "download:failed"],
         "admin admin": [name for name, _, topic in told if topic != "account"],
     }
