@@ -65,6 +65,10 @@ class Cache:
         """Whether nobody asked this in the last seconds; False without Redis."""
         return bool(self._ask("set", _PREFIX + name, b"1", nx=True, ex=seconds))
 
+    def put_off(self, name: str, seconds: int) -> None:
+        """Have `first` be true again after these seconds, where it was asked before."""
+        self._ask("expire", _PREFIX + name, seconds)
+
     def add(self, name: str, member: str) -> bool:
         """Put something on a list that has each thing once; False without Redis."""
         return self._ask("sadd", _PREFIX + name, member) is not None

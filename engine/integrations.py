@@ -310,11 +310,11 @@ def _checked(tested: Tested) -> dict[str, Any]:
 
 
 def _refuse_fixed(kind: Kind, settings: Settings, changes: Mapping[str, Any]) -> None:
-    fixed = set(_names_of(kind.environment(settings)))
+    fixed = {name: name for name in _names_of(kind.environment(settings))}
     if "url" in fixed:
-        fixed.add("machineIdentifier")  # the server is the one at that address
-    for name in sorted(fixed & set(changes)):
-        raise Conflict(f"The environment sets {name} of {kind.title}, which wins: change it there.")
+        fixed["machineIdentifier"] = "url"  # the server is the one at that address
+    for name in sorted(fixed.keys() & changes.keys()):
+        raise Conflict(f"The environment sets {fixed[name]} of {kind.title}, which wins: change it there.")
 
 
 def _refuse_if_off(kind: Kind, settings: Settings) -> None:

@@ -123,3 +123,14 @@ class WatchState(Base):
     rating: Mapped[float | None]
     last_viewed_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
+
+
+class WatchLook(Base):
+    """When a server was last asked what a user has watched: at all, and for everything that he ever did."""
+
+    __tablename__ = "watch_looks"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    server_id: Mapped[str] = mapped_column(primary_key=True)
+    looked_at: Mapped[datetime]
+    whole_at: Mapped[datetime]

@@ -21,7 +21,7 @@ class Webhook(JobRow, Base):
         event: what it calls itself; "" where it does not say.
         digest: SHA-256 of the parsed payload: within 10 minutes the same message of a source is one row.
         payload: as parsed.
-        received_at: when it, or a later copy of it, last came; `copies` says how many did.
+        received_at: when it first came; `copies` says how often it did.
     """
 
     __tablename__ = "webhooks"

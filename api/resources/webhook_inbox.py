@@ -48,7 +48,7 @@ class WebhookSchema(Schema):
         required=True, allow_none=True, metadata={"description": "What came of it, in words."}
     )
     received_at = ma.fields.DateTime(
-        required=True, metadata={"description": "When it came; with copies, the last."}
+        required=True, metadata={"description": "When it came; with copies, the first."}
     )
     processed_at = ma.fields.DateTime(required=True, allow_none=True)
     error = ma.fields.Dict(required=True, allow_none=True)

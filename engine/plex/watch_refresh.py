@@ -1,25 +1,27 @@
 """What people watched before we listened, or while we did not: asked of Plex in their own name, after they looked.
 
 No list waits for it: whoever looks is put on a list in Redis, once in five minutes, and a worker asks plex.tv for the
-token with which our server knows him, and our server what he has watched lately. Webhooks tell the rest at once. What
-somebody marks as not watched in Plex is not seen here.
+token with which our server knows him, and our server what he has watched since we asked last. Webhooks tell the rest at
+once. Once a day all that he ever watched is asked for, which is how we learn what he has marked as not watched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine import cache, secret_box
 from engine.accounts import plex_accounts
 from engine.clients import plextv_access
-from engine.clients.plex_library import PlexError
+from engine.clients.plex_library import PlexError, PlexGone, PlexUnauthorized
 from engine.clients.plex_questions import PlexQuestions
 from engine.clients.plextv import TokenRefused
 from engine.errors import MediaNestError
@@ -27,13 +29,15 @@ from engine.jobs.names import Job
 from engine.plex import connection
 from engine.plex.parsing import TYPE_NUMBERS
 from engine.runtime import Runtime
-from models.media import MediaItem, WatchState
+from models.media import MediaItem, WatchLook, WatchState
 from models.plex_library import PlexSection
 from models.secret import Secret
 
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 300
+AGAIN_SECONDS = 30  # where nobody could be asked
+WHOLE_EVERY = timedelta(days=1)
 _WANTED, _ASKED = "watched:wanted", "watched:asked:"
 _AT_ONCE = 20  # people a run
 _OVERLAP = timedelta(days=1)
@@ -50,17 +54,21 @@ def wish(runtime: Runtime, user_id: str) -> None:
 
 def refresh_wanted(runtime: Runtime) -> None:
     """Refresh for those who looked; what fails for one is left for the next time he looks."""
-    for user_id in cache.of(runtime.settings).take(_WANTED, _AT_ONCE):
+    kept = cache.of(runtime.settings)
+    for user_id in kept.take(_WANTED, _AT_ONCE):
         try:
             changed = refresh(runtime, user_id)
         except (PlexError, MediaNestError, TokenRefused) as error:
             log.info("watched.not_refreshed", user=user_id, error=type(error).__name__)
+            changed = None
         else:
             log.debug("watched.refreshed", user=user_id, changed=changed)
+        if changed is None:
+            kept.put_off(_ASKED + user_id, AGAIN_SECONDS)
 
 
-def refresh(runtime: Runtime, user_id: str) -> int:
-    """Ask Plex what a user watched lately; returns how many of his states changed. 0 where we keep no token of his.
+def refresh(runtime: Runtime, user_id: str) -> int | None:
+    """Ask Plex what a user watched; returns how many of his states changed, None where nobody could be asked.
 
     Raises:
         PlexError: our server does not answer.
@@ -72,44 +80,107 @@ def refresh(runtime: Runtime, user_id: str) -> int:
         found = connection.configured(db, settings)
         server_id = connection.server_id(db, settings)
         if found is None or server_id is None or db.get(Secret, plex_accounts.secret_name(user_id)) is None:
-            return 0
+            return None
         token = secret_box.take(db, settings, plex_accounts.secret_name(user_id)) or ""
         libraries = db.execute(
             select(PlexSection.key, PlexSection.type).where(
                 PlexSection.server_id == server_id, PlexSection.gone_at.is_(None)
             )
         ).all()
-        since = db.scalar(select(func.max(WatchState.last_viewed_at)).where(WatchState.user_id == user_id))
+        look = db.get(WatchLook, (user_id, server_id))
+        began: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
     access = plextv_access.server_token(settings.plex_tv_url, found.client_id, token, server_id)
     if access is None:
-        return 0
-    after = int((since - _OVERLAP).timestamp()) if since else 0
+        return None
+    whole = look is None or began - look.whole_at >= WHOLE_EVERY
+    after = 0 if look is None or whole else int((look.looked_at - _OVERLAP).timestamp())
     changed = 0
     with PlexQuestions(found.url, access, found.client_id, verify=found.verify) as plex:
         for key, kind in libraries:
             if kind in _LEAVES:
-                for entries in _watched(plex, key, TYPE_NUMBERS[_LEAVES[kind]], after):
-                    with runtime.unit_of_work() as db:
-                        changed += _write(db, user_id, server_id, entries)
+                library = _Library(runtime, user_id, server_id, key, kind)
+                with suppress(PlexGone, PlexUnauthorized):  # not every library is shared with everybody
+                    changed += library.refresh(plex, after, began if whole else None)
+    with runtime.unit_of_work() as db:
+        times = {"looked_at": began, **({"whole_at": began} if whole else {})}
+        row = insert(WatchLook).values(user_id=user_id, server_id=server_id, looked_at=began, whole_at=began)
+        db.execute(row.on_conflict_do_update(index_elements=["user_id", "server_id"], set_=times))
     return changed
 
 
-def _watched(plex: PlexQuestions, key: str, number: int, after: int) -> Iterator[list[Mapping[str, Any]]]:
-    """What was watched in a library after a time, in parts."""
-    start = 0
-    while start < _MOST:
-        asked = {"type": number, "lastViewedAt>>": after, "sort": "lastViewedAt:asc"}
-        part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": _PAGE}
-        entries, total = plex.page(f"/library/sections/{key}/all", asked | part)
-        if entries:
-            yield entries
-        start += len(entries)
-        if not entries or len(entries) > _PAGE or start >= (total or 0):
-            return
+@dataclass(frozen=True)
+class _Library:
+    """What somebody watched in one library."""
+
+    runtime: Runtime
+    user_id: str
+    server_id: str
+    key: str
+    kind: str
+
+    def refresh(self, plex: PlexQuestions, after: int, began: datetime | None) -> int:
+        """Write what was watched after a time; with `began`, since when it is known, what was not is unwatched."""
+        changed, seen = 0, set[str]()
+        listing = _Listing(plex, self.key, TYPE_NUMBERS[_LEAVES[self.kind]], after)
+        for entries in listing:
+            watched = {str(entry["ratingKey"]): entry for entry in entries if _is_watched(entry)}
+            seen |= watched.keys()
+            with self.runtime.unit_of_work() as db:
+                changed += _write(db, self.user_id, self.server_id, watched)
+        if began is not None and listing.is_whole:
+            with self.runtime.unit_of_work() as db:
+                changed += self._forget(db, seen, began)
+        return changed
+
+    def _forget(self, db: Session, seen: Collection[str], began: datetime) -> int:
+        """What Plex does not tell of any more he has marked as not watched; unless we have heard of it meanwhile."""
+        mine = select(MediaItem.id).where(
+            MediaItem.server_id == self.server_id,
+            MediaItem.section_key == self.key,
+            MediaItem.type == _LEAVES[self.kind],
+            MediaItem.deleted_at.is_(None),
+            MediaItem.rating_key.not_in(seen),
+        )
+        touched = or_(WatchState.view_count > 0, WatchState.view_offset.is_not(None))
+        query = update(WatchState).where(
+            WatchState.user_id == self.user_id,
+            WatchState.item_id.in_(mine),
+            WatchState.updated_at < began,
+            touched,
+        )
+        nothing = {"view_count": 0, "view_offset": None, "last_viewed_at": None}
+        forgotten = query.values(**nothing, updated_at=func.clock_timestamp()).returning(WatchState.item_id)
+        return len(db.execute(forgotten).all())
 
 
-def _write(db: Session, user_id: str, server_id: str, entries: list[Mapping[str, Any]]) -> int:
-    by_key = {str(entry["ratingKey"]): entry for entry in entries if entry.get("ratingKey")}
+class _Listing:
+    """What was watched in a library after a time, in parts; `is_whole` once all of it has come."""
+
+    def __init__(self, plex: PlexQuestions, key: str, number: int, after: int) -> None:
+        self._plex, self._path = plex, f"/library/sections/{key}/all"
+        self._asked = {"type": number, "lastViewedAt>>": after, "sort": "lastViewedAt:asc"}
+        self.is_whole = False
+
+    def __iter__(self) -> Iterator[list[Mapping[str, Any]]]:
+        start = 0
+        while start < _MOST:
+            part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": _PAGE}
+            entries, total = self._plex.page(self._path, self._asked | part)
+            if entries:
+                yield entries
+            start += len(entries)
+            if not entries or len(entries) > _PAGE or start >= (total or 0):
+                self.is_whole = total is None or start >= total
+                return
+
+
+def _is_watched(entry: Mapping[str, Any]) -> bool:
+    """A server that does not know the question tells of all it has."""
+    counts = ("viewCount", "viewOffset", "lastViewedAt")
+    return bool(entry.get("ratingKey")) and any(_number(entry.get(name)) for name in counts)
+
+
+def _write(db: Session, user_id: str, server_id: str, by_key: Mapping[str, Mapping[str, Any]]) -> int:
     items = db.execute(
         select(MediaItem.rating_key, MediaItem.id).where(
             MediaItem.server_id == server_id,

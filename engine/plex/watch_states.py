@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Subquery, and_, func, literal, select, union_all
+from sqlalchemy import Subquery, and_, case, func, literal, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from models.media import MediaItem, WatchState
 
 _LEAVES = ("movie", "episode")
+# Messages of Plex tell where somebody is, not when he was there: that is when we heard of it.
+_LAST = func.coalesce(
+    WatchState.last_viewed_at, case((WatchState.view_offset.is_not(None), WatchState.updated_at))
+)
 _ABOVE = {"season": MediaItem.parent_key, "show": MediaItem.grandparent_key}
 
 
@@ -47,9 +51,9 @@ def of_items(db: Session, user_id: str, server_id: str, items: Sequence[Any]) ->
     found: dict[str, Seen] = {}
     leaves = [item.id for item in items if item.type in _LEAVES]
     if leaves:
-        query = select(
-            WatchState.item_id, WatchState.view_count, WatchState.view_offset, WatchState.last_viewed_at
-        ).where(WatchState.user_id == user_id, WatchState.item_id.in_(leaves))
+        query = select(WatchState.item_id, WatchState.view_count, WatchState.view_offset, _LAST).where(
+            WatchState.user_id == user_id, WatchState.item_id.in_(leaves)
+        )
         found.update({row[0]: Seen(row[1], row[2], row[3]) for row in db.execute(query)})
     for kind in _ABOVE:
         by_key = {item.rating_key: item.id for item in items if item.type == kind}
@@ -68,7 +72,7 @@ def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:
                 WatchState.item_id.label("id"),
                 WatchState.view_count.label("views"),
                 literal(1).label("whole"),
-                WatchState.last_viewed_at.label("last_viewed_at"),
+                _LAST.label("last_viewed_at"),
             )
             .join(MediaItem, MediaItem.id == WatchState.item_id)
             .where(WatchState.user_id == user_id, MediaItem.type.in_(leaves))
@@ -91,7 +95,7 @@ def _sums(user_id: str, server_id: str, kind: str) -> Any:
         select(
             key.label("key"),
             func.count().filter(WatchState.view_count > 0).label("views"),
-            func.max(WatchState.last_viewed_at).label("last_viewed_at"),
+            func.max(_LAST).label("last_viewed_at"),
         )
         .join(MediaItem, MediaItem.id == WatchState.item_id)
         .where(

@@ -32,7 +32,7 @@ _TOKEN_IN_URL = re.compile(r"(?i)((?:token|api_?key|secret|password)=)[^&\s\"'#]
 _STORE = text(
     """
     WITH copy AS (
-        UPDATE webhooks SET copies = copies + 1, received_at = clock_timestamp()
+        UPDATE webhooks SET copies = copies + 1
         WHERE id = (
             SELECT id FROM webhooks
             WHERE source = :source AND digest = :digest AND created_at > clock_timestamp() - :window

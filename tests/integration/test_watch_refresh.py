@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from catalogues import connected, synced
 from door import Door, Person, data_of
+from sqlalchemy import select, update
 
 from config.settings import Settings
 from engine import secret_box
 from engine.accounts.plex_accounts import secret_name
 from engine.jobs.names import Job
-from engine.plex import watch_refresh
+from engine.plex import progress, watch_refresh
+from models.media import MediaItem, WatchLook
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakeAccount, FakePlexTv
 
@@ -101,11 +104,61 @@ def test_the_next_time_only_what_is_new_is_written(world: World) -> None:
     assert watch_refresh.refresh(world.door.runtime, ann.id) == 1
 
 
+def test_what_was_watched_before_the_first_look_is_found_whatever_was_told_since(world: World) -> None:
+    ann = world.friend("ann")
+    world.watch("Heat", "ann", count=1, at=1_500_000_000)
+    with world.door.runtime.unit_of_work() as db:
+        alien = db.scalars(select(MediaItem.id).where(MediaItem.title == "Alien")).one()
+        progress.viewed(db, ann.id, alien, datetime.now(UTC))
+
+    watch_refresh.refresh(world.door.runtime, ann.id)
+
+    assert (states(ann)["Heat"], states(ann)["Alien"]) == ((True, 1, None), (False, 0, None))
+
+
+def test_what_was_marked_as_not_watched_is_seen_the_next_day(world: World) -> None:
+    ann, ben = world.friend("ann"), world.friend("ben")
+    for name in ("ann", "ben"):
+        world.watch("Heat", name, count=1)
+        world.watch("1:23:45", name, count=1)
+    for person in (ann, ben):
+        watch_refresh.refresh(world.door.runtime, person.id)
+    world.plex.library.titled("Heat").watched.clear()
+
+    assert watch_refresh.refresh(world.door.runtime, ann.id) == 0, "it is not asked for all each time"
+    with world.door.runtime.unit_of_work() as db:
+        db.execute(update(WatchLook).values(whole_at=WatchLook.whole_at - timedelta(days=1)))
+    assert watch_refresh.refresh(world.door.runtime, ann.id) == 1
+
+    assert (states(ann)["Heat"], states(ann)["1:23:45"]) == ((False, 0, None), (True, 1, None))
+    assert states(ben)["Heat"] == (True, 1, None)
+
+
+def test_whoever_could_not_be_asked_about_is_asked_about_soon(world: World) -> None:
+    person = world.door.person("user")
+    states(person)
+    watch_refresh.refresh_wanted(world.door.runtime)
+    left = world.door.runtime.redis.ttl(f"medianest:cache:watched:asked:{person.id}")
+    assert 0 < left <= watch_refresh.AGAIN_SECONDS
+
+
+def test_a_film_begun_was_viewed_when_we_heard_of_it(world: World) -> None:
+    ann, at = world.friend("ann"), datetime.now(UTC).replace(microsecond=0)
+    with world.door.runtime.unit_of_work() as db:
+        heat = db.scalars(select(MediaItem.id).where(MediaItem.title == "Heat")).one()
+        progress.reached(db, ann.id, heat, 60_000, 6_000_000, at)
+
+    first = data_of(ann.get("/media?sort=lastViewedAt:desc"))["items"][0]
+
+    assert (first["title"], first["viewOffset"]) == ("Heat", 60_000)
+    assert datetime.fromisoformat(first["lastViewedAt"]) == at
+
+
 def test_whoever_has_no_plex_account_asks_nobody(world: World) -> None:
     person = world.door.person("user")
     world.plex.forget()
 
-    assert watch_refresh.refresh(world.door.runtime, person.id) == 0
+    assert watch_refresh.refresh(world.door.runtime, person.id) is None
     assert world.plex.requests == []
     assert world.tv.seen == []
 

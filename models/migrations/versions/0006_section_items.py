@@ -1,4 +1,4 @@
-"""How many items the catalogue has of a library, so that a sync that changes nothing need not count them."""
+"""How many items the catalogue has of a library, and when Plex was asked what a user has watched."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,3 +12,11 @@ depends_on = None
 def upgrade() -> None:
     """Go forward."""
     op.add_column('plex_sections', sa.Column('items', sa.BigInteger(), nullable=True))
+    op.create_table('watch_looks',
+    sa.Column('user_id', sa.Text(), nullable=False),
+    sa.Column('server_id', sa.Text(), nullable=False),
+    sa.Column('looked_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('whole_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_watch_looks_user_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('user_id', 'server_id', name=op.f('pk_watch_looks'))
+    )
