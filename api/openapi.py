@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import flask_swagger_ui  # type: ignore[import-untyped]
 import orjson
 from flask import Flask, Response, current_app, send_from_directory
-from flask_smorest import Api  # type: ignore[import-untyped]
 from werkzeug.routing import BaseConverter
 
 from api import correlation, csrf, rate_limits
 from api.blueprint import Blueprint, Call
 from api.errors import CODES
+from api.extensions import DocumentedApi
 from api.security import ACCESS_COOKIE, KEY_HEADER
 
 _DIST = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -66,7 +67,7 @@ class AssetConverter(BaseConverter):
     regex = "|".join(re.escape(name) for name in _ASSETS)
 
 
-def describe(app: Flask, api: Api) -> None:
+def describe(app: Flask, api: DocumentedApi) -> None:
     """Tell the document what all operations share; to be called before the blueprints are registered."""
     app.url_map.converters.update(id=IdConverter, asset=AssetConverter)
     app.url_map.merge_slashes = False  # its redirect would be an answer that nobody expects
@@ -117,9 +118,9 @@ def _error(status: int) -> dict[str, Any]:
     }
 
 
-def publish(app: Flask, api: Api) -> None:
-    """Make the document; to be called when all blueprints are registered."""
-    app.extensions[_DOCUMENT] = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+def publish(app: Flask, api: DocumentedApi) -> None:
+    """Have the document made when it is asked for first; to be called when all blueprints are registered."""
+    app.extensions[_DOCUMENT] = cache(lambda: orjson.dumps(api.document(), option=orjson.OPT_NON_STR_KEYS))
 
 
 @blueprint.operation(
@@ -127,7 +128,7 @@ def publish(app: Flask, api: Api) -> None:
 )
 def openapi_document(call: Call) -> Response:
     """This document."""
-    return Response(current_app.extensions[_DOCUMENT], mimetype="application/json")
+    return Response(current_app.extensions[_DOCUMENT](), mimetype="application/json")
 
 
 @blueprint.operation(
