@@ -17,10 +17,10 @@ up: $(VENV)/.embedded ## start everything; Ctrl-C stops it
 	@$(BIN)/medianest up --with-parent
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: $(VENV)/.dev ## kill, freeze and fill everything, and count what is lost (FAULTS_QUICK=1: less of it)
-	@$(BIN)/pytest -n 2 -m long
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 	@$(BIN)/python -m tests.faults
 
 lint: $(VENV)/.dev ## check style, types and who imports whom

@@ -19,6 +19,9 @@ from cli.embedded import EmbeddedRedis
 SIZE = 3_000_000
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[VideoSite]:
     with VideoSite() as served:

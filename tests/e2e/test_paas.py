@@ -188,6 +188,7 @@ def test_the_release_step_beside_a_running_product_changes_nothing(platform: Pla
     assert state() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("told", "next_told"), [("main", "everybody"), ("everybody", "main")])
 def test_everything_leaves_within_eight_seconds_and_the_download_goes_on(
     platform: Platform, client: Client, site: VideoSite, told: str, next_told: str

@@ -86,6 +86,7 @@ STAGES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("path", "query"), STAGES, ids=[f"{path}{query}" for path, query in STAGES])
 def test_worker_killed_at_any_stage(installed: Installed, path: str, query: dict[str, str]) -> None:
     stack, plex = installed.stack, installed.plex

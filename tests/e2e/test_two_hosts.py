@@ -82,6 +82,7 @@ def client(hosts: TwoHosts) -> Client:
     return hosts.bootstrap()
 
 
+@pytest.mark.long
 def test_the_other_host_finishes_what_a_host_that_was_cut_off_had_begun(
     net: Network, hosts: TwoHosts, client: Client, site: VideoSite
 ) -> None:

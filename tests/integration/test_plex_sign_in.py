@@ -616,8 +616,12 @@ class TestToken:
         assert all(bob.token not in str(seen.query) + seen.path for seen in plextv.seen)
 
 
+WAITED_OUT = ("hang", "trickle")  # for as long as we wait for plex.tv
+EVERY_OUTAGE = [pytest.param(how, marks=pytest.mark.long) if how in WAITED_OUT else how for how in OUTAGES]
+
+
 class TestOutage:
-    @pytest.mark.parametrize("how", OUTAGES)
+    @pytest.mark.parametrize("how", EVERY_OUTAGE)
     def test_no_pin(self, browser: Browser, plextv: FakePlexTv, how: str) -> None:
         plextv.fail(how)
         began = time.monotonic()
@@ -630,7 +634,10 @@ class TestOutage:
 
     @pytest.mark.parametrize(
         ("how", "path"),
-        [(how, "/api/v2/resources") for how in OUTAGES]
+        [
+            pytest.param(how, "/api/v2/resources", marks=[pytest.mark.long] * (how in WAITED_OUT))
+            for how in OUTAGES
+        ]
         + [
             (how, path) for how in ("429", "html", "cut", "odd") for path in ("/api/v2/pins/", "/api/v2/user")
         ],
@@ -660,6 +667,7 @@ def test_passwords_work_while_plextv_is_down(door: Door, plextv: FakePlexTv) -> 
     assert door.sign_in(ann.email).id == ann.id
 
 
+@pytest.mark.long
 def test_while_plextv_hangs_few_wait_for_it_and_then_nobody(door: Door, plextv: FakePlexTv) -> None:
     """Of 24 requests at once a quarter of the 16 threads waits, the others for a second at most."""
     plextv.fail("hang", "/api/v2/pins")

@@ -104,6 +104,7 @@ SLOW = {
 }
 
 
+@pytest.mark.long
 def test_a_hundred_slow_clients_delay_nobody_and_are_dropped(server: Stack) -> None:
     began = time.monotonic()
     with connections(server, 100, SLOW["body"][0]) as slow, dripping(slow, SLOW["body"][1]):

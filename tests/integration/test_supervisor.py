@@ -196,6 +196,7 @@ def test_the_pause_before_a_restart_grows(make_up: Callable[..., Up]) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_takes_its_children_along_and_the_next_cleans_up(
     make_up: Callable[..., Up],
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_killed_supervisor_takes_its_children_along_and_the_next_cleans_up(
     assert up.running() == []
 
 
+@pytest.mark.long
 def test_a_frozen_server_of_an_earlier_run_is_ended_before_its_successor_starts(
     make_up: Callable[..., Up],
 ) -> None:
@@ -244,6 +246,7 @@ def test_a_frozen_server_of_an_earlier_run_is_ended_before_its_successor_starts(
     assert [each.name() for each in up.servers()].count("redis-server") == 1
 
 
+@pytest.mark.long
 def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(
     make_up: Callable[..., Up],
 ) -> None:
@@ -269,6 +272,7 @@ def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(
     assert "First time?" not in up.said(), "there is an administrator by now"
 
 
+@pytest.mark.long
 def test_what_does_not_end_is_killed_within_ten_seconds(make_up: Callable[..., Up]) -> None:
     up = make_up(PROCFILE + STUBBORN)
     process = up.start(**ELSEWHERE)
