@@ -71,6 +71,7 @@ def _library(plex: Remote, stack: Stack, runtime: Runtime) -> tuple[int, float, 
     _, asked_whole = _sync(plex, runtime, full=True)
     quiet = _best(lambda: _sync(plex, runtime)[0])
     plex.call("change", item=1, summary="Other words.")
+    _count(plex)  # the double sorts all of it anew after a change, which a server does not
     changed, asked_changed = _sync(plex, runtime)
     name, floor = f"{size:,} items, ", replace(fetched, wall=fetched.wall + copied.wall)
     return size, growth, [
@@ -113,6 +114,15 @@ def _timed(work: Callable[[], Any]) -> Took:
 def _fetch(plex: Remote) -> Took:
     """The same pages, decoded and dropped."""
     return _timed(lambda: [None for _ in _items(plex)])
+
+
+def _count(plex: Remote) -> None:
+    library = PlexLibrary(plex.url, plex.token, "bench")
+    try:
+        for section, number in LISTINGS:
+            library.count(section, number)
+    finally:
+        library.close()
 
 
 def _items(plex: Remote) -> Iterator[Any]:
