@@ -137,6 +137,7 @@ def test_a_download_can_be_watched(stack: Stack, client: Client, plex: PlexDoubl
     assert not list((stack.downloads / "films" / "heat").iterdir())
 
 
+@pytest.mark.long
 def test_a_worker_killed_between_scan_and_find(
     stack: Stack, client: Client, plex: PlexDouble, site: VideoSite
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_worker_killed_between_scan_and_find(
     assert scans(plex, "ronin") == 1
 
 
+@pytest.mark.long
 def test_redis_is_emptied_between_scan_and_find(
     stack: Stack, client: Client, plex: PlexDouble, site: VideoSite
 ) -> None:
@@ -164,6 +166,7 @@ def test_redis_is_emptied_between_scan_and_find(
     assert notices(client, download_id) == ["download.available"]
 
 
+@pytest.mark.long
 def test_plex_is_down_when_a_download_is_completed(
     stack: Stack, client: Client, plex: PlexDouble, site: VideoSite
 ) -> None:

@@ -133,6 +133,7 @@ def test_invited_then_forgotten_then_reset(stack: Stack, admin: Client, server: 
         assert body["token"] not in log
 
 
+@pytest.mark.long
 def test_a_worker_killed_before_the_text_is_succeeded(
     stack: Stack, admin: Client, server: MailServer
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_worker_killed_after_the_text_never_is(stack: Stack, admin: Client, se
     assert len(server.to("after@example.com")) == 1
 
 
+@pytest.mark.long
 def test_a_worker_that_shuts_down_lets_the_next_one_send(
     stack: Stack, admin: Client, server: MailServer
 ) -> None:

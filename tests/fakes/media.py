@@ -18,7 +18,7 @@ import imageio_ffmpeg
 SECONDS = 4
 HLS_HEIGHTS = (144, 240, 360)
 DASH_HEIGHTS = (144, 360)
-_SIZES = {144: "256x144", 240: "426x240", 360: "640x360"}
+_SIZES = {144: "256x144", 240: "426x240", 360: "640x360", 1080: "1920x1080"}
 _CHUNK = 1 << 20
 
 _H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25", "-sc_threshold", "0")

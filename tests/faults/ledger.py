@@ -57,6 +57,7 @@ class Ledger:
         self.verdict = Verdict()
         self._numbers = 0
         self._settled = False
+        self._disregarded: set[str] = set()
 
     def ask(
         self, size: int | None = 150_000, *, kind: str = "direct", ends: str = "completed", **query: Any
@@ -87,6 +88,11 @@ class Ledger:
     def note(self, download_id: str, plain: str, ends: str = "completed") -> None:
         """Enter a download that was asked for by other means."""
         self.wishes[download_id] = Wish(plain, set(ends.split("|")))
+
+    def disregard(self, download_id: str, path: str) -> None:
+        """Take out a download that was removed and left its file, which is no copy of its source."""
+        del self.wishes[download_id]
+        self._disregarded.add(path)
 
     def active(self) -> int:
         """How many of its downloads have not ended."""
@@ -159,7 +165,7 @@ class Ledger:
                 expected[f"{self.folder}/{name} [{name}].mp4"] = wish.source
         present = {
             str(path.relative_to(root)) for path in (root / self.folder).rglob("*") if not path.is_dir()
-        }
+        } - self._disregarded
         problems["lost"] += [f"{path} is not there" for path in sorted(expected.keys() - present)]
         problems["doubled"] += [
             f"{path} belongs to no download" for path in sorted(present - expected.keys())
@@ -170,7 +176,7 @@ class Ledger:
                 problems["different"].append(path)
             if sights[path] != [("appeared", source)]:
                 problems["partial"].append(f"{path}: {sights[path]}, source {source[:8]}")
-        for path in sights.keys() - expected.keys():
+        for path in sights.keys() - expected.keys() - self._disregarded:
             problems["doubled"].append(f"{path} was seen, and belongs to no download")
 
     def _check_events(self) -> None:

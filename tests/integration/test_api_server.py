@@ -46,6 +46,7 @@ def log(stack: Stack) -> str:
     return (stack.folder / "web.log").read_text()
 
 
+@pytest.mark.long
 def test_a_whole_life(server: Stack) -> None:
     web = start(server)
     api = f"{server.url}/api/v1"

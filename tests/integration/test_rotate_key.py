@@ -144,6 +144,7 @@ def test_with_a_key_file_nobody_notices(stack: Stack, tmp_path: Path) -> None:
     assert Visitor(stack.url).stored() == READABLE
 
 
+@pytest.mark.long
 def test_with_a_key_in_the_environment(stack: Stack) -> None:
     stack.env["SECRET_KEY"] = OLD
     stack.start_web()
@@ -267,6 +268,7 @@ def _lock_is_free(url: str) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_backup_has_all_keys(env: dict[str, str], database: Database, tmp_path: Path) -> None:
     settings, file = Settings(data_dir=tmp_path), tmp_path / "secret.key"
     seal_something(database, settings)

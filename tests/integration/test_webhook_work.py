@@ -94,6 +94,7 @@ def test_a_hundred_times_in_random_order_among_others(installation: tuple[Stack,
     ]
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_the_middle(installation: tuple[Stack, Client, str]) -> None:
     """It hangs in its transaction, dies without a word, and another does the work once."""
     stack, _, url = installation
