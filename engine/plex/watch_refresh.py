@@ -8,7 +8,6 @@ once. Once a day all that he ever watched is asked for, which is how we learn wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -94,13 +93,18 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
         return None
     whole = look is None or began - look.whole_at >= WHOLE_EVERY
     after = 0 if look is None or whole else int((look.looked_at - _OVERLAP).timestamp())
-    changed = 0
+    changed, answered, refused = 0, False, None
     with PlexQuestions(found.url, access, found.client_id, verify=found.verify) as plex:
         for key, kind in libraries:
             if kind in _LEAVES:
                 library = _Library(runtime, user_id, server_id, key, kind)
-                with suppress(PlexGone, PlexUnauthorized):  # not every library is shared with everybody
+                try:
                     changed += library.refresh(plex, after, began if whole else None)
+                    answered = True
+                except (PlexGone, PlexUnauthorized) as error:  # not every library is shared with everybody
+                    refused = error
+    if refused is not None and not answered:
+        raise refused
     with runtime.unit_of_work() as db:
         times = {"looked_at": began, **({"whole_at": began} if whole else {})}
         row = insert(WatchLook).values(user_id=user_id, server_id=server_id, looked_at=began, whole_at=began)

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from config.settings import Settings
 from engine import secret_box
 from engine.accounts.plex_accounts import secret_name
+from engine.clients.plex_library import PlexUnauthorized
 from engine.jobs.names import Job
 from engine.plex import progress, watch_refresh
 from models.media import MediaItem, WatchLook
@@ -175,6 +176,20 @@ def test_outages_do_no_harm(world: World) -> None:
     watch_refresh.refresh_wanted(world.door.runtime)
 
     assert set(states(ann).values()) == {(False, 0, None)}
+
+
+def test_a_server_that_refuses_everything_was_not_asked(world: World) -> None:
+    ann = world.friend("ann")
+    world.watch("Heat", "ann", count=1)
+    known = next(one for one in world.plex.library.accounts.values() if one.name == "ann")
+    good, known.token = known.token, "another"
+    with pytest.raises(PlexUnauthorized):
+        watch_refresh.refresh(world.door.runtime, ann.id)
+    known.token = good
+
+    watch_refresh.refresh(world.door.runtime, ann.id)
+
+    assert states(ann)["Heat"] == (True, 1, None)
 
 
 def test_his_token_goes_to_plex_tv_and_the_access_token_to_the_server(world: World) -> None:
