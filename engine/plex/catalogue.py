@@ -156,12 +156,16 @@ def lineage(db: Session, shelf: Shelf, items: Sequence[Any]) -> Mapping[str, str
 
 def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], *, page: int, limit: int) -> Page[Any]:
     """What was added last: films and episodes, of each season only its newest; hidden libraries left out."""
-    newest, total = list[Any](), 0
+    newest, counted = list[Any](), dict[tuple[str, str], int]()
     for section in sections:
         kind = {"movie": "movie", "show": "episode"}.get(section.type)
         if kind is not None and not section.hidden:
-            newest += _newest(db, shelf, section.key, kind, page * limit)
-            total += remembered((shelf.stamp, "recent", section.key), _counting(db, shelf, section.key, kind))
+            count = _counting(db, shelf, section.key, kind)
+            counted[section.key, kind] = remembered((shelf.stamp, "recent", section.key), count)
+    total = sum(counted.values())
+    if (page - 1) * limit < total:  # a page beyond the end would read all there is
+        for key, kind in counted:
+            newest += _newest(db, shelf, key, kind, page * limit)
     newest.sort(key=lambda row: (row.added_at, row.id), reverse=True)
     shown = newest[(page - 1) * limit : page * limit]
     return Page(rows(db, [row.id for row in shown]), page, limit, total)
