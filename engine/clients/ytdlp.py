@@ -17,6 +17,7 @@ from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from engine.clients import ffmpeg, ytdlp_streams
 from engine.clients.fetch_error import FetchError
 from engine.clients.media_probe import NotMediaError, probe
+from engine.clients.promises import Promise
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_extract import chosen_streams, extract, preview, warm_up, youtube_dl
 from engine.clients.ytdlp_options import deno_path as javascript_runtime
@@ -87,12 +88,12 @@ def _fetch(ydl: YoutubeDL, spec: FetchSpec, emit: Emit) -> Fetched:
         max_bytes=spec.max_bytes,
         max_seconds=spec.max_seconds,
     )
-    streams = []
+    streams, promises = [], []
     for index, stream in enumerate(formats):
         path = spec.work_dir / ytdlp_streams.stream_name(index, stream)
-        ytdlp_streams.download(ydl, stream, path, meter.hook(index))
+        promises.append(ytdlp_streams.download(ydl, stream, path, meter.hook(index)))
         streams.append(_probed(path))
-    path = _finished(ydl, spec, info, formats, streams, meter)
+    path = _finished(ydl, spec, info, promises, streams, meter)
     return _described(path, spec.format, metadata)
 
 
@@ -127,12 +128,12 @@ def _finished(
     ydl: YoutubeDL,
     spec: FetchSpec,
     info: Mapping[str, Any],
-    formats: list[dict[str, Any]],
+    promises: list[Promise],
     streams: list[ffmpeg.Stream],
     meter: Meter,
 ) -> Path:
     """The file in the wished container: the downloaded one itself where nothing is to be done."""
-    plain = len(streams) == 1 and not formats[0].get("fragments")
+    plain = len(streams) == 1 and not promises[0].fragmented
     target = spec.work_dir / f"result.{spec.format}"
     embeds = spec.embed and _worth_embedding(info)
     if plain and not embeds and ffmpeg.fits(spec.format, streams[0].probe):

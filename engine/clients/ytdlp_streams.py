@@ -19,6 +19,7 @@ from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untype
 from yt_dlp.utils import determine_protocol  # type: ignore[import-untyped]
 
 from engine.clients.fetch_error import FetchError
+from engine.clients.promises import Promise
 
 _LARGEST_BLOCK = 1 << 18  # what a broken connection may cost
 _LARGEST_FRAGMENT = 1 << 30  # yt-dlp reads each into memory, to append it
@@ -206,8 +207,11 @@ _DOWNLOADERS: dict[str, type[Any]] = {
 }
 
 
-def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Callable[[Any], None]) -> None:
+def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Callable[[Any], None]) -> Promise:
     """Fetch one chosen format into `target`; what an earlier attempt left there or in its `.part` is used.
+
+    Returns:
+        What the source said of the stream.
 
     Raises:
         FetchError: unsupported protocol, DRM, or nothing arrived.
@@ -221,6 +225,15 @@ def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Call
     succeeded, _ = worker.download(str(target), dict(stream))
     if not succeeded or not target.is_file():
         raise FetchError("truncated", detail="no file was written")
+    return Promise(
+        video=_told(stream.get("vcodec")),
+        audio=_told(stream.get("acodec")),
+        fragmented=bool(stream.get("fragments")),
+    )
+
+
+def _told(codec: str | None) -> bool | None:
+    return None if codec is None else codec != "none"
 
 
 def stream_name(index: int, stream: Mapping[str, Any]) -> str:

@@ -1,0 +1,23 @@
+"""What a source said of a stream before it was looked into: what the finished file is held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What playlist, manifest and headers said of one downloaded stream; None where they said nothing.
+
+    Attributes:
+        seconds: its length by the playlist or the manifest.
+        size: its length in bytes by `Content-Length`, `Content-Range` or the sum of byte ranges.
+        video, audio: whether a picture, a sound is in it.
+        fragmented: whether the file was put together from pieces, so that it may need a clean container.
+    """
+
+    seconds: float | None = None
+    size: int | None = None
+    video: bool | None = None
+    audio: bool | None = None
+    fragmented: bool = False
