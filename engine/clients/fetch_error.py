@@ -117,6 +117,11 @@ VERDICTS: dict[str, Verdict] = {
         "The server could not write to its work folder.", "An administrator has to look at it.", "later"
     ),
     "too_large": Verdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
+    "spliced": Verdict(
+        "The stream changes its format in the middle, as inserted adverts do, so it makes no single film.",
+        "Choose another quality, or look for another source of it.",
+        "again_once",
+    ),
     "too_slow": Verdict(
         "The site sends so slowly that the download was ended.",
         "It goes on where it stopped; a lower quality is smaller.",

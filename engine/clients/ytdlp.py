@@ -120,7 +120,7 @@ def _probed(path: Path) -> ffmpeg.Stream:
     try:
         return ffmpeg.Stream(path, probe(path))
     except NotMediaError:
-        path.unlink(missing_ok=True)
+        ytdlp_streams.discard(path)
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet, ref
+from weakref import WeakSet
 
 # Read when the first YoutubeDL is made: no code of others is loaded.
 os.environ["YTDLP_NO_PLUGINS"] = "1"
@@ -115,7 +115,7 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
             self._answers.add(error.response)
             raise
         self._answers.add(answer)
-        answer.read = _bounded(answer)
+        answer.__class__ = _bounded(answer.__class__)
         return answer
 
     def close(self) -> None:
@@ -125,22 +125,28 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
         super().close()
 
 
-def _bounded(answer: Response) -> Callable[..., bytes]:
-    """Its `read`, but what is read as a whole has an end; media is read in blocks."""
-    itself, read = ref(answer), type(answer).read  # no cycle: an answer closes when nobody holds it any more
+@lru_cache
+def _bounded(kind: type[Response]) -> type[Response]:
+    """The same kind of answer, but what is read as a whole has an end; media is read in blocks.
 
-    def bounded(amount: int | None = None) -> bytes:
-        if amount is not None and amount >= 0:
-            return bytes(read(itself(), amount))
-        blocks, size = [], 0
-        while block := read(itself(), 1 << 16):
-            blocks.append(block)
-            size += len(block)
-            if size > _PAGE_LIMIT:
-                raise FetchError("unreadable", detail="a page without an end")
-        return b"".join(blocks)
+    A class, not a function of each answer: that would have to hold the answer, which then never closed by itself, or
+    not to hold it, and lose it while it is read by somebody who gave it no name.
+    """
 
-    return bounded
+    class Bounded(kind):  # type: ignore[misc]
+        def read(self, amt: int | None = None) -> bytes:
+            """Read `amt` bytes, or all there are."""
+            if amt is not None and amt >= 0:
+                return bytes(super().read(amt))
+            blocks, size = [], 0
+            while block := super().read(1 << 16):
+                blocks.append(block)
+                size += len(block)
+                if size > _PAGE_LIMIT:
+                    raise FetchError("unreadable", detail="a page without an end")
+            return b"".join(blocks)
+
+    return Bounded
 
 
 @contextmanager
