@@ -100,6 +100,16 @@ VERDICTS: dict[str, Verdict] = {
         "soon",
         "Try it again later, or choose a lower quality.",
     ),
+    "incomplete": Verdict(
+        "Something of the video is missing in what the site sent.",
+        "Try it again later, or choose another quality.",
+        "again_once",
+    ),
+    "mismatch": Verdict(
+        "The site sent something else than it announced.",
+        "Try it again later, or choose another quality.",
+        "again_once",
+    ),
     "not_media": Verdict(
         "The site sent something that is neither video nor audio.",
         "If it plays in a browser without signing in, try again later.",

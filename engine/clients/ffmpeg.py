@@ -2,89 +2,62 @@
 
 from __future__ import annotations
 
-import base64
-import struct
-import subprocess
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import DEMUXERS, Probe
+import structlog
 
-Tick = Callable[[float | None], None]
+from engine.clients import ffmpeg_plan
+from engine.clients.embedding import Embedding, ffmetadata
+from engine.clients.examination import Examined
+from engine.clients.fetch_error import FetchError
+from engine.clients.ffmpeg_plan import SOUND_ONLY, Plan, plan
+from engine.clients.ffmpeg_run import LOCAL, Tick, run
+from engine.clients.media_probe import DEMUXERS, MOST_PIXELS, MOST_STREAMS, Probe
+from engine.clients.shared_clock import delays
+
+log = structlog.get_logger(__name__)
 
 MUXERS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm", "mp3": "mp3", "m4a": "ipod", "opus": "opus"}
-SOUND_ONLY = {"mp3", "m4a", "opus"}
-
-# What a container takes without conversion; mkv takes everything. Opus and FLAC would fit into an MP4, but many
-# players and televisions stay silent then, and sound is converted in no time.
-_VIDEO_FITS = {"mp4": {"h264", "hevc", "av1", "vp9", "mpeg4"}, "webm": {"vp8", "vp9", "av1"}}
-_AUDIO_FITS = {
-    "mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
-    "webm": {"opus", "vorbis"},
-    "mp3": {"mp3"},
-    "m4a": {"aac", "alac"},
-    "opus": {"opus"},
-}
-_EVEN = "scale=trunc(iw/2)*2:trunc(ih/2)*2"  # 4:2:0 has no half pixels
-_VIDEO_CODERS = {
-    "mp4": ("libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-vf", _EVEN),
-    "webm": ("libvpx-vp9", "-b:v", "0", "-crf", "31", "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"),
-}
-_AAC = ("aac", "-b:a", "192k")
-_OPUS = ("libopus", "-b:a", "160k", "-af", "aformat=channel_layouts=7.1|5.1|stereo|mono")
-_AUDIO_CODERS = {"mp4": _AAC, "m4a": _AAC, "webm": _OPUS, "opus": _OPUS, "mp3": ("libmp3lame", "-q:a", "2")}
-_LOCAL = ("-protocol_whitelist", "file")
 _TAKES_PICTURE_STREAM = {"mp4", "m4a", "mp3"}
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A downloaded file and what is in it."""
-
-    path: Path
-    probe: Probe
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """From `start` to `end`, in seconds."""
-
-    start: float
-    end: float
-    title: str
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """What is written into the file besides the media; `cover` is a JPEG or PNG file."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    chapters: Sequence[Chapter] = ()
-    cover: Path | None = None
+_BOUNDED = ("-max_streams", str(MOST_STREAMS), "-max_pixels", str(MOST_PIXELS))
+# What the film can do without, and the words by which ffmpeg's complaints point to it.
+_BLAME = {
+    "cover": ("cover.", "png_pipe", "jpeg_pipe", "mjpeg", "/png"),
+    "attachments": ("attachment", "mimetype", "filename tag"),
+    "subtitles": ("ist#0:s", "sost#", "sist#", "ubtitle"),
+    "notes": ("embedding.ffmeta", "ffmetadata", "hapter"),
+    "other sounds": (),
+}
 
 
 def fits(container: str, probe: Probe) -> bool:
-    """Whether a file is what was asked for already, sound only where that was asked for."""
-    if container in SOUND_ONLY and probe.has_video:
+    """Whether a file is what was asked for already; a file of sound has one sound and nothing else."""
+    sounds = sum(track.kind == "audio" for track in probe.tracks)
+    if container in SOUND_ONLY and (probe.has_video or sounds > 1):
         return False
     return probe.container == container or (container == "mp4" and probe.container == "m4a")
 
 
 def produce(
     ffmpeg: str,
-    streams: Sequence[Stream],
+    streams: Sequence[Examined],
     container: str,
     target: Path,
     *,
     embedding: Embedding | None,
     tick: Tick,
-) -> None:
+) -> Plan:
     """Make `target` of one file, or of a video file and an audio file.
 
-    `tick` hears the part done (0 to 1, None without a known duration) whenever ffmpeg got on.
+    Where ffmpeg fails, the film is made without the extra that its words blame, then without any.
+
+    Args:
+        tick: hears the part done (0 to 1, None without a known duration) whenever ffmpeg got on.
+
+    Returns:
+        The tracks that are in it.
 
     Raises:
         FetchError: processing (ffmpeg failed, or there is no sound to extract), disk_full.
@@ -92,170 +65,110 @@ def produce(
     """
     if container in SOUND_ONLY and not any(stream.probe.has_audio for stream in streams):
         raise FetchError("processing", message="The video has no sound to extract.")
+    chosen = plan(streams, container)
+    while True:
+        try:
+            _make(ffmpeg, streams, chosen, target, embedding, tick)
+        except FetchError as error:
+            extras = _extras(chosen, embedding)
+            if error.kind != "processing" or not extras:
+                raise
+            without = _blamed(error.detail, extras)
+            log.warning("download.without_extras", extras=without, detail=error.detail[-300:])
+            chosen, embedding = _without(chosen, embedding, without)
+        else:
+            return chosen
+
+
+def _extras(chosen: Plan, embedding: Embedding | None) -> list[str]:
+    there = {
+        "cover": embedding is not None and embedding.cover is not None,
+        "attachments": bool(chosen.attachments),
+        "subtitles": bool(chosen.subtitles),
+        "notes": embedding is not None and bool(embedding.tags or embedding.chapters),
+        "other sounds": len(chosen.sounds) > 1,
+    }
+    return [extra for extra in _BLAME if there[extra]]
+
+
+def _blamed(words: str, extras: Sequence[str]) -> list[str]:
+    """The first extra that the words point to; all, where they point to none."""
+    return next(([extra] for extra in extras if any(each in words for each in _BLAME[extra])), list(extras))
+
+
+def _without(
+    chosen: Plan, embedding: Embedding | None, extras: Sequence[str]
+) -> tuple[Plan, Embedding | None]:
+    if embedding and "cover" in extras:
+        embedding = replace(embedding, cover=None)
+    if "notes" in extras:
+        embedding = Embedding(cover=embedding.cover) if embedding and embedding.cover else None
+    if "attachments" in extras:
+        chosen = replace(chosen, attachments=(), attached=0)
+    if "subtitles" in extras:
+        chosen = replace(chosen, subtitles=())
+    if "other sounds" in extras:
+        chosen = replace(chosen, sounds=chosen.sounds[:1])
+    return chosen, embedding
+
+
+def _make(
+    ffmpeg: str,
+    streams: Sequence[Examined],
+    chosen: Plan,
+    target: Path,
+    embedding: Embedding | None,
+    tick: Tick,
+) -> None:
     notes = target.with_name("embedding.ffmeta")
     if embedding:
-        notes.write_text(_ffmetadata(embedding, container), encoding="utf-8", errors="replace")
+        text = ffmetadata(embedding, chosen.container)
+        notes.write_text(text, encoding="utf-8", errors="replace", newline="\n")
     partial = target.with_name(f"{target.name}.part")
-    arguments = [*_inputs(streams, embedding, notes, container), *_outputs(streams, container, embedding)]
-    duration = max((stream.probe.duration or 0.0 for stream in streams), default=0.0)
-    _run([ffmpeg, *arguments, "-f", MUXERS[container], f"file:{partial}"], duration or None, tick)
+    inputs = _inputs(streams, embedding, notes, chosen.container)
+    outputs = _outputs(streams, chosen, embedding)
+    seconds = max((stream.contents.covered for stream in streams), default=0.0)
+    run([ffmpeg, *inputs, *outputs, "-f", MUXERS[chosen.container], f"file:{partial}"], seconds or None, tick)
     partial.replace(target)
 
 
-def cover_of(ffmpeg: str, image: bytes, folder: Path) -> Path | None:
-    """A thumbnail as a JPEG or PNG file in that folder (WebP is converted); None if it is no picture at all."""
-    if image.startswith(b"\xff\xd8\xff"):
-        return _written(folder / "cover.jpg", image)
-    if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _written(folder / "cover.png", image)
-    if not (image[:4] == b"RIFF" and image[8:12] == b"WEBP"):
-        return None
-    source, cover = _written(folder / "cover.webp", image), folder / "cover.jpg"
-    reading = (*_LOCAL, "-max_pixels", "50000000", "-f", "webp_pipe", "-i", f"file:{source}")
-    writing = ("-frames:v", "1", "-update", "1", "-q:v", "3", "-f", "image2", f"file:{cover}")
-    try:
-        _run([ffmpeg, *reading, *writing], None, lambda _part: None)
-    except FetchError:
-        return None  # a film without a cover is still a film
-    return cover
-
-
-def _written(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
-
-
 def _inputs(
-    streams: Sequence[Stream], embedding: Embedding | None, notes: Path, container: str
+    streams: Sequence[Examined], embedding: Embedding | None, notes: Path, container: str
 ) -> Iterator[str]:
-    for stream in streams:
-        yield from (*_LOCAL, "-format_whitelist", DEMUXERS, "-i", f"file:{stream.path}")
+    for stream, delay in zip(streams, delays(streams), strict=True):
+        yield from (*LOCAL, *_BOUNDED, "-format_whitelist", DEMUXERS)
+        if delay:
+            yield from ("-itsoffset", f"{delay:.6f}")
+        yield from ("-i", f"file:{stream.path}")
     if embedding:
-        yield from (*_LOCAL, "-f", "ffmetadata", "-i", f"file:{notes}")
+        yield from (*LOCAL, "-f", "ffmetadata", "-i", f"file:{notes}")
         if embedding.cover and container in _TAKES_PICTURE_STREAM:
             demuxer = "png_pipe" if embedding.cover.suffix == ".png" else "jpeg_pipe"
-            yield from (*_LOCAL, "-f", demuxer, "-i", f"file:{embedding.cover}")
+            yield from (*LOCAL, "-f", demuxer, "-i", f"file:{embedding.cover}")
 
 
-def _outputs(streams: Sequence[Stream], container: str, embedding: Embedding | None) -> Iterator[str]:
-    pictures = 0
-    video = next((i for i, stream in enumerate(streams) if stream.probe.has_video), None)
-    if video is not None and container not in SOUND_ONLY:
-        yield from ("-map", f"{video}:{streams[video].probe.video_index}")
-        yield from _video_coder(streams[video].probe, container)
-        pictures = 1
-    audio = next((i for i, stream in reversed(list(enumerate(streams))) if stream.probe.has_audio), None)
-    if audio is not None:
-        yield from ("-map", f"{audio}:a" if container == "mkv" else f"{audio}:a:0")
-        yield from _audio_coder(streams[audio].probe, container)
+def _outputs(streams: Sequence[Examined], chosen: Plan, embedding: Embedding | None) -> Iterator[str]:
+    yield from ffmpeg_plan.arguments(chosen, streams)
     if embedding:
-        yield from _embedded(len(streams), container, embedding, pictures)
-    if container in {"mp4", "m4a"}:
+        yield from _embedded(len(streams), chosen, embedding)
+    if chosen.container in {"mp4", "m4a"}:
         yield from ("-movflags", "+faststart")
 
 
-def _video_coder(probe: Probe, container: str) -> Iterator[str]:
-    fitting = _VIDEO_FITS.get(container)
-    if probe.container == container or fitting is None or probe.video_codec in fitting:
-        yield from ("-c:v:0", "copy")
-        if probe.video_codec == "hevc" and container == "mp4":
-            yield from ("-tag:v:0", "hvc1")  # Apple's players know HEVC by this name only
-    else:
-        coder, *settings = _VIDEO_CODERS[container]
-        yield from ("-c:v:0", coder, *settings)
-
-
-def _audio_coder(probe: Probe, container: str) -> Iterator[str]:
-    fitting = _AUDIO_FITS.get(container)
-    if probe.container == container or fitting is None or probe.audio_codec in fitting:
-        yield from ("-c:a", "copy")
-    else:
-        coder, *settings = _AUDIO_CODERS[container]
-        yield from ("-c:a", coder, *settings)
-
-
-def _embedded(index: int, container: str, embedding: Embedding, pictures: int) -> Iterator[str]:
+def _embedded(index: int, chosen: Plan, embedding: Embedding) -> Iterator[str]:
     """Tags and chapters come from input `index`, the cover from the one after it."""
     yield from ("-map_metadata", str(index), "-map_chapters", str(index if embedding.chapters else 0))
-    if container == "mp3":
+    if chosen.container == "mp3":
         yield from ("-id3v2_version", "3")  # the newest version that all players read
     if embedding.cover is None:
         return
-    if container in _TAKES_PICTURE_STREAM:
-        yield from ("-map", f"{index + 1}:v:0", f"-c:v:{pictures}", "copy")
-        yield from (f"-disposition:v:{pictures}", "attached_pic")
-        yield from (f"-metadata:s:v:{pictures}", "comment=Cover (front)")
-    elif container == "mkv":
+    if chosen.container in _TAKES_PICTURE_STREAM:
+        picture = 1 if chosen.video else 0
+        yield from ("-map", f"{index + 1}:v:0", f"-c:v:{picture}", "copy")
+        yield from (f"-disposition:v:{picture}", "attached_pic")
+        yield from (f"-metadata:s:v:{picture}", "comment=Cover (front)")
+    elif chosen.container == "mkv":
         kind = "image/png" if embedding.cover.suffix == ".png" else "image/jpeg"
-        name = f"cover{embedding.cover.suffix}"
+        output = f"-metadata:s:t:{chosen.attached}"
         yield from ("-attach", f"file:{embedding.cover}")
-        yield from ("-metadata:s:t:0", f"mimetype={kind}", "-metadata:s:t:0", f"filename={name}")
-
-
-def _ffmetadata(embedding: Embedding, container: str) -> str:
-    """ffmpeg's own text format for tags and chapters."""
-    tags = dict(embedding.tags)
-    if container == "opus" and "comment" in tags:
-        tags["PURL"] = tags.pop("comment")  # ffmpeg would write it as a second DESCRIPTION
-    if embedding.cover and container == "opus":
-        tags["METADATA_BLOCK_PICTURE"] = _picture_block(embedding.cover)
-    lines = [";FFMETADATA1", *(f"{_escaped(key)}={_escaped(value)}" for key, value in tags.items())]
-    for chapter in embedding.chapters:
-        lines += ["[CHAPTER]", "TIMEBASE=1/1000"]
-        lines += [f"START={round(chapter.start * 1000)}", f"END={round(chapter.end * 1000)}"]
-        lines += [f"title={_escaped(chapter.title)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{character}" if character in "=;#\\\n" else character for character in text)
-
-
-def _picture_block(cover: Path) -> str:
-    """The cover as Ogg keeps it: a FLAC picture block in base64 (RFC 9639, 8.8); 3 is the front cover."""
-    kind = b"image/png" if cover.suffix == ".png" else b"image/jpeg"
-    data = cover.read_bytes()
-    head = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIIII", 0, 0, 0, 0, 0, len(data))
-    return base64.b64encode(head + data).decode("ascii")
-
-
-def _run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
-    program, *arguments = command
-    quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "error")
-    told = ("-progress", "pipe:1", "-stats_period", "0.5")
-    # One pipe for progress and complaints: with two, a full one would stop ffmpeg while the other is read.
-    with subprocess.Popen(
-        [program, *quiet, *told, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            complaints = _follow(process, duration, tick)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        text = "\n".join(complaints)
-        raise FetchError("disk_full" if "No space left" in text else "processing", detail=text[-1000:])
-
-
-def _follow(process: subprocess.Popen[str], duration: float | None, tick: Tick) -> deque[str]:
-    """Read until ffmpeg ends; a tick only where it got further, so that a stuck one is seen to be stuck."""
-    complaints: deque[str] = deque(maxlen=20)
-    now: dict[str, str] = {}
-    before: dict[str, str] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        key, separator, value = line.strip().partition("=")
-        if not separator or " " in key:
-            complaints.append(line.strip())
-        elif key in {"out_time_us", "total_size"}:
-            now[key] = value
-        elif key == "progress" and now != before:
-            before = dict(now)
-            done = now.get("out_time_us", "")
-            tick(int(done) / 1e6 / duration if duration and done.isdecimal() else None)
-    return complaints
+        yield from (output, f"mimetype={kind}", output, f"filename=cover{embedding.cover.suffix}")

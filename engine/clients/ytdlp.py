@@ -7,17 +7,22 @@ Every connection is made by yt-dlp's request director (page, media, thumbnail); 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
-from yt_dlp.networking import Request  # type: ignore[import-untyped]
 
 from engine.clients import ffmpeg, ytdlp_streams
+from engine.clients.cover import cover_of
+from engine.clients.embedding import Embedding, chapters_of, tags_of, worth_embedding
+from engine.clients.examination import Examined, check_result, examine
 from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import NotMediaError, probe
+from engine.clients.ffmpeg_plan import sources
+from engine.clients.media_probe import NotMediaError
 from engine.clients.promises import Promise
+from engine.clients.shared_clock import delays
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_extract import chosen_streams, extract, preview, warm_up, youtube_dl
 from engine.clients.ytdlp_options import deno_path as javascript_runtime
@@ -26,17 +31,16 @@ from engine.clients.ytdlp_signals import (
     Emit,
     Fetched,
     FetchSpec,
-    Metadata,
     MetadataFound,
     Progress,
     Signal,
     metadata_of,
-    storable,
+    seconds_of,
 )
 
 __all__ = ["fetch", "javascript_runtime", "preview", "warm_up"]
 
-_COVER_LIMIT = 10 << 20
+_LARGEST = 1e15  # bytes; more is no size of a file
 
 
 def fetch(spec: FetchSpec, emit: Emit) -> Fetched:
@@ -83,30 +87,48 @@ def _fetch(ydl: YoutubeDL, spec: FetchSpec, emit: Emit) -> Fetched:
     formats = chosen_streams(info)
     meter = Meter(
         emit,
-        [Expected(_expected_size(stream), stream.get("tbr") or 1.0) for stream in formats],
+        [Expected(_expected_size(stream), _positive(stream.get("tbr")) or 1.0) for stream in formats],
         downloads_share=_downloads_share(spec, info, formats),
         max_bytes=spec.max_bytes,
         max_seconds=spec.max_seconds,
     )
-    streams, promises = [], []
+    streams: list[Examined] = []
+    fragmented = False
     for index, stream in enumerate(formats):
         path = spec.work_dir / ytdlp_streams.stream_name(index, stream)
-        promises.append(ytdlp_streams.download(ydl, stream, path, meter.hook(index)))
-        streams.append(_probed(path))
-    path = _finished(ydl, spec, info, promises, streams, meter)
-    return _described(path, spec.format, metadata)
+        promise = ytdlp_streams.download(ydl, stream, path, meter.hook(index))
+        streams.append(_examined(path, promise, meter, _told_seconds(info)))
+        fragmented = fragmented or promise.fragmented
+    result = _finished(ydl, spec, info, streams, meter, fragmented=fragmented)
+    if not ffmpeg.fits(spec.format, result.probe):
+        raise FetchError("processing", detail=f"{result.probe.container} instead of {spec.format}")
+    return Fetched(
+        path=result.path,
+        size=result.path.stat().st_size,
+        container=spec.format,
+        height=result.probe.height,
+        duration=result.seconds or metadata.duration,
+        metadata=metadata,
+    )
 
 
 def _expected_size(stream: Mapping[str, Any]) -> int | None:
-    size = stream.get("filesize") or stream.get("filesize_approx")
-    if not size and stream.get("tbr") and stream.get("duration"):
-        size = stream["tbr"] * 125 * stream["duration"]  # kbit/s
+    size = _positive(stream.get("filesize")) or _positive(stream.get("filesize_approx"))
+    rate, seconds = _positive(stream.get("tbr")), _positive(stream.get("duration"))
+    if size is None and rate and seconds:
+        size = rate * 125 * seconds  # kbit/s
     return int(size) if size else None
+
+
+def _positive(value: object) -> float | None:
+    """A number by an extractor, or None where it is none that could be a size, a rate or a length."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LARGEST
+    return float(value) if usable and isinstance(value, int | float) else None
 
 
 def _downloads_share(spec: FetchSpec, info: Mapping[str, Any], formats: list[dict[str, Any]]) -> float:
     """How much of the work is over with the last byte: a guess, for the line of progress only."""
-    embeds = spec.embed and _worth_embedding(info)
+    embeds = spec.embed and worth_embedding(info)
     if len(formats) == 1 and info.get("ext") == spec.format and not embeds:
         return 1.0
     codec = str(formats[0].get("vcodec") or "")
@@ -115,11 +137,17 @@ def _downloads_share(spec: FetchSpec, info: Mapping[str, Any], formats: list[dic
     return 0.95
 
 
-def _probed(path: Path) -> ffmpeg.Stream:
-    """A stream with what is in it; one that is no media is deleted, or the next attempt would trust it."""
+def _told_seconds(info: Mapping[str, Any]) -> float | None:
+    """The length by the site's own words, where an extractor made for that site read them."""
+    generic = info.get("direct") or info.get("extractor_key") in {"Generic", "HTML5MediaEmbed"}
+    return None if generic else seconds_of(info.get("duration"))
+
+
+def _examined(path: Path, promise: Promise, meter: Meter, told: float | None) -> Examined:
+    """A downloaded stream that is whole; one that is not is deleted, or the next attempt would trust it."""
     try:
-        return ffmpeg.Stream(path, probe(path))
-    except NotMediaError:
+        return examine(path, promise, meter.alive, told=told)
+    except (FetchError, NotMediaError):
         ytdlp_streams.discard(path)
         raise
 
@@ -128,21 +156,27 @@ def _finished(
     ydl: YoutubeDL,
     spec: FetchSpec,
     info: Mapping[str, Any],
-    promises: list[Promise],
-    streams: list[ffmpeg.Stream],
+    streams: list[Examined],
     meter: Meter,
-) -> Path:
+    *,
+    fragmented: bool,
+) -> Examined:
     """The file in the wished container: the downloaded one itself where nothing is to be done."""
-    plain = len(streams) == 1 and not promises[0].fragmented
     target = spec.work_dir / f"result.{spec.format}"
-    embeds = spec.embed and _worth_embedding(info)
-    if plain and not embeds and ffmpeg.fits(spec.format, streams[0].probe):
-        return _linked(streams[0].path, target)
+    embeds = spec.embed and worth_embedding(info)
+    if len(streams) == 1 and not fragmented and not embeds and ffmpeg.fits(spec.format, streams[0].probe):
+        return replace(streams[0], path=_linked(streams[0].path, target))
     meter.processing(None)
     embedding = _embedding(ydl, spec, info, streams) if embeds else None
-    ffmpeg.produce(spec.ffmpeg, streams, spec.format, target, embedding=embedding, tick=meter.processing)
+    tick = meter.processing
+    plan = ffmpeg.produce(spec.ffmpeg, streams, spec.format, target, embedding=embedding, tick=tick)
+    try:
+        result = examine(target, Promise(), meter.alive)
+    except (FetchError, NotMediaError) as error:
+        raise FetchError("processing", detail=f"the result: {error}") from error
+    check_result(result, sources(plan, streams))
     meter.processing(1.0)
-    return target
+    return result
 
 
 def _linked(source: Path, target: Path) -> Path:
@@ -155,60 +189,12 @@ def _linked(source: Path, target: Path) -> Path:
     return target
 
 
-def _worth_embedding(info: Mapping[str, Any]) -> bool:
-    """A bare file has only a name and the server's date, which are not worth changing it for."""
-    said = any(info.get(key) for key in ("channel", "uploader", "description", "thumbnail", "chapters"))
-    return said or not info.get("direct")
-
-
 def _embedding(
-    ydl: YoutubeDL, spec: FetchSpec, info: Mapping[str, Any], streams: list[ffmpeg.Stream]
-) -> ffmpeg.Embedding:
-    metadata = metadata_of(info)
-    tags = {
-        "title": metadata.title,
-        "artist": metadata.channel,
-        "date": metadata.upload_date,
-        "description": metadata.description,
-        "comment": metadata.webpage_url,
-    }
-    end = max((stream.probe.duration or 0.0 for stream in streams), default=0.0) or metadata.duration or 0.0
-    return ffmpeg.Embedding(
-        tags={key: value for key, value in tags.items() if value},
-        chapters=tuple(_chapters(info, end)),
-        cover=None if spec.format == "webm" else _cover(ydl, spec, info),
-    )
-
-
-def _chapters(info: Mapping[str, Any], end: float) -> Iterator[ffmpeg.Chapter]:
-    for number, chapter in enumerate(info.get("chapters") or (), start=1):
-        start, stop = float(chapter.get("start_time") or 0), float(chapter.get("end_time") or end)
-        if stop > start >= 0:
-            yield ffmpeg.Chapter(start, stop, storable(chapter.get("title"), 300) or f"Chapter {number}")
-
-
-def _cover(ydl: YoutubeDL, spec: FetchSpec, info: Mapping[str, Any]) -> Path | None:
-    """The thumbnail as a local picture. Without one the film is still complete, so no trouble here fails it."""
-    url = info.get("thumbnail")
-    if not url:
-        return None
-    try:
-        with ydl.urlopen(Request(url, headers=info.get("http_headers") or {})) as answer:
-            image = answer.read(_COVER_LIMIT + 1)
-    except Exception:  # noqa: BLE001 - network, status, or a URL that is none
-        return None
-    return ffmpeg.cover_of(spec.ffmpeg, image, spec.work_dir) if len(image) <= _COVER_LIMIT else None
-
-
-def _described(path: Path, container: str, metadata: Metadata) -> Fetched:
-    found = probe(path)
-    if not ffmpeg.fits(container, found):
-        raise FetchError("processing", detail=f"{found.container} instead of {container}")
-    return Fetched(
-        path=path,
-        size=path.stat().st_size,
-        container=container,
-        height=found.height,
-        duration=found.duration or metadata.duration,
-        metadata=metadata,
+    ydl: YoutubeDL, spec: FetchSpec, info: Mapping[str, Any], streams: list[Examined]
+) -> Embedding:
+    ends = (stream.seconds + delay for stream, delay in zip(streams, delays(streams), strict=True))
+    return Embedding(
+        tags=tags_of(info),
+        chapters=chapters_of(info, max(ends)),
+        cover=None if spec.format == "webm" else cover_of(ydl, spec.ffmpeg, info, spec.work_dir),
     )

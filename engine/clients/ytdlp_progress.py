@@ -75,6 +75,11 @@ class Meter:
 
         return heard
 
+    def alive(self) -> None:
+        """Something goes on that has no part of the progress: tell the same again, in the phase that is on."""
+        with self._lock:
+            self._signal(last=False)
+
     def processing(self, part: float | None) -> None:
         """ffmpeg has done this part (0 to 1; None: it lives, but nobody knows how far it is)."""
         with self._lock:

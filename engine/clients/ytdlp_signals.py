@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 Phase = Literal["extracting", "downloading", "processing"]
 
+_LONGEST = 1e8  # seconds, three years: no film, and no number that any of our columns would refuse
 TITLE_LIMIT = 500
 DESCRIPTION_LIMIT = 5000
 
@@ -117,8 +118,15 @@ def storable(value: object, limit: int) -> str | None:
     """At most `limit` characters that any database and encoder takes (no NUL, no lone surrogate), or None."""
     if not isinstance(value, str):
         return None
-    text = value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    text = value[: 2 * limit + 1000].replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
     return text[:limit] or None
+
+
+def seconds_of(value: object) -> float | None:
+    """A number of seconds by an extractor, or None where it is none: a text, negative, not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _LONGEST else None
 
 
 def without_login(url: object) -> str | None:
@@ -153,7 +161,6 @@ def _date(info: Mapping[str, Any]) -> str | None:
 
 def metadata_of(info: Mapping[str, Any]) -> Metadata:
     """Read yt-dlp's info dictionary of one video."""
-    duration = info.get("duration")
     source_id = storable(info.get("id"), 200) or "unknown"
     if info.get("extractor_key") == "HTML5MediaEmbed":
         source_id = source_id.removesuffix("-1")
@@ -163,7 +170,7 @@ def metadata_of(info: Mapping[str, Any]) -> Metadata:
         title=_title(info),
         webpage_url=without_login(info.get("webpage_url")),
         channel=storable(info.get("channel") or info.get("uploader"), 200),
-        duration=float(duration) if isinstance(duration, int | float) else None,
+        duration=seconds_of(info.get("duration")),
         thumbnail=without_login(info.get("thumbnail")),
         live_status=storable(info.get("live_status"), 40),
         description=storable(info.get("description"), DESCRIPTION_LIMIT),

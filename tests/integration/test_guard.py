@@ -21,8 +21,10 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import download_work, downloads, preview_work, previews
 from engine.clients import fetching, ffmpeg, guard
+from engine.clients.examination import Examined
 from engine.clients.fetch_error import FetchError
 from engine.clients.media_probe import NotMediaError, Probe, probe
+from engine.clients.packets import Contents
 from engine.clients.ytdlp_options import deno_path
 from engine.clients.ytdlp_signals import FetchSpec
 from engine.jobs.names import Job
@@ -472,7 +474,7 @@ def test_ffmpeg_does_not_follow_a_file_to_the_network(canary: Canary, tmp_path: 
     with suppress(FetchError):  # as if it had passed the probe
         ffmpeg.produce(
             FFMPEG,
-            [ffmpeg.Stream(path, known)],
+            [Examined(path=path, probe=known, contents=Contents(stretches=()))],
             "mp4",
             tmp_path / "out.mp4",
             embedding=None,

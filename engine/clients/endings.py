@@ -1,0 +1,133 @@
+"""Tells by a file's first bytes how its end is found, and finds it: see `Ending`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.clients import matroska_elements, mp3_frames, mp4_boxes
+from engine.clients.media_ending import Alive, Ending, Reader, Unit, jumps
+
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_MP4 = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"sidx", b"moof", b"pnot", b"emsg"}
+_UNKNOWN = 0xFFFFFFFF
+
+
+def ending_of(path: Path, alive: Alive) -> Ending:
+    """Walk through the file's structure; media itself is not read. `alive` is called each few thousand steps.
+
+    Raises:
+        ImplausibleError: it promises more than it can hold.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        reader = Reader(file, path.stat().st_size, alive)
+        return _walker(reader.at(0, 1024))(reader)
+
+
+def _walker(head: bytes) -> Callable[[Reader], Ending]:
+    if head[4:8] in _MP4:
+        return mp4_boxes.ending
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return matroska_elements.ending
+    if head.startswith(b"OggS"):
+        return _ogg
+    if head[:4] in {b"RIFF", b"RF64"}:
+        return _riff
+    if head.startswith(b"FLV"):
+        return _flv
+    if head.startswith(_ASF):
+        return _asf
+    if head.startswith(b"G") and head[188:189] == b"G":
+        return lambda reader: Ending(cut=reader.size % 188 != 0)
+    if head[4:5] == b"G" and head[196:197] == b"G":
+        return lambda reader: Ending(cut=reader.size % 192 != 0)
+    if head.startswith(b"ID3") or mp3_frames.frame_length(head[:4]):
+        return mp3_frames.ending
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return _adts
+    return lambda _: Ending()
+
+
+def _ogg(reader: Reader) -> Ending:
+    """Pages (RFC 3533): the last of each stream carries a mark."""
+    open_streams, end = set[bytes](), 0
+    for page in jumps(reader, 0, 27, lambda page: _page_length(reader, page)):
+        end = page.end
+        if len(page.head) == 27:
+            (open_streams.discard if page.head[5] & 4 else open_streams.add)(page.head[14:18])
+    return Ending(cut=end > reader.size, unended=bool(open_streams))
+
+
+def _page_length(reader: Reader, page: Unit) -> int:
+    """With the table of its segments, which stands behind the head."""
+    if not page.head.startswith(b"OggS"):
+        return 0
+    count = page.head[26]
+    return 27 + count + sum(reader.at(page.start + 27, count))
+
+
+def _riff(reader: Reader) -> Ending:
+    """WAV and AVI; long AVIs are several RIFFs one after the other. A recorder that was stopped leaves no sizes."""
+    seconds = _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else None
+    lists = () if reader.at(0, 8)[:4] != b"RIFF" else jumps(reader, 0, 8, _riff_length)
+    end = max((unit.end for unit in lists), default=0)
+    return Ending(cut=end > reader.size + 1, seconds=seconds)  # many leave out the last padding byte
+
+
+def _riff_length(unit: Unit) -> int:
+    size = int.from_bytes(unit.head[4:8], "little")
+    return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and size not in {0, _UNKNOWN} else 0
+
+
+def _wave_seconds(reader: Reader) -> float | None:
+    """Bytes of the `data` chunk by bytes a second of the `fmt ` chunk before it."""
+    rate = long_size = 0
+    for chunk in jumps(
+        reader, 12, 8, lambda unit: 8 + int.from_bytes(unit.head[4:8], "little") + unit.head[4] % 2
+    ):
+        name, size = chunk.head[:4], int.from_bytes(chunk.head[4:8], "little")
+        if name == b"ds64":  # RF64: sizes beyond 4 GB (EBU Tech 3306)
+            long_size = int.from_bytes(reader.at(chunk.start + 16, 8), "little")
+        elif name == b"fmt ":
+            rate = int.from_bytes(reader.at(chunk.start + 16, 4), "little")
+        elif name == b"data":
+            size = long_size if size == _UNKNOWN else size
+            return size / rate if size and rate else None
+    return None
+
+
+def _flv(reader: Reader) -> Ending:
+    """Tags of 11 bytes and a body, each followed by its length."""
+    tags = jumps(reader, int.from_bytes(reader.at(5, 4)) + 4, 11, _tag_length)
+    return Ending(
+        cut=max((tag.end for tag in tags), default=0) > reader.size + 4
+    )  # some leave out the last length
+
+
+def _tag_length(tag: Unit) -> int:
+    return 15 + int.from_bytes(tag.head[1:4]) if tag.head[0] & 0x1F in {8, 9, 18} else 0
+
+
+def _asf(reader: Reader) -> Ending:
+    """The header tells the size of the file, but for broadcasts (ASF specification, 3.2)."""
+    header = reader.at(0, 1 << 16)
+    at = header.find(_ASF_FILE)
+    properties = header[at : at + 104] if at >= 0 else b""
+    if len(properties) < 104 or properties[88] & 1:
+        return Ending()
+    return Ending(cut=int.from_bytes(properties[40:48], "little") > reader.size)
+
+
+def _adts(reader: Reader) -> Ending:
+    """Frames of AAC without a container."""
+    frames = jumps(reader, 0, 7, _adts_length)
+    return Ending(cut=max((frame.end for frame in frames), default=0) > reader.size)
+
+
+def _adts_length(frame: Unit) -> int:
+    head = frame.head
+    if head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return 0
+    return (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
