@@ -22,7 +22,7 @@ from yt_dlp.networking import RequestHandler, Response  # type: ignore[import-un
 from yt_dlp.networking._helper import make_ssl_context  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import ytdlp_options
+from engine.clients import ytdlp_notes, ytdlp_options
 from engine.clients.fetch_error import FetchError
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_requests import HANDLERS
@@ -89,6 +89,7 @@ def _shared_tls_context(handler: RequestHandler, legacy_ssl_support: bool | None
 
 
 RequestHandler._make_sslcontext = _shared_tls_context
+ytdlp_notes.install()
 
 
 class _Visit(YoutubeDL):  # type: ignore[misc]

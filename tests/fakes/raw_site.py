@@ -5,7 +5,8 @@ In a test::
     with RawSite() as site:                                   # 127.0.0.1, a free port
         site.answers["/a"] = [b"HTTP/1.1 302 Found\\r\\n", b"Location: /b\\r\\n\\r\\n"]
         site.answers["/b"] = lambda: endless(b"x")            # anew for each request; sent until the client leaves
-        site.asked                                            # the paths, in order; `site.sent` the bytes
+        site.asked                                            # the paths, in order
+    site.said["/a"]                                       # the header fields of the last request for it, as sent
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class RawSite(AbstractContextManager["RawSite"]):
     def __init__(self) -> None:
         self.answers: dict[str, Parts | Callable[[], Parts]] = {}
         self.asked: list[str] = []
-        self.sent = 0
+        self.said: dict[str, str] = {}
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -56,13 +57,14 @@ class RawSite(AbstractContextManager["RawSite"]):
             def handle(self) -> None:
                 with suppress(OSError):
                     path = self.rfile.readline(65536).split()[1].decode("latin-1")
-                    while self.rfile.readline(65536).strip():
-                        pass
+                    fields = ""
+                    while line := self.rfile.readline(65536).strip():
+                        fields += line.decode("latin-1") + "\n"
                     outer.asked.append(path)
+                    outer.said[path] = fields
                     held = outer.answers.get(path, [head("404 Not Found", Content_Length="0")])
                     for part in held() if callable(held) else held:
                         self.wfile.write(part)
-                        outer.sent += len(part)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = allow_reuse_address = True
