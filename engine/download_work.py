@@ -21,6 +21,7 @@ from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
+from engine.errors import ValidationFailed
 from engine.filenames import final_name
 from engine.jobs import lease
 from engine.jobs.attempt_process import run_isolated
@@ -107,7 +108,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     watcher = _Watcher(attempt)
     spec = FetchSpec(
-        url=row.url,
+        url=_address(row, settings),
         quality=row.quality,
         format=row.format,
         work_dir=folder,
@@ -140,6 +141,14 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         log.warning("download.not_published", kind=reason.kind, detail=reason.detail)
         publishing.discard(attempt)
         raise failure(reason, row, settings) from error
+
+
+def _address(row: Download, settings: Settings) -> str:
+    """What is fetched is what was judged: the normal form, without what else the text carries."""
+    try:
+        return source_urls.meaning(row.url).normal
+    except ValidationFailed as error:  # accepted by an earlier release
+        raise failure(FetchError("unsupported", detail=str(error)), row, settings) from error
 
 
 def failure(error: FetchError, row: Download, settings: Settings) -> Retry | GiveUp:

@@ -42,12 +42,12 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     settings, row = attempt.runtime.settings, attempt.row
     folder = settings.work_dir / row.id
     folder.mkdir(parents=True, exist_ok=True)
-    generic = source_urls.accept(row.url, settings).budget != source_urls.YOUTUBE
+    source = source_urls.meaning(row.url)
     look = _Look(
-        url=row.url,
+        url=source.normal,
         timeout=settings.preview_seconds,
         work_dir=folder,
-        generic=generic,
+        generic=source.budget != source_urls.YOUTUBE,
         allow_private=settings.download_allow_private_networks,
         cookies=cookies.for_attempt(attempt.runtime),
     )

@@ -47,7 +47,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
         id=new_id("prv"),
         status="queued",
         user_id=user_id,
-        url=url,
+        url=source.normal,  # the row is shared: nobody reads what another has typed
         url_key=key,
         correlation_id=correlation_id(),
     )

@@ -6,7 +6,9 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
+
+import idna
 
 from config.settings import YOUTUBE_HOSTS, Settings
 from engine.errors import ValidationFailed
@@ -19,6 +21,12 @@ _PORTS = {"http": 80, "https": 443}
 _VIDEO_PATHS = ("shorts", "embed", "live", "v", "e")
 _LISTS = {"playlist", "channel", "c", "user", "results", "feed", "hashtag"}
 _PRIVATE_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
+_UNTOUCHED = (
+    "/%:@!$&'()*+,;=~-._[]"  # characters of a path that mean something, or that a site may read either way
+)
+_PLACE_IN_A_PAGE = re.compile(r"[A-Za-z]+(?:[-_.:][A-Za-z]+)*")  # #comments, #related-videos
+_PLACE_IN_A_VIDEO = re.compile(r"(?:t|xywh)=[^&]*(?:&(?:t|xywh)=[^&]*)*")  # W3C Media Fragments: #t=10,20
+_SMUGGLED = "__youtubedl_smuggle"  # yt-dlp's notes to itself, which it keeps in fragments
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class SourceUrl:
     """An accepted URL.
 
     Attributes:
-        normal: the form that all spellings of the same video share.
+        normal: the form that all spellings of the same video share, and the address that is fetched.
         budget: what its concurrency counts against: `youtube`, or the host.
     """
 
@@ -47,9 +55,22 @@ def accept(url: str, settings: Settings) -> SourceUrl:
         raise _wrong(f"Downloads from {host} are not allowed. Allowed hosts: {hosts}.")
     if not settings.download_allow_private_networks and _is_private(host):
         raise _wrong("Addresses of private networks are not allowed.")
+    return _meant(parts, host)
+
+
+def meaning(url: str) -> SourceUrl:
+    """What a URL that was accepted before means, whatever is allowed by now.
+
+    Raises:
+        ValidationFailed: it would not be accepted in any installation.
+    """
+    return _meant(*_split(url))
+
+
+def _meant(parts: SplitResult, host: str) -> SourceUrl:
     if _belongs_to(host, YOUTUBE_HOSTS) and parts.port in {None, _PORTS[parts.scheme.lower()]}:
         return SourceUrl(_normal_youtube(parts, host), YOUTUBE)
-    return SourceUrl(_normal(parts, host), host)
+    return SourceUrl(_normal(parts, host, _route(parts.fragment)), host)
 
 
 def _wrong(text: str) -> ValidationFailed:
@@ -78,7 +99,9 @@ def _host(name: str) -> str:
     if ":" in name:
         return str(ipaddress.ip_address(name.partition("%")[0]))
     try:
-        host = name.encode("idna").decode().lower().rstrip(".")
+        # As browsers and `requests` do: straße.example is a host of its own, not strasse.example.
+        named = name if name.isascii() else idna.encode(name, uts46=True).decode()
+        host = named.encode("idna").decode().lower().rstrip(".")
     except UnicodeError:
         raise _wrong("Its host is not a host name.") from None
     if not host:
@@ -109,12 +132,30 @@ def _is_private(host: str) -> bool:
     return not (mapped or address).is_global
 
 
-def _normal(parts: SplitResult, host: str) -> str:
+def _normal(parts: SplitResult, host: str, fragment: str = "") -> str:
+    """What is equal by the rules of URLs is one; what a site could tell apart stays apart.
+
+    So case, order and repetition, `+` and `%20`, `%2F` and `/`, a slash at the end and tracking parameters stay.
+    Beside the host's spelling, a default port and characters that are sent percent-encoded anyway, an empty query and
+    a dot at the end of the host are taken for nothing.
+    """
     scheme = parts.scheme.lower()
     shown = f"[{host}]" if ":" in host else host
     place = shown if parts.port in {None, _PORTS[scheme]} else f"{shown}:{parts.port}"
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    return urlunsplit((scheme, place, path, quote(parts.query, safe="/%:@!$&'()*+,;=~-._?"), ""))
+    path = quote(parts.path or "/", safe=_UNTOUCHED)
+    return urlunsplit((scheme, place, path, quote(parts.query, safe=_UNTOUCHED + "?"), fragment))
+
+
+def _route(fragment: str) -> str:
+    """A fragment by which a site's own program tells its videos apart, as `#/watch/1`; else nothing.
+
+    Places within a page or a video, and a text to be found in it (`:~:text=`), are no other video.
+    """
+    kept = fragment.partition(":~:")[0]
+    places = (_PLACE_IN_A_PAGE, _PLACE_IN_A_VIDEO)
+    if _SMUGGLED in unquote(fragment) or any(place.fullmatch(kept) for place in places):
+        return ""
+    return quote(kept, safe=_UNTOUCHED + "?")  # a second # too: nothing reads one any further
 
 
 def _normal_youtube(parts: SplitResult, host: str) -> str:

@@ -313,7 +313,7 @@ def get_metadata(call: Call, query: dict[str, Any]) -> Response:
     finally:
         _waiting.release()
     if row.status == "completed" and row.result is not None:
-        return success(metadata_row(row.url, row.result))
+        return success(metadata_row(query["url"], row.result))
     failure = row.error or {"kind": "", "message": "The site took too long to answer.", "advice": None}
     words = " ".join(filter(None, (failure["message"], failure["advice"])))
     if failure["kind"] in _NOT_A_VIDEO:

@@ -120,6 +120,21 @@ VERDICTS: dict[str, Verdict] = {
         "The site may have changed: update MediaNest (yt-dlp), then retry.",
         "again_once",
     ),
+    "redirects": Verdict(
+        "The site redirects in a circle, or too often, and never shows a page.",
+        "Open the address in a browser, and give the address at which it ends up.",
+        "again_once",
+    ),
+    "malformed": Verdict(
+        "The site's answer breaks the rules of HTTP, so it cannot be read.",
+        "Check the address and its port; if it opens in a browser, try again later.",
+        "again_once",
+    ),
+    "broken_stream": Verdict(
+        "The site's stream is put together in a way that cannot be joined into one file.",
+        "Try another quality; if it plays in a browser without signing in, try again later.",
+        "again_once",
+    ),
     "disk_full": Verdict(
         "The server's disk is full.", "Free some space; the download goes on by itself.", "shortly"
     ),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import re
 import socket
 from collections.abc import Iterator
 
+import requests.exceptions
+import urllib3.exceptions
 from yt_dlp.networking.exceptions import (  # type: ignore[import-untyped]
     HTTPError,
     IncompleteRead,
+    NoSupportingHandlers,
+    RequestError,
     TransportError,
     UnsupportedRequest,
 )
@@ -21,11 +26,14 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
     PostProcessingError,
     UnsupportedError,
     UserNotLive,
+    YoutubeDLError,
 )
 
 from engine.clients import guard
 from engine.clients.fetch_error import VERDICTS, FetchError
 from engine.clients.media_probe import NotMediaError
+
+_TEXT_LIMIT = 4000  # characters of a message that patterns see: sites put whole pages into theirs
 
 # Texts of yt-dlp and of the sites; the first that is found decides. YouTube's rate limit also begins with
 # "Video unavailable", so that one comes last.
@@ -40,6 +48,8 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ),
     ("geo", r"in your (?:country|region|location)|geo.?restrict|not available from your location"),
     ("drm", r"\bDRM\b"),
+    ("live_now", r"live (?:DASH|HLS) (?:videos|streams) are not supported"),
+    ("broken_stream", r"initialization fragment found after|fragment \d+ not found"),
     ("live_not_started", r"premieres? in|will begin|not (?:currently|yet) live|has not (?:yet )?started"),
     ("removed", r"removed by the (?:uploader|user)|has been removed|account .* (?:terminated|closed)"),
     ("removed", r"no longer available|does not exist|been deleted"),
@@ -96,9 +106,10 @@ def classify(error: BaseException) -> FetchError:
     blocked = next((str(cause) for cause in causes if isinstance(cause, guard.BlockedAddressError)), None)
     if blocked is not None:
         return FetchError("blocked_address", detail=blocked)
-    words, detail = _by_words(str(error)), cleaned(str(error))
-    status = None if words == "bot_check" else _by_status(causes, str(error))
-    kind = _by_errno(causes) or status or words or _by_type(causes) or "internal"
+    text = str(error)[:_TEXT_LIMIT]
+    words, detail = _by_words(text), cleaned(text)
+    status = None if words == "bot_check" else _by_status(causes, text)
+    kind = _by_errno(causes) or _by_protocol(causes) or status or words or _by_type(causes) or "internal"
     if kind in _DISGUISES and guard.refused():
         return FetchError("blocked_address", detail=f"{guard.refused()}; then {detail}")
     return FetchError(
@@ -110,6 +121,9 @@ def _message(kind: str, causes: list[BaseException], detail: str) -> str | None:
     """The kind's sentence with what the site added to it: where the video may be seen, when it begins."""
     if kind == "geo":
         return _where_available(causes)
+    refused = next((cause.status for cause in causes if isinstance(cause, HTTPError)), None)
+    if kind == "unreadable" and refused is not None:
+        return f"The site refused the question (status {refused})."
     begins = re.search(r"(?i)(premieres in|will begin in) [\w ]+", detail)
     return (
         f"{VERDICTS[kind].message} It {begins[0].lower()}." if kind == "live_not_started" and begins else None
@@ -149,6 +163,23 @@ def _is_offline(cause: BaseException) -> bool:
     return isinstance(cause, OSError) and cause.errno in _NO_WAY
 
 
+def _by_protocol(causes: list[BaseException]) -> str | None:
+    """What breaks the rules of HTTP; the words around it speak of a connection that failed."""
+    for cause in causes:
+        match cause:
+            case HTTPError() if cause.redirect_loop:
+                return "redirects"
+            case urllib3.exceptions.InvalidChunkLength():
+                return "malformed"
+            case http.client.RemoteDisconnected() | http.client.IncompleteRead():
+                continue  # the connection broke
+            case http.client.HTTPException() | urllib3.exceptions.DecodeError():
+                return "malformed"
+            case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidHeader():
+                return "malformed"
+    return None
+
+
 def _by_words(text: str) -> str | None:
     plain = re.sub(r"https?://\S+", "", text)
     return next((kind for kind, pattern in _TEXTS if re.search(pattern, plain, re.IGNORECASE)), None)
@@ -161,6 +192,8 @@ def _by_type(causes: list[BaseException]) -> str | None:
                 return "geo"
             case UnsupportedError() | UnsupportedRequest():
                 return "unsupported"
+            case NoSupportingHandlers() if not cause.unexpected_errors:
+                return "unsupported"
             case UserNotLive():
                 return "live_not_started"
             case ContentTooShortError() | IncompleteRead():
@@ -169,13 +202,25 @@ def _by_type(causes: list[BaseException]) -> str | None:
                 return "not_media"
             case TransportError() | ConnectionError() | TimeoutError() | socket.gaierror():
                 return "network"
+            case RequestError():  # the address that a site names, or the form of its answer
+                return "malformed"
             case MemoryError() | RecursionError():
                 return "unreadable"
             case PostProcessingError():
                 return "processing"
-    if any(isinstance(cause, ExtractorError) for cause in causes):
+    if any(isinstance(cause, ExtractorError) or _raised_outside(cause) for cause in causes):
         return "unreadable"
-    return None
+    return "unreadable" if all(isinstance(cause, YoutubeDLError) for cause in causes) else None
+
+
+def _raised_outside(cause: BaseException) -> bool:
+    """Whether yt-dlp's code raised it, or what that called: it tripped over what a site sent."""
+    rooms, step = [], cause.__traceback__
+    while step is not None:
+        rooms.append(str(step.tb_frame.f_globals.get("__name__")).partition(".")[0])
+        step = step.tb_next
+    known = [room for room in rooms if room in {"engine", "yt_dlp"}]
+    return known[-1:] == ["yt_dlp"]
 
 
 def _by_status(causes: list[BaseException], text: str) -> str | None:
@@ -189,6 +234,8 @@ def _by_status(causes: list[BaseException], text: str) -> str | None:
 def _of_status(status: int) -> str:
     if status >= 500:
         return "upstream"
+    if status < 400:  # a redirect that leads nowhere
+        return "malformed"
     return _BY_STATUS.get(status, "unreadable")
 
 
@@ -227,6 +274,7 @@ _CLEANERS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def cleaned(text: str) -> str:
     """A library's message on one line, at most 300 characters, without colours, prefixes, paths, or logins."""
+    text = text[:_TEXT_LIMIT]
     for pattern, replacement in _CLEANERS:
         text = pattern.sub(replacement, text)
     return text.strip()[:300]

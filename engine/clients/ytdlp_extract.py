@@ -22,13 +22,12 @@ from yt_dlp.networking import RequestHandler, Response  # type: ignore[import-un
 from yt_dlp.networking._helper import make_ssl_context  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import ytdlp_options
+from engine.clients import ytdlp_notes, ytdlp_options
 from engine.clients.fetch_error import FetchError
 from engine.clients.ytdlp_errors import classify
+from engine.clients.ytdlp_requests import HANDLERS
 from engine.clients.ytdlp_signals import FetchSpec, Preview, metadata_of
 
-# What connects through Python's own sockets, hence the guard; libcurl, where it is installed, would not.
-_HANDLERS = {"Urllib", "Requests", "Websockets"}
 _PAGE_LIMIT = 64 << 20  # bytes of a page or manifest: they are read into memory
 _MEMORY_LIMIT = (
     2 << 30
@@ -90,6 +89,7 @@ def _shared_tls_context(handler: RequestHandler, legacy_ssl_support: bool | None
 
 
 RequestHandler._make_sslcontext = _shared_tls_context
+ytdlp_notes.install()
 
 
 class _Visit(YoutubeDL):  # type: ignore[misc]
@@ -99,9 +99,8 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
     """
 
     def build_request_director(self, handlers: Iterable[Any], preferences: Any = None) -> Any:
-        """Keep to the request handlers that cannot get past the guard."""
-        known = [handler for handler in handlers if handler.RH_KEY in _HANDLERS]
-        return super().build_request_director(known, preferences)
+        """Only the request handlers that get neither past the guard nor past the bounds on answers."""
+        return super().build_request_director(HANDLERS, preferences)
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._answers: WeakSet[Response] = WeakSet()
