@@ -222,6 +222,10 @@ class VideoSite:
         """From now on answer with another resource (path and query) at this path."""
         self._became[path] = other
 
+    def saw(self, seen: Seen) -> None:
+        """Called with each request before it is answered, in its own thread."""
+        self.requests.append(seen)
+
     def asked(self, path: str) -> list[Seen]:
         """The requests so far whose path (without its query) is this one."""
         return [seen for seen in list(self.requests) if seen.path == path]
@@ -430,7 +434,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.headers.get("User-Agent"),
             time.time(),
         )
-        site.requests.append(seen)
+        site.saw(seen)
         self.faulty = not {"status", "gate", "cut", "reset"}.isdisjoint(query) and site.faulty(
             query, self.path
         )
