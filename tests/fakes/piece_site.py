@@ -90,7 +90,7 @@ def _body(kind: str, file: str) -> bytes | None:
     clear = _clear(file)
     if clear is None or not kind.startswith("aes") or file == "key.bin":
         return clear
-    number = 0 if file == "init.mp4" else int(re.findall(r"\d+", file)[-1])
+    number = 0 if file == "init.mp4" else int(re.findall(r"\d+", file.partition(".")[0])[-1])
     return encrypted(clear, IV if kind == "aes-fmp4-iv" else number.to_bytes(16, "big"))
 
 
@@ -156,9 +156,7 @@ def _manifest(segments: str) -> str:
 
 _MAP = '#EXT-X-MAP:URI="init.mp4"'
 _AES = '#EXT-X-KEY:METHOD=AES-128,URI="key.bin"'
-_TEMPLATE = (
-    '<SegmentTemplate timescale="1000" duration="1000" startNumber="0" initialization="init.mp4" media="s$Number$.m4s"/>'
-)
+_TEMPLATE = '<SegmentTemplate timescale="1000" duration="1000" startNumber="0" initialization="init.mp4" media="s$Number$.m4s"/>'
 _LIST = '<SegmentList timescale="1000" duration="1000"><Initialization sourceURL="init.mp4"/>' + "".join(
     f'<SegmentURL media="s{number}.m4s"/>' for number in range(4)
 )
