@@ -35,6 +35,9 @@ Behaviour, by query parameters of the very resource asked for
     retry_after=N             with a Retry-After header
     cut=N[&times=1]           closes the connection after N bytes of the body, Content-Length being whole
     reset=N[&times=1]         resets the connection after N bytes of the body
+    most=N                    closes each connection after N bytes, Content-Length being whole
+    shift=N                   says in Content-Range that the bytes are others than they are, by N
+    icy=<name>                the header by which radio stations name themselves
     endless=1                 (no length) the body, and after it zeros until the client goes away
     length=N                  a Content-Length of your choice
     empty=1                   no body at all
@@ -221,6 +224,10 @@ class VideoSite:
     def become(self, path: str, other: str) -> None:
         """From now on answer with another resource (path and query) at this path."""
         self._became[path] = other
+
+    def saw(self, seen: Seen) -> None:
+        """Called with each request before it is answered, in its own thread."""
+        self.requests.append(seen)
 
     def asked(self, path: str) -> list[Seen]:
         """The requests so far whose path (without its query) is this one."""
@@ -430,7 +437,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.headers.get("User-Agent"),
             time.time(),
         )
-        site.requests.append(seen)
+        site.saw(seen)
         self.faulty = not {"status", "gate", "cut", "reset"}.isdisjoint(query) and site.faulty(
             query, self.path
         )
@@ -497,7 +504,10 @@ class _Handler(BaseHTTPRequestHandler):
         if "no_range" not in query:
             self.send_header("Accept-Ranges", "bytes")
         if span:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{content.size}")
+            shift = int(query.get("shift", 0))
+            self.send_header("Content-Range", f"bytes {first + shift}-{last + shift}/{content.size}")
+        if "icy" in query:
+            self.send_header("icy-name", query["icy"])
         if "no_length" in query or "endless" in query:
             self.send_header("Connection", "close")
             self.close_connection = True
@@ -517,6 +527,8 @@ class _Handler(BaseHTTPRequestHandler):
         reset = "reset" in query and self.faulty
         cut = int(query["reset" if reset else "cut"]) if reset or ("cut" in query and self.faulty) else None
         rate = float(query.get("rate", 0))
+        if "most" in query:
+            cut = first + int(query["most"])
         stream.seek(first)
         position = first
         while True:

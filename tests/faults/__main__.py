@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import cancelling, scenarios, surroundings
+from tests.faults import cancelling, pieces, scenarios, surroundings
 from tests.faults.installation import LEASE, RECONCILE, Installation
 from tests.faults.ledger import Ledger
 from tests.faults.surroundings import Skipped
@@ -27,6 +27,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "thawed": scenarios.thawed,
     "lastbyte": scenarios.last_byte,
     "lethal": scenarios.lethal,
+    "pieces": pieces.in_pieces,
     "publishing": scenarios.publishing,
     "cancel": cancelling.cancelled,
     "sigterm": scenarios.sigterm,

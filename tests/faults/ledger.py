@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.pieces import packets
+
 if TYPE_CHECKING:
     from tests.faults.installation import Installation
 
@@ -22,6 +24,7 @@ class Wish:
     source: str
     ends: set[str]
     removed: bool = False  # the row was deleted after its end; its file stays
+    model: str | None = None  # a download with the same packets, where ffmpeg made the file
 
 
 @dataclass
@@ -77,7 +80,8 @@ class Ledger:
         """The plain path and the full URL of a resource that nobody asked for before."""
         self._numbers += 1
         name = f"{self.folder}-{self._numbers}"
-        plain = f"/hls/{name}/master.m3u8" if kind == "hls" else f"/{kind}/{name}.mp4"
+        manifest = {"hls": "master.m3u8", "dash": "manifest.mpd"}.get(kind)
+        plain = f"/{kind}/{name}/{manifest}" if manifest else f"/{kind}/{name}.mp4"
         if size is not None and kind == "direct":
             query = {"size": size, **query}
             plain += f"?size={size}"
@@ -88,6 +92,10 @@ class Ledger:
     def note(self, download_id: str, plain: str, ends: str = "completed") -> None:
         """Enter a download that was asked for by other means."""
         self.wishes[download_id] = Wish(plain, set(ends.split("|")))
+
+    def compare_packets(self, download_id: str, model: str) -> None:
+        """Hold its file against that of another download: a file that ffmpeg made is no copy of its source."""
+        self.wishes[download_id].model = model
 
     def disregard(self, download_id: str, path: str) -> None:
         """Take out a download that was removed and left its file, which is no copy of its source."""
@@ -156,10 +164,13 @@ class Ledger:
         problems, root = self.verdict.problems, self.installation.downloads
         sights = self.installation.sights(root, self.folder)
         expected: dict[str, str] = {}
+        models: dict[str, Path] = {}
         for row_id, wish in self.wishes.items():
             row = rows.get(row_id)
             if row is not None and row["status"] == "completed":
                 expected[row["file"]["path"]] = wish.source
+                if wish.model is not None and rows[wish.model]["file"]:
+                    models[row["file"]["path"]] = root / rows[wish.model]["file"]["path"]
             elif row is None and wish.removed:
                 name = Path(wish.source.partition("?")[0]).stem
                 expected[f"{self.folder}/{name} [{name}].mp4"] = wish.source
@@ -171,8 +182,12 @@ class Ledger:
             f"{path} belongs to no download" for path in sorted(present - expected.keys())
         ]
         for path in expected.keys() & present:
-            source = self.installation.site.digest(expected[path])
-            if self.installation.digest(root / path) != source:
+            source = digest = self.installation.digest(root / path)
+            if path not in models:
+                source = self.installation.site.digest(expected[path])
+            elif packets(root / path) != packets(models[path]):
+                problems["different"].append(f"{path}: other packets than {models[path].name}")
+            if digest != source:
                 problems["different"].append(path)
             if sights[path] != [("appeared", source)]:
                 problems["partial"].append(f"{path}: {sights[path]}, source {source[:8]}")
