@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from engine.clients.ytdlp_signals import metadata_of, seconds_of, storable
 _MOST_CHAPTERS = 1000
 _SHORTEST_CHAPTER = 0.001  # seconds: the format's unit
 _DESCRIPTION_LIMIT = 100_000  # characters; the row keeps less of it
+_UNNAMED = re.compile(r"(?:<Untitled Chapter \d+>)?")  # yt-dlp's word for it
 # A line ends at LF and at CR; the others have a meaning of their own somewhere in a line.
 _SPECIAL = frozenset("=;#\\\n\r")
 
@@ -79,7 +81,8 @@ def _told(chapters: Sequence[Any]) -> Iterator[Chapter]:
         start = seconds_of(chapter.get("start_time") or 0)
         end = math.inf if chapter.get("end_time") is None else seconds_of(chapter["end_time"])
         if start is not None and end is not None and end > start:
-            yield Chapter(start, end, storable(chapter.get("title"), 300) or f"Chapter {number}")
+            title = storable(chapter.get("title"), 300) or ""
+            yield Chapter(start, end, f"Chapter {number}" if _UNNAMED.fullmatch(title) else title)
 
 
 def ffmetadata(embedding: Embedding, container: str) -> str:

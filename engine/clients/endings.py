@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,10 +71,20 @@ def _page_length(reader: Reader, page: Unit) -> int:
 
 def _riff(reader: Reader) -> Ending:
     """WAV and AVI; long AVIs are several RIFFs one after the other. A recorder that was stopped leaves no sizes."""
-    seconds = _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else None
+    seconds = _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else _film_seconds(reader)
     lists = () if reader.at(0, 8)[:4] != b"RIFF" else jumps(reader, 0, 8, _riff_length)
     end = max((unit.end for unit in lists), default=0)
     return Ending(cut=end > reader.size + 1, seconds=seconds)  # many leave out the last padding byte
+
+
+def _film_seconds(reader: Reader) -> float | None:
+    """The longest stream of an AVI by the stream headers: scale, rate, start, length."""
+    head, at, longest = reader.at(0, 1 << 14), -1, 0.0
+    while 0 <= (at := head.find(b"strh", at + 1)) <= len(head) - 44:
+        scale, rate, _, length = struct.unpack_from("<4I", head, at + 28)
+        if head[at + 8 : at + 12] in {b"vids", b"auds"} and rate:
+            longest = max(longest, length * scale / rate)
+    return longest or None
 
 
 def _riff_length(unit: Unit) -> int:

@@ -25,6 +25,7 @@ _EDITED = {"mp4", "m4a", "mov"}
 _SLACK, _SLACK_SHARE = 1.0, 0.02
 # Durations in playlists are rounded piece by piece, and of the last piece often a guess.
 _LIST_SLACK, _LIST_SLACK_SHARE = 1.5, 0.03
+_PADDING = 0.3  # seconds of silence that an encoder of sound adds at most
 _TELLING = 0.2  # seconds: less is not told, even where it is known that bytes are missing
 _MORE, _MORE_SHARE = 2.0, 0.1
 _HOLES = 0.5  # seconds
@@ -51,9 +52,9 @@ class Examined:
         first = min((starts[each.index] for each in films), default=0.0)
         measured = max((starts[each.index] - first + each.covered for each in films), default=0.0)
         told = self.probe.duration
-        # An edit list of MP4 may leave a part of what is there out.
-        cut = told is not None and self.probe.container in _EDITED and measured / 2 < told < measured
-        return told if cut and told else measured
+        # An edit list of MP4 may leave a part of what is there out; encoders say so of the silence that they add.
+        most_left_out = measured / 2 if self.probe.container in _EDITED else _PADDING
+        return told if told is not None and measured - most_left_out < told < measured else measured
 
 
 def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = None) -> Examined:
@@ -122,7 +123,7 @@ def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tupl
         yield max(end, contents.covered), ending.seconds
     elif found.duration and found.container in {"asf", "flv"}:
         yield max(end, contents.covered), found.duration
-    for each in contents.stretches:
+    for each in () if ending.pieces else contents.stretches:
         if each.promised and each.kind in {"video", "audio"} and (each.packets or _has_media(each)):
             has = each.covered if found.container in _EDITED else max(each.covered, each.end)
             yield has, each.promised

@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 MUXERS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm", "mp3": "mp3", "m4a": "ipod", "opus": "opus"}
 _TAKES_PICTURE_STREAM = {"mp4", "m4a", "mp3"}
 _BOUNDED = ("-max_streams", str(MOST_STREAMS), "-max_pixels", str(MOST_PIXELS))
-# What the film can do without, and the words by which ffmpeg's complaints point to it.
+# What the film can do without, in the order of suspicion, and the words by which ffmpeg's complaints point to it.
 _BLAME = {
-    "cover": ("cover.", "png_pipe", "jpeg_pipe", "mjpeg", "/png"),
+    "cover": ("cover.", "png_pipe", "jpeg_pipe"),
     "attachments": ("attachment", "mimetype", "filename tag"),
     "subtitles": ("ist#0:s", "sost#", "sist#", "ubtitle"),
     "notes": ("embedding.ffmeta", "ffmetadata", "hapter"),
@@ -92,8 +92,11 @@ def _extras(chosen: Plan, embedding: Embedding | None) -> list[str]:
 
 
 def _blamed(words: str, extras: Sequence[str]) -> list[str]:
-    """The first extra that the words point to; all, where they point to none."""
-    return next(([extra] for extra in extras if any(each in words for each in _BLAME[extra])), list(extras))
+    """The first extra that the words point to; else the cover, which fails most often; else all."""
+    for extra in extras:
+        if any(each in words for each in _BLAME[extra]):
+            return [extra]
+    return ["cover"] if "cover" in extras else list(extras)
 
 
 def _without(

@@ -162,5 +162,5 @@ def _titled(output: str, track: Track, container: str) -> Iterator[str]:
     """Players read a track's title from different places of an MP4; the rest comes along by itself."""
     if track.title:
         yield from (f"-metadata:s:{output}", f"title={track.title}")
-        if container == "mp4":
+        if container in {"mp4", "m4a"}:
             yield from (f"-metadata:s:{output}", f"handler_name={track.title}")

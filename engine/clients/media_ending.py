@@ -22,11 +22,13 @@ class Ending:
     Attributes:
         cut: it ends inside of a unit (box, element, page, frame), or before what its index points to.
         unended: the format marks the last unit, and no unit is marked.
+        pieces: it is made of fragments, so the lengths in its header are of the first alone.
         seconds: what the header says of the whole file.
     """
 
     cut: bool = False
     unended: bool = False
+    pieces: bool = False
     seconds: float | None = None
 
 

@@ -12,7 +12,7 @@ from engine.clients.media_ending import Ending, ImplausibleError, Reader
 
 _LARGEST_MOVIE_HEADER = 256 << 20
 _MOST_SAMPLES = 20_000_000  # of one file: each costs FFmpeg some 40 bytes; a day of sound has 4 million
-_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf"}
+_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"cmov"}
 _BLOCK = 1 << 16
 # Bytes of an entry of each table, and where its count stands after version and flags.
 _ENTRIES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8, b"stss": 4}
@@ -24,6 +24,14 @@ class Box(NamedTuple):
     kind: bytes
     body: int
     end: int
+
+
+class _Header(NamedTuple):
+    """What the movie header says: seconds of all fragments, where the last sample ends, whether fragments follow."""
+
+    seconds: float | None
+    furthest: int
+    pieces: bool
 
 
 class _Table(NamedTuple):
@@ -40,27 +48,27 @@ def ending(reader: Reader) -> Ending:
     Raises:
         ImplausibleError: sample counts that the file's bytes cannot hold.
     """
-    movie, fragments, overrun, seconds = False, 0, None, None
-    indexed = 0
+    movie = pieces = fragments = False
+    overrun, seconds, indexed = None, None, 0
     for box in _boxes(reader, 0, reader.size):
         if box.end > reader.size:
             overrun = box.kind
             break
         if box.kind == b"moov":
             movie = True
-            seconds, furthest = _movie(reader, box)
-            indexed = max(indexed, furthest)
+            header = _movie(reader, box)
+            seconds, indexed = header.seconds, max(indexed, header.furthest)
+            pieces = header.pieces
         elif box.kind == b"sidx" and not fragments:
             told, furthest = _segment_index(reader, box)
             seconds, indexed = max(seconds or 0.0, told), max(indexed, furthest)
         elif box.kind == b"moof":
-            fragments += 1
+            pieces = fragments = True
             _fragment(reader, box)
     # Samples say more than their box: one that claims a little more than the file has may hold all of them.
-    harmless = overrun == b"mdat" and movie and not fragments
-    return Ending(
-        cut=indexed > reader.size or (overrun is not None and not harmless), seconds=seconds or None
-    )
+    harmless = overrun == b"mdat" and movie and not pieces
+    cut = indexed > reader.size or (overrun is not None and not harmless)
+    return Ending(cut=cut, pieces=pieces, seconds=seconds or None)
 
 
 def _boxes(reader: Reader, start: int, end: int) -> Iterator[Box]:
@@ -92,13 +100,11 @@ def _inside(reader: Reader, box: Box) -> Iterator[Box]:
             yield from _inside(reader, inner)
 
 
-def _movie(reader: Reader, movie: Box) -> tuple[float | None, int]:
-    """Seconds that a fragmented file announces, and where the last sample ends."""
+def _movie(reader: Reader, movie: Box) -> _Header:
     if movie.end - movie.body > _LARGEST_MOVIE_HEADER:
         raise ImplausibleError("a header of more than 256 MB")
     scale, announced, furthest, samples = 0, None, 0, 0
-    tables: dict[bytes, _Table] = {}
-    sound = False
+    sound = pieces = False
     for box in _inside(reader, movie):
         if box.kind == b"mvhd":
             scale = _number(reader, box, 12, 20)
@@ -108,15 +114,15 @@ def _movie(reader: Reader, movie: Box) -> tuple[float | None, int]:
             raise ImplausibleError("a packed header of more than 256 MB")
         elif box.kind == b"hdlr":
             sound = reader.at(box.body + 8, 4) == b"soun"
-        elif box.kind == b"trak":
-            tables = {}
+        elif box.kind == b"mvex":
+            pieces = True
         elif box.kind == b"stbl":
             tables = {each.kind: _table(reader, each) for each in _inside(reader, box) if _is_table(each)}
             samples += _plausible(reader, tables, sound=sound)
             furthest = max(furthest, _last_sample_end(reader, tables))
     if samples > _MOST_SAMPLES:
         raise ImplausibleError(f"{samples} samples")
-    return (announced / scale if announced and scale else None), furthest
+    return _Header(announced / scale if announced and scale else None, furthest, pieces)
 
 
 def _is_table(box: Box) -> bool:

@@ -142,7 +142,7 @@ class _Walk:
 def _promised(stream: av.stream.Stream, base: float) -> float | None:
     """The length that the header gives to this stream; only formats that write it down are asked."""
     names = stream.container.format.name if isinstance(stream.container, av.container.InputContainer) else ""
-    if "mp4" in names or names in {"flac", "avi"}:
+    if "mp4" in names or names == "flac":
         return stream.duration * base if stream.duration else None
     if "matroska" in names:
         return next((_clock(stream.metadata[tag]) for tag in _LENGTH_TAGS if tag in stream.metadata), None)
