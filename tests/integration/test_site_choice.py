@@ -213,8 +213,10 @@ def test_a_commentary_that_looks_like_the_film_is_not_appended_to_it(site: RawSi
 # --- live -------------------------------------------------------------------------------------------------------
 
 
-def begun(ago: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=ago)).isoformat().replace("+00:00", "Z")
+def channel(more: str) -> bytes:
+    """A manifest of twelve seconds that began a minute ago."""
+    begun = (datetime.now(UTC) - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+    return mpd(TIMELINE, more=more.replace("{begun}", begun)).encode()
 
 
 TIMELINE = (
@@ -224,21 +226,21 @@ TIMELINE = (
 )
 GROWING = [
     'type="dynamic" minimumUpdatePeriod="PT2S"',
-    f'type="dynamic" availabilityStartTime="{begun(5)}"',
-    f'type="dynamic" mediaPresentationDuration="PT1H" availabilityStartTime="{begun(60)}"',
+    'type="dynamic" availabilityStartTime="{begun}"',
+    'type="dynamic" mediaPresentationDuration="PT1H" availabilityStartTime="{begun}"',
     'type="dynamic" mediaPresentationDuration="PT1H" minimumUpdatePeriod="PT2S"',
 ]
 ENDED = [
     'type="static" mediaPresentationDuration="PT12S"',
     'type="dynamic" mediaPresentationDuration="PT12S"',
-    f'type="dynamic" mediaPresentationDuration="PT12S" availabilityStartTime="{begun(60)}" minimumUpdatePeriod="PT2S"',
+    'type="dynamic" mediaPresentationDuration="PT12S" availabilityStartTime="{begun}" minimumUpdatePeriod="PT2S"',
 ]
 
 
 @pytest.mark.parametrize("more", GROWING)
 @pytest.mark.parametrize("embedded", [False, True])
 def test_a_growing_manifest_is_live(site: RawSite, tmp_path: Path, more: str, embedded: bool) -> None:
-    site.answers["/channel.mpd"] = [head(type=DASH), mpd(TIMELINE, more=more).encode()]
+    site.answers["/channel.mpd"] = [head(type=DASH), channel(more)]
     page = '<title>Channel</title><video><source src="/channel.mpd" type="application/dash+xml"></video>'
     site.answers["/channel"] = [head(), page.encode()]
     url = f"{site.url}/channel" if embedded else f"{site.url}/channel.mpd"
@@ -251,7 +253,7 @@ def test_a_growing_manifest_is_live(site: RawSite, tmp_path: Path, more: str, em
 
 @pytest.mark.parametrize("more", ENDED)
 def test_one_that_has_ended_is_not(site: RawSite, more: str) -> None:
-    site.answers["/ended.mpd"] = [head(type=DASH), mpd(TIMELINE, more=more).encode()]
+    site.answers["/ended.mpd"] = [head(type=DASH), channel(more)]
     page = '<title>Channel</title><video><source src="/ended.mpd" type="application/dash+xml"></video>'
     site.answers["/ended"] = [head(), page.encode()]
 
