@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.clients.typed_addresses import names_one_never_asked
 from engine.errors import ValidationFailed
 from engine.integration_kind import Given, Kind
 
@@ -19,6 +20,9 @@ def accepted(url: str | None, token: str | None) -> Given:
         ValidationFailed: one of them is not.
     """
     found = (url or "").strip().rstrip("/")
+    if _is_address(found) and names_one_never_asked(found):
+        words = "Link-local and reserved addresses, such as those of a cloud's metadata, are never asked."
+        raise ValidationFailed("The address is not accepted.", url=words)
     if url is not None and not _is_address(found):
         words = "Takes an address such as http://192.168.1.20:32400, without a user, a query or a fragment."
         raise ValidationFailed("The address is not accepted.", url=words)

@@ -78,8 +78,8 @@ class IntegrationTestSchema(Schema):
     server = ma.fields.Nested(TestedServerSchema, metadata={"description": "Of Plex, where all is well."})
     reason = ma.fields.String(
         metadata={
-            "description": "unknown_host, refused, timeout, tls, unauthorized, other_server, too_old, not_ready, "
-            "not_plex, not_recognised or unclaimed."
+            "description": "unknown_host, never_asked, refused, timeout, tls, unauthorized, other_server, too_old, "
+            "not_ready, not_plex, not_recognised or unclaimed."
         }
     )
     message = ma.fields.String()

@@ -102,6 +102,15 @@ def is_public(address: str) -> bool:
     return _reachable(_plain(ipaddress.ip_address(address)), allow_private=False)
 
 
+def is_never_asked(address: str) -> bool:
+    """Whether an IP address is one that nobody may have asked: link-local, a cloud's metadata, reserved, multicast.
+
+    Raises:
+        ValueError: not an IP address.
+    """
+    return not _reachable(_plain(ipaddress.ip_address(address.partition("%")[0])), allow_private=True)
+
+
 def _reachable(address: _Address, *, allow_private: bool) -> bool:
     if any(address in network for network in _NEVER if network.version == address.version):
         return False

@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 from urllib3.exceptions import HTTPError
 
 from engine.clients.gate import Gate, NotAsked
+from engine.clients.typed_addresses import TypedAddressAdapter
 from engine.errors import PlexUnreachable
 
 PRODUCT = "MediaNest"
@@ -77,6 +78,8 @@ class PlexHttp:
         self._base = base.rstrip("/")
         self._deadline = time.monotonic() + seconds
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, TypedAddressAdapter())
         self._session.auth = _nothing_added  # else requests looks into ~/.netrc
         self._session.headers.update(_headers(identifier, device_name))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 import requests
-from requests.adapters import HTTPAdapter
 
 from engine.clients import plex
+from engine.clients.typed_addresses import TypedAddressAdapter
 
 PAGE = 500
 KEYS_AT_ONCE = 100
@@ -86,8 +86,8 @@ class PlexLibrary:
             False  # a proxy of the environment has no business between us and the server
         )
         self._session.verify = verify
-        self._session.mount("http://", HTTPAdapter(max_retries=0))
-        self._session.mount("https://", HTTPAdapter(max_retries=0))
+        self._session.mount("http://", TypedAddressAdapter())
+        self._session.mount("https://", TypedAddressAdapter())
         self._session.headers.update(
             {
                 "Accept": "application/json",

@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from engine.clients.plex_library import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
+from engine.clients.typed_addresses import connected
 
 PATH = "/:/websockets/notifications"
 _OPEN_SECONDS = 10.0
@@ -38,6 +39,7 @@ def messages(
             ssl=_context(verify) if secure else None,
             open_timeout=_OPEN_SECONDS,
             close_timeout=_CLOSE_SECONDS,
+            sock=connected(url, _OPEN_SECONDS),
             max_size=_LONGEST_MESSAGE,
             proxy=None,
         ) as socket:

@@ -17,6 +17,7 @@ from engine.clients.plex_library import (
     PlexUnauthorized,
     PlexUnreachable,
 )
+from engine.clients.typed_addresses import TypedAddressAdapter
 
 SECONDS = 8.0  # of one question
 MOST_JSON = 8 << 20
@@ -41,6 +42,8 @@ class PlexQuestions:
         self._url, self._seconds = url.rstrip("/"), seconds
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no ~/.netrc of the environment
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, TypedAddressAdapter())
         self._session.verify = verify
         self._session.headers.update(
             {

@@ -16,6 +16,7 @@ from engine.clients.plex_library import (
     PlexUnauthorized,
     PlexUnreachable,
 )
+from engine.clients.typed_addresses import TypedAddressAdapter
 
 NEWEST = 100  # items of a listing that are looked through
 
@@ -31,6 +32,8 @@ def scan(url: str, token: str, client_id: str, *, verify: bool, section: str, fo
     try:
         with requests.Session() as session:
             session.trust_env = False
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, TypedAddressAdapter())
             answer = session.get(
                 f"{url.rstrip('/')}/library/sections/{section}/refresh",
                 params={"path": folder},

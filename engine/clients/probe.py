@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+from engine.clients.typed_addresses import NeverAsked, TypedAddressAdapter
 
 SECONDS = 8.0  # of one question, however slowly the answer comes
 CONNECT_SECONDS = 4.0
@@ -20,6 +21,7 @@ _CHUNK = 1 << 16
 
 Reason = Literal[
     "unknown_host",
+    "never_asked",
     "refused",
     "timeout",
     "tls",
@@ -84,8 +86,8 @@ def get(
     with requests.Session() as session:
         session.trust_env = proxied
         session.auth = _nothing_added  # else requests looks into ~/.netrc
-        session.mount("http://", HTTPAdapter(max_retries=0))
-        session.mount("https://", HTTPAdapter(max_retries=0))
+        session.mount("http://", TypedAddressAdapter())
+        session.mount("https://", TypedAddressAdapter())
         try:
             with session.get(
                 url,
@@ -171,6 +173,13 @@ def _failure(error: Exception) -> Failed:
             "There is no host of this name, as seen from here.",
             "Look at the spelling, or give the IP address; inside Docker, names of other containers need a network in "
             "common.",
+        )
+    if isinstance(reason, NeverAsked):
+        return Failed(
+            "never_asked",
+            "This host leads to a link-local or reserved address, such as those of a cloud's metadata: these are never "
+            "asked.",
+            "Give the address that the server has in your network, or its public one.",
         )
     if isinstance(reason, NewConnectionError):
         return Failed(

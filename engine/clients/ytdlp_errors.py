@@ -214,13 +214,13 @@ def _by_type(causes: list[BaseException]) -> str | None:
 
 
 def _raised_outside(cause: BaseException) -> bool:
-    """Whether yt-dlp's code raised it, or what that called: it tripped over what a site sent."""
-    rooms, step = [], cause.__traceback__
+    """Whether it was raised inside yt-dlp, or in what that called: a site's data tripped it up."""
+    step = cause.__traceback__
     while step is not None:
-        rooms.append(str(step.tb_frame.f_globals.get("__name__")).partition(".")[0])
+        if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] == "yt_dlp":
+            return True
         step = step.tb_next
-    known = [room for room in rooms if room in {"engine", "yt_dlp"}]
-    return known[-1:] == ["yt_dlp"]
+    return False
 
 
 def _by_status(causes: list[BaseException], text: str) -> str | None:

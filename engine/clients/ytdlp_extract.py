@@ -22,7 +22,7 @@ from yt_dlp.networking import RequestHandler, Response  # type: ignore[import-un
 from yt_dlp.networking._helper import make_ssl_context  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import ytdlp_notes, ytdlp_options
+from engine.clients import ytdlp_manifests, ytdlp_notes, ytdlp_options
 from engine.clients.fetch_error import FetchError
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_requests import HANDLERS
@@ -90,6 +90,7 @@ def _shared_tls_context(handler: RequestHandler, legacy_ssl_support: bool | None
 
 RequestHandler._make_sslcontext = _shared_tls_context
 ytdlp_notes.install()
+ytdlp_manifests.install()
 
 
 class _Visit(YoutubeDL):  # type: ignore[misc]
@@ -215,7 +216,8 @@ def extract(ydl: YoutubeDL, url: str) -> dict[str, Any]:
         info = entries[0]
     if not info:
         raise FetchError("unsupported", detail="nothing was extracted")
-    status = "is_live" if info.get("is_live") else str(info.get("live_status"))
+    growing = any(stream.get(ytdlp_manifests.LIVE) for stream in chosen_streams(info))
+    status = "is_live" if info.get("is_live") or growing else str(info.get("live_status"))
     if status in _LIVE:
         raise FetchError(_LIVE[status])
     return dict(info)
