@@ -37,7 +37,16 @@ STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cance
 STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
 
 _now = func.clock_timestamp
-_HIDDEN = {"url_key", "source_id", "crash_count", "epoch", "lease_until", "lease_owner", "publishing"}
+_HIDDEN = {
+    "url_key",
+    "source_id",
+    "crash_count",
+    "epoch",
+    "lease_until",
+    "lease_owner",
+    "publishing",
+    "published",
+}
 
 
 def create(
@@ -385,11 +394,13 @@ def _hold_user(db: Session, user_id: str) -> None:
 
 def _remove_file(db: Session, row: Download) -> None:
     assert row.file is not None
+    # Of one completed before identities were written down, the size is all that is known.
     removal = FileRemoval(
         id=new_id("rm"),
         status="queued",
         path=row.file["path"],
         download_id=row.id,
+        identity=row.published or {"size": row.file["size"]},
         correlation_id=correlation_id(),
     )
     db.add(removal)
