@@ -289,6 +289,41 @@ class Settings:
         live=True,
     )
 
+    download_memory_limit: int = _env(
+        "DOWNLOAD_MEMORY_LIMIT",
+        variables.integer(256 << 20, 1 << 50),
+        4 << 30,
+        "bytes of main memory that one attempt may take with its programs; more ends it",
+        live=True,
+    )
+    download_attempt_seconds: float = _env(
+        "DOWNLOAD_ATTEMPT_SECONDS",
+        variables.seconds(0, 31_536_000),
+        2 * 86400.0,
+        "one attempt as a whole, from the look at the page to ffmpeg's last byte (0: any time)",
+        live=True,
+    )
+    download_turn_seconds: float = _env(
+        "DOWNLOAD_TURN_SECONDS",
+        variables.seconds(1, 86400),
+        60.0,
+        "how long a user without a running download waits before one of another user's makes room",
+        live=True,
+    )
+    download_slow_speed: int = _env(
+        "DOWNLOAD_SLOW_SPEED",
+        variables.integer(0, 1 << 40),
+        50 << 10,
+        "bytes a second; a download that is slower makes room as soon as others wait (0: none does)",
+        live=True,
+    )
+    preview_concurrency: int = _env(
+        "PREVIEW_CONCURRENCY", variables.integer(1, 32), 2, "metadata previews at once a worker"
+    )
+    preview_user_limit: int = _env(
+        "PREVIEW_USER_LIMIT", variables.integer(1, 100), 2, "metadata previews at once of one user", live=True
+    )
+
     secret_key_previous: tuple[str, ...] = _env(
         "SECRET_KEY_PREVIOUS",
         variables.keys,

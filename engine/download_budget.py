@@ -24,7 +24,7 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     """The rows that may begin: of a host with its share running or that asked for a rest none, none on a full disk."""
     if _busy_here(db) >= settings.download_concurrency:
         return [false()]
-    short = _disk_is_short(db, settings)
+    short = disk_is_short(db, settings)
     note_block(db, Job.DOWNLOAD.queue, "disk" if short else None)
     if short:
         return [false()]
@@ -68,7 +68,7 @@ def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
     ).all()
 
 
-def _disk_is_short(db: Session, settings: Settings) -> bool:
+def disk_is_short(db: Session, settings: Settings) -> bool:
     """Whether what is free, less what the running downloads still need, falls below the reserve.
 
     A folder that is not there says nothing: this host does not work on downloads, or has not begun to.

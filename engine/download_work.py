@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Progress
 from engine.filenames import final_name
 from engine.jobs import lease
-from engine.jobs.attempt_process import run_isolated
-from engine.jobs.kinds import JobKind, growing_pause
+from engine.jobs.attempt_process import OverMemory, run_isolated
+from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
@@ -35,6 +36,10 @@ log = structlog.get_logger(__name__)
 
 _SHORTLY = 60.0  # seconds between two looks whether disk or network are there again
 _OFFLINE_DAYS = timedelta(days=1)  # after that, to get nowhere counts: it may be the site after all
+_LEAST_STEP = 1 << 20  # bytes, where nobody knows how many there are
+_NO_MEMORY = re.compile(
+    r"annot allocate memory|malloc of size \d+ failed"
+)  # ffmpeg's words, of its own bound
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
@@ -43,6 +48,13 @@ def _changed(db: Session, row: Download) -> None:
         source_hosts.forgive(db, row.host)
         arrivals.begin(db, row.id)
     downloads.announce(db, row)
+
+
+def _step(row: Download) -> float:
+    """A hundredth of the whole: no site has more than a hundred attempts that are not counted."""
+    if row.total_bytes:
+        return max(row.total_bytes, row.downloaded_bytes or 0) / 100
+    return max(_LEAST_STEP, (row.downloaded_bytes or 0) / 100)
 
 
 DOWNLOAD = JobKind(
@@ -59,6 +71,7 @@ DOWNLOAD = JobKind(
     ),
     changed=_changed,
     reach=lambda row: row.downloaded_bytes or 0,
+    step=_step,
 )
 
 
@@ -74,9 +87,10 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
     try:
         if file is None:
             file = _fetch_and_publish(attempt, folder)
-    except (CancelRequested, GiveUp):
+    except (CancelRequested, GiveUp) as end:
         publishing.discard(attempt)
-        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(end, CancelRequested) or not end.error["retryable"]:
+            shutil.rmtree(folder, ignore_errors=True)  # else a retry goes on with it; see engine.janitor
         raise
     shutil.rmtree(folder, ignore_errors=True)
     _expect_in_plex(attempt)
@@ -121,9 +135,16 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
     )
     try:
         fetched: Fetched = run_isolated(
-            attempt, fetch, spec, on_signal=watcher.heard, patience=watcher.patience
+            attempt,
+            fetch,
+            spec,
+            on_signal=watcher.heard,
+            patience=watcher.patience,
+            deadline=settings.download_attempt_seconds or None,
         )
     except FetchError as error:
+        if _NO_MEMORY.search(error.detail):
+            raise OverMemory from error
         log.warning("download.fetch_failed", kind=error.kind, detail=error.detail)
         if error.retry == "throttled":
             pause = max(settings.download_throttle_seconds, error.retry_after or 0.0)
@@ -152,7 +173,8 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     }
     if error.retry == "never":
         return GiveUp(said)
-    if error.retry == "again_once" and row.error is not None and row.error["kind"] == error.kind:
+    known = row.error is not None and row.error["kind"] == error.kind
+    if error.retry == "again_once" and known and not DOWNLOAD.got_further(row):
         return GiveUp(said | {"advice": error.given_up})
     if error.retry == "throttled":  # the breaker of its host holds it, with all others
         return Retry(said, 0.0, given_up=error.given_up)
@@ -161,11 +183,14 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     if error.retry == "shortly":
         counts = error.kind == "offline" and _goes_on_for_long(row)
         return Retry(said, None if counts else _SHORTLY, counts=counts, given_up=error.given_up)
-    return Retry(said, error.retry_after, given_up=error.given_up)
+    return Retry(said, error.retry_after, limit=error.kind == "too_slow", given_up=error.given_up)
 
 
 def _goes_on_for_long(row: Download) -> bool:
-    return row.started_at is not None and datetime.now(UTC) - row.started_at > _OFFLINE_DAYS
+    """Whether it has got no further for so long; as long as it gets on now and then, the network is just bad."""
+    since = (row.lease_owner or {}).get(SINCE)
+    begun = row.started_at if since is None else datetime.fromtimestamp(since, UTC)
+    return begun is not None and datetime.now(UTC) - begun > _OFFLINE_DAYS
 
 
 class _Watcher:

@@ -14,13 +14,22 @@ from engine import cookies, source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
-from engine.jobs.attempt_process import Emit, run_isolated
+from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp
 from models.download import Preview as PreviewRow
 
 PREVIEW = JobKind(job=Job.PREVIEW, model=PreviewRow, running="running", attempts=lambda settings: 1)
+
+
+_TOO_LATE = {
+    "kind": "too_slow",
+    "message": "The site took too long to answer.",
+    "advice": "Try again in a few minutes.",
+    "retryable": True,
+}
+_MEMORY = 2 << 30  # bytes: a page and the program that runs its scripts, no media
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,15 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
             on_signal=lambda _: {},
             patience=lambda: settings.preview_seconds,
             deadline=settings.preview_seconds,
+            memory=min(_MEMORY, settings.download_memory_limit),
         )
     except FetchError as error:
         # Nobody tries a look again but the person.
         advice = error.advice if error.retry == "never" else "Try again in a few minutes."
         said = {"kind": error.kind, "message": error.message, "advice": advice}
         raise GiveUp({**said, "retryable": error.retry != "never"}) from error
+    except (Stuck, OverTime) as late:
+        raise GiveUp(_TOO_LATE) from late
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {"result": dataclasses.asdict(found)}

@@ -31,7 +31,9 @@ class Retry(Exception):
     Args:
         error: for the row, `{"kind", "message", "advice", "retryable"}`.
         after: seconds to wait; None for the kind's own pause, which grows from attempt to attempt.
-        counts: False where waiting is no failure (a premiere, a full disk).
+        counts: False where waiting is no failure (a premiere, a full disk). An attempt that got further
+            (`JobKind.step`) is not counted either ...
+        limit: ... except where it was ended by a limit, which bounds what gets further as well.
         given_up: the advice instead of the error's own, where this was the last attempt.
     """
 
@@ -41,10 +43,11 @@ class Retry(Exception):
         after: float | None = None,
         *,
         counts: bool = True,
+        limit: bool = False,
         given_up: str | None = None,
     ) -> None:
         super().__init__(error["kind"])
-        self.error, self.after, self.counts = dict(error), after, counts
+        self.error, self.after, self.counts, self.limit = dict(error), after, counts, limit
         self.last_error = self.error if given_up is None else self.error | {"advice": given_up}
 
 
@@ -137,15 +140,22 @@ class Attempt(Generic[R]):
             values["attempt"] = self.row.attempt - 1
         self._persist(lambda db: lease.give_back(db, self.kind, self.row, after=after, **values))
 
+    def got_further(self) -> bool:
+        """Whether this attempt got further than any before it."""
+        return self.kind.got_further(self._as_written())
+
     def crashed(self) -> None:
         """Count a crash of the attempt; too many in a row that got no further end the row."""
-        # As it was written down: what was not is lost to the next attempt, and would pass for new ground again.
-        crashes = self.kind.crashes(self._persist(lambda db: db.get_one(self.kind.model, self.row.id)))
+        crashes = self.kind.crashes(self._as_written())
         if crashes >= self.runtime.settings.poison_crashes:
             self._end(self.kind.failed, error=POISON, crash_count=crashes)
             log.error("job.failed", kind=POISON["kind"])
         else:
             self.give_back(after=1.0, crash_count=crashes)
+
+    def _as_written(self) -> R:
+        """The row as it was written down: what was not is lost to the next attempt, and would pass for new again."""
+        return self._persist(lambda db: db.get_one(self.kind.model, self.row.id))
 
     def _end(self, status: str, **values: Any) -> None:
         self._persist(lambda db: lease.finish(db, self.kind, self.row, status, **values))
@@ -230,14 +240,15 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
 def _try_again(attempt: Attempt[Any], failure: Retry) -> None:
     """Let the row wait for its next attempt, or end it when it has had its share."""
     settings, number = attempt.runtime.settings, attempt.row.attempt
-    if failure.counts and number >= attempt.kind.attempts(settings):
+    counts = failure.counts and (failure.limit or not attempt.got_further())
+    if counts and number >= attempt.kind.attempts(settings):
         attempt.fail(failure.last_error)
         log.error("job.failed", kind=failure.error["kind"], attempts=number)
         return
     after = attempt.kind.pause(settings, number) if failure.after is None else failure.after
-    attempt.give_back(after=after, counts=failure.counts, error=failure.error)
+    attempt.give_back(after=after, counts=counts, error=failure.error)
     say = log.warning if failure.counts else log.info  # to wait for something is no trouble
-    say("job.retry", kind=failure.error["kind"], after=round(after, 1))
+    say("job.retry", kind=failure.error["kind"], after=round(after, 1), counted=counts)
 
 
 class Keeper:
