@@ -6,6 +6,7 @@ import errno
 import re
 import shutil
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from config.settings import Settings
-from engine import cookies, download_budget, downloads, publishing, source_hosts, source_urls
+from engine import cookies, download_budget, download_turns, downloads, publishing, source_hosts, source_urls
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
@@ -28,7 +29,7 @@ from engine.jobs.attempt_process import OverMemory, run_isolated
 from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.names import Job
-from engine.jobs.runner import Attempt, GiveUp, Retry
+from engine.jobs.runner import Attempt, GiveUp, Retry, Yielded
 from engine.plex import arrivals
 from models.download import Download
 
@@ -40,10 +41,12 @@ _LEAST_STEP = 1 << 20  # bytes, where nobody knows how many there are
 _NO_MEMORY = re.compile(
     r"annot allocate memory|malloc of size \d+ failed"
 )  # ffmpeg's words, of its own bound
+_LOOK_FOR_OTHERS = 5.0  # seconds between two looks whether others wait, at most
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
 def _changed(db: Session, row: Download) -> None:
+    download_turns.note(db, row)
     if row.status == "completed":
         source_hosts.forgive(db, row.host)
         arrivals.begin(db, row.id)
@@ -61,10 +64,10 @@ DOWNLOAD = JobKind(
     job=Job.DOWNLOAD,
     model=Download,
     running="downloading",
-    on_claim={"downloading_at": now(), "speed": None, "eta": None},
+    on_claim={"downloading_at": now(), "yielded_at": None, "speed": None, "eta": None},
     long=True,
     limits=download_budget.limits,
-    first=download_budget.first,
+    first=download_turns.first,
     attempts=lambda settings: settings.download_attempts,
     pause=lambda settings, attempt: growing_pause(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
@@ -140,6 +143,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
             spec,
             on_signal=watcher.heard,
             patience=watcher.patience,
+            on_beat=watcher.beat,
             deadline=settings.download_attempt_seconds or None,
         )
     except FetchError as error:
@@ -193,6 +197,26 @@ def _goes_on_for_long(row: Download) -> bool:
     return begun is not None and datetime.now(UTC) - begun > _OFFLINE_DAYS
 
 
+class Pace:
+    """How fast a transfer is over a while, pauses included."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def note(self, at: float, reached: int, window: float) -> None:
+        """So many bytes are there now; what is older than `window` seconds is forgotten, but for the last of it."""
+        self._points.append((at, reached))
+        while len(self._points) > 1 and self._points[1][0] <= at - window:
+            self._points.popleft()
+
+    def is_below(self, speed: float, window: float) -> bool:
+        """Whether it was slower than `speed` bytes a second for a whole `window` of seconds."""
+        if not self._points:
+            return False
+        (began, before), (at, reached) = self._points[0], self._points[-1]
+        return at - began >= window and reached - before < speed * (at - began)
+
+
 class _Watcher:
     """Turns what the attempt's process says into columns and events, and knows how patient to be."""
 
@@ -200,7 +224,8 @@ class _Watcher:
         self._attempt = attempt
         self._row = attempt.row
         self._phase = "extracting"
-        self._told = 0.0
+        self._told = self._asked = 0.0
+        self._pace = Pace()
 
     def patience(self) -> float:
         """Seconds that the present phase may be silent."""
@@ -210,6 +235,28 @@ class _Watcher:
             "downloading": settings.download_stall_seconds,
             "processing": settings.process_stall_seconds,
         }[self._phase]
+
+    def beat(self) -> None:
+        """Make room where another user's download waits too long for its first place.
+
+        Raises:
+            Yielded: this one goes back to the queue.
+        """
+        runtime, now_here = self._attempt.runtime, time.monotonic()
+        turn = runtime.settings.download_turn_seconds
+        if self._phase == "downloading":
+            self._pace.note(now_here, self._row.downloaded_bytes or 0, turn)
+        if self._phase == "processing" or now_here - self._asked < min(turn / 12, _LOOK_FOR_OTHERS):
+            return
+        self._asked = now_here
+        slow = self._pace.is_below(runtime.settings.download_slow_speed, turn)
+        try:
+            with runtime.unit_of_work() as db:
+                makes_room = download_turns.makes_room(db, runtime.settings, self._row, slow=slow)
+        except DBAPIError:
+            return  # whoever is away says so at the next beat
+        if makes_room:
+            raise Yielded(yielded_at=now(), speed=None, eta=None)
 
     def heard(self, signal: Any) -> Mapping[str, Any]:
         """Columns to write for a signal; tells the sockets, but not too often."""

@@ -91,7 +91,7 @@ class DownloadTurn(Base):
 
     Attributes:
         served_at: one of them was begun, or had to make room. released_at: one of them ended or went back.
-        yields: how often one had to make room since the last was completed.
+        yielded_at: one of them had to make room. yields: how often, since the last was completed.
     """
 
     __tablename__ = "download_turns"
@@ -99,6 +99,7 @@ class DownloadTurn(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     served_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+    yielded_at: Mapped[datetime | None]
     yields: Mapped[int] = mapped_column(server_default=text("0"))
 
 

@@ -42,6 +42,10 @@ class Isolated:
     starved: bool = False
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class _Bounds:
     """Of a whole attempt: seconds, and bytes of memory."""
@@ -57,6 +61,7 @@ def run_isolated(
     *,
     on_signal: Callable[[Any], Mapping[str, Any]],
     patience: Callable[[], float],
+    on_beat: Callable[[], None] = _nothing,
     deadline: float | None = None,
     memory: int | None = None,
 ) -> Any:
@@ -72,6 +77,7 @@ def run_isolated(
         spec: plain values.
         on_signal: gets each value that `target` emits; returns columns to write at the next look.
         patience: how long the present phase may be silent.
+        on_beat: called about once a second; what it raises ends the attempt.
         deadline: seconds in all.
         memory: bytes of the process and all it starts, together; by default `download_memory_limit`.
 
@@ -100,7 +106,7 @@ def run_isolated(
             os.write(go, b"!")
         except BrokenPipeError:
             raise Crashed(_cause_of_death(pid)) from None
-        return _supervise(attempt, pid, results, on_signal, patience, bounds)
+        return _supervise(attempt, pid, results, on_signal, patience, on_beat, bounds)
     finally:
         os.close(go)
         os.close(results)
@@ -113,6 +119,7 @@ def _supervise(
     results: int,
     on_signal: Callable[[Any], Mapping[str, Any]],
     patience: Callable[[], float],
+    on_beat: Callable[[], None],
     bounds: _Bounds,
 ) -> Any:
     reader = Reader(results)
@@ -143,6 +150,7 @@ def _supervise(
             pending = {}
             if memory_of(pid) > bounds.memory:
                 raise OverMemory
+            on_beat()
         if bounds.seconds is not None and now - began > bounds.seconds:
             raise OverTime
         if now - sign > patience():

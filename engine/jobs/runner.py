@@ -59,6 +59,14 @@ class GiveUp(Exception):
         self.error = dict(error)
 
 
+class Yielded(Exception):
+    """This attempt makes room for another row; its own waits again, uncounted. `values` are columns to write."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        self.values = values
+
+
 class Crashed(Exception):
     """The process of the attempt died without a word."""
 
@@ -177,8 +185,8 @@ def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Ma
     """Claim the next row of `kind` and do `work` on it; False where nothing may run now.
 
     `work` returns the columns of a completed row (`status` among them for another good end), or raises `Retry`,
-    `GiveUp`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and the row fails
-    or waits as after any failure.
+    `GiveUp`, `Yielded`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and
+    the row fails or waits as after any failure.
     """
     if draining():
         return False
@@ -217,6 +225,9 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
     except Draining:
         attempt.give_back(counts=False)
         log.info("job.interrupted")
+    except Yielded as end:
+        attempt.give_back(counts=False, **end.values)
+        log.info("job.yielded")
     except Retry as failure:
         _try_again(attempt, failure)
     except GiveUp as failure:
@@ -281,4 +292,4 @@ class Keeper:
                 self._trouble = trouble
 
 
-__all__ = ["Attempt", "Crashed", "GiveUp", "Keeper", "Retry", "run_next"]
+__all__ = ["Attempt", "Crashed", "GiveUp", "Keeper", "Retry", "Yielded", "run_next"]

@@ -70,7 +70,7 @@ def several_programs(spec: int, emit: Emit) -> None:
 
 def an_orphan(spec: int, emit: Emit) -> None:
     """The one who started it is gone."""
-    command = eat(blocks=4, block=spec // 8, pause=0.1)
+    command = eat(blocks=7, block=spec // 8, pause=0.1)
     script = f"import subprocess; print(subprocess.Popen({command!r}, stdout=subprocess.DEVNULL).pid)"
     started = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE)
     emit([int(started.stdout)])

@@ -22,6 +22,7 @@ def upgrade() -> None:
     sa.Column('user_id', sa.Text(), nullable=False),
     sa.Column('served_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('released_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('yielded_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('yields', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_download_turns_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_download_turns'))
