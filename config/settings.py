@@ -404,6 +404,11 @@ class Settings:
     rate_limit_upload: tuple[Rate, ...] = _rate("RATE_LIMIT_UPLOAD", "5/min", "uploads of a user")
     rate_limit_search: tuple[Rate, ...] = _rate("RATE_LIMIT_SEARCH", "30/min", "searches of a user")
     rate_limit_media: tuple[Rate, ...] = _rate("RATE_LIMIT_MEDIA", "100/min", "media endpoints, a user")
+    rate_limit_work: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_WORK",
+        "20/min",
+        "what a user starts by hand: syncs, replays, tests of integrations, invitations",
+    )
     rate_limit_login: tuple[Rate, ...] = _rate("RATE_LIMIT_LOGIN", "5/15min", "sign-ins from an address")
     rate_limit_poll: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_POLL",
@@ -414,7 +419,10 @@ class Settings:
         "RATE_LIMIT_ACCOUNT", "10/15min", "failed sign-ins to an account, from anywhere"
     )
     rate_limit_downloads: tuple[Rate, ...] = _rate(
-        "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits"
+        "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits or tries again"
+    )
+    rate_limit_invitation: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_INVITATION", "5/h", "invitations to an e-mail address"
     )
     rate_limit_password_reset: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_PASSWORD_RESET", "3/h", "password resets for an e-mail address"

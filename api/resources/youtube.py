@@ -286,8 +286,12 @@ def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Resp
     headers=_LOCATION,
 )
 def retry_download(call: Call, download_id: str) -> Response:
-    """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now."""
+    """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now.
+
+    Either is work for a worker and the site, and is counted like a submission.
+    """
     row = downloads.retry(call.db, download_id, owner_id=_visible(call))
+    call.spend("downloads")
     note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
 
