@@ -289,6 +289,41 @@ class Settings:
         live=True,
     )
 
+    download_memory_limit: int = _env(
+        "DOWNLOAD_MEMORY_LIMIT",
+        variables.integer(256 << 20, 1 << 50),
+        4 << 30,
+        "bytes of main memory that one attempt may take with its programs; more ends it",
+        live=True,
+    )
+    download_attempt_seconds: float = _env(
+        "DOWNLOAD_ATTEMPT_SECONDS",
+        variables.seconds(0, 31_536_000),
+        2 * 86400.0,
+        "one attempt as a whole, from the look at the page to ffmpeg's last byte (0: any time)",
+        live=True,
+    )
+    download_turn_seconds: float = _env(
+        "DOWNLOAD_TURN_SECONDS",
+        variables.seconds(1, 86400),
+        60.0,
+        "how long a user without a running download waits before one of another user's makes room",
+        live=True,
+    )
+    download_slow_speed: int = _env(
+        "DOWNLOAD_SLOW_SPEED",
+        variables.integer(0, 1 << 40),
+        50 << 10,
+        "bytes a second; a download that is slower makes room as soon as others wait (0: none does)",
+        live=True,
+    )
+    preview_concurrency: int = _env(
+        "PREVIEW_CONCURRENCY", variables.integer(1, 32), 2, "metadata previews at once a worker"
+    )
+    preview_user_limit: int = _env(
+        "PREVIEW_USER_LIMIT", variables.integer(1, 100), 2, "metadata previews at once of one user", live=True
+    )
+
     secret_key_previous: tuple[str, ...] = _env(
         "SECRET_KEY_PREVIOUS",
         variables.keys,
@@ -369,6 +404,11 @@ class Settings:
     rate_limit_upload: tuple[Rate, ...] = _rate("RATE_LIMIT_UPLOAD", "5/min", "uploads of a user")
     rate_limit_search: tuple[Rate, ...] = _rate("RATE_LIMIT_SEARCH", "30/min", "searches of a user")
     rate_limit_media: tuple[Rate, ...] = _rate("RATE_LIMIT_MEDIA", "100/min", "media endpoints, a user")
+    rate_limit_work: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_WORK",
+        "20/min",
+        "what a user starts by hand: syncs, replays, tests of integrations, invitations",
+    )
     rate_limit_login: tuple[Rate, ...] = _rate("RATE_LIMIT_LOGIN", "5/15min", "sign-ins from an address")
     rate_limit_poll: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_POLL",
@@ -379,7 +419,10 @@ class Settings:
         "RATE_LIMIT_ACCOUNT", "10/15min", "failed sign-ins to an account, from anywhere"
     )
     rate_limit_downloads: tuple[Rate, ...] = _rate(
-        "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits"
+        "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits or tries again"
+    )
+    rate_limit_invitation: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_INVITATION", "5/h", "invitations to an e-mail address"
     )
     rate_limit_password_reset: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_PASSWORD_RESET", "3/h", "password resets for an e-mail address"

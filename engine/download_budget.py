@@ -1,4 +1,4 @@
-"""Which download may begin now, and which comes first: shares of hosts and workers, the breaker, the disk."""
+"""Which download may begin now: shares of hosts and workers, the breaker, the disk."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _held = Download.lease_until.is_not(None)
 
 def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     """The rows that may begin: of a host with its share running or that asked for a rest none, none on a full disk."""
-    if _busy_here(db) >= settings.download_concurrency:
+    if busy_here(db, Download) >= settings.download_concurrency:
         return [false()]
-    short = _disk_is_short(db, settings)
+    short = disk_is_short(db, settings)
     note_block(db, Job.DOWNLOAD.queue, "disk" if short else None)
     if short:
         return [false()]
@@ -32,29 +32,11 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     return [Download.host.not_in(closed)] if closed else []
 
 
-def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
-    """The download that comes first: by priority; then of whoever has the fewest running; then the oldest.
-
-    Asks for the first of all users that have none running, and for the first of each of the few that have some:
-    an index answers each, however many rows wait.
-    """
-    running = dict(
-        db.execute(select(Download.user_id, func.count()).where(_held).group_by(Download.user_id)).all()
-    )
-    turn = select(Download.id, Download.priority, Download.user_id).where(*fitting)
-    turn = turn.order_by(Download.priority.desc(), Download.id).limit(1)
-    asked = [turn.where(Download.user_id.not_in(running))] if running else [turn]
-    asked += [turn.where(Download.user_id == user_id) for user_id in running]
-    found = [row for query in asked if (row := db.execute(query).first()) is not None]
-    best = min(found, key=lambda row: (-row.priority, running.get(row.user_id, 0), row.id), default=None)
-    return None if best is None else best.id
-
-
-def _busy_here(db: Session) -> int:
+def busy_here(db: Session, model: type[JobRow]) -> int:
     """How many rows the siblings of this process hold: children of the same worker on this host."""
     me = this_process()
-    siblings = [Download.lease_owner[key].as_string() == str(me[key]) for key in ("host", "parent")]
-    return db.scalar(select(func.count()).where(_held, *siblings)) or 0
+    siblings = [model.lease_owner[key].as_string() == str(me[key]) for key in ("host", "parent")]
+    return db.scalar(select(func.count()).where(model.lease_until.is_not(None), *siblings)) or 0
 
 
 def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
@@ -68,7 +50,7 @@ def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
     ).all()
 
 
-def _disk_is_short(db: Session, settings: Settings) -> bool:
+def disk_is_short(db: Session, settings: Settings) -> bool:
     """Whether what is free, less what the running downloads still need, falls below the reserve.
 
     A folder that is not there says nothing: this host does not work on downloads, or has not begun to.

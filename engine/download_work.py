@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from config.settings import Settings
-from engine import cookies, download_budget, downloads, publishing, source_hosts, source_urls
+from engine import cookies, download_budget, download_turns, downloads, publishing, source_hosts, source_urls
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
@@ -24,11 +26,11 @@ from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound, Prog
 from engine.errors import ValidationFailed
 from engine.filenames import final_name
 from engine.jobs import lease
-from engine.jobs.attempt_process import run_isolated
-from engine.jobs.kinds import JobKind, growing_pause
+from engine.jobs.attempt_process import OverMemory, run_isolated
+from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.names import Job
-from engine.jobs.runner import Attempt, GiveUp, Retry
+from engine.jobs.runner import Attempt, GiveUp, Retry, Yielded
 from engine.plex import arrivals
 from models.download import Download
 
@@ -36,30 +38,44 @@ log = structlog.get_logger(__name__)
 
 _SHORTLY = 60.0  # seconds between two looks whether disk or network are there again
 _OFFLINE_DAYS = timedelta(days=1)  # after that, to get nowhere counts: it may be the site after all
+_LEAST_STEP = 1 << 20  # bytes, where nobody knows how many there are
+_NO_MEMORY = re.compile(
+    r"annot allocate memory|malloc of size \d+ failed"
+)  # ffmpeg's words, of its own bound
+_LOOK_FOR_OTHERS = 5.0  # seconds between two looks whether others wait, at most
 _EVENT_PAUSE = 0.5  # seconds between two progress events of one download
 
 
 def _changed(db: Session, row: Download) -> None:
+    download_turns.note(db, row)
     if row.status == "completed":
         source_hosts.forgive(db, row.host)
         arrivals.begin(db, row.id)
     downloads.announce(db, row)
 
 
+def _step(row: Download) -> float:
+    """A hundredth of the whole: no site has more than a hundred attempts that are not counted."""
+    if row.total_bytes:
+        return max(row.total_bytes, row.downloaded_bytes or 0) / 100
+    return max(_LEAST_STEP, (row.downloaded_bytes or 0) / 100)
+
+
 DOWNLOAD = JobKind(
     job=Job.DOWNLOAD,
     model=Download,
     running="downloading",
-    on_claim={"downloading_at": now(), "speed": None, "eta": None},
+    on_claim={"downloading_at": now(), "yielded_at": None, "speed": None, "eta": None},
     long=True,
     limits=download_budget.limits,
-    first=download_budget.first,
+    first=download_turns.first,
     attempts=lambda settings: settings.download_attempts,
     pause=lambda settings, attempt: growing_pause(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
     ),
     changed=_changed,
     reach=lambda row: row.downloaded_bytes or 0,
+    step=_step,
 )
 
 
@@ -75,9 +91,10 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
     try:
         if file is None:
             file = _fetch_and_publish(attempt, folder)
-    except (CancelRequested, GiveUp):
+    except (CancelRequested, GiveUp) as end:
         publishing.discard(attempt)
-        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(end, CancelRequested) or not end.error["retryable"]:
+            shutil.rmtree(folder, ignore_errors=True)  # else a retry goes on with it; see engine.janitor
         raise
     shutil.rmtree(folder, ignore_errors=True)
     _expect_in_plex(attempt)
@@ -122,9 +139,17 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
     )
     try:
         fetched: Fetched = run_isolated(
-            attempt, fetch, spec, on_signal=watcher.heard, patience=watcher.patience
+            attempt,
+            fetch,
+            spec,
+            on_signal=watcher.heard,
+            patience=watcher.patience,
+            on_beat=watcher.beat,
+            deadline=settings.download_attempt_seconds or None,
         )
     except FetchError as error:
+        if _NO_MEMORY.search(error.detail):
+            raise OverMemory from error
         log.warning("download.fetch_failed", kind=error.kind, detail=error.detail)
         if error.retry == "throttled":
             pause = max(settings.download_throttle_seconds, error.retry_after or 0.0)
@@ -161,7 +186,8 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     }
     if error.retry == "never":
         return GiveUp(said)
-    if error.retry == "again_once" and row.error is not None and row.error["kind"] == error.kind:
+    known = row.error is not None and row.error["kind"] == error.kind
+    if error.retry == "again_once" and known and not DOWNLOAD.got_further(row):
         return GiveUp(said | {"advice": error.given_up})
     if error.retry == "throttled":  # the breaker of its host holds it, with all others
         return Retry(said, 0.0, given_up=error.given_up)
@@ -170,11 +196,34 @@ def failure(error: FetchError, row: Download, settings: Settings) -> Retry | Giv
     if error.retry == "shortly":
         counts = error.kind == "offline" and _goes_on_for_long(row)
         return Retry(said, None if counts else _SHORTLY, counts=counts, given_up=error.given_up)
-    return Retry(said, error.retry_after, given_up=error.given_up)
+    return Retry(said, error.retry_after, limit=error.kind == "too_slow", given_up=error.given_up)
 
 
 def _goes_on_for_long(row: Download) -> bool:
-    return row.started_at is not None and datetime.now(UTC) - row.started_at > _OFFLINE_DAYS
+    """Whether it has got no further for so long; as long as it gets on now and then, the network is just bad."""
+    since = (row.lease_owner or {}).get(SINCE)
+    begun = row.started_at if since is None else datetime.fromtimestamp(since, UTC)
+    return begun is not None and datetime.now(UTC) - begun > _OFFLINE_DAYS
+
+
+class Pace:
+    """How fast a transfer is over a while, pauses included."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def note(self, at: float, reached: int, window: float) -> None:
+        """So many bytes are there now; what is older than `window` seconds is forgotten, but for the last of it."""
+        self._points.append((at, reached))
+        while len(self._points) > 1 and self._points[1][0] <= at - window:
+            self._points.popleft()
+
+    def is_below(self, speed: float, window: float) -> bool:
+        """Whether it was slower than `speed` bytes a second for a whole `window` of seconds."""
+        if not self._points:
+            return False
+        (began, before), (at, reached) = self._points[0], self._points[-1]
+        return at - began >= window and reached - before < speed * (at - began)
 
 
 class _Watcher:
@@ -184,7 +233,8 @@ class _Watcher:
         self._attempt = attempt
         self._row = attempt.row
         self._phase = "extracting"
-        self._told = 0.0
+        self._told = self._asked = 0.0
+        self._pace = Pace()
 
     def patience(self) -> float:
         """Seconds that the present phase may be silent."""
@@ -194,6 +244,28 @@ class _Watcher:
             "downloading": settings.download_stall_seconds,
             "processing": settings.process_stall_seconds,
         }[self._phase]
+
+    def beat(self) -> None:
+        """Make room where another user's download waits too long for its first place.
+
+        Raises:
+            Yielded: this one goes back to the queue.
+        """
+        runtime, now_here = self._attempt.runtime, time.monotonic()
+        turn = runtime.settings.download_turn_seconds
+        if self._phase == "downloading":
+            self._pace.note(now_here, self._row.downloaded_bytes or 0, turn)
+        if self._phase == "processing" or now_here - self._asked < min(turn / 12, _LOOK_FOR_OTHERS):
+            return
+        self._asked = now_here
+        slow = self._pace.is_below(runtime.settings.download_slow_speed, turn)
+        try:
+            with runtime.unit_of_work() as db:
+                makes_room = download_turns.makes_room(db, runtime.settings, self._row, slow=slow)
+        except DBAPIError:
+            return  # whoever is away says so at the next beat
+        if makes_room:
+            raise Yielded(yielded_at=now(), speed=None, eta=None)
 
     def heard(self, signal: Any) -> Mapping[str, Any]:
         """Columns to write for a signal; tells the sockets, but not too often."""

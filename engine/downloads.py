@@ -21,6 +21,7 @@ from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
 from engine.events import Event
 from engine.filenames import is_safe_folder
 from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.kinds import forget_marks
 from engine.jobs.names import Job
 from engine.paging import Page
 from engine.plex import arrivals
@@ -37,7 +38,16 @@ STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cance
 STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
 
 _now = func.clock_timestamp
-_HIDDEN = {"url_key", "source_id", "crash_count", "epoch", "lease_until", "lease_owner", "publishing"}
+_HIDDEN = {
+    "url_key",
+    "source_id",
+    "crash_count",
+    "epoch",
+    "lease_until",
+    "lease_owner",
+    "publishing",
+    "published",
+}
 
 
 def create(
@@ -239,6 +249,8 @@ def cancel_all(db: Session, user_id: str) -> int:
 def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     """Let a failed or cancelled download begin anew, with all its attempts; one that waits for its time begins now.
 
+    What a failed one has fetched is gone on with, on the host that has it (`engine.janitor`).
+
     Raises:
         NotFound: there is none, or it is another user's.
         Conflict: it is active or completed and waits for no time, or the same wish is active in another row.
@@ -251,7 +263,8 @@ def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     row.status, row.attempt, row.crash_count, row.progress = "queued", 0, 0, 0
     row.error = row.ended_at = row.cancel_requested_at = row.started_at = None
     row.downloading_at = row.processing_at = row.speed = row.eta = None
-    row.downloaded_bytes = row.total_bytes = row.publishing = None
+    row.downloaded_bytes = row.total_bytes = None
+    row.lease_owner = forget_marks(row.lease_owner)
     row.next_run_at = _now()
     row.correlation_id = correlation_id() or row.correlation_id
     try:
@@ -385,11 +398,13 @@ def _hold_user(db: Session, user_id: str) -> None:
 
 def _remove_file(db: Session, row: Download) -> None:
     assert row.file is not None
+    # Of one completed before identities were written down, the size is all that is known.
     removal = FileRemoval(
         id=new_id("rm"),
         status="queued",
         path=row.file["path"],
         download_id=row.id,
+        identity=row.published or {"size": row.file["size"]},
         correlation_id=correlation_id(),
     )
     db.add(removal)

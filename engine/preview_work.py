@@ -10,17 +10,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine import cookies, source_urls
+from config.settings import Settings
+from engine import cookies, preview_budget, source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
-from engine.jobs.attempt_process import Emit, run_isolated
+from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp
 from models.download import Preview as PreviewRow
 
-PREVIEW = JobKind(job=Job.PREVIEW, model=PreviewRow, running="running", attempts=lambda settings: 1)
+PREVIEW = JobKind(
+    job=Job.PREVIEW,
+    model=PreviewRow,
+    running="running",
+    limits=preview_budget.limits,
+    first=preview_budget.first,
+    attempts=lambda settings: 1,
+)
+
+
+_TOO_LATE = {
+    "kind": "too_slow",
+    "message": "The site took too long to answer.",
+    "advice": "Try again in a few minutes.",
+    "retryable": True,
+}
+_MEMORY = 2 << 30  # bytes: a page and the program that runs its scripts, no media
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,7 @@ class _Look:
 
 
 def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
-    """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt.
+    """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt, within that time.
 
     Raises:
         GiveUp: with the reason in words.
@@ -58,16 +75,25 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
             look,
             on_signal=lambda _: {},
             patience=lambda: settings.preview_seconds,
-            deadline=settings.preview_seconds,
+            deadline=_time_left(row, settings),
+            memory=min(_MEMORY, settings.download_memory_limit),
         )
     except FetchError as error:
         # Nobody tries a look again but the person.
         advice = error.advice if error.retry == "never" else "Try again in a few minutes."
         said = {"kind": error.kind, "message": error.message, "advice": advice}
         raise GiveUp({**said, "retryable": error.retry != "never"}) from error
+    except (Stuck, OverTime) as late:
+        raise GiveUp(_TOO_LATE) from late
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {"result": dataclasses.asdict(found)}
+
+
+def _time_left(row: PreviewRow, settings: Settings) -> float:
+    """Seconds from its claim on for which somebody may still wait for the answer."""
+    waited = (row.started_at - row.created_at).total_seconds() if row.started_at else 0.0
+    return max(settings.preview_seconds - waited, 0.0)
 
 
 def _look_at(look: _Look, emit: Emit) -> Preview:

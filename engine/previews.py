@@ -10,13 +10,25 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import source_urls
-from engine.errors import NotFound
+from engine.errors import MediaNestError, NotFound
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from models.base import new_id
 from models.download import Preview
 
 _now = func.clock_timestamp
+_SOON = 5  # seconds after which a preview has mostly ended
+
+
+class TooManyPreviews(MediaNestError):
+    """A user has as many previews under way as one may."""
+
+    code, status = "RATE_LIMIT_EXCEEDED", 429
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You have too many previews under way: wait until one of them is there.", retry_after=_SOON
+        )
 
 
 def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Preview:
@@ -24,6 +36,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
 
     Raises:
         ValidationFailed: as for a download.
+        TooManyPreviews: the user has `preview_user_limit` of them under way.
     """
     source = source_urls.accept(url, settings)
     key = hashlib.sha256(source.normal.encode()).hexdigest()
@@ -43,6 +56,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
     ).one_or_none()
     if known is not None:
         return known
+    _hold_place(db, settings, user_id)
     row = Preview(
         id=new_id("prv"),
         status="queued",
@@ -55,6 +69,15 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
     db.flush()
     enqueue(db, Job.PREVIEW)
     return row
+
+
+def _hold_place(db: Session, settings: Settings, user_id: str) -> None:
+    """Make sure that the user may have one more; two requests at once are looked at one after the other."""
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"previews of {user_id}"))))
+    lately = Preview.created_at > _now() - timedelta(seconds=settings.preview_seconds)
+    active = select(func.count()).where(Preview.user_id == user_id, Preview.ended_at.is_(None), lately)
+    if (db.scalar(active) or 0) >= settings.preview_user_limit:
+        raise TooManyPreviews
 
 
 def get(db: Session, preview_id: str) -> Preview:

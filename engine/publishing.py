@@ -28,6 +28,7 @@ import structlog
 
 from engine.downloads import STAGING, confine
 from engine.errors import ValidationFailed
+from engine.file_identity import identity_of, is_same
 from engine.filenames import numbered
 from engine.jobs.runner import Attempt, GiveUp
 from models.download import Download
@@ -126,7 +127,7 @@ def _copy(attempt: Attempt[Download], source: Path, staged: Path) -> None:
 
 def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     folder = _folder(attempt)
-    status = staged.stat()
+    identity = identity_of(staged.stat())
     number = 1
     while True:
         candidate = numbered(name, number) if number > 1 else name
@@ -137,13 +138,8 @@ def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping
         path = str(target.relative_to(attempt.runtime.settings.download_dir))
         attempt.write(
             status="processing",
-            publishing={
-                "name": name,
-                "path": path,
-                "inode": status.st_ino,
-                "size": status.st_size,
-                "facts": dict(facts),
-            },
+            publishing={"name": name, "path": path, "facts": dict(facts), **identity},
+            published=identity,
         )
         try:
             _link(staged, target)
@@ -155,7 +151,7 @@ def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping
             return _name_it(attempt, _bring_near(attempt, staged, folder), name, facts)
         _sync_folder(folder)
         discard(attempt)
-        return _file(path, status.st_size, facts)
+        return _file(path, identity["size"], facts)
 
 
 def _link(staged: Path, target: Path) -> None:
@@ -209,10 +205,9 @@ def _take_over_in(attempt: Attempt[Download], staging: Path) -> Path | None:
 def _is(path: Path, begun: Mapping[str, Any]) -> bool:
     """Whether `path` is the very file that was recorded."""
     try:
-        status = path.lstat()
+        return is_same(path.lstat(), begun)
     except FileNotFoundError:
         return False
-    return (status.st_ino, status.st_size) == (begun["inode"], begun["size"])
 
 
 def _folder(attempt: Attempt[Download]) -> Path:

@@ -2,7 +2,8 @@
 
 A limit that a view spends by itself, since only the view knows what counts:
 
-* `downloads`, for each new submission;
+* `downloads`, for each new submission, and for each time that one is tried again;
+* `invitation`, for the e-mail address that an invitation is sent to;
 * `password_reset`, for the e-mail address that a reset is asked for, known or not;
 * `account`, for failed sign-ins to an e-mail address, known or not: `with call.attempt("account", email=...)` around
   the check counts what raises `Unauthorized`.
@@ -34,8 +35,8 @@ from engine.sliding_windows import Asked, LocalWindows, RedisWindows, Verdict
 log = structlog.get_logger(__name__)
 
 Tier = Literal["anonymous", "user", "premium", "admin"]
-Endpoint = Literal["upload", "search", "media", "login", "poll"]
-Spent = Literal["downloads", "password_reset", "account"]
+Endpoint = Literal["upload", "search", "media", "work", "login", "poll"]
+Spent = Literal["downloads", "invitation", "password_reset", "account"]
 Wide = Literal["global", "api"]
 Name = Literal[Tier, Endpoint, Spent, Wide]
 Whose = Literal["address", "user", "email"]
@@ -59,6 +60,7 @@ LIMITS: dict[Name, Limit] = {
     "upload": Limit("rate_limit_upload", "user"),
     "search": Limit("rate_limit_search", "user"),
     "media": Limit("rate_limit_media", "user"),
+    "work": Limit("rate_limit_work", "user"),
     "login": Limit("rate_limit_login", "address"),
     # ... or for this instead of its tier ...
     "poll": Limit("rate_limit_poll", "address"),
@@ -67,6 +69,7 @@ LIMITS: dict[Name, Limit] = {
     "api": Limit("rate_limit_api", "address"),
     # What views spend.
     "downloads": Limit("rate_limit_downloads", "user"),
+    "invitation": Limit("rate_limit_invitation", "email"),
     "password_reset": Limit("rate_limit_password_reset", "email"),
     "account": Limit("rate_limit_account", "email"),
 }

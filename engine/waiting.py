@@ -1,7 +1,8 @@
-"""What a queued download waits for, in words, when it is not just its turn."""
+"""What a queued download waits for, in words."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import download_budget, source_hosts
+from engine import download_budget, download_turns, source_hosts
 from engine.jobs.names import Job
 from models.queue import Queue
 
@@ -17,10 +18,10 @@ Reason = dict[str, Any]
 
 
 def reasons(db: Session, settings: Settings, rows: Iterable[Any]) -> Mapping[str, Reason]:
-    """By id, what those of the downloads wait for that are queued and wait for more than their turn.
+    """By id, what those of the downloads wait for that are queued.
 
-    A reason is `{"kind", "message", "until"}`; `until` is a time or None. Rows need the columns id, status, host,
-    next_run_at and error. Asks the database only where something is queued.
+    A reason is `{"kind", "message", "until"}`; `until` is a time or None. Rows need the columns id, user_id, status,
+    host, next_run_at, yielded_at and error. Asks the database only where something is queued.
     """
     queued = [row for row in rows if row.status == "queued"]
     if not queued:
@@ -28,8 +29,11 @@ def reasons(db: Session, settings: Settings, rows: Iterable[Any]) -> Mapping[str
     resting = {host.name: host for host in source_hosts.throttled(db)}
     busy = set(download_budget.busy_hosts(db, settings))
     queue = db.get(Queue, Job.DOWNLOAD.queue)
-    found = {row.id: _reason(row, queue, resting.get(row.host), row.host in busy) for row in queued}
-    return {row_id: reason for row_id, reason in found.items() if reason is not None}
+    running = download_turns.running(db)
+    return {
+        row.id: _reason(row, queue, resting.get(row.host), row.host in busy) or _turn(row, running)
+        for row in queued
+    }
 
 
 def _reason(row: Any, queue: Queue | None, host: Any, busy: bool) -> Reason | None:
@@ -44,6 +48,12 @@ def _reason(row: Any, queue: Queue | None, host: Any, busy: bool) -> Reason | No
         return _said("retry", f"{failed} It is tried again by itself.", row.next_run_at)
     if queue is not None and queue.blocked_reason == "disk":
         return _said("disk", "The server's disk is nearly full; it goes on when there is space.", None)
+    if row.yielded_at is not None:
+        return _said(
+            "yielded",
+            "It made room for somebody else's, which waited; it goes on where it stopped when its turn comes.",
+            None,
+        )
     if busy:
         return _said(
             "limit",
@@ -51,6 +61,17 @@ def _reason(row: Any, queue: Queue | None, host: Any, busy: bool) -> Reason | No
             None,
         )
     return None
+
+
+def _turn(row: Any, running: Counter[str]) -> Reason:
+    """All places are taken, or a worker is about to come."""
+    others, own = running.total() - running[row.user_id], running[row.user_id]
+    if not others and not own:
+        return _said("turn", "Its turn is next: it begins as soon as a worker is free.", None)
+    counted = " and ".join(
+        f"{number} of {whose}" for number, whose in ((own, "yours"), (others, "others'")) if number
+    )
+    return _said("turn", f"It waits for a place: {counted} run before it.", None)
 
 
 def _said(kind: str, message: str, until: datetime | None) -> Reason:

@@ -3,7 +3,7 @@
 from models.api_key import ApiKey
 from models.audit import AuditEntry
 from models.base import Base
-from models.download import Download, FileRemoval, Preview
+from models.download import Download, DownloadTurn, FileRemoval, Preview
 from models.heartbeat import Heartbeat
 from models.integration import Integration
 from models.invitation import Invitation
@@ -31,6 +31,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Download",
+    "DownloadTurn",
     "Fact",
     "FileRemoval",
     "Heartbeat",

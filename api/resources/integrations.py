@@ -193,6 +193,7 @@ def get_integration(call: Call, name: str) -> Response:
     answers={200: SavedIntegrationSchema},
     errors=(404, 409, 503),
     own_units=True,
+    limit="work",
 )
 def configure_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     """Configure one. It is tested, and stored even where the test fails; Plex begins to sync where it goes well."""
@@ -221,6 +222,7 @@ def forget_integration(call: Call, name: str) -> Response:
     answers={200: IntegrationTestSchema},
     errors=(404, 409, 503),
     own_units=True,
+    limit="work",
 )
 def test_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     """Ask the other end whether all is well, and say what is not; changes nothing."""
@@ -235,6 +237,7 @@ def test_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     answers={200: FoundServersSchema},
     errors=(409, 503),
     own_units=True,
+    limit="work",
 )
 def find_plex_servers(call: Call) -> Response:
     """The servers of one's own Plex account, with the addresses that answer from here."""

@@ -87,9 +87,11 @@ class AcceptRequest(Schema):
     body=InvitationRequest,
     answers={201: InvitedSchema},
     errors=(409,),
+    limit="work",
 )
 def invite(call: Call, body: dict[str, Any]) -> Response:
     """Invite somebody by mail; an open invitation of the same address is replaced."""
+    call.spend("invitation", email=body["email"])
     row, url = invitations.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
     shown = {"id": row.id, "email": row.email, "role": row.role, "url": url}
     return success({**shown, "expiresAt": row.expires_at, "createdAt": row.created_at}, 201)

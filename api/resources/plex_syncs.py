@@ -153,6 +153,7 @@ def list_syncs(call: Call, query: dict[str, Any]) -> Response:
     answers={202: SyncSchema, 200: SyncSchema},
     errors=(404, 409, 503),
     headers={"Location": "Where the sync is found (202)."},
+    limit="work",
 )
 def start_sync(call: Call, body: dict[str, Any]) -> Response:
     """Start a sync (202), or join the one that is waiting or running (200); a full one follows one that is not."""

@@ -114,6 +114,7 @@ def get_webhook(call: Call, webhook_id: str) -> Response:
     answers={202: WebhookSchema, 200: WebhookSchema},
     errors=(404,),
     headers={"Location": "Where the message is."},
+    limit="work",
 )
 def replay_webhook(call: Call, webhook_id: str) -> Response:
     """Have a message worked on again; 200 where it still is. What it has done before is not done twice."""

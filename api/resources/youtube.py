@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
+from api.preview_places import place_for
 from api.security import credential
 from engine import audit, downloads, previews, waiting
 from engine.accounts.permissions import Permission
@@ -29,8 +29,6 @@ blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other a
 
 _LOCATION = {"Location": "Where the download is from now on."}
 _NOT_A_VIDEO = frozenset({"unsupported", "playlist"})  # kinds of failure that are the URL's own
-_MAX_WAITING = 8  # previews waited for at once in one process: each holds a thread
-_waiting = threading.BoundedSemaphore(_MAX_WAITING)
 
 
 class DownloadRequest(Schema):
@@ -86,7 +84,8 @@ class WaitingSchema(Schema):
     """What a queued download waits for."""
 
     kind = ma.fields.String(
-        required=True, validate=validate.OneOf(["paused", "host", "retry", "disk", "limit"])
+        required=True,
+        validate=validate.OneOf(["paused", "host", "retry", "disk", "limit", "turn", "yielded"]),
     )
     message = ma.fields.String(required=True)
     until = ma.fields.DateTime(required=True, allow_none=True)
@@ -179,7 +178,7 @@ class DownloadSchema(Schema):
         WaitingSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "What a queued download waits for besides its turn; told by GET."},
+        metadata={"description": "What a queued download waits for; told by GET."},
     )
     plex = ma.fields.Nested(
         PlexStateSchema,
@@ -287,8 +286,12 @@ def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Resp
     headers=_LOCATION,
 )
 def retry_download(call: Call, download_id: str) -> Response:
-    """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now."""
+    """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now.
+
+    Either is work for a worker and the site, and is counted like a submission.
+    """
     row = downloads.retry(call.db, download_id, owner_id=_visible(call))
+    call.spend("downloads")
     note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
 
@@ -303,15 +306,14 @@ def retry_download(call: Call, download_id: str) -> Response:
     own_units=True,
 )
 def get_metadata(call: Call, query: dict[str, Any]) -> Response:
-    """What a URL holds: a worker looks, for 30 seconds at most; the answer is reused for 5 minutes."""
+    """What a URL holds: a worker looks, for 30 seconds at most; the answer is reused for 5 minutes.
+
+    A user may have two under way; a third is refused with 429 until one of them has ended.
+    """
     if _of_another_site():
         raise Forbidden("Another site may not have us look for videos with your cookie.")
-    if not _waiting.acquire(blocking=False):
-        raise ServiceUnavailable("Too many previews at once. Try again in a few seconds.")
-    try:
+    with place_for(call.identity.user_id, call.settings.preview_user_limit):
         row = _preview(call, query["url"])
-    finally:
-        _waiting.release()
     if row.status == "completed" and row.result is not None:
         return success(metadata_row(query["url"], row.result))
     failure = row.error or {"kind": "", "message": "The site took too long to answer.", "advice": None}

@@ -8,52 +8,50 @@ import os
 import pickle
 import select
 import signal
-import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
+from engine.jobs.attempt_bounds import OverMemory, OverTime, Stuck, bound_memory, is_out_of_memory, memory_of
+from engine.jobs.attempt_pipe import Reader, packed, write_all
 from engine.jobs.drain import Draining, draining
 from engine.jobs.owner import process
-from engine.jobs.runner import Attempt, Crashed, Retry
+from engine.jobs.runner import Attempt, Crashed
 
 log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 Emit = Callable[[Any], None]
 
-_HEADER = struct.Struct("!I")
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _BEAT = 1.0  # seconds between two looks at the row: what a cancel waits for at most
-
-
-class Stuck(Retry):
-    """No sign of life for longer than its phase allows; the process was killed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "kind": "stuck",
-                "message": "Nothing moved any more, so the attempt was ended.",
-                "advice": "It is tried again by itself and goes on where it stopped.",
-                "retryable": True,
-            },
-            given_up="Try it again later; an admin finds in the log when it stood still.",
-        )
 
 
 @dataclass(frozen=True)
 class Isolated:
-    """What came out of the process: a value, or the error that was raised in it."""
+    """What came out of the process: a value, the error that was raised in it, or that it got no more memory."""
 
     value: Any = None
     error: BaseException | None = None
+    starved: bool = False
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Of a whole attempt: seconds, and bytes of memory."""
+
+    seconds: float | None
+    memory: int
 
 
 def run_isolated(
@@ -63,13 +61,15 @@ def run_isolated(
     *,
     on_signal: Callable[[Any], Mapping[str, Any]],
     patience: Callable[[], float],
+    on_beat: Callable[[], None] = _nothing,
     deadline: float | None = None,
+    memory: int | None = None,
 ) -> Any:
     """Run `target(spec, emit)` in a process of its own and return what it returned.
 
     While it runs, the row is looked at and its lease renewed each second. The process, with all it started, is
     killed as soon as the row is lost, cancelled, or this worker shuts down, or when it gives no sign for longer
-    than `patience()` seconds, or runs longer than `deadline` seconds.
+    than `patience()` seconds, runs longer than `deadline` seconds, or takes more than `memory` bytes.
 
     Args:
         attempt: the claimed row; learns the identity of the process before the process begins.
@@ -77,21 +77,24 @@ def run_isolated(
         spec: plain values.
         on_signal: gets each value that `target` emits; returns columns to write at the next look.
         patience: how long the present phase may be silent.
+        on_beat: called about once a second; what it raises ends the attempt.
         deadline: seconds in all.
+        memory: bytes of the process and all it starts, together; by default `download_memory_limit`.
 
     Raises:
         Crashed: the process died without a word.
-        Stuck: it was killed for silence.
+        Stuck: it was killed for silence. OverTime: for its `deadline`. OverMemory: for its memory, or it got no more.
         Exception: whatever `target` raised.
     """
     results, child_results = os.pipe()
     child_go, go = os.pipe()
     parent = os.getpid()
+    bounds = _Bounds(deadline, memory or attempt.runtime.settings.download_memory_limit)
     pid = os.fork()
     if pid == 0:
         os.close(results)
         os.close(go)
-        _child(target, spec, child_results, child_go, parent)
+        _child(target, spec, child_results, child_go, parent, bounds.memory)
     os.close(child_results)
     os.close(child_go)
     with suppress(OSError):  # it was faster, or is gone
@@ -103,7 +106,7 @@ def run_isolated(
             os.write(go, b"!")
         except BrokenPipeError:
             raise Crashed(_cause_of_death(pid)) from None
-        return _supervise(attempt, pid, results, on_signal, patience, deadline)
+        return _supervise(attempt, pid, results, on_signal, patience, on_beat, bounds)
     finally:
         os.close(go)
         os.close(results)
@@ -116,9 +119,10 @@ def _supervise(
     results: int,
     on_signal: Callable[[Any], Mapping[str, Any]],
     patience: Callable[[], float],
-    deadline: float | None,
+    on_beat: Callable[[], None],
+    bounds: _Bounds,
 ) -> Any:
-    reader = _Reader(results)
+    reader = Reader(results)
     began = sign = beaten = time.monotonic()
     pending: dict[str, Any] = {}
     while True:
@@ -128,12 +132,14 @@ def _supervise(
             sign = now
             for message in reader.messages():
                 if isinstance(message, Isolated):
+                    if pending:
+                        attempt.beat(pending)
+                    if message.starved:
+                        raise OverMemory
                     if message.error is not None:
                         if draining():  # ffmpeg was told to end too
                             raise Draining
                         raise message.error
-                    if pending:
-                        attempt.beat(pending)
                     return message.value
                 pending.update(on_signal(message))
             if reader.ended:
@@ -142,32 +148,18 @@ def _supervise(
             beaten = now
             attempt.beat(pending)
             pending = {}
-        if now - sign > patience() or (deadline is not None and now - began > deadline):
+            if memory_of(pid) > bounds.memory:
+                raise OverMemory
+            on_beat()
+        if bounds.seconds is not None and now - began > bounds.seconds:
+            raise OverTime
+        if now - sign > patience():
             raise Stuck
 
 
-class _Reader:
-    """Cuts a stream of bytes into pickled messages."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._buffer = bytearray()
-        self.ended = False
-
-    def messages(self) -> Iterator[Any]:
-        chunk = os.read(self._descriptor, 1 << 16)
-        self.ended = not chunk
-        self._buffer += chunk
-        while len(self._buffer) >= _HEADER.size:
-            (size,) = _HEADER.unpack_from(self._buffer)
-            if len(self._buffer) < _HEADER.size + size:
-                return
-            body = bytes(self._buffer[_HEADER.size : _HEADER.size + size])
-            del self._buffer[: _HEADER.size + size]
-            yield pickle.loads(body)  # noqa: S301 - from our own child
-
-
-def _child(target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int, parent: int) -> NoReturn:
+def _child(
+    target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int, parent: int, memory: int
+) -> NoReturn:
     """The attempt's process: nothing returns from here, and nothing of the parent is cleaned up on leaving."""
     try:
         os.setpgid(0, 0)
@@ -181,18 +173,26 @@ def _child(target: Callable[[Any, Emit], Any], spec: Any, results: int, go: int,
             os._exit(0)
 
         def emit(message: Any) -> None:
-            body = pickle.dumps(message)
-            _write_all(results, _HEADER.pack(len(body)) + body)
+            write_all(results, packed(message))
 
+        starved = packed(Isolated(starved=True))  # made while there is memory for it
+        bound_memory(memory)
         try:
-            outcome = Isolated(value=target(spec, emit))
-        except Exception as error:  # noqa: BLE001 - it is raised again, in the parent
-            outcome = Isolated(error=_picklable(error))
-        emit(outcome)
+            write_all(results, _outcome(target, spec, emit) or starved)
+        except MemoryError:
+            write_all(results, starved)
     except BaseException:  # noqa: BLE001 - nothing may return from here into the parent's code
         traceback.print_exc(file=sys.stderr)
         os._exit(70)
     os._exit(0)
+
+
+def _outcome(target: Callable[[Any, Emit], Any], spec: Any, emit: Emit) -> bytes | None:
+    """What comes out, as it travels; None where there was no more memory."""
+    try:
+        return packed(Isolated(value=target(spec, emit)))
+    except Exception as error:  # noqa: BLE001 - it is raised again, in the parent
+        return None if is_out_of_memory(error) else packed(Isolated(error=_picklable(error)))
 
 
 def _picklable(error: Exception) -> Exception:
@@ -204,16 +204,15 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
 def _die_with(parent: int) -> None:
-    """Ask the kernel to kill us when the pool child dies; elsewhere than on Linux the pipe's end does it."""
+    """Ask the kernel to kill us when the pool child dies; elsewhere than on Linux the pipe's end does it.
+
+    And to make us the parent of what our programs leave behind, so that its memory is counted as ours.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel = ctypes.CDLL(None)
+        kernel.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
         os._exit(0)
 
@@ -236,4 +235,4 @@ def _cause_of_death(pid: int) -> str:
     return f"exit code {os.WEXITSTATUS(status)}"
 
 
-__all__ = ["Emit", "Isolated", "Stuck", "run_isolated"]
+__all__ = ["Emit", "Isolated", "OverMemory", "OverTime", "Stuck", "run_isolated"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +19,17 @@ from models.job import JobRow
 
 R = TypeVar("R", bound=JobRow)
 
-MARK = "mark"  # in a row's `lease_owner`: how far it was at its claim
+# In a row's `lease_owner`, noted at its claim:
+MARK = "mark"  # how far it was, for its crashes
+FURTHEST = "furthest"  # how far it ever was, for its attempts
+SINCE = "since"  # when it was that far first, in seconds since 1970
+
+
+def forget_marks(owner: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A row's `lease_owner` without how far it was: it begins anew."""
+    if owner is None:
+        return None
+    return {key: value for key, value in owner.items() if key not in {MARK, FURTHEST, SINCE}}
 
 
 def _no_limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
@@ -53,6 +65,10 @@ def _nowhere(row: Any) -> int:
     return 0
 
 
+def _never(row: Any) -> float:
+    return math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind(Generic[R]):
     """A table whose rows are jobs.
@@ -72,6 +88,8 @@ class JobKind(Generic[R]):
         changed: told in the same unit when a row was claimed, ended or went back to waiting.
         reach: how far a row is, in whatever unit; a crash is held against a row only where it is no further than
             before. Nothing by default: each crash is.
+        step: how much further than ever before a failed attempt must have got for it not to be counted, in the unit of
+            `reach`; a share of the whole, so that it can't go on for ever. By default each failed attempt is counted.
     """
 
     job: Job
@@ -89,6 +107,7 @@ class JobKind(Generic[R]):
     pause: Callable[[Settings, int], float] = _pause
     changed: Callable[[Session, R], None] = _silent
     reach: Callable[[R], int] = _nowhere
+    step: Callable[[R], float] = _never
 
     def lease(self, settings: Settings) -> timedelta:
         """How long a claim holds without renewal."""
@@ -103,6 +122,18 @@ class JobKind(Generic[R]):
         """How far a row must get for a crash not to be held against it: the furthest that it was since the first."""
         before = int((row.lease_owner or {}).get(MARK, 0)) if row.crash_count else 0
         return max(before, self.reach(row))
+
+    def marks(self, row: R) -> dict[str, float]:
+        """What a claim notes in `lease_owner` of how far the row is."""
+        before = row.lease_owner or {}
+        furthest, reach = int(before.get(FURTHEST, 0)), self.reach(row)
+        since = before.get(SINCE) if reach <= furthest else None
+        return {MARK: self.mark(row), FURTHEST: max(furthest, reach), SINCE: since or time.time()}
+
+    def got_further(self, row: R) -> bool:
+        """Whether a held row is a step further than it ever was before this attempt."""
+        furthest = (row.lease_owner or {}).get(FURTHEST)
+        return furthest is not None and self.reach(row) - furthest >= self.step(row)
 
     def renewal(self, settings: Settings) -> float:
         """Seconds between two renewals."""

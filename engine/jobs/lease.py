@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.jobs.kinds import MARK, JobKind, R
+from engine.jobs.kinds import JobKind, R
 from engine.jobs.pauses import is_paused
 from models.job import JobRow
 
@@ -70,7 +70,7 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
             status=kind.running,
             attempt=model.attempt + 1,
             epoch=model.epoch + 1,
-            lease_owner={**owner, MARK: kind.mark(row)},
+            lease_owner={**owner, **kind.marks(row)},
             lease_until=now() + kind.lease(settings),
             started_at=func.coalesce(model.started_at, now()),
             **kind.on_claim,
@@ -161,14 +161,18 @@ def finish(db: Session, kind: JobKind[R], row: R, status: str, **values: Any) ->
 
 
 def give_back(db: Session, kind: JobKind[R], row: R, *, after: float, **values: Any) -> None:
-    """Let a held row wait again, for `after` seconds at least.
+    """Let a held row wait again, for `after` seconds at least; one that is to be cancelled ends instead.
+
+    Without that it would wait for good: nobody claims it any more, and nobody is there to end it.
 
     Raises:
         Fenced: somebody else holds or ended it.
     """
+    unwanted = kind.model.cancel_requested_at.is_not(None)
     write(
         db, kind, row,
-        status=kind.queued, lease_until=None, next_run_at=now() + timedelta(seconds=after), **values,
+        status=case((unwanted, kind.cancelled), else_=kind.queued), ended_at=case((unwanted, now())),
+        lease_until=None, next_run_at=now() + timedelta(seconds=after), **values,
     )  # fmt: skip
     kind.changed(db, _fresh(db, kind, row))
 

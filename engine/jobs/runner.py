@@ -31,7 +31,9 @@ class Retry(Exception):
     Args:
         error: for the row, `{"kind", "message", "advice", "retryable"}`.
         after: seconds to wait; None for the kind's own pause, which grows from attempt to attempt.
-        counts: False where waiting is no failure (a premiere, a full disk).
+        counts: False where waiting is no failure (a premiere, a full disk). An attempt that got further
+            (`JobKind.step`) is not counted either ...
+        limit: ... except where it was ended by a limit, which bounds what gets further as well.
         given_up: the advice instead of the error's own, where this was the last attempt.
     """
 
@@ -41,10 +43,11 @@ class Retry(Exception):
         after: float | None = None,
         *,
         counts: bool = True,
+        limit: bool = False,
         given_up: str | None = None,
     ) -> None:
         super().__init__(error["kind"])
-        self.error, self.after, self.counts = dict(error), after, counts
+        self.error, self.after, self.counts, self.limit = dict(error), after, counts, limit
         self.last_error = self.error if given_up is None else self.error | {"advice": given_up}
 
 
@@ -54,6 +57,14 @@ class GiveUp(Exception):
     def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(error["kind"])
         self.error = dict(error)
+
+
+class Yielded(Exception):
+    """This attempt makes room for another row; its own waits again, uncounted. `values` are columns to write."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        self.values = values
 
 
 class Crashed(Exception):
@@ -137,15 +148,22 @@ class Attempt(Generic[R]):
             values["attempt"] = self.row.attempt - 1
         self._persist(lambda db: lease.give_back(db, self.kind, self.row, after=after, **values))
 
+    def got_further(self) -> bool:
+        """Whether this attempt got further than any before it."""
+        return self.kind.got_further(self._as_written())
+
     def crashed(self) -> None:
         """Count a crash of the attempt; too many in a row that got no further end the row."""
-        # As it was written down: what was not is lost to the next attempt, and would pass for new ground again.
-        crashes = self.kind.crashes(self._persist(lambda db: db.get_one(self.kind.model, self.row.id)))
+        crashes = self.kind.crashes(self._as_written())
         if crashes >= self.runtime.settings.poison_crashes:
             self._end(self.kind.failed, error=POISON, crash_count=crashes)
             log.error("job.failed", kind=POISON["kind"])
         else:
             self.give_back(after=1.0, crash_count=crashes)
+
+    def _as_written(self) -> R:
+        """The row as it was written down: what was not is lost to the next attempt, and would pass for new again."""
+        return self._persist(lambda db: db.get_one(self.kind.model, self.row.id))
 
     def _end(self, status: str, **values: Any) -> None:
         self._persist(lambda db: lease.finish(db, self.kind, self.row, status, **values))
@@ -167,8 +185,8 @@ def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Ma
     """Claim the next row of `kind` and do `work` on it; False where nothing may run now.
 
     `work` returns the columns of a completed row (`status` among them for another good end), or raises `Retry`,
-    `GiveUp`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and the row fails
-    or waits as after any failure.
+    `GiveUp`, `Yielded`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and
+    the row fails or waits as after any failure.
     """
     if draining():
         return False
@@ -207,6 +225,9 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
     except Draining:
         attempt.give_back(counts=False)
         log.info("job.interrupted")
+    except Yielded as end:
+        attempt.give_back(counts=False, **end.values)
+        log.info("job.yielded")
     except Retry as failure:
         _try_again(attempt, failure)
     except GiveUp as failure:
@@ -230,14 +251,15 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
 def _try_again(attempt: Attempt[Any], failure: Retry) -> None:
     """Let the row wait for its next attempt, or end it when it has had its share."""
     settings, number = attempt.runtime.settings, attempt.row.attempt
-    if failure.counts and number >= attempt.kind.attempts(settings):
+    counts = failure.counts and (failure.limit or not attempt.got_further())
+    if counts and number >= attempt.kind.attempts(settings):
         attempt.fail(failure.last_error)
         log.error("job.failed", kind=failure.error["kind"], attempts=number)
         return
     after = attempt.kind.pause(settings, number) if failure.after is None else failure.after
-    attempt.give_back(after=after, counts=failure.counts, error=failure.error)
+    attempt.give_back(after=after, counts=counts, error=failure.error)
     say = log.warning if failure.counts else log.info  # to wait for something is no trouble
-    say("job.retry", kind=failure.error["kind"], after=round(after, 1))
+    say("job.retry", kind=failure.error["kind"], after=round(after, 1), counted=counts)
 
 
 class Keeper:
@@ -270,4 +292,4 @@ class Keeper:
                 self._trouble = trouble
 
 
-__all__ = ["Attempt", "Crashed", "GiveUp", "Keeper", "Retry", "run_next"]
+__all__ = ["Attempt", "Crashed", "GiveUp", "Keeper", "Retry", "Yielded", "run_next"]

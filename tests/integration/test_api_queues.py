@@ -36,7 +36,7 @@ def test_a_paused_queue_is_shown_and_says_so_to_who_waits(ann: Person, admin: Pe
     (listed,) = data_of(ann.get("/youtube/downloads"))["items"]
     assert listed["waitingFor"]["message"] == "An admin has paused the downloads."
     assert data_of(admin.post("/admin/queues/downloads/resume"))["paused"] is False
-    assert data_of(ann.get(f"/youtube/downloads/{row['id']}"))["waitingFor"] is None
+    assert data_of(ann.get(f"/youtube/downloads/{row['id']}"))["waitingFor"]["kind"] == "turn"
 
 
 def test_all_queues_are_listed_with_throttled_hosts(door: Door, admin: Person) -> None:

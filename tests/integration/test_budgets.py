@@ -187,6 +187,7 @@ def test_a_queued_download_says_what_it_waits_for(db: Session, runtime: Runtime)
     assert {row_id: reason["kind"] for row_id, reason in found.items()} == {
         later.id: "retry",
         resting.id: "host",
+        plain.id: "turn",
     }
     assert found[later.id]["until"] == later.next_run_at
 

@@ -254,7 +254,14 @@ def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(
     up = make_up(procfile)
     with EmbeddedRedis(up.folder / "r").running() as redis_url:
         empty = dict.fromkeys(
-            ("WEB_CONCURRENCY", "WEB_THREADS", "DOWNLOAD_CONCURRENCY", "WORKER_CONCURRENCY"), ""
+            (
+                "WEB_CONCURRENCY",
+                "WEB_THREADS",
+                "DOWNLOAD_CONCURRENCY",
+                "PREVIEW_CONCURRENCY",
+                "WORKER_CONCURRENCY",
+            ),
+            "",
         )
         process = up.start(REDIS_URL=redis_url, FLOWER_PORT=str(free_port()), **empty)
         assert wait_until(lambda: "beat.ready" in up.said() and "flower.ready" in up.said(), 20)

@@ -1,0 +1,53 @@
+"""Which preview may begin now, and which first: shares of workers and users, an end for what nobody awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, false, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from config.settings import Settings
+from engine.download_budget import busy_here
+from models.download import Preview
+from models.job import JobRow
+
+_now = func.clock_timestamp
+_held = Preview.lease_until.is_not(None)
+
+_EXPIRED = {
+    "kind": "expired",
+    "message": "There was no place for the preview in time.",
+    "advice": "Try again in a few seconds.",
+    "retryable": True,
+}
+
+
+def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
+    """The rows that may begin: not more than a worker's share, nor all of that for one user.
+
+    So downloads keep their places, and one user's slow pages leave one for the previews of all others.
+    """
+    _expire(db, settings)
+    if busy_here(db, Preview) >= settings.preview_concurrency:
+        return [false()]
+    share = max(1, settings.preview_concurrency - 1)
+    full = select(Preview.user_id).where(_held).group_by(Preview.user_id).having(func.count() >= share)
+    return [Preview.user_id.not_in(db.scalars(full).all())]
+
+
+def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
+    """The preview of whoever has the fewest running, then the oldest; few wait at any time."""
+    other = aliased(Preview)
+    running = select(func.count()).where(other.user_id == Preview.user_id, other.lease_until.is_not(None))
+    query = select(Preview.id).where(*fitting).order_by(running.scalar_subquery(), Preview.id)
+    return db.scalar(query.limit(1))
+
+
+def _expire(db: Session, settings: Settings) -> None:
+    """End what has waited for as long as anybody waits for it."""
+    late = Preview.created_at < _now() - timedelta(seconds=settings.preview_seconds)
+    waits = (Preview.ended_at.is_(None), Preview.lease_until.is_(None))
+    values = {"status": "failed", "ended_at": _now(), "error": _EXPIRED}
+    db.execute(update(Preview).where(*waits, late).values(**values))
