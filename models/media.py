@@ -38,7 +38,12 @@ class MediaItem(Timestamps, Base):
     __table_args__ = (
         Index("uq_media_items_rating_key", "server_id", "rating_key", unique=True, postgresql_where=_LIVE),
         Index(
-            "ix_media_items_added", "server_id", "section_key", "type", text("added_at DESC"), text("id DESC")
+            "ix_media_items_added",
+            "server_id",
+            "section_key",
+            "type",
+            text("added_at DESC NULLS LAST"),
+            text("id DESC"),
         ),
         Index("ix_media_items_title", "server_id", "section_key", "type", "sort_title", "id"),
         Index("ix_media_items_guid", "guid", postgresql_where=text("guid IS NOT NULL")),

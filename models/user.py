@@ -17,6 +17,7 @@ class User(Timestamps, Base):
         email: None where Plex tells none.
         plex_id: the account at plex.tv; the only thing that a person who signs in with Plex is known by.
         plex_checked_at: when plex.tv last said that he has access to our server.
+        plex_server_id: the server to which he had access then; `plex_owner`: whether it is his.
         disabled_at: may not sign in since; `disabled_reason` is `admin`, or `plex` where his access to the server
             ended, which a new sign-in mends.
         deleted_at: the account is gone; the row stays behind what it owns, without a name.
@@ -46,6 +47,8 @@ class User(Timestamps, Base):
     plex_username: Mapped[str | None]
     plex_avatar: Mapped[str | None]
     plex_checked_at: Mapped[datetime | None]
+    plex_server_id: Mapped[str | None]
+    plex_owner: Mapped[bool | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     deleted_at: Mapped[datetime | None]

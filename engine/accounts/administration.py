@@ -225,6 +225,8 @@ def _nobody() -> dict[str, Any]:
         "plex_username",
         "plex_avatar",
         "plex_checked_at",
+        "plex_server_id",
+        "plex_owner",
         "last_login_at",
     )
     return {

@@ -128,7 +128,7 @@ def admit(runtime: Runtime, tv: PlexTv, token: str, *, before_setup: bool = Fals
     if entry is None:
         message = "This Plex account has no access to our Plex server: ask its owner to share it."
         raise AccessRefused(message, account)
-    return Admitted(account, entry.owned, token)
+    return Admitted(account, entry.owned, token, entry.identifier)
 
 
 def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
@@ -185,17 +185,22 @@ def check(runtime: Runtime, user_id: str) -> None:
         return
     if token is None:
         return
+    entry = None
     with conversation(runtime, seconds=_CALL_SECONDS) as tv:
         try:
-            why = None if server_entry(runtime, tv, token) else _NO_ACCESS
+            entry = server_entry(runtime, tv, token)
+            why = _NO_ACCESS if entry is None else None
         except TokenRefused:
             why = "token refused"
     if why == _NO_ACCESS and not _settled(runtime, server_identifier(runtime)):
         return  # the server has just turned out to be another
     with runtime.unit_of_work() as db:
-        if why is None:
-            plex_accounts.confirm(db, user_id)
-        elif secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id)) == token:
+        if entry is not None:
+            plex_accounts.confirm(db, user_id, entry.identifier, owner=entry.owned)
+        elif (
+            why is not None
+            and secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id)) == token
+        ):
             plex_accounts.end_access(db, user_id, why)  # else he has just signed in anew
 
 

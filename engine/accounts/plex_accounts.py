@@ -30,15 +30,17 @@ _now = func.clock_timestamp
 
 @dataclass(frozen=True)
 class Admitted:
-    """Somebody who proved that an account at plex.tv is his, and that it may use our server.
+    """Somebody who proved that an account at plex.tv is theirs, and that it may use our server.
 
     Attributes:
-        owner: whether the server is his.
+        owner: whether the server is theirs.
+        server_id: machineIdentifier of the server; None where there is none yet.
     """
 
     account: Account
     owner: bool
     token: str = field(repr=False)
+    server_id: str | None = None
 
 
 def secret_name(user_id: str) -> str:
@@ -118,16 +120,18 @@ def unlink(db: Session, settings: Settings, user_id: str, actor: Actor) -> User:
     tell_of_plex(db, settings, user, user.plex_username, linked=False)
     tell_admins_of_unlinking(db, user, user.plex_username)
     user.plex_id = user.plex_username = user.plex_avatar = user.plex_checked_at = None
+    user.plex_server_id = user.plex_owner = None
     secret_box.drop(db, secret_name(user.id))
     db.flush()
     return user
 
 
-def confirm(db: Session, user_id: str) -> None:
-    """Note that plex.tv said just now that a user has access."""
+def confirm(db: Session, user_id: str, server_id: str, *, owner: bool) -> None:
+    """Note that plex.tv said just now that a user has access to a server, and whether it is theirs."""
     user = db.get(User, user_id)
     if user is not None and user.plex_id is not None:
         user.plex_checked_at = _now()
+        user.plex_server_id, user.plex_owner = server_id, owner
 
 
 def end_access(db: Session, user_id: str, why: str) -> None:
@@ -154,6 +158,8 @@ def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> No
     """Keep what plex.tv says of a user, and the token for asking it again."""
     user.plex_username, user.plex_avatar = cleaned(admitted.account.username), admitted.account.avatar
     user.plex_checked_at = _now()
+    if admitted.server_id is not None:
+        user.plex_server_id, user.plex_owner = admitted.server_id, admitted.owner
     db.flush()
     secret_box.put(db, settings, secret_name(user.id), admitted.token)
 

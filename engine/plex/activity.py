@@ -71,7 +71,7 @@ def record(db: Session, seen: Seen) -> Recorded:
     The same person, title and event within half a minute are one activity; so is the same message, however often it
     comes. A later message never loses against an earlier one that is worked on after it.
     """
-    what = f"{seen.account_id}:{seen.account_name}:{seen.rating_key}:{seen.event}"
+    what = f"{seen.server_id}:{seen.account_id or seen.account_name}:{seen.rating_key}:{seen.event}"
     db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 1))))
     user_id, item_id = _user_of(db, seen), _item_of(db, seen)
     new = db.scalar(select(~_known(seen).exists())) is True and _insert(db, seen, user_id, item_id)
@@ -117,11 +117,14 @@ def _known(seen: Seen) -> Select[str]:
     same = [
         row.at.between(seen.at - SAME_WITHIN, seen.at + SAME_WITHIN),
         row.event == seen.event,
-        row.rating_key.is_not_distinct_from(seen.rating_key),
+        row.server_id.is_not_distinct_from(seen.server_id),
         row.account_id.is_not_distinct_from(seen.account_id),
-        row.account_name.is_not_distinct_from(seen.account_name),
-        row.title == seen.title,
+        row.rating_key.is_not_distinct_from(seen.rating_key),
     ]
+    if seen.account_id is None:
+        same.append(row.account_name.is_not_distinct_from(seen.account_name))
+    if seen.rating_key is None:
+        same.append(row.title == seen.title)
     if seen.event == "rate":
         same.append(row.rating.is_not_distinct_from(seen.rating))
     return select(row.id).where(*same)
@@ -183,13 +186,27 @@ def _rated_since(db: Session, user_id: str, item_id: str, at: datetime) -> bool:
 
 
 def _user_of(db: Session, seen: Seen) -> str | None:
-    """Our user behind an account of Plex: by the id at plex.tv; the owner, whom servers call 1, by his name."""
+    """Our user behind an account of Plex: by the id at plex.tv; whom a server calls 1 is its owner, by any name."""
     if seen.account_id not in {None, _OWNER}:
         return db.scalar(select(User.id).where(User.plex_id == seen.account_id))
+    if seen.account_id == _OWNER and (owner := _owner_of(db, seen.server_id)) is not None:
+        return owner
     if not seen.account_name:
         return None
+    # Where plex.tv has not said yet whose the server is: of whom it has not said anything, who is called so.
     named = func.lower(User.plex_username) == seen.account_name.lower()
-    found = db.scalars(select(User.id).where(named, User.plex_id.is_not(None)).limit(2)).all()
+    unknown = User.plex_server_id.is_distinct_from(seen.server_id) | User.plex_owner.is_(None)
+    mine = (named, User.plex_id.is_not(None), unknown)
+    found = db.scalars(select(User.id).where(*mine).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def _owner_of(db: Session, server_id: str | None) -> str | None:
+    """Our user whose that server is; without its id, whose any server is, where that is one person."""
+    owners = select(User.id).where(User.plex_id.is_not(None), User.plex_owner.is_(True))
+    if server_id is not None:
+        owners = owners.where(User.plex_server_id == server_id)
+    found = db.scalars(owners.limit(2)).all()
     return found[0] if len(found) == 1 else None
 
 

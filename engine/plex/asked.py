@@ -53,7 +53,7 @@ def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
             entries, total = plex.page(path, part)
             before = len(keys)
             keys.update((str(entry["ratingKey"]), None) for entry in entries if entry.get("ratingKey"))
-            if len(keys) == before or len(keys) >= (total or 0):
+            if len(keys) == before or (total is not None and len(keys) >= total):
                 break  # the end, or the first page once more from a server that can't page
         return list(keys)
 

@@ -39,7 +39,6 @@ _COLUMNS: dict[str, Any] = {
     "duration": MediaItem.duration,
     "releasedAt": MediaItem.released,
 }
-_INDEXED = ("addedAt", "title")  # never unknown, but for an `addedAt` that Plex left out
 MOST_CHILDREN = 2000
 
 # What lists show; the rest of a row is only read for one item.
@@ -181,7 +180,7 @@ def matching(search: str) -> ColumnElement[bool]:
 def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, number: int) -> list[Any]:
     """The newest of a library, and more; of seasons that come at once the last episode, so a few more are read."""
     query = _dated(shelf, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
-    newest_first = query.order_by(MediaItem.added_at.desc(), MediaItem.id.desc())
+    newest_first = query.order_by(MediaItem.added_at.desc().nulls_last(), MediaItem.id.desc())
     if kind == "movie":
         return list(db.execute(newest_first.limit(number)))
     most = min(number * _EPISODES_READ, _MOST_READ)
@@ -256,7 +255,7 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
 
     def ordered(query: Select[Any], key: Any, last: Any) -> Select[Any]:
         first = key.desc() if falling else key.asc()
-        if name not in _INDEXED:
+        if name != "title":  # which is never unknown, and whose index knows nothing of nulls
             first = first.nulls_last()
         return query.order_by(first, last.desc() if falling else last.asc())
 
@@ -265,7 +264,12 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
     for section in wanted.sections:
         for kind in wanted.types:
             query, key = _branch(shelf, user_id, replace(wanted, sections=(section,), types=(kind,)), name)
-            branches.append(ordered(query, key, MediaItem.id))
+            if name == "addedAt" and not falling:
+                # Backwards, the index has the unknown first: so they are a branch of their own.
+                dated = query.where(key.is_not(None)).order_by(key.asc().nulls_first(), MediaItem.id.asc())
+                branches += [dated, query.where(key.is_(None)).order_by(MediaItem.id.asc())]
+            else:
+                branches.append(ordered(query, key, MediaItem.id))
     if len(branches) == 1:
         return branches[0].offset(start).limit(limit)
     found = union_all(*(branch.limit(start + limit) for branch in branches)).subquery()

@@ -1,85 +1,287 @@
-"""Recognises items again: Plex gives an item another key when it is removed and added again, moved or merged."""
+"""Decides which item of Plex is which of the catalogue: by what an item is, never by its key alone.
+
+Plex gives keys anew when an item is removed and added again, moved or merged, and when a database is made anew.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
-from engine.plex import staging
-
-Trait = Callable[[staging.Known], str | None]
-
-_NAMELESS = (
-    "local://",
-    "none://",
-    "com.plexapp.agents.none://",
-)  # guids that say nothing of what the item is
+# Guids that say where an entry stands, not what it is.
+_NAMELESS = re.compile(r"(local|none|(com\.plexapp|tv\.plex)\.agents\.(none|localmedia))://")
 
 
-@dataclass
-class Kept:
-    """What was recognised: ids of the items, the keys they had, and which of them had been deleted."""
+class Traits(NamedTuple):
+    """What an item may be known by.
 
-    ids: set[str] = field(default_factory=set)
-    old_keys: set[str] = field(default_factory=set)
-    restored: set[str] = field(default_factory=set)
-
-
-def suspects(db: Session, server_id: str, present: Collection[str]) -> list[staging.Known]:
-    """Live items that look like staged ones with a new key, and so may be gone; those with `present` keys are not."""
-    found = staging.relatives(db, server_id)
-    return [entry for entry in found if not entry.deleted and entry.rating_key not in present]
-
-
-def keep(db: Session, server_id: str, gone: Collection[str]) -> Kept:
-    """Give items whose key is gone the key under which they came back, so that they stay the same items.
-
-    The same file is the same item; else the same guid and edition, where no two items share them.
+    Attributes:
+        id: of the item in the catalogue; of one that Plex tells of, any.
+        parent_key, grandparent_key: rating keys of its season and show.
+        parent_index, item_index: number of the season and of the episode; a season has its own in `item_index`.
+        title: as it is sorted by.
+        deleted: Plex has it no more, as far as the catalogue knows.
     """
-    kept = Kept()
-    old = [entry for entry in staging.relatives(db, server_id) if entry.deleted or entry.rating_key in gone]
-    if not old:
-        return kept
-    fresh = staging.fresh(db, server_id)
-    pairs = _pair(fresh, old, lambda entry: entry.file, once=False)
-    left = [entry for entry in fresh if entry.rating_key not in {key for _, key in pairs.values()}]
-    rest = [entry for entry in old if entry.id not in pairs]
-    pairs |= _pair(left, rest, _telling_guid, once=True)
-    kept.ids = set(pairs)
-    kept.old_keys = {before for before, _ in pairs.values()}
-    kept.restored = staging.adopt(db, [(item, now) for item, (_, now) in pairs.items()])
-    return kept
+
+    id: str
+    rating_key: str
+    section_key: str
+    type: str
+    guid: str | None = None
+    edition: str | None = None
+    imdb_id: str | None = None
+    tmdb_id: str | None = None
+    tvdb_id: str | None = None
+    file: str | None = None
+    parent_key: str | None = None
+    grandparent_key: str | None = None
+    parent_index: int | None = None
+    item_index: int | None = None
+    title: str = ""
+    show_title: str | None = None
+    year: int | None = None
+    deleted: bool = False
+
+    @property
+    def name(self) -> str | None:
+        """Its guid without the language; None where that is none of a work."""
+        if not self.guid or _NAMELESS.match(self.guid):
+            return None
+        return self.guid.partition("?")[0]
+
+    @property
+    def ids(self) -> tuple[str | None, ...]:
+        """Its external ids."""
+        return self.imdb_id, self.tmdb_id, self.tvdb_id
+
+    @property
+    def show_key(self) -> str | None:
+        """The rating key of the show of a season or episode."""
+        return self.parent_key if self.type == "season" else self.grandparent_key
 
 
-def _telling_guid(entry: staging.Known) -> str | None:
-    if entry.guid is None or entry.guid.startswith(_NAMELESS):
-        return None
-    return f"{entry.guid}\n{entry.edition or ''}"  # the editions of a film share its guid
+Trait = Callable[[Traits], Hashable]
+Doubt = Callable[[Traits, Traits], bool]
 
 
-def _pair(
-    fresh: Iterable[staging.Known], old: Iterable[staging.Known], trait: Trait, *, once: bool
-) -> dict[str, tuple[str, str]]:
-    """Pairs that share a trait, by id: the key before and the key now; with `once` only where it is unmistakable."""
-    wanted, offered = _by(trait, fresh), _by(trait, old)
-    pairs = {}
-    for what, candidates in offered.items():
-        takers = wanted.get(what, [])
-        live = [entry for entry in candidates if not entry.deleted] or candidates[:1]
-        if once and (len(takers) != 1 or len(live) != 1):
-            continue
-        for taker, found in zip(takers, live, strict=False):
-            pairs[found.id] = (found.rating_key, taker.rating_key)
-    return pairs
+def recognise(now: Iterable[Traits], before: Iterable[Traits]) -> dict[str, Traits]:
+    """The items before, by the rating keys that they have now; who is new or gone is not among them.
+
+    Traits are applied to the whole set, the strongest first: guid, external ids, file, show with numbers, title with
+    year. One pairs two items where no other on either side has the same; where several have, they are told apart by a
+    weaker one as well. The rating key counts least: it never outweighs a trait that says otherwise.
+
+    Args:
+        now: what Plex tells of, each rating key once.
+        before: who is to be found again: items whose key is gone, or is that of one in `now`, and deleted ones. What is
+            as it was under its key is in neither.
+    """
+    pairing = _Pairing(now, before)
+    for traits in _STRONG:
+        pairing.apply(*traits)
+    pairing.by_episodes()
+    pairing.by_title("show")
+    pairing.know_shows()
+    for traits in _PLACES:
+        pairing.apply(*traits, kinds={"season", "episode"})
+    pairing.by_title("movie")
+    pairing.apply(_key, _show_key, unless=_contradict)
+    return pairing.found
 
 
-def _by(trait: Trait, entries: Iterable[staging.Known]) -> Mapping[tuple[str, str], list[staging.Known]]:
-    found: defaultdict[tuple[str, str], list[staging.Known]] = defaultdict(list)
-    for entry in entries:
-        value = trait(entry)
-        if value is not None:
-            found[entry.type, value].append(entry)
+class _Pairing:
+    """Who is not paired yet on both sides, and the pairs."""
+
+    def __init__(self, now: Iterable[Traits], before: Iterable[Traits]) -> None:
+        self.found: dict[str, Traits] = {}
+        self._told = {item.rating_key: item for item in now}
+        self._now = dict(self._told)
+        self._before = {item.id: item for item in before}
+
+    def apply(self, *traits: Trait, kinds: set[str] | None = None, unless: Doubt | None = None) -> None:
+        """Pair who alone have the same value of all these traits; a deleted one only where no other has it."""
+        if not self._before or not self._now:
+            return
+        takers = _grouped(self._now.values(), traits, kinds)
+        for value, candidates in _grouped(self._before.values(), traits, kinds).items():
+            wanted = takers.get(value, ())
+            offered = [item for item in candidates if not item.deleted] or candidates
+            if len(wanted) == len(offered) == 1 and not (unless and unless(wanted[0], offered[0])):
+                self._join(wanted[0], offered[0])
+
+    def by_title(self, kind: str) -> None:
+        """Pair works of one title and year; those under different keys unless their guids or ids say otherwise."""
+        self.apply(_title, _known_year, _edition, _key, kinds={kind})
+        for traits in _TITLES:
+            self.apply(*traits, kinds={kind}, unless=_are_different)
+
+    def by_episodes(self) -> None:
+        """Pair seasons and shows whose episodes have been recognised."""
+        for kind, above in (("season", _parent_key), ("show", _grandparent_key)):
+            wanted, offered = (
+                defaultdict[Hashable, set[Hashable]](set),
+                defaultdict[Hashable, set[Hashable]](set),
+            )
+            for key, old in self.found.items():
+                if old.type == "episode":
+                    wanted[above(self._told[key])].add(above(old))
+                    offered[above(old)].add(above(self._told[key]))
+            by_key = {item.rating_key: item for item in self._before.values() if item.type == kind}
+            for key in [key for key, item in self._now.items() if item.type == kind]:
+                told = wanted.get(key, set())
+                old_key = next(iter(told)) if len(told) == 1 else None
+                if old_key in by_key and len(offered[old_key]) == 1:
+                    self._join(self._now[key], by_key[old_key])
+
+    def know_shows(self) -> None:
+        """Name the shows of those who are left as they were named before, so that places can be compared."""
+        for key, item in self._now.items():
+            show = item.show_key
+            if show in self._told:
+                old = self.found.get(show)
+                known = None if old is None else old.rating_key
+                season = item.type == "season"
+                self._now[key] = (
+                    item._replace(parent_key=known) if season else item._replace(grandparent_key=known)
+                )
+
+    def _join(self, now: Traits, before: Traits) -> None:
+        self.found[now.rating_key] = before
+        del self._now[now.rating_key], self._before[before.id]
+
+
+def _grouped(
+    items: Iterable[Traits], traits: Sequence[Trait], kinds: set[str] | None
+) -> dict[Hashable, list[Traits]]:
+    """Items by the values that they have of all these traits; who lacks one is left out."""
+    found = defaultdict[Hashable, list[Traits]](list)
+    for item in items:
+        if kinds is None or item.type in kinds:
+            values = tuple(trait(item) for trait in traits)
+            if None not in values:
+                found[item.type, values].append(item)
     return found
+
+
+def _are_different(one: Traits, other: Traits) -> bool:
+    """Whether the same kind of guid or id says that these are two works."""
+    known = [(a, b) for a, b in zip(one.ids, other.ids, strict=True) if a and b]
+    if any(a == b for a, b in known):
+        return False
+    kinds = [item.name.partition("://")[0] if item.name else None for item in (one, other)]
+    return bool(known) or (kinds[0] is not None and kinds[0] == kinds[1] and one.name != other.name)
+
+
+def _contradict(one: Traits, other: Traits) -> bool:
+    """Whether something says that these are two, and nothing that they are one."""
+    pairs = [(one.name, other.name), *zip(one.ids, other.ids, strict=True), (one.file, other.file)]
+    known = [(a, b) for a, b in pairs if a and b]
+    if any(a == b for a, b in known):
+        return False
+    numbers = [(one.parent_index, other.parent_index), (one.item_index, other.item_index)]
+    moved = any(a is not None and b is not None and a != b for a, b in numbers)
+    return bool(known) or (one.type != "show" and moved)
+
+
+def _edition(item: Traits) -> Hashable:
+    return item.edition or ""
+
+
+def _file_name(item: Traits) -> Hashable:
+    return None if item.file is None else re.split(r"[/\\]", item.file)[-1]
+
+
+def _place(item: Traits) -> Hashable:
+    """Season and number of an episode, number of a season; nothing more of films."""
+    if item.type == "season":
+        return item.item_index
+    return item.parent_index, item.item_index
+
+
+def _numbers(item: Traits) -> Hashable:
+    place = item.parent_index, item.item_index
+    return item.item_index if item.type == "season" else None if None in place else place
+
+
+def _title(item: Traits) -> Hashable:
+    return item.title or None
+
+
+def _show_key(item: Traits) -> Hashable:
+    return item.show_key if item.type in {"season", "episode"} else ""
+
+
+def _show(item: Traits) -> Hashable:
+    return item.show_title or ""
+
+
+def _live(item: Traits) -> Hashable:
+    return None if item.deleted else True
+
+
+def _name(item: Traits) -> Hashable:
+    return item.name
+
+
+def _file(item: Traits) -> Hashable:
+    return item.file
+
+
+def _key(item: Traits) -> Hashable:
+    return item.rating_key
+
+
+def _parent_key(item: Traits) -> Hashable:
+    return item.parent_key
+
+
+def _grandparent_key(item: Traits) -> Hashable:
+    return item.grandparent_key
+
+
+def _section(item: Traits) -> Hashable:
+    return item.section_key
+
+
+def _year(item: Traits) -> Hashable:
+    return item.year
+
+
+def _known_year(item: Traits) -> Hashable:
+    return item.year or 0
+
+
+def _same_work(trait: Trait) -> tuple[tuple[Trait, ...], ...]:
+    """Steps by a trait that names a work, of which there may be several editions and copies."""
+    return (
+        (trait, _file),
+        (trait, _edition, _file_name),
+        (trait, _edition, _key),
+        (trait, _edition, _section),
+        (trait, _edition),
+    )
+
+
+_STRONG: tuple[tuple[Trait, ...], ...] = (
+    *_same_work(_name),
+    *_same_work(lambda item: item.imdb_id),
+    *_same_work(lambda item: item.tmdb_id),
+    *_same_work(lambda item: item.tvdb_id),
+    (_file, _place, _section),  # a file may hold two episodes, and lie in two libraries
+    (_file, _place),
+    (_file, _title),
+    (_file, _key),
+    (_file,),
+)
+_PLACES: tuple[tuple[Trait, ...], ...] = (
+    (_live, _show_key, _numbers),
+    (_show_key, _show, _numbers),  # what was deleted names its show by a key that may be another's by now
+    (_live, _show_key, _title),
+)
+_TITLES: tuple[tuple[Trait, ...], ...] = (
+    (_title, _known_year, _edition, _file_name),
+    (_title, _year, _edition, _section),
+    (_title, _year, _edition),
+)

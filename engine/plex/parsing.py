@@ -1,6 +1,6 @@
 """Reads what Plex says of an item into one row of the catalogue; made for tens of thousands of them.
 
-Plex leaves out what it does not know, and older agents hide the ids of a film in its guid.
+Plex leaves out what it does not know, or says 0, -1 or something of another kind.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 from math import isfinite
+from time import time
 from typing import Any, NamedTuple
 
 import orjson
+
+from engine.plex.external_ids import external_ids
 
 TYPE_NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4}
 
 Metadata = Mapping[str, Any]
 
-# com.plexapp.agents.imdb://tt0103639?lang=en, ...thetvdb://268592/1/3, ...themoviedb://603
-_AGENT = re.compile(r"com\.plexapp\.agents\.(imdb|themoviedb|thetvdb)://([A-Za-z0-9]+)")
-_AGENT_NAMES = {"imdb": "imdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RESOLUTIONS = {"sd": 0, "480": 480, "576": 576, "720": 720, "1080": 1080, "2k": 1440, "4k": 2160, "8k": 4320}
 _LONGEST_TEXT = 20_000
 _GENRES_IN_LISTS = 2
-_MOST_SECONDS = 253_402_300_799  # the end of the year 9999
+_MOST_YEAR = 9999
+_HIGHEST_RATING = 10
+_AHEAD = 86_400  # seconds by which the clock of a server may be ahead; what was added or seen later than that was not
 _MOST = 2**63 - 1
 
 
@@ -118,15 +120,15 @@ def _row_of(item: Metadata) -> Row | None:
         text_of(get("originalTitle")),
         text_of(get("grandparentTitle")) if kind == "episode" else text_of(get("parentTitle")),
         text_of(get("editionTitle")),
-        int_of(get("year")),
+        _within(int_of(get("year")), _MOST_YEAR),
         int_of(get("index")),
         int_of(get("parentIndex")),
         _day(get("originallyAvailableAt")),
         text_of(get("summary")),
         text_of(get("studio")),
         text_of(get("contentRating")),
-        _float(get("rating")),
-        int_of(get("duration")),
+        _rating(get("rating")),
+        _within(int_of(get("duration")), _MOST),
         [text for tag in genres if (text := text_of(tag.get("tag")))] if genres else None,
         text_of(get("thumb")),
         text_of(get("art")),
@@ -165,23 +167,6 @@ def listed_print(section_key: str, item: Metadata) -> int:
     get = item.get
     told = orjson.dumps((section_key, *[get(name) for name in _READ]))
     return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True)
-
-
-def external_ids(guid: str | None, guids: Sequence[Metadata] | None) -> dict[str, str]:
-    """The ids by `imdb`, `tmdb`, `tvdb`: of `Guid` where there is one, else out of an old agent's guid.
-
-    An old agent names a season or episode by its series; such an id is the series' and is left out.
-    """
-    found: dict[str, str] = {}
-    for entry in guids or ():
-        source, _, value = str(entry.get("id", "")).partition("://")
-        if source in {"imdb", "tmdb", "tvdb"} and value and source not in found:
-            found[source] = value
-    if not found and guid is not None and guid.startswith("com.plexapp.agents."):
-        match = _AGENT.match(guid)
-        if match and "/" not in guid.partition("://")[2].partition("?")[0]:
-            found[_AGENT_NAMES[match[1]]] = match[2]
-    return found
 
 
 def _files(media: Sequence[Metadata] | None) -> tuple[str | None, str | None, str | None, int | None]:
@@ -280,21 +265,26 @@ def int_of(value: Any) -> int | None:
     return number if number is not None and -_MOST <= number <= _MOST else None
 
 
-def _float(value: Any) -> float | None:
+def _rating(value: Any) -> float | None:
     try:
         number = None if value is None else float(value)
     except (TypeError, ValueError):
         return None
-    return number if number is not None and isfinite(number) else None
+    return number if number is not None and isfinite(number) and 0 <= number <= _HIGHEST_RATING else None
+
+
+def _within(number: int | None, most: int) -> int | None:
+    """A number where it is one of its kind: Plex writes 0 or -1 for what it does not know."""
+    return number if number is not None and 0 < number <= most else None
 
 
 def _seconds(value: Any) -> int | None:
-    number = int_of(value)
-    return number if number is not None and 0 < number <= _MOST_SECONDS else None
+    """Unix seconds of something that has happened."""
+    return _within(int_of(value), int(time()) + _AHEAD)
 
 
 def time_of(value: Any) -> datetime | None:
-    """A time of Plex, in Unix seconds."""
+    """When something happened, from the Unix seconds of Plex; None where that can't be."""
     seconds = _seconds(value)
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 

@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import Page, PlexLibrary
-from engine.plex import identity, staging
+from engine.plex import recognition, staging
+from engine.plex.identity import Traits
 from engine.plex.parsing import (
     TYPE_NUMBERS,
     Metadata,
@@ -119,13 +120,14 @@ class Asking:
         there = {str(item.get("ratingKey")) for item in self.items(keys)}
         return [key for key in keys if key not in there]
 
-    def replaced(self, present: Collection[str]) -> list[staging.Known]:
-        """Items that look like newly staged ones, and that the server does not have any more."""
-        if not self.stage.count:
-            return []
+    def replaced(self, present: Collection[str]) -> list[Traits]:
+        """Items that are newly staged ones by now: the server does not have them any more under their key."""
+        return recognition.seek(self.stage, self.server_id, self.items, present)
+
+    def contested(self) -> bool:
+        """Whether a key that was listed is another item's than before."""
         with Session(self.stage.connection) as db:
-            found = {entry.rating_key: entry for entry in identity.suspects(db, self.server_id, present)}
-        return [found[key] for key in self.denied(list(found))]
+            return recognition.contested(db, self.stage, self.server_id)
 
     def prints(self, *which: ColumnElement[bool]) -> dict[str, Prints]:
         """Keys and fingerprints of live items."""
@@ -189,9 +191,8 @@ class SectionPass:
         above = self._asking.items(sorted(self._parents - self._seen))
         self._stage(above, self._prints_of(above))
         gone = self._asking.replaced(self._seen)
-        if self._lost(
-            gone, unless_told=changed
-        ):  # also where nothing seems to have changed: it costs next to nothing
+        # The counts are asked for also where nothing seems to have changed: it costs next to nothing.
+        if self._asking.contested() or self._lost(gone, unless_told=changed):
             return self._all(confirms=False)
         return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
 
@@ -199,13 +200,13 @@ class SectionPass:
         keys = [str(item.get("ratingKey")) for item in items]
         return self._asking.prints(MediaItem.rating_key.in_(keys)) if keys else {}
 
-    def _lost(self, gone: Sequence[staging.Known], *, unless_told: bool) -> bool:
+    def _lost(self, gone: Sequence[Traits], *, unless_told: bool) -> bool:
         """Whether the server has another number of items than we would have; `unless_told` where it does not say."""
         counts = [self._count(TYPE_NUMBERS[kind]) for kind in TYPES[self._type]]
         if None in counts:
             return unless_told
         with Session(self._asking.stage.connection) as db:
-            gained = len(staging.fresh(db, self._asking.server_id)) if self._asking.stage.count else 0
+            gained = staging.fresh(db, self._asking.server_id) if self._asking.stage.count else 0
             have = live_count(db, self._asking.server_id, self._key)
         expected = have + gained - sum(entry.section_key == self._key for entry in gone)
         return sum(count or 0 for count in counts) != expected - (self._known.held_back or 0)
@@ -342,10 +343,10 @@ def write(
 
     `check` is called now and then, and may raise to give up.
     """
-    kept = identity.keep(db, server_id, set(outcome.missing)) if stage.count else identity.Kept()
-    moves = bool(kept.ids) or staging.moves(db, stage, server_id)
+    kept = recognition.keep(db, stage, server_id, set(outcome.missing))
+    moves, removed = bool(kept.ids) or staging.moves(db, stage, server_id), kept.removed
     added, updated = staging.merge(db, stage, server_id, check)
-    removed = staging.remove(db, server_id, [key for key in outcome.missing if key not in kept.old_keys])
+    staging.remove(db, server_id, [key for key in outcome.missing if key not in kept.old_keys], removed)
     if moves or added.total or removed.total:
         staging.count(db, server_id)
     updated.first = [_renamed(change, kept) for change in updated.first]
@@ -355,7 +356,7 @@ def write(
     return [added, updated, removed]
 
 
-def _renamed(change: Change, kept: identity.Kept) -> Change:
+def _renamed(change: Change, kept: recognition.Kept) -> Change:
     if change.item_id not in kept.ids:
         return change
     return replace(change, kind="restored" if change.item_id in kept.restored else "moved")

@@ -83,20 +83,6 @@ _REMOVE = """
 Prints = tuple[int, int | None]  # of the row, and of the words of a list; see `models.media.MediaItem`
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An item by which another may be recognised."""
-
-    id: str
-    rating_key: str
-    section_key: str
-    type: str
-    guid: str | None
-    edition: str | None
-    file: str | None
-    deleted: bool
-
-
 @dataclass
 class Changes:
     """What became of items: how many there are of a kind, and the first of them one by one."""
@@ -126,6 +112,7 @@ class Stage:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.count = 0
+        self.types: set[str] = set()
         self._made = False
 
     @property
@@ -147,6 +134,7 @@ class Stage:
                 for row, prints in rows:
                     copy.write_row((*row, new_id("med"), section_key, *prints, self.count // PART))
                     self.count += 1
+                    self.types.add(row.type)
             if self.count > MANY:
                 self.connection.execute(text("SET enable_nestloop = off"))
 
@@ -171,6 +159,7 @@ class Stage:
             with self.connection.begin():
                 self.connection.execute(text(_EMPTY))
         self.count = 0
+        self.types.clear()
 
     def survey(self) -> None:
         """Tell the planner what the catalogue looks like after very many changes: autovacuum would in a minute."""
@@ -200,7 +189,7 @@ _TABLE = f"""
     )
 """
 _FRESH = """
-    SELECT s.id, s.rating_key, s.section_key, s.type, s.guid, s.edition, s.file, false
+    SELECT s.id
     FROM plex_stage s LEFT JOIN media_items m
       ON m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
     WHERE m.id IS NULL
@@ -223,47 +212,11 @@ _COUNT = """
     UPDATE plex_sections p SET items = c.items, count = c.count
     FROM counted c WHERE p.server_id = :server AND p.key = c.key
 """
-_RELATIVES = f"""
-    WITH fresh (id, rating_key, section_key, type, guid, edition, file, deleted) AS ({_FRESH}), found AS (
-        SELECT m.id FROM media_items m JOIN fresh f ON m.guid = f.guid AND m.type = f.type
-        WHERE m.server_id = :server
-        UNION
-        SELECT m.id FROM media_items m JOIN fresh f ON m.file = f.file AND m.type = f.type
-        WHERE m.server_id = :server
-    )
-    SELECT m.id, m.rating_key, m.section_key, m.type, m.guid, m.edition, m.file, m.deleted_at IS NOT NULL
-    FROM media_items m JOIN found USING (id)
-    ORDER BY m.deleted_at DESC NULLS FIRST, m.id
-"""  # noqa: S608 - made of our own texts
 
 
-def fresh(db: Session, server_id: str) -> list[Known]:
-    """The staged items whose key the catalogue does not have."""
-    return [Known(*row) for row in db.execute(text(_FRESH), {"server": server_id})]
-
-
-def relatives(db: Session, server_id: str) -> list[Known]:
-    """Items of the catalogue that share a guid or file with a fresh one: the live, then the lately deleted."""
-    return [Known(*row) for row in db.execute(text(_RELATIVES), {"server": server_id})]
-
-
-def adopt(db: Session, pairs: Sequence[tuple[str, str]]) -> set[str]:
-    """Give items of the catalogue (ids) the rating keys that they have now; returns the ids that were deleted."""
-    if not pairs:
-        return set()
-    found = db.execute(
-        text(
-            """
-            UPDATE media_items m SET rating_key = p.key, deleted_at = NULL, hash = 0, listed_hash = NULL
-            FROM (SELECT unnest(CAST(:ids AS text[])) AS id, unnest(CAST(:keys AS text[])) AS key) p,
-                 (SELECT id, deleted_at FROM media_items WHERE id = ANY(:ids)) before
-            WHERE m.id = p.id AND before.id = m.id
-            RETURNING m.id, before.deleted_at IS NOT NULL
-            """
-        ),
-        {"ids": [item for item, _ in pairs], "keys": [key for _, key in pairs]},
-    )
-    return {row[0] for row in found if row[1]}
+def fresh(db: Session, server_id: str) -> int:
+    """How many staged items have a key that the catalogue does not have."""
+    return db.scalar(text(f"SELECT count(*) FROM ({_FRESH}) f"), {"server": server_id}) or 0  # noqa: S608
 
 
 def moves(db: Session, stage: Stage, server_id: str) -> bool:
@@ -286,28 +239,27 @@ def merge(
     added, updated = Changes(), Changes()
     if not stage.count:
         return added, updated
-    new = db.scalar(text(f"SELECT count(*) FROM ({_FRESH}) f"), {"server": server_id}) or 0  # noqa: S608
+    new = fresh(db, server_id)
     insert = _INSERT.format(unless=_UNLESS_THERE if new < stage.count else "")
     for part in stage.parts:
         check()
         if new < stage.count:
-            _change(db, updated, _UPDATE, "updated", server=server_id, part=part)
+            change(db, updated, _UPDATE, "updated", server=server_id, part=part)
         if new:
-            _change(db, added, insert, "added", server=server_id, part=part)
+            change(db, added, insert, "added", server=server_id, part=part)
     return added, updated
 
 
-def remove(db: Session, server_id: str, keys: Sequence[str]) -> Changes:
-    """Mark live items as deleted."""
-    removed = Changes()
+def remove(db: Session, server_id: str, keys: Sequence[str], removed: Changes) -> None:
+    """Mark live items as deleted, and add that to what was `removed`."""
     if keys:
-        _change(db, removed, _REMOVE, "removed", server=server_id, keys=list(keys))
-    return removed
+        change(db, removed, _REMOVE, "removed", server=server_id, keys=list(keys))
 
 
-def _change(db: Session, changes: Changes, change: str, kind: str, **values: Any) -> None:
+def change(db: Session, changes: Changes, statement: str, kind: str, **values: Any) -> None:
+    """Carry out a statement that returns id, type, title and section of what it changed, and note what that was."""
     most = MOST_CHANGES - len(changes.first)
-    rows = db.execute(text(_SOME.format(change=change)), {"most": max(1, most), **values}).all()
+    rows = db.execute(text(_SOME.format(change=statement)), {"most": max(1, most), **values}).all()
     changes.total += rows[0][4] if rows else 0
     changes.first += [
         Change(item, kind, type_, title, section) for item, type_, title, section, _ in rows[:most]

@@ -18,34 +18,37 @@ MOST_USERS, MOST_TITLES = 100, 50
 _WORTH_KEEPING, _KEPT_FACTOR, _LONGEST_KEPT = 0.1, 100.0, 300.0  # seconds, times, seconds
 _LONGEST_SITTING = 4 * 3600  # seconds between a beginning and an end that belong together
 
-# A title is an item of the catalogue, else what its server calls it, else its words: titles share words.
+# A title is an item of the catalogue, else what its server calls it, else its words: titles share words. A person is
+# one of ours, else an account of a server, whatever it is called; it is shown by its last name.
 # A stretch goes from play, resume or scrobble to the next pause, stop or scrobble of the same person and title. Where
 # its end never came (a lost message, a player that died) its time is unknown and counts as nothing.
 _QUERY = """
 WITH steps AS (
-    SELECT event, user_id, account_name, what, title, item_id, media_type, at,
+    SELECT event, user_id, account_name, who, what, title, item_id, media_type, at,
            lead(at) OVER sitting AS next_at, lead(event) OVER sitting AS next_event
     FROM (
-        SELECT *, coalesce(item_id, server_id || ' ' || rating_key, rating_key, title) AS what
+        SELECT *, coalesce(item_id, server_id || ' ' || rating_key, rating_key, title) AS what,
+               coalesce(user_id, server_id || ' ' || account_id, account_id, account_name) AS who
         FROM plex_activities WHERE at >= :since AND event <> 'rate' {mine}
     ) told
-    WINDOW sitting AS (PARTITION BY account_id, account_name, what ORDER BY at, id)
+    WINDOW sitting AS (PARTITION BY who, what ORDER BY at, id)
 ), stretches AS (
-    SELECT user_id, CASE WHEN user_id IS NULL THEN account_name END AS account_name, what, title, item_id, media_type,
+    SELECT user_id, account_name, who, what, title, item_id, media_type, at,
            (at AT TIME ZONE 'UTC')::date AS day,
            (event = 'play')::int AS play, (event = 'scrobble')::int AS view,
            CASE WHEN event IN ('play', 'resume', 'scrobble') AND next_event IN ('pause', 'stop', 'scrobble')
                 THEN least(extract(epoch FROM next_at - at), :longest) ELSE 0 END AS seconds
     FROM steps
 ), sums AS (
-    SELECT grouping(user_id, what, day) AS kind, user_id, account_name, what, day,
+    SELECT grouping(who, what, day) AS kind, who, what, day, max(user_id) AS user_id,
+           substr(max(to_char(at, 'YYYYMMDDHH24MISSUS') || account_name), 21) AS account_name,
            max(title) AS title, max(item_id) AS item_id, max(media_type) AS media_type,
            sum(play) AS plays, sum(view) AS views, sum(seconds)::bigint AS seconds
     FROM stretches
-    GROUP BY GROUPING SETS ((), (user_id, account_name), (what), (day))
+    GROUP BY GROUPING SETS ((), (who), (what), (day))
 ), ranked AS (
     SELECT sums.*, row_number() OVER (
-        PARTITION BY kind ORDER BY plays DESC, views DESC, seconds DESC, title, what, user_id, account_name
+        PARTITION BY kind ORDER BY plays DESC, views DESC, seconds DESC, title, what, who
     ) AS place
     FROM sums
 )

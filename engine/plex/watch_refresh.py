@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,7 @@ from engine.clients.plextv import TokenRefused
 from engine.errors import MediaNestError
 from engine.jobs.names import Job
 from engine.plex import connection
-from engine.plex.parsing import TYPE_NUMBERS
+from engine.plex.parsing import TYPE_NUMBERS, int_of, time_of
 from engine.runtime import Runtime
 from models.media import MediaItem, WatchLook, WatchState
 from models.plex_library import PlexSection
@@ -99,7 +99,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
             if kind in _LEAVES:
                 library = _Library(runtime, user_id, server_id, key, kind)
                 try:
-                    changed += library.refresh(plex, after, began if whole else None)
+                    changed += library.refresh(plex, after, began, whole=whole)
                     answered = True
                 except (PlexGone, PlexUnauthorized) as error:  # not every library is shared with everybody
                     refused = error
@@ -122,16 +122,23 @@ class _Library:
     key: str
     kind: str
 
-    def refresh(self, plex: PlexQuestions, after: int, began: datetime | None) -> int:
-        """Write what was watched after a time; with `began`, since when it is known, what was not is unwatched."""
+    def refresh(self, plex: PlexQuestions, after: int, began: datetime, *, whole: bool) -> int:
+        """Write what was watched after a time; `whole`: what is not told of has been unwatched.
+
+        Args:
+            plex: in the name of the user.
+            after: Unix seconds of Plex.
+            began: when we began to ask; what we hear of later, Plex may not know of in its answer.
+            whole: `after` leaves nothing out.
+        """
         changed, seen = 0, set[str]()
         listing = _Listing(plex, self.key, TYPE_NUMBERS[_LEAVES[self.kind]], after)
         for entries in listing:
             watched = {str(entry["ratingKey"]): entry for entry in entries if _is_watched(entry)}
             seen |= watched.keys()
             with self.runtime.unit_of_work() as db:
-                changed += _write(db, self.user_id, self.server_id, watched)
-        if began is not None and listing.is_whole:
+                changed += _write(db, self.user_id, self.server_id, watched, began)
+        if whole and listing.is_whole:
             with self.runtime.unit_of_work() as db:
                 changed += self._forget(db, seen, began)
         return changed
@@ -158,7 +165,11 @@ class _Library:
 
 
 class _Listing:
-    """What was watched in a library after a time, in parts; `is_whole` once all of it has come."""
+    """What was watched in a library after a time, in parts; `is_whole` once all of it has come for certain.
+
+    What is watched meanwhile goes to the end, and all behind it moves up: so each part is asked for with the last entry
+    of the one before. Where the server does not say how many there are, an empty part is the end.
+    """
 
     def __init__(self, plex: PlexQuestions, key: str, number: int, after: int) -> None:
         self._plex, self._path = plex, f"/library/sections/{key}/all"
@@ -166,25 +177,40 @@ class _Listing:
         self.is_whole = False
 
     def __iter__(self) -> Iterator[list[Mapping[str, Any]]]:
-        start = 0
-        while start < _MOST:
-            part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": _PAGE}
-            entries, total = self._plex.page(self._path, self._asked | part)
-            if entries:
-                yield entries
-            start += len(entries)
-            if not entries or len(entries) > _PAGE or start >= (total or 0):
-                self.is_whole = total is None or start >= total
+        keys, joined = list[str](), True
+        while len(keys) < _MOST:
+            begin = max(0, len(keys) - 1)
+            entries, total = self._part(begin, _PAGE + len(keys) - begin)
+            told = [str(entry.get("ratingKey")) for entry in entries]
+            joined = joined and (not keys or told[:1] == keys[-1:])
+            known = set(keys)
+            new = [entry for key, entry in zip(told, entries, strict=True) if key not in known]
+            if new:
+                yield new
+            keys += [str(entry.get("ratingKey")) for entry in new]
+            if not new or (total is not None and len(keys) >= total):
+                again = told == keys  # the same once more, from a server that can't page: that was all
+                self.is_whole = bool(keys or total == 0) and (joined or again) and total in {None, len(keys)}
                 return
+
+    def _part(self, begin: int, size: int) -> tuple[list[Mapping[str, Any]], int | None]:
+        part = {"X-Plex-Container-Start": begin, "X-Plex-Container-Size": size}
+        return self._plex.page(self._path, self._asked | part)
 
 
 def _is_watched(entry: Mapping[str, Any]) -> bool:
     """A server that does not know the question tells of all it has."""
     counts = ("viewCount", "viewOffset", "lastViewedAt")
-    return bool(entry.get("ratingKey")) and any(_number(entry.get(name)) for name in counts)
+    return bool(entry.get("ratingKey")) and any((int_of(entry.get(name)) or 0) > 0 for name in counts)
 
 
-def _write(db: Session, user_id: str, server_id: str, by_key: Mapping[str, Mapping[str, Any]]) -> int:
+def _write(
+    db: Session, user_id: str, server_id: str, by_key: Mapping[str, Mapping[str, Any]], began: datetime
+) -> int:
+    """Take over what Plex says, except where we have heard of something since `began`.
+
+    Nothing here compares our clock with Plex's: what we heard of before we asked, Plex has counted.
+    """
     items = db.execute(
         select(MediaItem.rating_key, MediaItem.id).where(
             MediaItem.server_id == server_id,
@@ -196,9 +222,9 @@ def _write(db: Session, user_id: str, server_id: str, by_key: Mapping[str, Mappi
         {
             "user_id": user_id,
             "item_id": item_id,
-            "view_count": _number(by_key[key].get("viewCount")) or 0,
-            "view_offset": _number(by_key[key].get("viewOffset")),
-            "last_viewed_at": _time(by_key[key].get("lastViewedAt")),
+            "view_count": max(0, int_of(by_key[key].get("viewCount")) or 0),
+            "view_offset": max(0, int_of(by_key[key].get("viewOffset")) or 0) or None,
+            "last_viewed_at": time_of(by_key[key].get("lastViewedAt")),
             "updated_at": func.clock_timestamp(),
         }
         for key, item_id in items
@@ -206,22 +232,19 @@ def _write(db: Session, user_id: str, server_id: str, by_key: Mapping[str, Mappi
     if not values:
         return 0
     query = insert(WatchState).values(values)
-    new, names = query.excluded, ("view_count", "view_offset", "last_viewed_at")
-    differs = or_(*(getattr(WatchState, name).is_distinct_from(new[name]) for name in names))
-    # A webhook may have told of something later than this answer.
-    newer = or_(WatchState.last_viewed_at.is_(None), WatchState.last_viewed_at <= new.last_viewed_at)
+    new, told_since = query.excluded, WatchState.updated_at >= began
+    changes: dict[str, Any] = {
+        "view_count": case(
+            (told_since, func.greatest(WatchState.view_count, new.view_count)), else_=new.view_count
+        ),
+        "view_offset": case((told_since, WatchState.view_offset), else_=new.view_offset),
+        "last_viewed_at": case(
+            (told_since, func.coalesce(WatchState.last_viewed_at, new.last_viewed_at)),
+            else_=new.last_viewed_at,
+        ),
+    }
+    differs = or_(*(getattr(WatchState, name).is_distinct_from(value) for name, value in changes.items()))
     query = query.on_conflict_do_update(
-        index_elements=["user_id", "item_id"],
-        set_={name: new[name] for name in (*names, "updated_at")},
-        where=differs & newer,
+        index_elements=["user_id", "item_id"], set_={**changes, "updated_at": new.updated_at}, where=differs
     )
     return len(db.execute(query.returning(WatchState.item_id)).all())
-
-
-def _number(value: Any) -> int | None:
-    return int(value) if str(value or "").isdecimal() and int(value) else None
-
-
-def _time(value: Any) -> datetime | None:
-    seconds = _number(value)
-    return None if seconds is None else datetime.fromtimestamp(min(seconds, 253_402_300_799), UTC)

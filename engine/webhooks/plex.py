@@ -19,6 +19,8 @@ from models.user import User
 from models.webhook import Webhook
 
 _CATALOGUE = {"movie", "show", "season", "episode"}
+# What a person can choose to play. Music is no part of the catalogue, and yet something that somebody listened to.
+_TITLES = {*_CATALOGUE, "artist", "album", "track"}
 _LONGEST = 500  # characters of a title or name
 _LOOKERS_AFTER = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
 
@@ -33,10 +35,15 @@ def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
     return handler(db, settings, row)
 
 
+_NO_TITLE = Outcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
+
+
 def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
     """Somebody plays, pauses, stops, has seen or rates something."""
-    seen = _seen(row)
-    if seen.rating_key is None and _text(_part(row.payload, "Metadata").get("title")) is None:
+    seen, item = _seen(row), _part(row.payload, "Metadata")
+    if not _is_title(item):
+        return _NO_TITLE
+    if seen.rating_key is None and _text(item.get("title")) is None:
         return Outcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
     wanted = (
@@ -92,6 +99,13 @@ def _of_server(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda payload: said.format(_text(_part(payload, "Server").get("title")) or "Plex")
 
 
+def _begun(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    """Playback has begun: of a title, not of what is shown before it."""
+    if not _is_title(_part(row.payload, "Metadata")):
+        return _NO_TITLE
+    return _notice("Playback has begun", _playback)(db, settings, row)
+
+
 def _device(payload: Mapping[str, Any]) -> str:
     device = _text(_part(payload, "Player").get("title")) or "A device"
     who = _text(_part(payload, "Account").get("title")) or "somebody"
@@ -115,7 +129,7 @@ _EVENTS: Mapping[str, Handler] = {
         _of_server("{} says that its database is damaged. Restore it from a backup."),
     ),
     "device.new": _notice("A new device at Plex", _device),
-    "playback.started": _notice("Playback has begun", _playback),
+    "playback.started": _begun,
 }
 
 
@@ -140,6 +154,13 @@ def _seen(row: Webhook) -> Seen:
         at=row.created_at,
         webhook_id=row.id,
     )
+
+
+def _is_title(item: Mapping[str, Any]) -> bool:
+    """Whether it is something of its own: no trailer, extra or preroll, and no photo. What says nothing may be one."""
+    kind, guid = _text(item.get("type")), _text(item.get("guid")) or ""
+    around = guid.startswith("prerolls://") or item.get("extraType") is not None
+    return not around and (kind is None or kind in _TITLES) and _text(item.get("subtype")) != "trailer"
 
 
 def title_of(item: Mapping[str, Any]) -> str:
