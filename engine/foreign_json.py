@@ -38,7 +38,26 @@ def decoded(body: bytes | str) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-    return _mended(_text(body))
+    return mended(body)
+
+
+def mended(body: bytes | str) -> Any:
+    """As `decoded`, and in any case nothing deeper than 100 levels: what is below is null.
+
+    Raises:
+        NotJson: it is cut short, or something else.
+    """
+    try:
+        found = json.loads(
+            _shallow(_text(body)).rstrip("\0 \t\r\n"),
+            strict=False,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=lambda _: None,
+        )
+    except (ValueError, RecursionError):
+        raise NotJson("It is not valid JSON, or cut short.") from None
+    return _cleaned(found)
 
 
 def storable(text: str) -> str:
@@ -55,20 +74,6 @@ def _text(body: bytes | str) -> str:
     if body.startswith(_UTF16):
         return body.decode("utf-16", "replace")
     return body.decode("utf-8-sig", "replace")
-
-
-def _mended(text: str) -> Any:
-    try:
-        found = json.loads(
-            _shallow(text).rstrip("\0 \t\r\n"),
-            strict=False,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=lambda _: None,
-        )
-    except (ValueError, RecursionError):
-        raise NotJson("It is not valid JSON, or cut short.") from None
-    return _cleaned(found)
 
 
 def _shallow(text: str) -> str:

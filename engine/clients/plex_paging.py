@@ -11,7 +11,7 @@ Ask = Callable[[int, int], tuple[Sequence[Item], int | None, int | None]]
 
 PAGE = 500
 AT_ONCE = 1_000_000  # items: more than any library has, so that all of it is one page
-_MOST = 5_000_000  # items of a listing that never ends
+_MOST = 2_000_000  # items of a listing that never ends
 
 
 class Endless(Exception):
@@ -62,16 +62,15 @@ def pages(ask: Ask, size: int) -> Iterator[Page]:
         joined = begin == start or last in keys
         new = items[keys.index(last) + start - begin :] if begin < start and joined else items
         if begin < start and not new and (total is None or start < total):
-            overlapping = (
-                False  # its pages are so short that the last item is all of this one, or it is the end
-            )
+            overlapping = False  # it is the end, or its pages are so short that the last item is all of one
             continue
-        if start and total is None and new and seen.issuperset(key for key in keys if key):
+        named = [key for key in keys[len(keys) - len(new) :] if key is not None]
+        if start and total is None and named and seen.issuperset(named):
             # The beginning once more: all there is, or as much as was asked for of a longer listing.
             yield Page((), start, total, joined=len(items) != asked)
             return
         yield Page(new, start, total, joined)
-        if not new or len(new) > size or (total is not None and begin + len(items) >= total):
+        if not new or len(items) > asked or (total is not None and begin + len(items) >= total):
             return
         for number, key in enumerate(keys, begin):
             if key is not None:

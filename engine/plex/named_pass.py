@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import PlexGone
 from engine.clients.plex_paging import key_of
-from engine.plex.parsing import Metadata, Row, fingerprint, int_of, row_of
+from engine.plex.item_reading import read
+from engine.plex.parsing import Metadata, Row, Unreadable, int_of
 from engine.plex.section_pass import ALWAYS_REMOVED, SHRINKS_BY, Outcome, Report, live_count
 from engine.plex.staging import Prints
 from engine.plex.sync_asking import LOCAL, Asking, live
@@ -76,15 +77,13 @@ def _stage(asking: Asking, told: Told, known: Mapping[str, Prints]) -> int:
     unreadable = 0
     for key, (section, item) in told.items():
         try:
-            row = row_of(item)
-            print_ = None if row is None else fingerprint(section, row)
-        except Exception as error:  # noqa: BLE001 - whatever is odd about an item costs that item
-            log.info("sync.unreadable", key=key, error=type(error).__name__)
+            found = read(section, item)
+        except Unreadable:
             unreadable += 1
             continue
         before = known.get(key)
-        if row is not None and print_ is not None and (before is None or before[0] != print_):
-            changed.setdefault(section, []).append((row, (print_, None)))
+        if found is not None and (before is None or before[0] != found[1]):
+            changed.setdefault(section, []).append((found[0], (found[1], None)))
     for section, rows in changed.items():
         asking.stage.add(section, rows)
     return unreadable

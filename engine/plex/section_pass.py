@@ -13,27 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_paging import AT_ONCE, Page, key_of
 from engine.plex import identity, staging
-from engine.plex.parsing import (
-    TYPE_NUMBERS,
-    Metadata,
-    Row,
-    fingerprint,
-    int_of,
-    listed_print,
-    row_of,
-)
+from engine.plex.item_reading import read
+from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, listed_print
 from engine.plex.staging import Change, Changes, Prints, Stage
 from engine.plex.sync_asking import LOCAL, Asking, live
 from models.media import MediaItem
 from models.plex_library import PlexSection
-
-log = structlog.get_logger(__name__)
 
 TYPES = {"movie": ("movie",), "show": ("show", "season", "episode")}
 COUNTED = {**{kind: TYPE_NUMBERS[kind] for kind in TYPES}, "artist": 8, "photo": 13}
@@ -282,15 +272,14 @@ class SectionPass:
                 if before is not None and before[1] == listed and name not in seen:
                     self._saw(name, int_of(item.get("updatedAt")), now)
                     continue
-                row = row_of(item)
-                prints = None if row is None else (fingerprint(key, row), listed)
-            except Exception as error:  # noqa: BLE001 - whatever is odd about an item costs that item
-                log.info("sync.unreadable", key=name, error=type(error).__name__)
+                found = read(key, item)
+            except (Unreadable, TypeError):  # the latter of `listed_print`
                 seen.add(name)
                 self._unreadable += 1
                 continue
-            if row is None or prints is None or row.rating_key in seen:
+            if found is None or name in seen:
                 continue
+            row, prints = found[0], (found[1], listed)
             self._saw(row.rating_key, row.updated_at, now)
             if before is not None and before[0] == prints[0]:
                 reworded[row.rating_key] = prints
