@@ -133,6 +133,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         session_only: bool = False,
         limit: Counted | EllipsisType | None = ...,
         largest_body: int = MAX_BODY,
+        slash_allowed: bool = False,
     ) -> Callable[[View], View]:
         """Declare one operation. Its view is called with a `Call`, then body, query and path as far as declared.
 
@@ -151,6 +152,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             session_only: not with an API key.
             limit: a rate limit other than that of the blueprint.
             largest_body: bytes that a request may have.
+            slash_allowed: it answers with a slash behind its path too, for senders that put one there.
         """
 
         counted = self._limit if isinstance(limit, EllipsisType) else limit
@@ -188,7 +190,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                     status, schema=answers[status], headers=shown, content_type=content_type, success=True
                 )(served)
             served._apidoc["access"] = {**access, "id": view.__name__}  # type: ignore[attr-defined]
-            self.route(rule, methods=[method], endpoint=view.__name__)(served)
+            self.route(rule, methods=[method], endpoint=view.__name__, strict_slashes=not slash_allowed)(
+                served
+            )
             return view
 
         return declare

@@ -58,7 +58,7 @@ class SyncedSectionSchema(SyncCountsSchema):
     type = ma.fields.String(required=True)
     mode = ma.fields.String(
         required=True,
-        validate=validate.OneOf(["full", "incremental", "unchanged", "counted", "gone", "items"]),
+        validate=validate.OneOf(["full", "incremental", "unchanged", "counted", "gone", "items", "failed"]),
     )
     listed = ma.fields.Integer(required=True, metadata={"description": "Items that Plex told of."})
     held_back = ma.fields.Integer(

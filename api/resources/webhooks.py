@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs
 
 import marshmallow as ma
 import structlog
@@ -26,6 +27,7 @@ LARGEST = 5 * 1024 * 1024  # bytes of a message, pictures included
 _TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
 _FORM = "multipart/form-data"
 _FORMS = (_FORM, "application/x-www-form-urlencoded")  # Plex sends the first; some that pass it on, the other
+_MOST_FIELDS = 1000
 _PLEX_WORDS = "Send the form of Plex, multipart/form-data with a part `payload`, or JSON, application/json."
 _ERRORS = (400, 401, 413, 415, 429)
 _HEADERS = dict.fromkeys(rate_limits.HEADERS, "Only where the message is not proven.")
@@ -77,6 +79,7 @@ def _header(name: str, text: str) -> dict[str, Any]:
     headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
+    slash_allowed=True,
 )
 @blueprint.doc(requestBody=_PLEX_BODY)  # type: ignore[untyped-decorator]
 def receive_from_plex(call: Call, secret: str) -> Response:
@@ -98,6 +101,7 @@ def receive_from_plex(call: Call, secret: str) -> Response:
     headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
+    slash_allowed=True,
 )
 @blueprint.doc(  # type: ignore[untyped-decorator]
     requestBody=_JSON_BODY,
@@ -119,6 +123,7 @@ def receive_from_overseerr(call: Call) -> Response:
     headers=_HEADERS,
     own_units=True,
     largest_body=LARGEST,
+    slash_allowed=True,
 )
 @blueprint.doc(  # type: ignore[untyped-decorator]
     requestBody=_JSON_BODY,
@@ -171,8 +176,20 @@ def _of_json(words: str = UNSUPPORTED) -> bytes:
 
 def _of_form() -> bytes | str:
     """The part `payload`, which some senders attach as a file; whatever else is in the form is left alone."""
-    attached = request.files.get("payload")
-    found = attached.read() if attached is not None else request.form.get("payload")
+    if request.mimetype == _FORM:
+        attached = request.files.get("payload")
+        found = attached.read() if attached is not None else request.form.get("payload")
+    else:
+        found = _of_fields(request.get_data())
     if found is None:
         raise InvalidRequest({"payload": ["Missing data for required field."]})
     return found
+
+
+def _of_fields(body: bytes) -> str | None:
+    """The field `payload` of a form in one line; bytes that are no UTF-8 cost the text that they are in."""
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), errors="replace", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
+    return fields.get("payload", [None])[0]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from engine.clients import probe
 from engine.clients.probe import Answer, Failed
+from engine.foreign_json import NotJson, decoded
 
 
 def examine(url: str, key: str, *, verify: bool = True) -> None:
@@ -41,8 +40,8 @@ def _object(answer: Answer) -> Mapping[str, Any]:
             "Look at its log, and try again in a few minutes.",
         )
     try:
-        found = orjson.loads(answer.body) if answer.status == 200 else None
-    except orjson.JSONDecodeError:
+        found = decoded(answer.body) if answer.status == 200 else None
+    except NotJson:
         found = None
     if not isinstance(found, Mapping):
         raise _not_recognised()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-import orjson
-
 from engine.clients.plex_http import PlexHttp
+from engine.foreign_json import NotJson, decoded
 
 IDENTITY_SECONDS = 2.5
 WHO = "The Plex server"
 _LONGEST_IDENTIFIER = 200
+_BEFORE_XML = b"\xef\xbb\xbf \t\r\n"
+_DECLARATION = re.compile(
+    r"\A\s*<\?xml[^>]{0,200}\?>"
+)  # names an encoding, where the text is decoded already
+_DEFINITION = re.compile("<!(?!--)")
+# What XML 1.0 has no place for: raw, or written as a number.
+_NO_XML = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}));"
+)
 
 
 class Malformed(Exception):
@@ -69,18 +78,18 @@ def identity_of(body: bytes) -> ServerIdentity:
 
 
 def container_of(body: bytes) -> dict[str, Any]:
-    """The fields of an answer's container, in JSON or as the attributes of XML.
+    """The fields of an answer's container, in JSON or as the attributes of XML; both are read with the same allowance.
 
     Raises:
         Malformed: it is neither.
     """
-    return _from_xml(body) if body.lstrip()[:1] == b"<" else _from_json(body)
+    return _from_xml(body) if body.lstrip(_BEFORE_XML)[:1] == b"<" else _from_json(body)
 
 
 def _from_json(body: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = decoded(body)
+    except NotJson:
         raise Malformed("JSON") from None
     container = document.get("MediaContainer") if isinstance(document, dict) else None
     if not isinstance(container, dict):
@@ -89,10 +98,12 @@ def _from_json(body: bytes) -> dict[str, Any]:
 
 
 def _from_xml(body: bytes) -> dict[str, Any]:
-    if b"<!" in body:  # entities could grow without end, and no identity has any
+    text = body.decode("utf-8-sig", "replace")
+    if _DEFINITION.search(text):  # entities could grow without end, and no identity has any
         raise Malformed("XML")
+    plain = _NO_XML.sub("\ufffd", _DECLARATION.sub("", text, count=1))
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - without entities there is nothing to fear
+        root = ElementTree.fromstring(plain)  # noqa: S314 - without entities there is nothing to fear
     except ElementTree.ParseError:
         raise Malformed("XML") from None
     return dict(root.attrib) if root.tag == "MediaContainer" else {}

@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from engine.clients import plex, probe
 from engine.clients.plextv import Malformed
 from engine.clients.probe import Answer, Failed
+from engine.foreign_json import NotJson, decoded
 
 OLDEST = (1, 20)  # brought the agents whose ids and `Guid` lists the catalogue is made of
 PLACES_SECONDS = 6.0  # for all addresses together
@@ -168,8 +167,8 @@ def _container(answer: Answer) -> Mapping[str, Any]:
     if answer.status != 200:
         raise _not_plex(f"What answers there is no Plex server (status {answer.status}).")
     try:
-        found = orjson.loads(answer.body)["MediaContainer"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        found = decoded(answer.body)["MediaContainer"]
+    except (NotJson, KeyError, TypeError):
         found = None
     if isinstance(found, Mapping):
         return found

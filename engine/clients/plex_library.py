@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-import orjson
 import requests
 
-from engine.clients import plex
+from engine.clients import plex, plex_paging
+from engine.clients.plex_paging import Endless, Page
 from engine.clients.typed_addresses import TypedAddressAdapter
+from engine.foreign_json import NotJson, decoded
 
-PAGE = 500
+PAGE = plex_paging.PAGE
 KEYS_AT_ONCE = 100
 MOST_BYTES = 512 << 20  # a server that ignores paging sends a whole library at once
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
@@ -54,19 +56,11 @@ class PlexGarbled(PlexError):
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some items of a listing.
+class Libraries:
+    """The libraries of a server that it describes well enough; `whole` where it does so of each in its list."""
 
-    Attributes:
-        items: as Plex sent them. start: the number of the first.
-        total: of the whole listing, where the server says so.
-        joined: it goes on where the page before ended; if not, the listing has moved and something may be missing.
-    """
-
-    items: Sequence[Mapping[str, Any]]
-    start: int
-    total: int | None
-    joined: bool = True
+    entries: Sequence[Mapping[str, Any]]
+    whole: bool = True
 
 
 class PlexLibrary:
@@ -119,12 +113,11 @@ class PlexLibrary:
             raise PlexGarbled("The server does not say who it is.")
         return found
 
-    def sections(self) -> Sequence[Mapping[str, Any]]:
-        """All libraries."""
-        found = _list(self.container("/library/sections").get("Directory"))
-        if any(not entry.get("key") or not entry.get("type") for entry in found):
-            raise PlexGarbled("The list of libraries is not complete.")
-        return found
+    def libraries(self) -> Libraries:
+        """All libraries; one that has no key or type costs no other."""
+        listed = _rows(self.container("/library/sections").get("Directory"))
+        entries = [entry for entry in listed if _is_library(entry)]
+        return Libraries(entries, len(entries) == len(listed))
 
     def count(self, section: str, number: int, **query: Any) -> int | None:
         """How many items of a type a library has; None where the server does not say."""
@@ -135,51 +128,40 @@ class PlexLibrary:
             **query,
         )
         total = _total(answer)
-        return len(answer["Metadata"]) if total is None and _list(answer.get("Metadata")) else total
+        return len(answer["Metadata"]) if total is None and _rows(answer.get("Metadata")) else total
 
-    def pages(self, path: str, **query: Any) -> Iterator[Page]:
-        """A listing, page by page; a server that ignores paging gives one large page.
+    def pages(self, path: str, size: int | None = None, **query: Any) -> Iterator[Page]:
+        """A listing, page by page, with `size` items a page; see `plex_paging`."""
 
-        Each page is asked for with the last item of the one before: where that is missing, items were removed
-        meanwhile, the rest has moved up, and as many were passed over. Such a page is not `joined`.
-        """
-        start, last, back, size = 0, None, 1, PAGE
-        while True:
-            begin = max(0, start - back)
-            asked = {"X-Plex-Container-Start": begin, "X-Plex-Container-Size": size + start - begin, **query}
-            answer = self.container(path, **asked)
-            items, total = _list(answer.get("Metadata")), _total(answer)
-            if begin and str(answer.get("offset", begin)) != str(begin):
-                yield Page((), start, total, joined=False)  # it gives another part than was asked for
-                return
-            keys = [item.get("ratingKey") for item in items]
-            joined = not start or not back or last in keys
-            new = items[keys.index(last) + 1 :] if start and last in keys else items
-            if not new and back and start and start < (total or 0):
-                back = 0  # so short are its pages that the last item is all of this one
-                continue
-            ended = not new or len(new) > size or (total is not None and begin + len(items) >= total)
-            yield Page(new, start, total, joined)
-            if ended:
-                return
-            start, last = begin + len(items), keys[-1]
+        def ask(start: int, number: int) -> tuple[Sequence[Mapping[str, Any]], int | None, int | None]:
+            part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": number}
+            answer = self.container(path, **part, **query)
+            return _rows(answer.get("Metadata")), _total(answer), _number(answer.get("offset"))
 
-    def listing(self, section: str, number: int, **query: Any) -> Iterator[Page]:
+        try:
+            yield from plex_paging.pages(ask, size or PAGE)
+        except Endless:
+            raise PlexGarbled("The server's list has no end.") from None
+
+    def listing(self, section: str, number: int, size: int | None = None, **query: Any) -> Iterator[Page]:
         """The items of a type in a library, oldest first, so that what is added meanwhile comes at the end."""
         return self.pages(
-            f"/library/sections/{section}/all", type=number, includeGuids=1, sort="addedAt:asc", **query
+            f"/library/sections/{section}/all",
+            size,
+            type=number,
+            includeGuids=1,
+            sort="addedAt:asc",
+            **query,
         )
 
-    def items(self, keys: Sequence[str]) -> list[Mapping[str, Any]]:
-        """The items with these rating keys; those that are gone are missing."""
-        found: list[Mapping[str, Any]] = []
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = ",".join(keys[start : start + KEYS_AT_ONCE])
-            try:
-                found += _list(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
-            except PlexGone:
-                continue
-        return found
+    def items(self, keys: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """The items with these rating keys, at most `KEYS_AT_ONCE`; what is no item at all is an empty one.
+
+        Raises:
+            PlexGone: it has none of them, or, some servers, not all of them.
+        """
+        some = ",".join(quote(key, safe="") for key in keys)
+        return _rows(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
 
     def _get(self, path: str, query: Mapping[str, Any]) -> bytes:
         try:
@@ -220,22 +202,34 @@ def _check(answer: requests.Response) -> None:
 
 def _container(body: bytes) -> Mapping[str, Any]:
     try:
-        found = orjson.loads(body)["MediaContainer"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        found = decoded(body)["MediaContainer"]
+    except (NotJson, KeyError, TypeError):
         raise PlexGarbled("The server's answer is cut short, or no JSON of Plex.") from None
     if not isinstance(found, Mapping):
         raise PlexGarbled("The server's answer is no answer of Plex.")
     return found
 
 
-def _list(found: Any) -> Sequence[Mapping[str, Any]]:
+def _rows(found: Any) -> Sequence[Mapping[str, Any]]:
+    """The entries of a list, each at its place; one that is no object is an empty one."""
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
+    if not isinstance(found, list):
         raise PlexGarbled("The server's answer is no answer of Plex.")
-    return found
+    if all(isinstance(entry, dict) for entry in found):
+        return found
+    return [entry if isinstance(entry, dict) else {} for entry in found]
+
+
+def _is_library(entry: Mapping[str, Any]) -> bool:
+    key, kind = entry.get("key"), entry.get("type")
+    return isinstance(key, str | int) and bool(key) and isinstance(kind, str) and bool(kind)
 
 
 def _total(answer: Mapping[str, Any]) -> int | None:
-    total = answer.get("totalSize")
-    return int(total) if isinstance(total, int | str) and str(total).isdecimal() else None
+    return _number(answer.get("totalSize"))
+
+
+def _number(value: Any) -> int | None:
+    text = str(value) if isinstance(value, int | str) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -6,12 +6,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from engine.clients.plex_library import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
 from engine.clients.typed_addresses import connected
+from engine.foreign_json import NotJson, decoded
 
 PATH = "/:/websockets/notifications"
 _OPEN_SECONDS = 10.0
@@ -46,10 +46,10 @@ def messages(
             yield None
             while True:
                 try:
-                    found = orjson.loads(socket.recv(timeout=patience))["NotificationContainer"]
+                    found = decoded(socket.recv(timeout=patience))["NotificationContainer"]
                 except TimeoutError:
                     yield None
-                except (orjson.JSONDecodeError, KeyError, TypeError):
+                except (NotJson, KeyError, TypeError):
                     continue  # what we can't read we can't act upon; the next sync sees what it was about
                 else:
                     if isinstance(found, Mapping):

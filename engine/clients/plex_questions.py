@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 
-import orjson
 import requests
 from urllib3.exceptions import HTTPError
 
@@ -18,6 +17,7 @@ from engine.clients.plex_library import (
     PlexUnreachable,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
+from engine.foreign_json import NotJson, decoded
 
 SECONDS = 8.0  # of one question
 MOST_JSON = 8 << 20
@@ -70,8 +70,8 @@ class PlexQuestions:
         """
         body = self.body(path, query, accept="application/json", most=MOST_JSON)
         try:
-            found = orjson.loads(body)["MediaContainer"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            found = decoded(body)["MediaContainer"]
+        except (NotJson, KeyError, TypeError):
             raise PlexGarbled("The server's answer is no answer of Plex.") from None
         if not isinstance(found, Mapping):
             raise PlexGarbled("The server's answer is no answer of Plex.")

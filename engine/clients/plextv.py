@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-import orjson
-
 from engine.clients.gate import gate_of
 from engine.clients.plex_http import PRODUCT, Answer, PlexHttp
+from engine.foreign_json import NotJson, decoded
 
 SECONDS = 7.0  # of a conversation
 PLACES = 4  # conversations of a process that wait for an answer at once
@@ -158,8 +157,8 @@ class PlexTv:
         if answer.status not in usual:
             raise self.http.unusable(f"HTTP {answer.status}")
         try:
-            return parse(orjson.loads(answer.body))
-        except (orjson.JSONDecodeError, Malformed):
+            return parse(decoded(answer.body))
+        except (NotJson, Malformed):
             raise self.http.unusable("an answer that is not understood") from None
 
 
@@ -262,8 +261,8 @@ def _described(resource: dict[str, Any]) -> bool:
 def _names_errors(answer: Answer) -> bool:
     """Whether an error is plex.tv's own, not one of something on the way."""
     try:
-        document = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+        document = decoded(answer.body)
+    except NotJson:
         return False
     return isinstance(document, dict) and isinstance(document.get("errors"), list)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
+from collections.abc import Mapping
+from typing import Any
 
 from engine.clients.plex_http import PlexHttp
 from engine.clients.plextv import SECONDS, WHO, Malformed, TokenRefused, token_of
+from engine.foreign_json import NotJson, decoded
 
 
 def server_token(base: str, identifier: str, token: str, server_id: str) -> str | None:
@@ -29,11 +31,18 @@ def server_token(base: str, identifier: str, token: str, server_id: str) -> str 
         if answer.status != 200:
             raise http.unusable(f"HTTP {answer.status}")
         try:
-            for each in orjson.loads(answer.body):
+            for each in _listed(decoded(answer.body)):
                 if each.get("clientIdentifier") == server_id and "server" in str(each.get("provides")):
                     return token_of({"authToken": each.get("accessToken")})
-        except (orjson.JSONDecodeError, Malformed, AttributeError, TypeError):
+        except (NotJson, Malformed):
             raise http.unusable("an answer that is not understood") from None
         return None
     finally:
         http.close()
+
+
+def _listed(document: Any) -> list[Mapping[str, Any]]:
+    """The resources that can be read; one that can't costs no other."""
+    if not isinstance(document, list):
+        raise Malformed("resources")
+    return [each for each in document if isinstance(each, Mapping)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import orjson
-
 from engine.clients import probe
 from engine.clients.probe import Failed
+from engine.foreign_json import NotJson, decoded
 
 STANDARD_URL = "https://api.themoviedb.org/3"
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
@@ -39,8 +38,8 @@ def examine(url: str, token: str, *, verify: bool = True) -> None:
             "not_ready", f"TMDB does not answer now (status {answer.status}).", "Try again in a few minutes."
         )
     try:
-        found = orjson.loads(answer.body) if answer.status == 200 else None
-    except orjson.JSONDecodeError:
+        found = decoded(answer.body) if answer.status == 200 else None
+    except NotJson:
         found = None
     if not isinstance(found, Mapping) or "images" not in found:
         raise Failed(

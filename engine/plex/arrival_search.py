@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from engine.clients import plex_scan
-from engine.clients.plex_library import PlexGarbled, PlexLibrary
+from engine.clients.plex_library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
 from engine.downloads import AUDIO_FORMATS, STAGING
 from engine.jobs.runner import Attempt
 from engine.plex import arrival_reasons, paths, servers
@@ -66,7 +66,7 @@ class Search:
         self.server_id = str(identity["machineIdentifier"])
         if self._configured.machine_id not in {None, self.server_id}:
             raise OtherServer("Another Plex server answers at the address of ours.")
-        sections = self._patience.call(self._library.sections)
+        sections = self._patience.call(self._library.libraries).entries
         with self._runtime.unit_of_work() as db:
             servers.answered(db, self.server_id)
         found = paths.places(str(self._path), sections, self._configured.paths)
@@ -77,13 +77,20 @@ class Search:
         """The item that has the file, as the server says this moment; None where it has none that it can read.
 
         Raises:
-            PlexError: one of its kinds.
+            PlexError: one of its kinds, where no item has it, and one was not answered for.
         """
+        silent: PlexError | None = None
         for key in self._candidates(place):
-            item = self._patience.call(plex_scan.item, self._library, key)
+            try:
+                item = self._patience.call(plex_scan.item, self._library, key)
+            except (PlexUnreachable, PlexGarbled) as error:
+                silent = error  # another item may have the file too
+                continue
             part = item and _part(item, place.path)
             if part and plex_scan.readable(part):
                 return item
+        if silent is not None:
+            raise silent
         return None
 
     def why_not(self, place: Place) -> Reason:

@@ -122,7 +122,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
         return
     library, patience = configured.library(), Patience(attempt)
     try:
-        sections = patience.call(library.sections)
+        sections = patience.call(library.libraries).entries
         for place in paths.places(str(runtime.settings.download_dir / path), sections, configured.paths):
             patience.call(scan, configured, place)
     finally:

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import PlexLibrary
+from engine.clients.plex_paging import key_of
 from engine.plex.parsing import int_of, text_of, time_of
 from models.plex_library import PlexCollection
 
 
-def listed(library: PlexLibrary, section_key: str) -> list[Mapping[str, Any]]:
-    """The collections of a library, as Plex tells them."""
-    pages = library.pages(f"/library/sections/{section_key}/collections")
-    return [item for page in pages for item in page.items if item.get("ratingKey")]
+@dataclass(frozen=True)
+class Listed:
+    """Collections as Plex tells them; `whole` where those that are missing are gone."""
+
+    entries: Sequence[Mapping[str, Any]]
+    whole: bool
 
 
-def replace(db: Session, server_id: str, section_key: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Make these the collections of a library."""
+def listed(library: PlexLibrary, section_key: str) -> Listed:
+    """The collections of a library."""
+    found, whole, totals, number = list[Mapping[str, Any]](), True, set[int](), 0
+    for page in library.pages(f"/library/sections/{section_key}/collections"):
+        found += [item for item in page.items if key_of(item) is not None]
+        number += len(page.items)
+        whole = whole and page.joined and len(found) == number
+        if page.total is not None:
+            totals.add(page.total)
+    return Listed(found, whole and totals <= {number})
+
+
+def replace(db: Session, server_id: str, section_key: str, told: Listed) -> None:
+    """Make these the collections of a library; of a list that may lack some, what it lacks stays."""
+    entries = told.entries
     rows = {str(entry["ratingKey"]): _row(entry, server_id, section_key) for entry in entries}
     mine = (PlexCollection.server_id == server_id, PlexCollection.section_key == section_key)
     known = {
         row["rating_key"]: dict(row)
         for row in db.execute(select(*PlexCollection.__table__.columns).where(*mine)).mappings()
     }
-    gone = [key for key in known if key not in rows]
+    gone = [key for key in known if key not in rows and told.whole]
     changed = [row for key, row in rows.items() if known.get(key) != row]
     if gone or changed:
         keys = [*gone, *(row["rating_key"] for row in changed)]

@@ -33,6 +33,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _LOCK = 7_240_414  # any number that nobody else uses for an advisory lock
 _TYPES = {1, 2, 3, 4}  # movie, show, season, episode
 _READY, _DELETED = 5, 9  # states of a timeline entry
+_MOST_DIGITS = 18
 
 
 class Batch:
@@ -160,9 +161,10 @@ def named(message: Mapping[str, Any]) -> set[str]:
         and str(entry.get("identifier", "com.plexapp.plugins.library")) == "com.plexapp.plugins.library"
         and _number(entry.get("type")) in _TYPES
         and _number(entry.get("state")) in {_READY, _DELETED}
-        and str(entry.get("itemID", "")).isdecimal()
+        and _number(entry.get("itemID")) is not None
     }
 
 
 def _number(value: object) -> int | None:
-    return int(str(value)) if str(value).isdecimal() else None
+    text = str(value) if isinstance(value, str | int) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None

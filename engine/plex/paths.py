@@ -85,7 +85,7 @@ def places(
     spelt = {to_server(path, pairs): None, to_server(real, pairs): None}
     best, found = -1, list[Place]()
     for section in sections:
-        for location in _locations(section):
+        for location in locations(section):
             rest = _first(_rest(location, each) for each in spelt)
             if rest is None and not is_windows(location):
                 rest = _rest(resolve(location), real)  # its folder is a link to where the file lies
@@ -99,8 +99,11 @@ def places(
     return found
 
 
-def _locations(section: Mapping[str, Any]) -> list[str]:
-    return [str(entry["path"]) for entry in section.get("Location") or () if entry.get("path")]
+def locations(section: Mapping[str, Any]) -> list[str]:
+    """The folders of a library, as the server tells them."""
+    told = section.get("Location")
+    entries = [entry for entry in told if isinstance(entry, Mapping)] if isinstance(told, list) else []
+    return [str(entry["path"]) for entry in entries if entry.get("path")]
 
 
 def _first(candidates: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:

@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from engine.clients.plex_paging import key_of
 from engine.plex import staging
 from engine.plex.identity import Traits, recognise
-from engine.plex.parsing import Metadata, Unreadable, fingerprint, row_of
+from engine.plex.item_reading import read
+from engine.plex.parsing import Metadata, Unreadable
 from engine.plex.staging import Changes, Stage
+
+# The items with these keys, and the keys that got no answer.
+Ask = Callable[[Sequence[str]], tuple[list[Metadata], set[str]]]
 
 ROUNDS = 20  # of questions: who has the key of whom; what is still open then, the next full pass finds
 
@@ -134,9 +139,7 @@ def contested(db: Session, stage: Stage, server_id: str) -> bool:
     return bool(_decide(db, stage, server_id, ()).displaced)
 
 
-def seek(
-    stage: Stage, server_id: str, ask: Callable[[Sequence[str]], list[Metadata]], present: Collection[str]
-) -> list[Traits]:
+def seek(stage: Stage, server_id: str, ask: Ask, present: Collection[str]) -> list[Traits]:
     """Ask for live items that look like staged ones, but not for those with `present` keys.
 
     Those that the server does not have any more, and that are staged ones by now, are returned; where one of these keys
@@ -145,7 +148,7 @@ def seek(
     Args:
         stage: what has been listed.
         server_id: of the server.
-        ask: for items by their keys; those that are gone are missing.
+        ask: for items by their keys; those that are gone are missing from both parts of the answer.
         present: keys that were listed, or are known to be gone.
     """
     gone: dict[str, Traits] = {}
@@ -160,8 +163,9 @@ def seek(
         if not unsure:
             break
         asked |= unsure.keys()
-        answers = {str(item.get("ratingKey")): item for item in ask(list(unsure))}
-        gone |= {key: item for key, item in unsure.items() if key not in answers}
+        told, silent = ask(list(unsure))
+        answers = {key_of(item): item for item in told}
+        gone |= {key: item for key, item in unsure.items() if key not in answers and key not in silent}
         _stage_changed(stage, server_id, answers.values())
     if not gone:
         return []
@@ -174,13 +178,15 @@ def _stage_changed(stage: Stage, server_id: str, items: Iterable[Metadata]) -> N
     """Stage what differs from what the catalogue has under its key."""
     rows = {}
     for item in items:
+        section = item.get("librarySectionID")
+        if section is None:
+            continue
         try:
-            row = row_of(item)
+            found = read(str(section), item)
         except Unreadable:
             continue
-        section = item.get("librarySectionID")
-        if row is not None and section is not None:
-            rows[row.rating_key] = (str(section), row, fingerprint(str(section), row))
+        if found is not None:
+            rows[found[0].rating_key] = (str(section), *found)
     known = _hashes(stage, server_id, list(rows))
     for key, (section, row, print_) in rows.items():
         if known.get(key) != print_:

@@ -9,28 +9,20 @@ was removed, and a full pass follows at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_library import Page, PlexLibrary
+from engine.clients.plex_paging import AT_ONCE, Page, key_of
 from engine.plex import recognition, staging
 from engine.plex.identity import Traits
-from engine.plex.parsing import (
-    TYPE_NUMBERS,
-    Metadata,
-    Row,
-    Unreadable,
-    fingerprint,
-    int_of,
-    listed_print,
-    row_of,
-)
-from engine.plex.patience import Patience
+from engine.plex.item_reading import read
+from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, listed_print
 from engine.plex.staging import Change, Changes, Prints, Stage
+from engine.plex.sync_asking import LOCAL, Asking, live
 from models.media import MediaItem
 from models.plex_library import PlexSection
 
@@ -40,14 +32,15 @@ COUNTED = {**{kind: TYPE_NUMBERS[kind] for kind in TYPES}, "artist": 8, "photo":
 OVERLAP_SECONDS = (
     120  # of two incremental passes: Plex's clock, and changes that were written while we listed
 )
-LISTINGS = 3  # of a library that changes while it is listed
+LISTINGS = 3  # of a library that changes while it is listed, or whose order does
+MOST_AT_ONCE = 20_000  # items of a library that is listed in one page, where its pages do not fit together
 SHRINKS_BY = 0.2  # of a library, and it needs a second look
 ALWAYS_REMOVED = 3  # items; below this a library is too small for shares
 
 
 @dataclass
 class Report:
-    """What a pass did, for the report of the run; `mode` is full, incremental, unchanged or counted."""
+    """What a pass did, for the report of the run; `mode` is full, incremental, unchanged, counted, gone or failed."""
 
     key: str
     title: str
@@ -62,6 +55,10 @@ class Report:
     complete: bool = True
     seconds: float = 0.0
     note: str | None = None
+
+    def add_note(self, text: str) -> None:
+        """Say something more about it."""
+        self.note = f"{self.note} {text}" if self.note else text
 
     def shown(self) -> dict[str, Any]:
         """As the row keeps it."""
@@ -98,45 +95,6 @@ class Outcome:
     changed: bool = True
 
 
-class Asking:
-    """What every pass asks of the server and the catalogue.
-
-    Args:
-        library: the server.
-        patience: waits for it.
-        stage: where what differs is put.
-        server_id: of the server.
-    """
-
-    def __init__(self, library: PlexLibrary, patience: Patience, stage: Stage, server_id: str) -> None:
-        self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
-
-    def items(self, keys: Sequence[str]) -> list[Metadata]:
-        """The items with these keys; those that are gone are missing."""
-        return self.patience.call(self.library.items, keys) if keys else []
-
-    def denied(self, keys: Sequence[str]) -> list[str]:
-        """Which of these keys the server does not know, asked for each of them."""
-        there = {str(item.get("ratingKey")) for item in self.items(keys)}
-        return [key for key in keys if key not in there]
-
-    def replaced(self, present: Collection[str]) -> list[Traits]:
-        """Items that are newly staged ones by now: the server does not have them any more under their key."""
-        return recognition.seek(self.stage, self.server_id, self.items, present)
-
-    def contested(self) -> bool:
-        """Whether a key that was listed is another item's than before."""
-        with Session(self.stage.connection) as db:
-            return recognition.contested(db, self.stage, self.server_id)
-
-    def prints(self, *which: ColumnElement[bool]) -> dict[str, Prints]:
-        """Keys and fingerprints of live items."""
-        columns = MediaItem.rating_key, MediaItem.hash, MediaItem.listed_hash
-        query = select(*columns).where(*_live(self.server_id), *which)
-        with self.stage.connection.begin():
-            return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
-
-
 class SectionPass:
     """One library in one run.
 
@@ -162,6 +120,7 @@ class SectionPass:
         Raises:
             PlexError: the server; nothing has been written.
         """
+        silent = set(self._asking.silent)
         if self._type not in TYPES:
             outcome = Outcome(self.report)
             outcome.marks["count"] = self._count(COUNTED.get(self._type, 0)) or 0
@@ -171,7 +130,11 @@ class SectionPass:
         else:
             outcome = self._recent()
         if self._unreadable:
-            self._note(f"{self._unreadable} items could not be read and were left as they are.")
+            self.report.add_note(f"{self._unreadable} items could not be read and were left as they are.")
+        if self._asking.silent - silent:
+            self.report.add_note(
+                f"{len(self._asking.silent - silent)} items got no answer and were left as they are."
+            )
         self.report.seconds = time.monotonic() - self._began
         return outcome
 
@@ -182,22 +145,24 @@ class SectionPass:
         mark_now = int_of(self._entry.get("contentChangedAt"))
         changed = mark_now is None or mark_now != self._known.changed_mark
         self.report.mode = "incremental" if changed else "unchanged"
+        whole = True
         for kind in TYPES[self._type]:
             for page in self._listing(
                 kind, **{"updatedAt>>": mark}
             ):  # with the `=` of the query: "later than"
                 self._stage(page.items, self._prints_of(page.items))
+                whole = whole and page.joined
         # An episode that comes or goes need not touch its season and show, whose counts it moves.
         above = self._asking.items(sorted(self._parents - self._seen))
         self._stage(above, self._prints_of(above))
         gone = self._asking.replaced(self._seen)
-        # The counts are asked for also where nothing seems to have changed: it costs next to nothing.
-        if self._asking.contested() or self._lost(gone, unless_told=changed):
+        # Counted also where nothing seems to have changed: it costs next to nothing.
+        if not whole or self._asking.contested() or self._lost(gone, unless_told=changed):
             return self._all(confirms=False)
         return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
 
     def _prints_of(self, items: Sequence[Metadata]) -> Mapping[str, Prints]:
-        keys = [str(item.get("ratingKey")) for item in items]
+        keys = [key for item in items if (key := key_of(item))]
         return self._asking.prints(MediaItem.rating_key.in_(keys)) if keys else {}
 
     def _lost(self, gone: Sequence[Traits], *, unless_told: bool) -> bool:
@@ -216,12 +181,11 @@ class SectionPass:
     def _all(self, *, confirms: bool) -> Outcome:
         known = self._asking.prints(MediaItem.section_key == self._key)
         self.report.mode = "full"
-        for _ in range(LISTINGS):
+        for number in range(LISTINGS):
             self._asking.stage.clear()
+            at_once = number == 1 and self.report.listed <= MOST_AT_ONCE
             self._seen, self._newest, self._unreadable, self.report.listed = set(), 0, 0, 0
-            # Every type is listed, also behind one that was not whole: what is there is worth having.
-            whole = [self._list_whole(kind, known) for kind in TYPES[self._type]]
-            self.report.complete = all(whole)
+            self.report.complete = self._list_all(known, AT_ONCE if at_once else None)
             if self.report.complete:
                 break
         outcome = Outcome(self.report)
@@ -234,18 +198,35 @@ class SectionPass:
             held = self.report.held_back or None
             outcome.marks = {**self._marks(), "full_at": func.clock_timestamp(), "held_back": held}
         else:
-            self._note(
+            self.report.add_note(
                 "It changed while it was listed: nothing was removed, and it is listed again next time."
             )
             outcome.marks = {"full_at": None}
         return outcome
 
-    def _list_whole(self, kind: str, known: Mapping[str, Prints]) -> bool:
-        """List all items of a type; whether all of them have been seen. What is of another type counts as told of."""
+    def _list_all(self, known: Mapping[str, Prints], size: int | None) -> bool:
+        """List all items of all types, in pages of `size`; whether all of them have been seen.
+
+        One page of everything knows no order that could change; not every server can make it.
+        """
+        try:
+            # Every type is listed, also behind one that was not whole: what is there is worth having.
+            whole = [self._list_whole(kind, known, size) for kind in TYPES[self._type]]
+        except LOCAL:
+            if size is None:
+                raise
+            return False
+        return all(whole)
+
+    def _list_whole(self, kind: str, known: Mapping[str, Prints], size: int | None) -> bool:
+        """List all items of a type; whether all of them have been seen.
+
+        What is of another type, or has no key, counts as told of.
+        """
         before, joined, totals, others = len(self._seen), True, set[int](), 0
-        for page in self._listing(kind):
+        for page in self._listing(kind, size):
             items = [item for item in page.items if item.get("type", kind) == kind]
-            others += len(page.items) - len(items)
+            others += len(page.items) - sum(key_of(item) is not None for item in items)
             self._stage(items, known)
             joined = joined and page.joined
             if page.total is not None:
@@ -258,7 +239,7 @@ class SectionPass:
         held = self._known.held_back or 0
         if len(missing) > least and not (confirms and held and len(missing) <= held + least):
             self.report.held_back = len(missing)
-            self._note(
+            self.report.add_note(
                 f"{len(missing)} of {of} items are not listed any more. That is so many that they are only "
                 "removed if the next full sync finds the same."
             )
@@ -267,9 +248,9 @@ class SectionPass:
 
     # Both
 
-    def _listing(self, kind: str, **query: Any) -> Iterator[Page]:
+    def _listing(self, kind: str, size: int | None = None, **query: Any) -> Iterator[Page]:
         return self._asking.patience.each(
-            self._asking.library.listing(self._key, TYPE_NUMBERS[kind], **query)
+            self._asking.library.listing(self._key, TYPE_NUMBERS[kind], size, **query)
         )
 
     def _count(self, number: int) -> int | None:
@@ -282,21 +263,25 @@ class SectionPass:
         reworded: dict[str, Prints] = {}
         now, seen, key = time.time(), self._seen, self._key
         for item in items:
-            listed, name = listed_print(key, item), str(item.get("ratingKey"))
-            before = known.get(name)
-            if before is not None and before[1] == listed and name not in seen:
-                self._saw(name, int_of(item.get("updatedAt")), now)
-                continue
-            try:
-                row = row_of(item)
-            except Unreadable as error:
-                seen.add(str(error))
+            name = key_of(item)
+            if name is None:
                 self._unreadable += 1
                 continue
-            if row is None or row.rating_key in seen:
+            try:
+                listed = listed_print(key, item)
+                before = known.get(name)
+                if before is not None and before[1] == listed and name not in seen:
+                    self._saw(name, int_of(item.get("updatedAt")), now)
+                    continue
+                found = read(key, item)
+            except (Unreadable, TypeError):  # the latter of `listed_print`
+                seen.add(name)
+                self._unreadable += 1
                 continue
+            if found is None or name in seen:
+                continue
+            row, prints = found[0], (found[1], listed)
             self._saw(row.rating_key, row.updated_at, now)
-            prints = fingerprint(key, row), listed
             if before is not None and before[0] == prints[0]:
                 reworded[row.rating_key] = prints
                 continue
@@ -318,9 +303,6 @@ class SectionPass:
             "updated_mark": max(self._newest, self._known.updated_mark or 0),
         }
 
-    def _note(self, text: str) -> None:
-        self.report.note = f"{self.report.note} {text}" if self.report.note else text
-
 
 def live_count(db: Session, server_id: str, section_key: str) -> int:
     """How many live items of all types a library has; they are counted where nobody has yet."""
@@ -329,11 +311,7 @@ def live_count(db: Session, server_id: str, section_key: str) -> int:
     if counted is not None:
         return counted
     query = select(func.count()).select_from(MediaItem)
-    return db.scalar(query.where(*_live(server_id), MediaItem.section_key == section_key)) or 0
-
-
-def _live(server_id: str) -> tuple[ColumnElement[bool], ...]:
-    return MediaItem.server_id == server_id, MediaItem.deleted_at.is_(None)
+    return db.scalar(query.where(*live(server_id), MediaItem.section_key == section_key)) or 0
 
 
 def write(

@@ -8,7 +8,7 @@ it (`asking`): syncs have a pace of their own, and tests are meant to find out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
@@ -22,7 +22,9 @@ from engine.clients.plex_library import PlexError, PlexUnreachable
 from engine.clients.plex_questions import SECONDS, PlexQuestions
 from engine.errors import PlexUnreachable as Unreachable
 from engine.plex import connection as connections
+from engine.plex import paths
 from engine.plex.connection import NAME, PlexConnection
+from engine.plex.parsing import text_of, time_of
 from engine.runtime import Runtime
 from models.integration import Integration
 from models.plex_library import PlexSection, PlexServer
@@ -151,46 +153,54 @@ def answered(db: Session, server_id: str) -> None:
     )
 
 
-def synced(db: Session, server_id: str) -> None:
-    """A sync has gone through."""
-    db.execute(update(PlexServer).where(PlexServer.id == server_id).values(synced_at=_now(), seen_at=_now()))
+def synced(db: Session, server_id: str, trouble: str | None = None) -> None:
+    """A sync has gone through; `trouble` says which libraries it could not read."""
+    values = {"synced_at": _now(), "seen_at": _now(), "last_error": trouble}
+    db.execute(update(PlexServer).where(PlexServer.id == server_id).values(**values))
+
+
+def section_keys(db: Session, server_id: str) -> set[str]:
+    """The keys of the libraries that we take for present."""
+    present = select(PlexSection.key).where(PlexSection.server_id == server_id, PlexSection.gone_at.is_(None))
+    return set(db.scalars(present))
 
 
 def note_sections(
-    db: Session, server_id: str, entries: Sequence[Mapping[str, Any]]
+    db: Session, server_id: str, entries: Sequence[Mapping[str, Any]], absent: Collection[str]
 ) -> tuple[dict[str, PlexSection], list[PlexSection]]:
-    """Write down which libraries there are; returns them by key, and those that are not listed any more.
+    """Write down which libraries there are; returns them by key, and those that are gone.
 
-    The latter are returned as they were before: one whose `gone_at` is set was missing the last time already.
+    The latter are returned as they were before: one whose `gone_at` is set was missing the last time already. One that
+    is neither listed nor `absent` stays as it is.
     """
     known = {
         section.key: section
         for section in db.scalars(select(PlexSection).where(PlexSection.server_id == server_id))
     }
     for position, entry in enumerate(entries):
-        key = str(entry["key"])
+        key, uuid = str(entry["key"]), text_of(entry.get("uuid"))
         section = known.get(key)
-        if section is None or (section.uuid and entry.get("uuid") and section.uuid != entry["uuid"]):
+        if section is None or (section.uuid and uuid and section.uuid != uuid):
             section = known[key] = _fresh(db, section, server_id, key)
-        section.uuid = entry.get("uuid")
-        section.title = str(entry.get("title") or key)
+        section.uuid = uuid
+        section.title = text_of(entry.get("title")) or key
         section.type = str(entry["type"])
-        section.agent = entry.get("agent")
+        section.agent = text_of(entry.get("agent"))
         section.hidden = bool(entry.get("hidden"))
         section.position = position
-        section.locations = [place["path"] for place in entry.get("Location") or () if place.get("path")]
-        section.scanned_at = _time(entry.get("scannedAt"))
+        section.locations = paths.locations(entry)
+        section.scanned_at = time_of(entry.get("scannedAt"))
         section.gone_at = None
     db.flush()
     listed = {str(entry["key"]) for entry in entries}
-    gone = [section for key, section in known.items() if key not in listed]
+    gone = [
+        section for key, section in known.items() if key not in listed and (section.gone_at or key in absent)
+    ]
     for section in gone:
         db.expunge(section)
     db.execute(
         update(PlexSection)
-        .where(
-            PlexSection.server_id == server_id, PlexSection.key.not_in(listed), PlexSection.gone_at.is_(None)
-        )
+        .where(PlexSection.server_id == server_id, PlexSection.key.in_(absent), PlexSection.gone_at.is_(None))
         .values(gone_at=_now())
     )
     return {key: section for key, section in known.items() if key in listed}, gone
@@ -220,10 +230,6 @@ def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> Pl
     )
     db.add(section)
     return section
-
-
-def _time(seconds: Any) -> Any:
-    return func.to_timestamp(int(seconds)) if str(seconds or "").isdecimal() else None
 
 
 def _name(db: Session, connection: PlexConnection, server_id: str) -> None:

@@ -30,6 +30,17 @@ _LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
+_ACTIVE = SyncRun.ended_at.is_(None), SyncRun.cancel_requested_at.is_(None)
+# Locked: a run that is claimed meanwhile is none of these any more, and what it is to do was read by its claim.
+_FIRST_WAITING = (
+    select(SyncRun)
+    .where(*_ACTIVE, SyncRun.lease_until.is_(None), SyncRun.sections == [])
+    .order_by(SyncRun.id)
+    .limit(1)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
 
 def start(
     db: Session,
@@ -42,18 +53,17 @@ def start(
     """Ask for a sync; returns the run and whether it is a new one.
 
     One runs at a time. An incremental one joins what waits or runs; a full one joins another full one, makes one that
-    waits full, and else follows the one that runs. One of single items joins what waits, and else follows.
+    waits full, and else follows the one that runs. One of single items joins what waits, and else follows. Nothing
+    joins a run that waits to go on: it does not look again at what it has done.
     """
-    db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    active = db.scalars(select(SyncRun).where(SyncRun.ended_at.is_(None)).order_by(SyncRun.id)).all()
-    waiting = next((run for run in active if run.lease_until is None and not run.cancel_requested_at), None)
-    running = next(
-        (run for run in active if run.lease_until is not None and not run.cancel_requested_at), None
-    )
+    _one_by_one(db)
+    waiting = db.scalars(_FIRST_WAITING).first()
     if waiting is not None:
         _widen(waiting, full, rating_keys)
         db.flush()
+        enqueue(db, Job.SYNC)  # who looked for work while we held the row has passed it over
         return waiting, False
+    running = db.scalars(select(SyncRun).where(*_ACTIVE, SyncRun.lease_until.is_not(None))).first()
     if running is not None and _covers(running, full, rating_keys):
         return running, False
     run = SyncRun(
@@ -62,9 +72,7 @@ def start(
         full=full,
         trigger=trigger,
         user_id=user_id,
-        rating_keys=None
-        if rating_keys is None or full or len(rating_keys) > MOST_KEYS
-        else list(rating_keys),
+        rating_keys=_named([], full, rating_keys),
         counts=dict(NO_COUNTS),
         sections=[],
         correlation_id=correlation_id(),
@@ -118,6 +126,7 @@ def cancel(db: Session, sync_id: str) -> SyncRun:
         NotFound: there is none.
         Conflict: it has ended.
     """
+    _one_by_one(db)  # before the row: who starts one locks in this order too
     run = db.scalars(select(SyncRun).where(SyncRun.id == sync_id).with_for_update()).one_or_none()
     if run is None:
         raise NotFound("There is no such sync.")
@@ -162,12 +171,23 @@ def row(run: SyncRun) -> dict[str, Any]:
     }
 
 
+def _one_by_one(db: Session) -> None:
+    """Let those who start or cancel syncs pass one after the other."""
+    db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 def _widen(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> None:
     run.full = run.full or full
-    if run.rating_keys is None:
-        return
-    keys = None if full or rating_keys is None else sorted({*run.rating_keys, *rating_keys})
-    run.rating_keys = None if keys is None or len(keys) > MOST_KEYS else keys
+    if run.rating_keys is not None:
+        run.rating_keys = _named(run.rating_keys, full, rating_keys)
+
+
+def _named(known: Sequence[str], full: bool, more: Sequence[str] | None) -> list[str] | None:
+    """The items that a run looks at; None: all that has changed."""
+    if full or more is None:
+        return None
+    keys = sorted({*known, *more})
+    return None if len(keys) > MOST_KEYS else keys
 
 
 def _covers(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from engine import events
 from engine.clients.plex_library import (
+    Libraries,
     PlexError,
     PlexGarbled,
     PlexGone,
@@ -30,16 +30,20 @@ from engine.jobs.kinds import JobKind
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex import alarms, collections, connection, named_pass, section_pass, servers, sync
+from engine.plex.collections import Listed
 from engine.plex.connection import PlexConnection
+from engine.plex.parsing import TYPE_NUMBERS
 from engine.plex.patience import Patience
-from engine.plex.section_pass import Asking, Outcome, Report, SectionPass
+from engine.plex.section_pass import Outcome, Report, SectionPass
 from engine.plex.staging import PART, Changes, Stage
+from engine.plex.sync_asking import LOCAL, Asking
 from models.media import MediaItem
 from models.plex_library import PlexSection
 from models.sync_run import SyncChange, SyncRun
 
 log = structlog.get_logger(__name__)
 
+FAILED = "failed"  # in the line of a library: it could not be read
 MOST_EVENTS = 50  # of a library, one an item; beyond that one for all
 
 _EVENT_NAMES = {
@@ -107,12 +111,21 @@ def failure(error: PlexError) -> Retry | GiveUp:
     return Retry(_said(error.kind, str(error), advice, retryable=True))
 
 
+@dataclass(frozen=True)
+class _Failed:
+    """A library that could not be looked at, though the server had an answer to other questions."""
+
+    line: dict[str, Any]
+    error: PlexError
+
+
 class _Run:
     def __init__(self, attempt: Attempt[SyncRun], configured: PlexConnection, library: PlexLibrary) -> None:
         self._attempt, self._library, self._configured = attempt, library, configured
         self._runtime, self._run = attempt.runtime, attempt.row
         self._patience = Patience(attempt)
-        self._done: list[dict[str, Any]] = list(attempt.row.sections)
+        self._done = [line for line in attempt.row.sections if line.get("mode") != FAILED]
+        self._failed: list[_Failed] = []
         self._server_id = ""
         self._removed: dict[str, dict[str, Any]] = {}  # items, and the line of the report that tells of them
 
@@ -130,11 +143,12 @@ class _Run:
                     self._write(asking, outcome, quiet=False)
             finally:
                 stage.close()
+        trouble = self._unless_again()
         with self._runtime.unit_of_work() as db:
             _lightly(db)
-            servers.synced(db, self._server_id)
+            servers.synced(db, self._server_id, trouble)
         log.info("sync.completed", counts=self._counts(), seconds=round(time.monotonic() - began, 3))
-        return {"counts": self._counts(), "sections": self._done}
+        return {"counts": self._counts(), "sections": self._lines()}
 
     def _meet(self) -> None:
         """Who is there, and does it let us in?"""
@@ -158,31 +172,97 @@ class _Run:
             lease.write(db, SYNC, self._run, unless_cancelled=True, server_id=self._server_id)
 
     def _all_sections(self, asking: Asking) -> None:
-        entries = self._patience.call(self._library.sections)
+        listed = asking.libraries()
+        absent = self._absent(asking, listed)
         with self._runtime.unit_of_work() as db:
             _lightly(db)
-            known, gone = servers.note_sections(db, self._server_id, entries)
+            known, gone = servers.note_sections(db, self._server_id, listed.entries, absent)
         done = {report["key"] for report in self._done}
-        for number, entry in enumerate(entries, 1):
+        for number, entry in enumerate(listed.entries, 1):
             section = known[str(entry["key"])]
             if section.key not in done:
                 self._section(asking, entry, section)
-            self._tell(number, len(entries), section.title)
+            self._tell(number, len(listed.entries), section.title)
         for section in gone:
             if section.key not in done:
                 self._vanished(asking, section)
 
+    def _absent(self, asking: Asking, listed: Libraries) -> set[str]:
+        """Keys of the libraries that are gone: not listed any more, and denied when each is asked for."""
+        with self._runtime.reading() as db:
+            known = servers.section_keys(db, self._server_id)
+        left = known - {str(entry["key"]) for entry in listed.entries}
+        absent = {key for key in left if listed.whole and self._is_absent(asking, key)}
+        if left - absent:
+            log.warning("sync.libraries_not_listed", keys=sorted(left - absent))
+        return absent
+
+    def _is_absent(self, asking: Asking, key: str) -> bool:
+        try:
+            asking.patience.call(self._library.count, key, TYPE_NUMBERS["movie"])
+        except PlexGone:
+            return True
+        except LOCAL:
+            asking.libraries()
+        return False
+
     def _section(self, asking: Asking, entry: Mapping[str, Any], section: PlexSection) -> None:
-        members = None
         try:
             outcome = SectionPass(asking, entry, section).look(full=self._run.full)
         except PlexGone:
             asking.stage.clear()
             return  # removed since the list of libraries was made: the next sync says so
-        if section.type in section_pass.TYPES and (self._run.full or outcome.changed):
-            with suppress(PlexGone):  # a server without collections
-                members = self._patience.call(collections.listed, self._library, section.key)
+        except LOCAL as error:
+            asking.stage.clear()
+            asking.libraries()  # it is the failure of this library, as long as the server has this answer
+            self._note_failed(section, error)
+            return
+        members = self._members(asking, section, outcome)
         self._write(asking, outcome, quiet=section.full_at is None, members=members)
+
+    def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
+        """The collections of a library, where they may have changed; None: they stay as they are."""
+        if section.type not in section_pass.TYPES or not (self._run.full or outcome.changed):
+            return None
+        try:
+            return self._patience.call(collections.listed, self._library, section.key)
+        except PlexGone:
+            return None  # a server without collections
+        except LOCAL as error:
+            asking.libraries()
+            log.warning("sync.collections_failed", section=section.title, reason=str(error))
+            outcome.report.add_note("Its collections could not be read and were left as they are.")
+            outcome.marks["changed_mark"] = None  # so that the next sync asks again
+            return None
+
+    def _note_failed(self, section: PlexSection, error: PlexError) -> None:
+        """Go on with the others; the next attempt looks at this one alone."""
+        log.warning("sync.library_failed", section=section.title, reason=str(error))
+        report = Report(section.key, section.title, section.type, mode=FAILED, complete=False)
+        report.add_note(f"It could not be read, and was left as it is. {error}")
+        self._failed.append(_Failed(report.shown(), error))
+        with self._runtime.unit_of_work() as db:
+            _lightly(db)
+            lease.write(db, SYNC, self._run, unless_cancelled=True, sections=self._lines())
+
+    def _unless_again(self) -> str | None:
+        """What is said of libraries that could not be read; None where all could.
+
+        Raises:
+            Retry: there is another attempt for them, or none could be read.
+        """
+        if not self._failed:
+            return None
+        names = ", ".join(f"“{failed.line['title']}”" for failed in self._failed)
+        error = self._failed[0].error
+        message = f"{names} could not be read. {error}"
+        if not self._done or self._run.attempt < SYNC.attempts(self._runtime.settings):
+            advice = "Look at the server's log; all other libraries are in step, the next sync tries again."
+            raise Retry(_said(error.kind, message, advice, retryable=True))
+        return message
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [*self._done, *(failed.line for failed in self._failed)]
 
     def _vanished(self, asking: Asking, section: PlexSection) -> None:
         """A library that is not listed any more: its items go once a full sync finds the same again."""
@@ -204,7 +284,7 @@ class _Run:
         outcome: Outcome,
         *,
         quiet: bool,
-        members: Sequence[Mapping[str, Any]] | None = None,
+        members: Listed | None = None,
     ) -> None:
         """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
         report, server_id = outcome.report, self._server_id
@@ -224,7 +304,8 @@ class _Run:
             if report.held_back:
                 alarms.held_back(db, self._run, server_id, report)
             done = [*self._done, line]
-            lease.write(db, SYNC, self._run, unless_cancelled=True, sections=done, counts=_sum(done))
+            lines = [*done, *(failed.line for failed in self._failed)]
+            lease.write(db, SYNC, self._run, unless_cancelled=True, sections=lines, counts=_sum(done))
         self._done = done
         if report.created + report.updated > PART:
             asking.stage.survey()
@@ -248,7 +329,7 @@ class _Run:
 
     def _tell(self, number: int, of: int, title: str) -> None:
         """How far the run is, for whoever watches."""
-        self._run.sections, self._run.counts = self._done, self._counts()
+        self._run.sections, self._run.counts = self._lines(), self._counts()
         share = round(100 * number / max(1, of), 1)
         self._runtime.publish(sync.event(self._run, "progress", progress=share, section=title))
 

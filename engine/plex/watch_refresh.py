@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from engine import cache, secret_box
 from engine.accounts import plex_accounts
 from engine.clients import plextv_access
-from engine.clients.plex_library import PlexError, PlexGone, PlexUnauthorized
+from engine.clients.plex_library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex_questions import PlexQuestions
 from engine.clients.plextv import TokenRefused
 from engine.errors import MediaNestError
@@ -60,6 +60,9 @@ def refresh_wanted(runtime: Runtime) -> None:
         except (PlexError, MediaNestError, TokenRefused) as error:
             log.info("watched.not_refreshed", user=user_id, error=type(error).__name__)
             changed = None
+        except Exception:  # whatever is odd about what somebody watched, the others are waiting too
+            log.exception("watched.bug", user=user_id)
+            changed = None
         else:
             log.debug("watched.refreshed", user=user_id, changed=changed)
         if changed is None:
@@ -93,7 +96,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
         return None
     whole = look is None or began - look.whole_at >= WHOLE_EVERY
     after = 0 if look is None or whole else int((look.looked_at - _OVERLAP).timestamp())
-    changed, answered, refused = 0, False, None
+    changed, answered, refused, failed = 0, False, None, list[PlexError]()
     with PlexQuestions(found.url, access, found.client_id, verify=found.verify) as plex:
         for key, kind in libraries:
             if kind in _LEAVES:
@@ -103,6 +106,12 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
                     answered = True
                 except (PlexGone, PlexUnauthorized) as error:  # not every library is shared with everybody
                     refused = error
+                except (PlexGarbled, PlexUnreachable) as error:  # of one, it may be that library's own
+                    failed.append(error)
+                    if len(failed) > 1:
+                        break
+    if failed:
+        raise failed[0]  # what the others said is written; all of them are asked again from where we were
     if refused is not None and not answered:
         raise refused
     with runtime.unit_of_work() as db:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
 from engine.errors import NotFound, ValidationFailed
+from engine.foreign_json import NotJson, decoded, mended
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from engine.paging import Page
@@ -61,20 +62,21 @@ class Received(NamedTuple):
 
 
 def parsed(body: bytes | str) -> dict[str, Any]:
-    """The object in a message, without secrets and without NUL, which the database can't hold.
+    """The object in a message, without secrets, and as the database can hold it; see `engine.foreign_json`.
 
     Raises:
-        ValidationFailed: it is not a JSON object, or is nested too deeply.
+        ValidationFailed: it is not a JSON object.
     """
     try:
-        payload = orjson.loads(body)
-        orjson.dumps(payload)  # refuses at a depth that would be too much for what comes after
-    except orjson.JSONDecodeError as error:
+        payload = decoded(body)
+        try:
+            orjson.dumps(payload)
+        except TypeError:  # so deep that it would be too much for all that comes after
+            payload = mended(body)
+    except NotJson:
         raise ValidationFailed(
-            "The message is not valid JSON.", payload=f"Is not JSON: {error.msg}."
+            "The message is not valid JSON.", payload="Is not JSON, or is cut short."
         ) from None
-    except TypeError:
-        raise ValidationFailed("The message is nested too deeply.", payload="Is nested too deeply.") from None
     if not isinstance(payload, dict):
         raise ValidationFailed("The message is not a JSON object.", payload="Must be a JSON object.")
     found: dict[str, Any] = _blanked(payload)
@@ -175,13 +177,9 @@ def _event_of(payload: Mapping[str, Any]) -> str:
 
 def _blanked(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            key.replace("\0", ""): BLANK if is_secret_name(key) and each else _blanked(each)
-            for key, each in value.items()
-        }
+        return {key: BLANK if is_secret_name(key) and each else _blanked(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_blanked(each) for each in value]
     if isinstance(value, str):
-        clean = value.replace("\0", "")
-        return _TOKEN_IN_URL.sub(rf"\1{BLANK}", clean) if "=" in clean else clean
+        return _TOKEN_IN_URL.sub(rf"\1{BLANK}", value) if "=" in value else value
     return value

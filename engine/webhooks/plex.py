@@ -58,7 +58,7 @@ def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
 def _new(db: Session, settings: Settings, row: Webhook) -> Outcome:
     """A title was added: the server is asked for it now. What the message itself says of it is not believed."""
     item = _part(row.payload, "Metadata")
-    key, kind = _key(item.get("ratingKey")), item.get("type")
+    key, kind = _key(item.get("ratingKey")), _text(item.get("type"))
     if key is None or (kind is not None and kind not in _CATALOGUE):
         return Outcome("It names nothing that the catalogue holds.", ignored=True)
     if configured(db, settings) is None:

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import cancelling, pieces, scenarios, surroundings
+from tests.faults import cancelling, pieces, scenarios, surroundings, webhook_storm
 from tests.faults.installation import LEASE, RECONCILE, Installation
 from tests.faults.ledger import Ledger
 from tests.faults.surroundings import Skipped
@@ -33,6 +33,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "sigterm": scenarios.sigterm,
     "api": scenarios.api_killed,
     "identical": scenarios.identical,
+    "webhooks": webhook_storm.told,
     "redis": surroundings.redis_faults,
     "postgres": surroundings.postgres_restarted,
     "workdisk": surroundings.disk_full,

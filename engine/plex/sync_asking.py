@@ -1,0 +1,128 @@
+"""What each part of a sync asks of the server and the catalogue; what can't be answered costs that item alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from engine.clients.plex_library import (
+    KEYS_AT_ONCE,
+    Libraries,
+    PlexError,
+    PlexGarbled,
+    PlexGone,
+    PlexLibrary,
+    PlexUnauthorized,
+    PlexUnreachable,
+)
+from engine.clients.plex_paging import key_of
+from engine.plex import recognition
+from engine.plex.identity import Traits
+from engine.plex.parsing import Metadata
+from engine.plex.patience import Patience
+from engine.plex.staging import Prints, Stage
+from models.media import MediaItem
+
+LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # perhaps the failure of one thing, not the server's
+MOST_SILENT = 10  # items that get no answer; more of them, and it is the server after all
+
+
+class Asking:
+    """What every pass asks of the server and the catalogue.
+
+    Args:
+        library: the server.
+        patience: waits for it.
+        stage: where what differs is put.
+        server_id: of the server.
+    """
+
+    def __init__(self, library: PlexLibrary, patience: Patience, stage: Stage, server_id: str) -> None:
+        self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
+        self.silent: set[str] = set()  # keys for which the server has had no answer: neither there nor gone
+
+    def libraries(self) -> Libraries:
+        """The libraries of the server.
+
+        Raises:
+            PlexError: one of its kinds.
+        """
+        return self.patience.call(self.library.libraries)
+
+    def items(self, keys: Sequence[str]) -> list[Metadata]:
+        """The items with these keys; those that are gone are missing, those without an answer are `silent` too.
+
+        A key is gone when the server says no to it alone, or answers a few keys with none of them: a list is refused
+        by some servers because one of its keys is gone, and cut short by others.
+
+        Raises:
+            PlexError: one of its kinds, where the server itself has failed.
+        """
+        found: list[Metadata] = []
+        groups = [list(keys[start : start + KEYS_AT_ONCE]) for start in range(0, len(keys), KEYS_AT_ONCE)]
+        while groups:
+            some = groups.pop()
+            try:
+                told = self.patience.call(self.library.items, some)
+            except PlexGone:
+                groups += _halves(some)
+                continue
+            except LOCAL as error:
+                self._no_answer(some, error)
+                groups += _halves(some)
+                continue
+            found += [item for item in told if key_of(item) is not None]
+            there = {key_of(item) for item in told}
+            left = [key for key in some if key not in there]
+            if left and len(left) < len(some):
+                groups.append(left)
+            elif left and None in there:  # it tells of something that we can't read
+                self._no_answer(left, PlexGarbled("The server's answer is no answer of Plex."))
+                groups += _halves(left)
+        return found
+
+    def denied(self, keys: Sequence[str]) -> list[str]:
+        """Which of these keys the server does not know, asked for each of them."""
+        there = {key_of(item) for item in self.items(keys)}
+        return [key for key in keys if key not in there and key not in self.silent]
+
+    def replaced(self, present: Collection[str]) -> list[Traits]:
+        """Items that are newly staged ones by now: the server does not have them any more under their key."""
+        return recognition.seek(self.stage, self.server_id, self.answers, present)
+
+    def answers(self, keys: Sequence[str]) -> tuple[list[Metadata], set[str]]:
+        """The items with these keys, and those of the keys that got no answer: they are not gone."""
+        return self.items(keys), self.silent.intersection(keys)
+
+    def contested(self) -> bool:
+        """Whether a key that was listed is another item's than before."""
+        with Session(self.stage.connection) as db:
+            return recognition.contested(db, self.stage, self.server_id)
+
+    def prints(self, *which: ColumnElement[bool]) -> dict[str, Prints]:
+        """Keys and fingerprints of live items."""
+        columns = MediaItem.rating_key, MediaItem.hash, MediaItem.listed_hash
+        query = select(*columns).where(*live(self.server_id), *which)
+        with self.stage.connection.begin():
+            return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
+
+    def _no_answer(self, keys: Sequence[str], error: PlexError) -> None:
+        """Nothing came for these keys: it is theirs alone, as long as the server still has an answer to others."""
+        self.libraries()
+        if len(keys) == 1:
+            self.silent.add(keys[0])
+            if len(self.silent) > MOST_SILENT:
+                raise error
+
+
+def live(server_id: str) -> tuple[ColumnElement[bool], ...]:
+    """Which items of a server are not deleted."""
+    return MediaItem.server_id == server_id, MediaItem.deleted_at.is_(None)
+
+
+def _halves(keys: list[str]) -> list[list[str]]:
+    """The keys in two parts; nothing of one key, which has been asked for alone."""
+    middle = len(keys) // 2
+    return [keys[:middle], keys[middle:]] if middle else []

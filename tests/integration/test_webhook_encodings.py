@@ -1,0 +1,97 @@
+"""Webhooks whose texts are not what JSON allows: the event is kept, the text pays. And addresses with a slash too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from door import Door, opened
+from sqlalchemy import select
+from webhook_forms import form, plex_path
+
+from config.settings import Settings
+from engine.webhooks import secrets
+from models.webhook import Webhook
+
+BAD: list[tuple[bytes, Any]] = [
+    (b"caf\xe9.mkv", "caf\ufffd.mkv"),
+    (rb"half \ud83d", "half \ufffd"),
+    (b"two\nlines", "two\nlines"),
+    (rb"nul\u0000", "nul"),
+    (b"nul\0", "nul"),
+]
+FORMS = ["multipart", "attached", "one line", "raw line", "json"]
+
+
+@pytest.fixture
+def door(settings: Settings) -> Iterator[Door]:
+    with opened(settings) as door:
+        yield door
+
+
+def request(how: str, said: bytes) -> dict[str, Any]:
+    """A message as senders put it."""
+    head = b'Content-Disposition: form-data; name="payload"; filename="payload.json"'
+    plain = "application/x-www-form-urlencoded"
+    match how:
+        case "multipart":
+            return form(said)
+        case "attached":
+            body = (
+                b"--xyz\r\n"
+                + head
+                + b"\r\nContent-Type: application/json\r\n\r\n"
+                + said
+                + b"\r\n--xyz--\r\n"
+            )
+            return {"data": body, "content_type": "multipart/form-data; boundary=xyz"}
+        case "one line":
+            return {"data": f"payload={quote_from_bytes(said)}", "content_type": plain}
+        case "raw line":
+            return {"data": b"payload=" + said.replace(b"\n", b"%0A"), "content_type": plain}
+    return {"data": said, "content_type": "application/json"}
+
+
+def kept(door: Door) -> dict[str, Any]:
+    with door.runtime.reading() as db:
+        row = db.scalars(select(Webhook)).one()
+    assert row.event == "media.play"
+    return row.payload
+
+
+@pytest.mark.parametrize("how", FORMS)
+@pytest.mark.parametrize(("raw", "text"), BAD, ids=range(len(BAD)))
+def test_the_event_is_kept_and_the_text_pays(door: Door, how: str, raw: bytes, text: str) -> None:
+    said = (
+        b'\xef\xbb\xbf{"event": "media.play", "Metadata": {"title": "'
+        + raw
+        + b'", "index": NaN, "year": 1995}}'
+    )
+
+    answer = door.stranger().post(plex_path(door), **request(how, said))
+
+    assert answer.status_code == 200, answer.text
+    assert kept(door)["Metadata"] == {"title": text, "index": None, "year": 1995}
+
+
+@pytest.mark.parametrize("depth", [300, 1000, 3000])
+def test_what_is_nested_too_deeply_is_left_out_of_an_event(door: Door, depth: int) -> None:
+    deep = b'{"event": "media.play", "a":' + b'{"a":' * depth + b"1" + b"}" * depth + b', "b": 2}'
+
+    answer = door.stranger().post(plex_path(door), **form(deep))
+
+    assert answer.status_code == 200, answer.text
+    assert kept(door)["b"] == 2
+
+
+def test_a_slash_behind_an_address_is_overlooked(door: Door) -> None:
+    said = form({"event": "media.play"})
+    assert door.stranger().post(plex_path(door) + "/", **said).status_code == 200
+    with door.runtime.unit_of_work() as db:
+        header = secrets.overseerr_authorization(db, door.runtime.settings)
+    for path in ("overseerr/", "nobody/"):
+        answer = door.stranger().post(f"/api/v1/webhooks/{path}", json={}, headers={"Authorization": header})
+        assert answer.status_code == (200 if path == "overseerr/" else 401)
+    assert door.stranger().post(plex_path(door) + "x/", **said).status_code == 401
