@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from types import EllipsisType
 from typing import Any
@@ -69,6 +69,10 @@ class Call:
         assert self._identity is not None, "a view without permission knows nobody"
         return self._identity
 
+    def now_proven(self) -> None:
+        """The person has just proved to be there: what follows is asked by them."""
+        self._identity = replace(self.identity, proven=True)
+
     def spend(self, limit: Spent, *, email: str | None = None) -> None:
         """Count what only the view can tell, such as a submission; see `engine.rate_limits`.
 
@@ -131,6 +135,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         content_type: str | None = None,
         own_units: bool = False,
         session_only: bool = False,
+        confirmed: str | None = None,
         limit: Counted | EllipsisType | None = ...,
         largest_body: int = MAX_BODY,
     ) -> Callable[[View], View]:
@@ -149,6 +154,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             content_type: of the answers, where it is not JSON.
             own_units: the view opens its own units of work, since it waits or must keep what it wrote on failure.
             session_only: not with an API key.
+            confirmed: when the engine asks for a person who has lately proved to be there, for the document.
             limit: a rate limit other than that of the blueprint.
             largest_body: bytes that a request may have.
         """
@@ -161,6 +167,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             "permission": permission,
             "answers": list(answers),
             "session_only": session_only,
+            "confirmed": confirmed,
             "errors": {
                 *errors,
                 *(() if counted is None else (429,)),

@@ -64,6 +64,7 @@ def document_access(
     if permission is not None and access["method"] in CHANGING:
         parameters.append("CsrfToken")
     answers = {status: answer for status, answer in doc["responses"].items() if status in access["answers"]}
+    when: str | None = access["confirmed"]
     errors = {status: f"Error{status}" for status in sorted(access["errors"]) if status not in answers}
     return {
         **doc,
@@ -72,4 +73,11 @@ def document_access(
         "responses": {**answers, **errors},
         "security": [] if permission is None else _PROOFS[access["session_only"]],
         **({} if permission is None else {"x-permission": permission.value}),
+        **({} if when is None else _confirmation(doc, when)),
     }
+
+
+def _confirmation(doc: dict[str, Any], when: str) -> dict[str, str]:
+    proof = "Takes a person who has confirmed lately (POST /api/v1/auth/confirm), else 403 `CONFIRMATION_REQUIRED`"
+    told = f"{proof}: {when}."
+    return {"description": f"{doc.get('description', '')}\n\n{told}".strip(), "x-confirmation": when}

@@ -4,6 +4,7 @@ A limit that a view spends by itself, since only the view knows what counts:
 
 * `downloads`, for each new submission;
 * `password_reset`, for the e-mail address that a reset is asked for, known or not;
+* `confirm`, for wrong passwords given as proof in a session, whose id stands in for the address;
 * `account`, for failed sign-ins to an e-mail address, known or not: `with call.attempt("account", email=...)` around
   the check counts what raises `Unauthorized`.
 """
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 Tier = Literal["anonymous", "user", "premium", "admin"]
 Endpoint = Literal["upload", "search", "media", "login", "poll"]
-Spent = Literal["downloads", "password_reset", "account"]
+Spent = Literal["downloads", "password_reset", "account", "confirm"]
 Wide = Literal["global", "api"]
 Name = Literal[Tier, Endpoint, Spent, Wide]
 Whose = Literal["address", "user", "email"]
@@ -69,6 +70,7 @@ LIMITS: dict[Name, Limit] = {
     "downloads": Limit("rate_limit_downloads", "user"),
     "password_reset": Limit("rate_limit_password_reset", "email"),
     "account": Limit("rate_limit_account", "email"),
+    "confirm": Limit("rate_limit_confirm", "email"),
 }
 
 _ADMINS = frozenset({"admin", "super_admin"})
