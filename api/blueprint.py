@@ -18,7 +18,15 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api import rate_limits
 from api.extensions import Parts, parts
 from api.fields import Schema
-from api.operation_docs import CORRELATION, LIMITED, document_access, enveloped, header, usual_errors
+from api.operation_docs import (
+    CORRELATION,
+    LIMITED,
+    document_access,
+    enveloped,
+    header,
+    usual_errors,
+    with_confirmation,
+)
 from api.paths import PREFIX
 from api.rate_limits import Counted, Spent
 from api.requests import MAX_BODY, Parser, read_body, refuse_parameters
@@ -176,6 +184,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         }
 
         def declare(view: View) -> View:
+            if confirmed:
+                view.__doc__ = with_confirmation(view.__doc__, confirmed)
             inner = self.arguments(query, location="query")(view) if query else view
             if body:
                 inner = self.arguments(

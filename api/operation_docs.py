@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 import marshmallow as ma
@@ -73,11 +74,11 @@ def document_access(
         "responses": {**answers, **errors},
         "security": [] if permission is None else _PROOFS[access["session_only"]],
         **({} if permission is None else {"x-permission": permission.value}),
-        **({} if when is None else _confirmation(doc, when)),
+        **({} if when is None else {"x-confirmation": when}),
     }
 
 
-def _confirmation(doc: dict[str, Any], when: str) -> dict[str, str]:
+def with_confirmation(docstring: str | None, when: str) -> str:
+    """The docstring of an operation, with the sentence that it takes a person, and when."""
     proof = "Takes a person who has confirmed lately (POST /api/v1/auth/confirm), else 403 `CONFIRMATION_REQUIRED`"
-    told = f"{proof}: {when}."
-    return {"description": f"{doc.get('description', '')}\n\n{told}".strip(), "x-confirmation": when}
+    return f"{cleandoc(docstring or '')}\n\n{proof}: {when}."

@@ -21,6 +21,7 @@ from api import rate_limits
 from api.cors import allowed
 from api.envelope import failure
 from api.errors import RETRY_AFTER
+from api.own_hosts import own_origins
 from api.relay import Relay, RelayOfProcess
 from api.security import actor, authenticate
 from api.seldom import Seldom
@@ -217,12 +218,8 @@ def _note_denial(runtime: Runtime, identity: Identity, permission: Permission) -
 
 
 def _check_origin(origins: Collection[str]) -> None:
-    """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2).
-
-    Our own origin counts with https as well as with the scheme we see: TLS may end at a proxy.
-    """
-    own = {f"{scheme}://{request.host}".lower() for scheme in (request.scheme, "https")}
-    if not allowed(request.headers.get("Origin"), (*own, *origins)):
+    """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2)."""
+    if not allowed(request.headers.get("Origin"), (*own_origins(request), *origins)):
         raise Forbidden("This origin may not open sockets with your cookie.")
 
 

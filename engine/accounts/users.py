@@ -32,6 +32,11 @@ def is_bootstrapped(db: Session) -> bool:
     return db.scalar(select(User.id).where(User.role == SUPER_ADMIN).limit(1)) is not None
 
 
+def takes_setup_token(settings: Settings) -> bool:
+    """Whether the first administrator proves by a token that the server is theirs."""
+    return settings.app_env == "production"
+
+
 def bootstrap(
     db: Session, settings: Settings, *, email: str, password: str, name: str, setup_token: str | None
 ) -> User:
@@ -45,7 +50,7 @@ def bootstrap(
     _lock_super_admins(db)
     if is_bootstrapped(db):
         raise Conflict("The administrator exists already: sign in instead.")
-    if settings.app_env == "production":
+    if takes_setup_token(settings):
         wanted = settings.resolve_setup_token()
         if not hmac.compare_digest((setup_token or "").encode(), wanted.encode()):
             words = "In production this needs the setup token that the server printed at its first start."
