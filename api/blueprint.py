@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from types import EllipsisType
 from typing import Any
@@ -18,7 +18,15 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api import rate_limits
 from api.extensions import Parts, parts
 from api.fields import Schema
-from api.operation_docs import CORRELATION, LIMITED, document_access, enveloped, header, usual_errors
+from api.operation_docs import (
+    CORRELATION,
+    LIMITED,
+    document_access,
+    enveloped,
+    header,
+    usual_errors,
+    with_confirmation,
+)
 from api.paths import PREFIX
 from api.rate_limits import Counted, Spent
 from api.requests import MAX_BODY, Parser, read_body, refuse_parameters
@@ -68,6 +76,10 @@ class Call:
         """Who asks."""
         assert self._identity is not None, "a view without permission knows nobody"
         return self._identity
+
+    def now_proven(self) -> None:
+        """The person has just proved to be there: what follows is asked by them."""
+        self._identity = replace(self.identity, proven=True)
 
     def spend(self, limit: Spent, *, email: str | None = None) -> None:
         """Count what only the view can tell, such as a submission; see `engine.rate_limits`.
@@ -131,6 +143,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         content_type: str | None = None,
         own_units: bool = False,
         session_only: bool = False,
+        confirmed: str | None = None,
         limit: Counted | EllipsisType | None = ...,
         largest_body: int = MAX_BODY,
         slash_allowed: bool = False,
@@ -150,6 +163,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             content_type: of the answers, where it is not JSON.
             own_units: the view opens its own units of work, since it waits or must keep what it wrote on failure.
             session_only: not with an API key.
+            confirmed: when the engine asks for a person who has lately proved to be there, for the document.
             limit: a rate limit other than that of the blueprint.
             largest_body: bytes that a request may have.
             slash_allowed: it answers with a slash behind its path too, for senders that put one there.
@@ -163,6 +177,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             "permission": permission,
             "answers": list(answers),
             "session_only": session_only,
+            "confirmed": confirmed,
             "errors": {
                 *errors,
                 *(() if counted is None else (429,)),
@@ -171,6 +186,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         }
 
         def declare(view: View) -> View:
+            if confirmed:
+                view.__doc__ = with_confirmation(view.__doc__, confirmed)
             inner = self.arguments(query, location="query")(view) if query else view
             if body:
                 inner = self.arguments(

@@ -23,7 +23,12 @@ _DIST = Path(flask_swagger_ui.__file__).parent / "dist"
 _START_NAME = "start.js"
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", _START_NAME)
 _DOCUMENT = "medianest-openapi"
-_TITLES = {401: "Unauthorized, or the access token has expired (`TOKEN_EXPIRED`)", 503: "Service Unavailable"}
+_TITLES = {
+    401: "Unauthorized, or the access token has expired (`TOKEN_EXPIRED`)",
+    403: "Forbidden, or the CSRF proof is missing (`CSRF_INVALID`), or that of the person (`CONFIRMATION_REQUIRED`: "
+    "POST /api/v1/auth/confirm, then ask again)",
+    503: "Service Unavailable",
+}
 
 _PAGE = """<!doctype html>
 <html lang="en">

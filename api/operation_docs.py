@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 import marshmallow as ma
@@ -64,6 +65,7 @@ def document_access(
     if permission is not None and access["method"] in CHANGING:
         parameters.append("CsrfToken")
     answers = {status: answer for status, answer in doc["responses"].items() if status in access["answers"]}
+    when: str | None = access["confirmed"]
     errors = {status: f"Error{status}" for status in sorted(access["errors"]) if status not in answers}
     return {
         **doc,
@@ -72,4 +74,11 @@ def document_access(
         "responses": {**answers, **errors},
         "security": [] if permission is None else _PROOFS[access["session_only"]],
         **({} if permission is None else {"x-permission": permission.value}),
+        **({} if when is None else {"x-confirmation": when}),
     }
+
+
+def with_confirmation(docstring: str | None, when: str) -> str:
+    """The docstring of an operation, with the sentence that it takes a person, and when."""
+    proof = "Takes a person who has confirmed lately (POST /api/v1/auth/confirm), else 403 `CONFIRMATION_REQUIRED`"
+    return f"{cleandoc(docstring or '')}\n\n{proof}: {when}."

@@ -91,7 +91,7 @@ class Relay:
     def _join(self, peer: Peer) -> None:
         audience = peer.audience
         self._loop.add(peer)
-        (self._seeing_all if audience.everyone else self._own[audience.user_id]).add(peer)
+        (self._seeing_all if audience.hears.others else self._own[audience.user_id]).add(peer)
         self._want_snapshot(peer)
 
     def _leave(self, peer: Peer) -> None:
@@ -102,10 +102,10 @@ class Relay:
         if not self._own[user_id]:
             del self._own[user_id]
 
-    def _deliver(self, user_id: str | None, topic: str, event: Frame) -> None:
+    def _deliver(self, user_id: str | None, datum: str, event: Frame) -> None:
         recipients = self._loop.peers if user_id is None else self._own.get(user_id, set()) | self._seeing_all
         for peer in recipients:
-            if peer.audience.hears(user_id, topic):
+            if peer.audience.gets(user_id, datum):
                 peer.offer(event)
                 self._loop.touch(peer)
 
@@ -161,8 +161,7 @@ class Relay:
         self._subscribed.wait(max(0.0, self._lost_at + REDIS_PATIENCE_SECONDS - time.monotonic()))
         groups: defaultdict[tuple[Any, ...], list[Peer]] = defaultdict(list)
         for peer, turn in _drain(self._waiting):
-            audience = peer.audience
-            groups[turn, audience.downloads, audience.everyone or audience.user_id].append(peer)
+            groups[turn, peer.audience.picture].append(peer)
         for (turn, *_), peers in groups.items():
             self._take_snapshot(peers, turn)
 
@@ -270,13 +269,13 @@ class Relay:
     def _relay(self, data: bytes) -> None:
         try:
             message = orjson.loads(data)
-            user_id, topic, key = message["user"], message["topic"], message["key"]
+            user_id, datum, key = message["user"], message["datum"], message["key"]
             wire = text_frame(orjson.dumps(message["frame"]))
             event = Frame(wire, bool(message["passing"]) and key is not None, key, time.monotonic())
         except (ValueError, KeyError, TypeError):
             log.exception("relay.message_not_understood")
             return
-        self._loop.call(self._deliver, user_id, topic, event)
+        self._loop.call(self._deliver, user_id, datum, event)
 
 
 class RelayOfProcess:

@@ -148,7 +148,7 @@ def actor(request: Request, identity: Identity | None) -> Actor:
     """Who sends this request, for the audit log."""
     if identity is None:
         return Actor(address=request.remote_addr)
-    return Actor(identity.user_id, identity.via, request.remote_addr)
+    return Actor(identity.user_id, identity.via, request.remote_addr, proven=identity.proven)
 
 
 def device(request: Request) -> Device:

@@ -11,6 +11,8 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
 
+from engine.readers import NOTHING, Readable
+
 SEND_BUFFER = 64 * 1024  # in the kernel: what lies there is stale progress that can't be replaced any more
 WRITE_AT_ONCE = 16 * 1024
 READ_AT_ONCE = 4096
@@ -32,25 +34,27 @@ class Audience:
         user_id: None for anybody.
         via: the session or API key that must last as long as the socket; None where there is none.
         rights: role and permissions on connecting; when they change, the socket ends.
-        topics: of its own events and of those without an owner.
-        everyone: sees the downloads of all users, not only its own.
-        others: topics of the events of other users that it gets.
-        downloads: whether the snapshot lists them.
+        hears: what it is told of, its own and others'.
+        shown: which of that is in its snapshot: the names of the data.
         place: whom the socket is counted for.
     """
 
     user_id: str | None
     via: str | None
     rights: tuple[str, frozenset[str]] | None
-    topics: frozenset[str]
-    everyone: bool = False
-    downloads: bool = False
-    others: frozenset[str] = frozenset()
+    hears: Readable = NOTHING
+    shown: frozenset[str] = frozenset()
     place: str = ""
 
-    def hears(self, user_id: str | None, topic: str) -> bool:
-        """Whether an event of that user (None: of nobody) and topic is for it."""
-        return topic in (self.topics if user_id is None or user_id == self.user_id else self.others)
+    def gets(self, user_id: str | None, datum: str) -> bool:
+        """Whether an event of that user (None: of nobody) about that datum is for it."""
+        return datum in (self.hears.own if user_id is None or user_id == self.user_id else self.hears.others)
+
+    @property
+    def picture(self) -> tuple[frozenset[str], frozenset[str], str | None]:
+        """What its snapshot depends on: sockets that have this in common get the same one."""
+        others = self.shown & self.hears.others
+        return self.shown, others, None if self.shown == others else self.user_id
 
 
 @dataclass(frozen=True, slots=True)

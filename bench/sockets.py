@@ -46,10 +46,11 @@ from config.redis import make_redis  # noqa: E402
 from config.settings import Settings  # noqa: E402
 from engine.accounts import sessions  # noqa: E402
 from engine.events import Event  # noqa: E402
+from engine.readers import DOWNLOAD  # noqa: E402
 from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
 
-MARK = b"bench:event"
+MARK = b"download:bench"
 PATIENCE = 30.0
 REST_SECONDS = 4.0
 REST_CLIENTS = 4
@@ -158,7 +159,7 @@ class Site:
     def publish(self, name: str = MARK.decode(), *, size: int = 300, key: str | None = None) -> None:
         data = {"id": "dl-1", "padding": "x" * size}
         passing = key is not None
-        self.runtime.publish(Event(name, data, self.user_id, "media", passing=passing, key=key))
+        self.runtime.publish(Event(name, data, self.user_id, DOWNLOAD, passing=passing, key=key))
 
 
 @contextlib.contextmanager

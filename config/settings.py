@@ -31,18 +31,32 @@ def _env(
     *,
     secret: bool = False,
     live: bool = False,
+    guarded: bool = False,
     where: str = "",
 ) -> Any:
-    """A setting; a `live` one may be changed by an admin while everything runs."""
+    """A setting; a `live` one may be changed by an admin while everything runs.
+
+    A `guarded` one says whom we trust, where links and mails go, or what keeps guessers out and the log whole: it takes
+    a person who has lately proved to be there.
+    """
     return field(
         default=default,
         repr=not secret,
-        metadata={"env": name, "parse": parse, "help": help_, "live": live, "where": where},
+        metadata={
+            "env": name,
+            "parse": parse,
+            "help": help_,
+            "live": live,
+            "guarded": guarded,
+            "where": where,
+        },
     )
 
 
 def _rate(name: str, default: str, help_: str) -> Any:
-    return _env(name, variables.rates, variables.rates(default), f"rate limit: {help_}", live=True)
+    return _env(
+        name, variables.rates, variables.rates(default), f"rate limit: {help_}", live=True, guarded=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +120,7 @@ class Settings:
         (),
         "origins that browsers may call us from, separated by commas",
         live=True,
+        guarded=True,
     )
     trusted_proxies: tuple[str, ...] = _env(
         "TRUSTED_PROXIES", variables.networks, (), "addresses or networks whose X-Forwarded-For is believed"
@@ -141,6 +156,18 @@ class Settings:
         30 * 86400.0,
         "life of a session with rememberMe",
     )
+    session_max_seconds: float = _env(
+        "SESSION_MAX_SECONDS",
+        variables.seconds(60, 315_360_000),
+        90 * 86400.0,
+        "life of a session in all, from sign-in, however often it is renewed",
+    )
+    confirmation_seconds: float = _env(
+        "CONFIRMATION_SECONDS",
+        variables.seconds(1, 86400),
+        600.0,
+        "how long the proof of a person counts, at sign-in and by POST /auth/confirm",
+    )
 
     download_dir: Path = _env(
         "DOWNLOAD_DIR",
@@ -160,6 +187,7 @@ class Settings:
         YOUTUBE_HOSTS,
         "hosts (with their subdomains) that a download may name; * for any public host",
         live=True,
+        guarded=True,
     )
     download_allow_private_networks: bool = _env(
         "DOWNLOAD_ALLOW_PRIVATE_NETWORKS",
@@ -337,6 +365,7 @@ class Settings:
         "",
         "where people reach us, for links in mails (absent: the first of FRONTEND_URL, else http://127.0.0.1:PORT)",
         live=True,
+        guarded=True,
     )
 
     plex_enabled: bool = _env("PLEX_ENABLED", variables.boolean, True, "false: nothing of Plex")
@@ -351,6 +380,7 @@ class Settings:
         False,
         "true: whoever owns the Plex server at PLEX_URL becomes an admin when he signs in with Plex",
         live=True,
+        guarded=True,
     )
     plex_sync_seconds: float = _env(
         "PLEX_SYNC_SECONDS", variables.seconds(5, 86400), 900.0, "how often we get in step with Plex"
@@ -376,9 +406,15 @@ class Settings:
         "mail server, such as smtp://user:password@host:587 (absent: no mail; in development it goes to the log)",
         secret=True,
         live=True,
+        guarded=True,
     )
     mail_from: str = _env(
-        "MAIL_FROM", variables.mailbox, "MediaNest <medianest@localhost>", "sender of our mails", live=True
+        "MAIL_FROM",
+        variables.mailbox,
+        "MediaNest <medianest@localhost>",
+        "sender of our mails",
+        live=True,
+        guarded=True,
     )
     reset_seconds: float = _env(
         "RESET_SECONDS", variables.seconds(60, 86400), 1800.0, "life of a password reset"
@@ -387,11 +423,16 @@ class Settings:
         "INVITATION_SECONDS", variables.seconds(60, 31_536_000), 7 * 86400.0, "life of an invitation"
     )
     audit_days: int = _env(
-        "AUDIT_DAYS", variables.integer(30, 36500), 365, "days that the audit log is kept", live=True
+        "AUDIT_DAYS",
+        variables.integer(30, 36500),
+        365,
+        "days that the audit log is kept",
+        live=True,
+        guarded=True,
     )
 
     rate_limit_enabled: bool = _env(
-        "RATE_LIMIT_ENABLED", variables.boolean, True, "false: no rate limits", live=True
+        "RATE_LIMIT_ENABLED", variables.boolean, True, "false: no rate limits", live=True, guarded=True
     )
     rate_limit_anonymous: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_ANONYMOUS", "10/min,100/h", "an address, not signed in"
@@ -417,6 +458,9 @@ class Settings:
     )
     rate_limit_account: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_ACCOUNT", "10/15min", "failed sign-ins to an account, from anywhere"
+    )
+    rate_limit_confirm: tuple[Rate, ...] = _rate(
+        "RATE_LIMIT_CONFIRM", "5/15min", "wrong passwords given as proof in a session"
     )
     rate_limit_downloads: tuple[Rate, ...] = _rate(
         "RATE_LIMIT_DOWNLOADS", "5/h", "downloads that a user submits or tries again"
@@ -533,6 +577,11 @@ class Settings:
     def is_secret(cls, name: str) -> bool:
         """Whether the value of a field must not be shown; False for one that is not known."""
         return any(spec.name == name and not spec.repr for spec in fields(cls))
+
+    @classmethod
+    def is_guarded(cls, name: str) -> bool:
+        """Whether a change of a field takes a person who has lately proved to be there."""
+        return any(spec.name == name and spec.metadata["guarded"] for spec in fields(cls))
 
     @property
     def api_base(self) -> str:

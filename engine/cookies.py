@@ -9,13 +9,17 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
+from engine import audit, secret_box
+from engine.accounts.confirmation import require_person
+from engine.audit import Actor, Subject
 from engine.errors import NotFound, ServiceUnavailable, ValidationFailed
 from engine.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
 NAME = "download-cookies"
+_SUBJECT = Subject("cookies", NAME)
+_NOTED = 50  # domains in an entry of the audit log
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,20 @@ class CookieFile:
     expires_at: datetime | None
 
 
-def store(db: Session, settings: Settings, text: str) -> CookieFile:
+def store(db: Session, settings: Settings, text: str, actor: Actor) -> CookieFile:
     """Keep a cookie file (Netscape format, as browsers' extensions export it), encrypted.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         ValidationFailed: it is no such file, or holds no cookie.
     """
+    require_person(actor, "cookies.stored", _SUBJECT)
     if not _cookies(text):
         raise ValidationFailed("The cookies are not accepted.", cookies="Must hold at least one cookie.")
     secret_box.put(db, settings, NAME, text)
-    return describe(db, settings)
+    stored = describe(db, settings)
+    audit.record(db, "cookies.stored", actor, _SUBJECT, domains=list(stored.domains)[:_NOTED])
+    return stored
 
 
 def describe(db: Session, settings: Settings) -> CookieFile:
@@ -64,14 +72,17 @@ def describe(db: Session, settings: Settings) -> CookieFile:
     )
 
 
-def forget(db: Session, settings: Settings) -> CookieFile:
+def forget(db: Session, settings: Settings, actor: Actor) -> CookieFile:
     """Drop the stored file; returns what it was.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         NotFound: nothing is stored.
     """
+    require_person(actor, "cookies.deleted", _SUBJECT)
     was = describe(db, settings)
     secret_box.drop(db, NAME)
+    audit.record(db, "cookies.deleted", actor, _SUBJECT)
     return was
 
 

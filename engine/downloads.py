@@ -25,6 +25,7 @@ from engine.jobs.kinds import forget_marks
 from engine.jobs.names import Job
 from engine.paging import Page
 from engine.plex import arrivals
+from engine.readers import DOWNLOAD
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
@@ -312,7 +313,9 @@ def announce(db: Session, row: Download) -> None:
 def event(row: Download, name: str, plex: arrivals.State | None = None) -> Event:
     """The event `download:<name>` of a row."""
     passing = name == "progress"
-    return Event(f"download:{name}", event_data(row, plex), row.user_id, "media", passing=passing, key=row.id)
+    return Event(
+        f"download:{name}", event_data(row, plex), row.user_id, DOWNLOAD, passing=passing, key=row.id
+    )
 
 
 def event_data(row: Download, plex: arrivals.State | None = None) -> dict[str, Any]:

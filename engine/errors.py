@@ -61,6 +61,12 @@ class Forbidden(MediaNestError):
     code, status = "FORBIDDEN", 403
 
 
+class ConfirmationRequired(Forbidden):
+    """Allowed, but not before it is certain that the person asks, and not somebody who has their token."""
+
+    code = "CONFIRMATION_REQUIRED"
+
+
 class CsrfInvalid(Forbidden):
     """A state-changing request by cookie without the proof that our own page sent it."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from sqlalchemy.orm import Session
 
+from engine.readers import Datum
 from models.base import new_id
 
-Topic = Literal["media", "account", "system", "admin", "public"]
 CHANNEL_PREFIX = "medianest:events:"
 CHANNEL_PATTERN = CHANNEL_PREFIX + "*"
 
@@ -24,8 +24,8 @@ class Event:
     Attributes:
         name: such as `download:progress`, as in the API document.
         data: the fields, keys in camelCase.
-        user_id: whose it is; None for everyone. Admins see the events of all.
-        topic: which of the socket paths carry it; `public` is for strangers too.
+        user_id: whose it is; None: nobody's.
+        datum: what it tells of, which says who may read it.
         passing: an intermediate state that a slow client may miss; a final state never is.
         key: what a passing event supersedes: the newest of a key stands for the ones before.
     """
@@ -33,11 +33,20 @@ class Event:
     name: str
     data: Mapping[str, Any]
     user_id: str | None
-    topic: Topic
+    datum: Datum
     passing: bool = False
     key: str | None = None
     id: str = field(default_factory=lambda: new_id("evt"))
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        """Refuse what would reach others than it is meant for.
+
+        Raises:
+            ValueError: the datum has owners and this is nobody's, or the reverse; or the name is not one of its own.
+        """
+        if self.datum.owned is (self.user_id is None) or not self.name.startswith(self.datum.events):
+            raise ValueError(f"{self.name} of {self.user_id} is no event of the datum {self.datum.name}")
 
     @property
     def channel(self) -> str:
@@ -49,7 +58,7 @@ class Event:
         return orjson.dumps(
             {
                 "user": self.user_id,
-                "topic": self.topic,
+                "datum": self.datum.name,
                 "passing": self.passing,
                 "key": self.key,
                 "frame": frame(self.name, self.data, self.id, self.at),

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from config.redaction import without_credentials
 from config.settings import Settings
 from engine import audit, events, secret_box
+from engine.accounts.confirmation import require_person
 from engine.audit import Actor, Subject
 from engine.clients import overseerr_probe, probe, tmdb_probe
 from engine.clients.probe import Failed
@@ -149,9 +150,11 @@ def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Ac
     Raises:
         NotFound: there is none of this name.
         Conflict: it is switched off, or the environment sets what is given.
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         ValidationFailed: something is not accepted, or missing.
     """
     kind, settings = kind_of(name), runtime.settings
+    require_person(actor, "integration.configured", _subject(kind))
     _refuse_if_off(kind, settings)
     _refuse_fixed(kind, settings, changes)
     access = accepted(changes.get("url"), changes.get("token"))
@@ -175,8 +178,10 @@ def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
     Raises:
         NotFound: there is none of this name, or nothing is stored.
         Conflict: it is switched off, or only the environment configures it.
+        ConfirmationRequired: the proof that a person asks is missing or too old.
     """
     kind = kind_of(name)
+    require_person(actor, "integration.removed", _subject(kind))
     _refuse_if_off(kind, settings)
     row = db.scalars(select(Integration).where(Integration.name == kind.name).with_for_update()).one_or_none()
     given = kind.environment(settings)
@@ -188,7 +193,7 @@ def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
     db.delete(row)
     db.flush()
     kind.removed(db, settings)
-    audit.record(db, "integration.removed", actor, Subject("integration", kind.name, kind.title))
+    audit.record(db, "integration.removed", actor, _subject(kind))
     return before
 
 
@@ -223,13 +228,17 @@ def _store(
         db,
         "integration.configured",
         actor,
-        Subject("integration", kind.name, kind.title),
+        _subject(kind),
         changed=changed,
         url=without_credentials(str(values["url"] or kind.environment(settings).url)),
         test="ok" if tested.ok else tested.reason,
     )
     db.flush()
     return Saved(_view(db, settings, kind, row), tested, sync_id)
+
+
+def _subject(kind: Kind) -> Subject:
+    return Subject("integration", kind.name, kind.title)
 
 
 def _view(db: Session, settings: Settings, kind: Kind, row: Integration | None) -> View:

@@ -14,6 +14,7 @@ from engine import events
 from engine.errors import NotFound
 from engine.events import Event
 from engine.paging import Page
+from engine.readers import NOTIFICATION
 from models.base import new_id
 from models.notification import Notification
 
@@ -67,7 +68,7 @@ def notify(
     row = db.scalars(query).one_or_none()
     if row is not None:
         data = {**shown(row), "createdAt": events.timestamp(row.created_at)}
-        events.publish(db, Event("notification:new", data, user_id, "account"))
+        events.publish(db, Event("notification:new", data, user_id, NOTIFICATION))
     return row
 
 

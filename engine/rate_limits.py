@@ -5,6 +5,7 @@ A limit that a view spends by itself, since only the view knows what counts:
 * `downloads`, for each new submission, and for each time that one is tried again;
 * `invitation`, for the e-mail address that an invitation is sent to;
 * `password_reset`, for the e-mail address that a reset is asked for, known or not;
+* `confirm`, for wrong passwords given as proof in a session, whose id stands in for the address;
 * `account`, for failed sign-ins to an e-mail address, known or not: `with call.attempt("account", email=...)` around
   the check counts what raises `Unauthorized`.
 """
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 Tier = Literal["anonymous", "user", "premium", "admin"]
 Endpoint = Literal["upload", "search", "media", "work", "login", "poll"]
-Spent = Literal["downloads", "invitation", "password_reset", "account"]
+Spent = Literal["downloads", "invitation", "password_reset", "account", "confirm"]
 Wide = Literal["global", "api"]
 Name = Literal[Tier, Endpoint, Spent, Wide]
 Whose = Literal["address", "user", "email"]
@@ -72,6 +73,7 @@ LIMITS: dict[Name, Limit] = {
     "invitation": Limit("rate_limit_invitation", "email"),
     "password_reset": Limit("rate_limit_password_reset", "email"),
     "account": Limit("rate_limit_account", "email"),
+    "confirm": Limit("rate_limit_confirm", "email"),
 }
 
 _ADMINS = frozenset({"admin", "super_admin"})

@@ -6,20 +6,26 @@ import redis
 import structlog
 from sqlalchemy import text
 
+from engine.accounts.confirmation import require_person
+from engine.audit import Actor
 from engine.runtime import Runtime
 from models.base import Base
 
 log = structlog.get_logger(__name__)
 
 
-def reset(runtime: Runtime) -> None:
+def reset(runtime: Runtime, actor: Actor) -> None:
     """Empty every table and our Redis database; whoever was signed in is not any more.
+
+    Whoever comes first may then make themself the first administrator.
 
     Jobs in hand lose their rows and stop by themselves.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         sqlalchemy.exc.OperationalError: no database, or a table is busy for too long.
     """
+    require_person(actor, "system.reset")
     tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
     with runtime.unit_of_work() as db:
         db.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))

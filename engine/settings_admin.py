@@ -19,6 +19,7 @@ from config import variables
 from config.redaction import without_credentials
 from config.settings import Settings
 from engine import audit, secret_box
+from engine.accounts.confirmation import require_person
 from engine.audit import Actor, Subject
 from engine.errors import Conflict
 from engine.live_settings import opened, stored_texts
@@ -75,6 +76,7 @@ def change(db: Session, environment: Settings, texts: Mapping[str, str | None], 
 
     Raises:
         Conflict: one of them is set by the environment, or can't change without a restart.
+        ConfirmationRequired: one of them is `guarded`, and the proof that a person asks is missing or too old.
     """
     given = Settings.given()
     for spec in fields(Settings):
@@ -88,6 +90,9 @@ def change(db: Session, environment: Settings, texts: Mapping[str, str | None], 
     ]
     if not changed:
         return
+    guarded = [public_name(name) for name in changed if Settings.is_guarded(name)]
+    if guarded:
+        require_person(actor, "settings.changed", Subject("settings", None), names=sorted(guarded))
     for name in changed:
         _store(db, environment, name, texts[name], actor)
     before, after = _states(environment, stored), _states(environment, stored_texts(db))

@@ -15,6 +15,9 @@ class Login(Timestamps, Base):
 
     Only hashes of refresh tokens are stored. `previous_hash` with `rotated_at` lets a client whose answer was lost
     repeat a rotation for a few seconds; any later use of it is theft and ends the session.
+
+    Attributes:
+        proven_until: until when it counts as known that the person acts, and not somebody who has the tokens.
     """
 
     __tablename__ = "logins"
@@ -30,3 +33,4 @@ class Login(Timestamps, Base):
     last_used_at: Mapped[datetime]
     user_agent: Mapped[str | None]
     address: Mapped[str | None]
+    proven_until: Mapped[datetime | None]

@@ -15,6 +15,8 @@ class User(Timestamps, Base):
 
     Attributes:
         email: None where Plex tells none.
+        email_claimed_at: when this one gave an address as theirs that was another's. It signs this one in, with their
+            own password, so that nobody learns who has an account; but no mail goes there, and it keeps nobody from it.
         plex_id: the account at plex.tv; the only thing that a person who signs in with Plex is known by.
         plex_checked_at: when plex.tv last said that he has access to our server.
         plex_server_id: the server to which he had access then; `plex_owner`: whether it is his.
@@ -30,7 +32,7 @@ class User(Timestamps, Base):
             "uq_users_email",
             func.lower(text("email")),
             unique=True,
-            postgresql_where=text("password_hash IS NOT NULL"),
+            postgresql_where=text("password_hash IS NOT NULL AND email_claimed_at IS NULL"),
         ),
         Index("ix_users_email", func.lower(text("email"))),
         CheckConstraint("role IN ('guest', 'user', 'admin', 'super_admin')", name="role"),
@@ -39,6 +41,7 @@ class User(Timestamps, Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     email: Mapped[str | None]
+    email_claimed_at: Mapped[datetime | None]
     name: Mapped[str]
     role: Mapped[str]
     tier: Mapped[str] = mapped_column(server_default="standard")
@@ -53,3 +56,8 @@ class User(Timestamps, Base):
     disabled_reason: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
+
+    @property
+    def mailbox(self) -> str | None:
+        """Where mails to this person go; None where no address is known to be theirs."""
+        return self.email if self.email_claimed_at is None else None

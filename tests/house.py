@@ -24,6 +24,7 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine.accounts import sessions
 from engine.events import Event
+from engine.readers import DATA, Datum
 from engine.runtime import Runtime
 
 
@@ -77,12 +78,16 @@ class House:
         assert answer["correlationId"]
         return caught.value.status_code, answer["error"]["code"]
 
-    def tell(
-        self, name: str, user: Person | None, topic: Any = "media", key: str | None = None, **data: Any
-    ) -> None:
+    def tell(self, name: str, user: Person | None, key: str | None = None, **data: Any) -> None:
         passing = name == "download:progress"
         user_id = None if user is None else user.id
-        self.runtime.publish(Event(name, data, user_id, topic, passing=passing, key=key))
+        datum = datum_of(name, owned=user is not None)
+        self.runtime.publish(Event(name, data, user_id, datum, passing=passing, key=key))
+
+
+def datum_of(name: str, *, owned: bool) -> Datum:
+    """What an event of this name tells of."""
+    return next(each for each in DATA.values() if name.startswith(each.events) and each.owned is owned)
 
 
 @contextmanager

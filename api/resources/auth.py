@@ -14,6 +14,7 @@ from api.csrf import check_csrf, csrf_token
 from api.csrf_counts import counts
 from api.envelope import success
 from api.fields import Email, Flag, Name, Password, Schema, Text
+from api.own_hosts import refuse_foreign_host, refuse_foreign_page
 from api.resources.user_rows import UserSchema, user_row
 from api.security import (
     REFRESH_COOKIE,
@@ -122,7 +123,14 @@ class TicketSchema(Schema):
     headers=_SET_COOKIE,
 )
 def bootstrap(call: Call, body: dict[str, Any]) -> Response:
-    """Create the first administrator, once; in production with the token that the server printed."""
+    """Create the first administrator, once; in production with the token that the server printed.
+
+    Elsewhere only by an address of the server itself, or by the name in PUBLIC_URL or FRONTEND_URL; never for a page of
+    another site.
+    """
+    refuse_foreign_page(request, call.settings)
+    if not users.takes_setup_token(call.settings):
+        refuse_foreign_host(request, call.settings)
     user = users.bootstrap(
         call.db,
         call.settings,

@@ -10,15 +10,11 @@ from flask import Response
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Lines, Schema
-from engine import audit, cookies
+from engine import cookies
 from engine.accounts.permissions import Permission
-from engine.audit import Subject
 from engine.cookies import CookieFile
 
 blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")
-
-_SUBJECT = Subject("cookies", cookies.NAME)
-_NOTED = 50  # domains in an entry of the audit log
 
 
 class CookiesRequest(Schema):
@@ -51,23 +47,31 @@ def get_cookies(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "PUT", "", permission=Permission.INTEGRATIONS_CONFIGURE, body=CookiesRequest, answers={200: CookiesSchema}
+    "PUT",
+    "",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    body=CookiesRequest,
+    answers={200: CookiesSchema},
+    session_only=True,
+    confirmed="always",
 )
 def store_cookies(call: Call, body: dict[str, Any]) -> Response:
     """Store a cookie file, encrypted, in place of what was there."""
-    stored = cookies.store(call.db, call.settings, body["cookies"])
-    audit.record(call.db, "cookies.stored", call.actor, _SUBJECT, domains=list(stored.domains)[:_NOTED])
-    return success(cookies_row(stored))
+    return success(cookies_row(cookies.store(call.db, call.settings, body["cookies"], call.actor)))
 
 
 @blueprint.operation(
-    "DELETE", "", permission=Permission.INTEGRATIONS_CONFIGURE, answers={200: CookiesSchema}, errors=(404,)
+    "DELETE",
+    "",
+    permission=Permission.INTEGRATIONS_CONFIGURE,
+    answers={200: CookiesSchema},
+    errors=(404,),
+    session_only=True,
+    confirmed="always",
 )
 def delete_cookies(call: Call) -> Response:
     """Forget the cookies."""
-    forgotten = cookies.forget(call.db, call.settings)
-    audit.record(call.db, "cookies.deleted", call.actor, _SUBJECT)
-    return success(cookies_row(forgotten))
+    return success(cookies_row(cookies.forget(call.db, call.settings, call.actor)))
 
 
 def cookies_row(found: CookieFile) -> dict[str, Any]:

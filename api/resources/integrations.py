@@ -194,6 +194,8 @@ def get_integration(call: Call, name: str) -> Response:
     errors=(404, 409, 503),
     own_units=True,
     limit="work",
+    session_only=True,
+    confirmed="always",
 )
 def configure_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     """Configure one. It is tested, and stored even where the test fails; Plex begins to sync where it goes well."""
@@ -208,6 +210,8 @@ def configure_integration(call: Call, body: dict[str, Any], name: str) -> Respon
     permission=Permission.INTEGRATIONS_CONFIGURE,
     answers={200: IntegrationSchema},
     errors=(404, 409),
+    session_only=True,
+    confirmed="always",
 )
 def forget_integration(call: Call, name: str) -> Response:
     """Forget how one is configured; what it has brought stays, and is shown again when it is connected again."""
@@ -253,6 +257,8 @@ def find_plex_servers(call: Call) -> Response:
     answers={200: SavedIntegrationSchema},
     errors=(404, 409, 503),
     own_units=True,
+    session_only=True,
+    confirmed="always",
 )
 def connect_plex_server(call: Call, body: dict[str, Any]) -> Response:
     """Connect one of them, with the token that plex.tv gives out for it."""

@@ -88,6 +88,7 @@ class AcceptRequest(Schema):
     answers={201: InvitedSchema},
     errors=(409,),
     limit="work",
+    confirmed="the role is admin",
 )
 def invite(call: Call, body: dict[str, Any]) -> Response:
     """Invite somebody by mail; an open invitation of the same address is replaced."""
@@ -133,7 +134,7 @@ def revoke_invitation(call: Call, invitation_id: str) -> Response:
 )
 def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     """Make the account of an invitation and sign in; 404 for a link that is unknown, used, revoked or expired."""
-    user = invitations.accept(call.db, **body, address=call.actor.address)
+    user = invitations.accept(call.db, call.settings, **body, address=call.actor.address)
     started = sign_in(call.db, call.settings, user, method="invitation", device=device(request))
     return signed_in_answer(call, started, 201, fresh=True)
 

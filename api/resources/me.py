@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import marshmallow as ma
@@ -12,18 +10,20 @@ from marshmallow import validate
 
 from api.blueprint import Blueprint, Call
 from api.envelope import success
-from api.fields import Choice, Email, Name, Password, Schema
+from api.fields import Choice, Email, Name, Password, Schema, Text
+from api.proving import confirm_by_pin, proving
+from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
-from engine import audit
 from engine.accounts import api_keys, profile, users
-from engine.accounts.administration import subject_of
 from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.accounts.permissions import Permission
-from engine.accounts.profile import WrongPassword
-from engine.errors import Forbidden
 from models.api_key import ApiKey
 
 blueprint = Blueprint("me", "/users/me", "Oneself.")
+
+
+_PIN = "Of POST /auth/plex/pin, claimed with the linked Plex account: the proof where there is no password."
+_UNPROVEN = "there is neither a password nor a Plex PIN"
 
 
 class ProfileRequest(Schema):
@@ -34,6 +34,7 @@ class ProfileRequest(Schema):
     current_password = Password(
         MAX_LENGTH, metadata={"description": "Needed for another e-mail address, where there is a password."}
     )
+    pin_id = Text(30, metadata={"description": _PIN})
 
 
 class PasswordRequest(Schema):
@@ -43,6 +44,7 @@ class PasswordRequest(Schema):
         MAX_LENGTH, metadata={"description": "Missing only where there is no password yet."}
     )
     new_password = Password(MAX_LENGTH, MIN_LENGTH, required=True)
+    pin_id = Text(30, metadata={"description": _PIN})
 
 
 class PasswordChangedSchema(Schema):
@@ -104,13 +106,19 @@ def get_profile(call: Call) -> Response:
     "",
     permission=Permission.PROFILE_EDIT,
     body=ProfileRequest,
-    answers={200: UserSchema},
-    errors=(409,),
+    answers={200: UserSchema, 202: PendingSchema},
+    errors=(404, 409, 503),
     own_units=True,
+    confirmed=f"another e-mail address, where {_UNPROVEN}",
 )
 def edit_profile(call: Call, body: dict[str, Any]) -> Response:
-    """Change one's name or e-mail address; another address needs the current password."""
-    with proving(call, "user.updated", body), call.runtime.unit_of_work() as db:
+    """Change one's name or e-mail address; an address takes the current password, or a Plex PIN where there is none.
+
+    The answer is the same whether somebody else has the address or not. Both addresses are told by mail.
+    """
+    if _awaits_pin(call, body):
+        return success({"status": "pending"}, 202)
+    with proving(call, "user.updated", guess="current_password" in body), call.runtime.unit_of_work() as db:
         user = profile.change(
             db,
             call.settings,
@@ -128,14 +136,20 @@ def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     "/password",
     permission=Permission.PROFILE_EDIT,
     body=PasswordRequest,
-    answers={200: PasswordChangedSchema},
-    errors=(409,),
+    answers={200: PasswordChangedSchema, 202: PendingSchema},
+    errors=(404, 409, 503),
     own_units=True,
     session_only=True,
+    confirmed=_UNPROVEN,
 )
 def change_password(call: Call, body: dict[str, Any]) -> Response:
     """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets his first one."""
-    with proving(call, "password.changed", body), call.runtime.unit_of_work() as db:
+    if _awaits_pin(call, body):
+        return success({"status": "pending"}, 202)
+    with (
+        proving(call, "password.changed", guess="current_password" in body),
+        call.runtime.unit_of_work() as db,
+    ):
         ended = profile.change_password(
             db,
             call.settings,
@@ -168,6 +182,7 @@ def list_api_keys(call: Call) -> Response:
     answers={201: NewApiKeySchema},
     errors=(409,),
     session_only=True,
+    confirmed="always",
 )
 def create_api_key(call: Call, body: dict[str, Any]) -> Response:
     """Make a key for a program, with some of one's own permissions; it is shown only in this answer. One is told."""
@@ -209,19 +224,6 @@ def api_key_row(row: ApiKey) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def proving(call: Call, action: str, body: dict[str, Any]) -> Iterator[None]:
-    """Count and write down a wrong password given as proof. It does not end the session, so it is not a 401.
-
-    Counted for the user and not for his address: strangers who guess at sign-in can't keep him from his profile.
-    """
-    mine = call.identity.user_id
-    guess = call.attempt("account", email=mine) if "current_password" in body else nullcontext()
-    try:
-        with guess:
-            yield
-    except WrongPassword as wrong:
-        with call.runtime.reading() as db:
-            subject = subject_of(users.get(db, mine))
-        refused = Forbidden(wrong.message)
-        raise audit.refusal(refused, action, subject, outcome="failure", reason="wrong password") from None
+def _awaits_pin(call: Call, body: dict[str, Any]) -> bool:
+    """Take a PIN as the proof, where one is given; whether it has not been claimed yet."""
+    return "pin_id" in body and confirm_by_pin(call, body["pin_id"]) is None

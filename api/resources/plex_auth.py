@@ -12,9 +12,10 @@ from api.blueprint import Blueprint, Call
 from api.csrf import check_csrf
 from api.envelope import success
 from api.fields import Choice, Flag, Password, Schema, Text
+from api.proving import proving
 from api.resources.auth import SignedInSchema, signed_in_answer
+from api.resources.confirmation import PendingSchema
 from api.resources.csrf import session_named_by
-from api.resources.me import proving
 from api.resources.user_rows import UserSchema, user_row
 from api.security import device
 from config.settings import Settings
@@ -73,12 +74,6 @@ class PlexLinkRequest(Schema):
     )
 
 
-class PlexPendingSchema(Schema):
-    """Nobody has claimed the PIN yet: ask again in a second or two."""
-
-    status = Choice(("pending",), required=True)
-
-
 @blueprint.operation(
     "POST",
     "/pin",
@@ -114,7 +109,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     "/verify",
     permission=None,
     body=PlexVerifyRequest,
-    answers={200: SignedInSchema, 202: PlexPendingSchema},
+    answers={200: SignedInSchema, 202: PendingSchema},
     errors=(401, 403, 404, 503),
     headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
     own_units=True,
@@ -138,18 +133,22 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     "",
     permission=Permission.PROFILE_EDIT,
     body=PlexLinkRequest,
-    answers={200: UserSchema, 202: PlexPendingSchema},
+    answers={200: UserSchema, 202: PendingSchema},
     errors=(404, 409, 503),
     own_units=True,
     session_only=True,
+    confirmed="there is no password",
 )
 def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed.
 
     It signs in as its owner from then on, so it takes the password, where there is one; he is told.
     """
-    with proving(call, "user.updated", body), call.runtime.unit_of_work() as db:
-        profile.prove(db, call.identity, body.get("current_password"))
+    with (
+        proving(call, "user.updated", guess="current_password" in body),
+        call.runtime.unit_of_work() as db,
+    ):
+        profile.prove(db, call.identity, body.get("current_password"), call.actor)
     user = plex_sign_in.link(
         call.runtime,
         body["pin_id"],
@@ -168,6 +167,7 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     answers={200: UserSchema},
     errors=(404, 409),
     session_only=True,
+    confirmed="always",
 )
 def unlink_plex_account(call: Call) -> Response:
     """Forget one's Plex account; only for those who can sign in with a password. Admins are told."""

@@ -29,9 +29,10 @@ class SettingValue(ma.fields.Field[Any]):
 
     def __init__(self, spec: Field[Any]) -> None:
         types = _json_types(spec.default)  # and null, which `allow_none` adds
+        guarded = " Takes a person who has confirmed lately." if spec.metadata["guarded"] else ""
         metadata = {
             "type": types,
-            "description": f"{spec.metadata['help']}. {settings_admin.what_it_takes(spec)}",
+            "description": f"{spec.metadata['help']}. {settings_admin.what_it_takes(spec)}{guarded}",
             **({"items": {"type": "string"}} if "array" in types else {}),
         }
         super().__init__(allow_none=True, metadata=metadata)
@@ -105,6 +106,7 @@ def get_settings(call: Call) -> Response:
     errors=(409,),
     own_units=True,
     session_only=True,
+    confirmed="one that is guarded: whom we trust, where links and mails go, what keeps guessers out",
 )
 def change_settings(call: Call, body: dict[str, str | None]) -> Response:
     """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds.

@@ -21,6 +21,7 @@ from api import rate_limits
 from api.cors import allowed
 from api.envelope import failure
 from api.errors import RETRY_AFTER
+from api.own_hosts import own_origins
 from api.relay import Relay, RelayOfProcess
 from api.security import actor, authenticate
 from api.seldom import Seldom
@@ -34,47 +35,39 @@ from engine.accounts.sessions import Identity
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
 from engine.plex import sync
 from engine.rate_limits import counted_address
+from engine.readers import DOWNLOAD, SYNC, Topic, readable
 from engine.runtime import Runtime
 
 SOCKETS_PER_PROCESS = 5000
 SPARE_FILES = 200  # descriptors that are left for requests, databases and files
+
+_IN_SNAPSHOTS = frozenset({DOWNLOAD.name, SYNC.name})
 
 _full = Seldom("sockets.full")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Namespace:
-    """What one path carries.
+    """What one path carries, for those who may read it (`engine.readers`).
 
     Attributes:
         permission: needed to connect; None for anybody.
-        downloads: whether the snapshot lists them.
-        everyone: topics that those who manage requests get of other users too.
     """
 
-    topics: Collection[str]
+    topics: Collection[Topic]
     permission: Permission | None
-    downloads: bool = False
-    everyone: Collection[str] = ()
 
 
 NAMESPACES = {
     "/ws": Namespace(topics={"public"}, permission=None),
     "/ws/authenticated": Namespace(
-        topics={"media", "account", "system", "public"},
-        permission=Permission.PROFILE_READ,
-        downloads=True,
-        everyone={"media"},  # not what is told to a person, such as his notifications
+        topics={"media", "account", "system", "public"}, permission=Permission.PROFILE_READ
     ),
-    "/ws/media": Namespace(
-        topics={"media"}, permission=Permission.MEDIA_READ, downloads=True, everyone={"media"}
-    ),
+    "/ws/media": Namespace(topics={"media"}, permission=Permission.MEDIA_READ),
     "/ws/system": Namespace(topics={"system", "public"}, permission=Permission.INTEGRATIONS_VIEW),
     "/ws/admin": Namespace(
         topics={"media", "account", "system", "admin", "public"},
         permission=Permission.OPERATIONS_VIEW,
-        downloads=True,
-        everyone={"media", "system", "admin"},
     ),
 }
 
@@ -142,9 +135,10 @@ def register(app: Flask, runtime: Runtime) -> None:
 def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
     """What a client that connects must know before it hears of changes."""
     found: dict[str, Any] = {}
-    if audience.downloads:
-        found["downloads"] = downloads.snapshot(db, None if audience.everyone else audience.user_id)
-    if "system" in audience.topics:
+    if DOWNLOAD.name in audience.shown:
+        everybodys = DOWNLOAD.name in audience.hears.others
+        found["downloads"] = downloads.snapshot(db, None if everybodys else audience.user_id)
+    if SYNC.name in audience.shown:
         found["syncs"] = sync.snapshot(db)
     return found
 
@@ -160,10 +154,10 @@ def _rights(identity: Identity) -> tuple[str, frozenset[str]]:
 
 
 def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
-    topics = frozenset(namespace.topics)
     if namespace.permission is None:
         rate_limits.charge(None, "tier")
-        return Audience(None, None, None, topics, place=f"address:{counted_address(request.remote_addr)}")
+        place = f"address:{counted_address(request.remote_addr)}"
+        return Audience(None, None, None, readable(namespace.topics, ()), place=place)
     identity, by_cookie = _counted(runtime)
     try:
         if by_cookie:
@@ -173,15 +167,13 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
     except Forbidden:
         _note_denial(runtime, identity, namespace.permission)
         raise
-    everyone = bool(namespace.everyone) and Permission.REQUESTS_MANAGE in identity.permissions
+    hears = readable(namespace.topics, identity.permissions)
     return Audience(
         identity.user_id,
         identity.via,
         _rights(identity),
-        topics,
-        everyone=everyone,
-        downloads=namespace.downloads,
-        others=frozenset(namespace.everyone) if everyone else frozenset(),
+        hears,
+        shown=hears.own & _IN_SNAPSHOTS,
         place=f"user:{identity.user_id}",
     )
 
@@ -226,12 +218,8 @@ def _note_denial(runtime: Runtime, identity: Identity, permission: Permission) -
 
 
 def _check_origin(origins: Collection[str]) -> None:
-    """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2).
-
-    Our own origin counts with https as well as with the scheme we see: TLS may end at a proxy.
-    """
-    own = {f"{scheme}://{request.host}".lower() for scheme in (request.scheme, "https")}
-    if not allowed(request.headers.get("Origin"), (*own, *origins)):
+    """A cookie alone proves nothing: browsers send it with handshakes of other sites too (RFC 6455, 10.2)."""
+    if not allowed(request.headers.get("Origin"), (*own_origins(request), *origins)):
         raise Forbidden("This origin may not open sockets with your cookie.")
 
 

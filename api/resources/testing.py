@@ -55,11 +55,17 @@ def test_health(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/reset", permission=Permission.SETTINGS_MANAGE, answers={200: ResetSchema}, own_units=True
+    "POST",
+    "/reset",
+    permission=Permission.SETTINGS_MANAGE,
+    answers={200: ResetSchema},
+    own_units=True,
+    session_only=True,
+    confirmed="always",
 )
 def reset_everything(call: Call) -> Response:
     """Empty the database and Redis; everyone is signed out."""
-    reset(call.runtime)
+    reset(call.runtime, call.actor)
     answer = success({"reset": True})
     clear_cookies(answer, call.settings)
     return answer

@@ -132,10 +132,11 @@ def list_users(call: Call, query: dict[str, Any]) -> Response:
     body=NewUserRequest,
     answers={201: ManagedUserSchema},
     errors=(409,),
+    confirmed="the role is admin or above",
 )
 def create_user(call: Call, body: dict[str, Any]) -> Response:
     """Make somebody who signs in with address and password; nobody makes one who may do more than himself."""
-    user = administration.create(call.db, by=call.identity, actor=call.actor, **body)
+    user = administration.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
     return success(managed_user_row(user), 201)
 
 
@@ -156,9 +157,13 @@ def get_user(call: Call, user_id: str) -> Response:
     body=UserChangeRequest,
     answers={200: ManagedUserSchema},
     errors=(409,),
+    confirmed="another e-mail address, or an admin who is disabled or let in again",
 )
 def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
-    """Change or disable a user; his password is his own, and set anew by a reset."""
+    """Change or disable a user; his password is his own, and set anew by a reset.
+
+    One's own address is changed at PATCH /users/me alone.
+    """
     user = administration.change(call.db, call.settings, user_id, by=call.identity, actor=call.actor, **body)
     return success(managed_user_row(user))
 
@@ -170,10 +175,14 @@ def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
     body=RoleRequest,
     answers={200: ManagedUserSchema},
     errors=(409,),
+    session_only=True,
+    confirmed="always",
 )
 def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
-    """Let a user be more or less; it holds from his next request."""
-    user = administration.set_role(call.db, user_id, body["role"], by=call.identity, actor=call.actor)
+    """Let a user, not oneself, be more or less; it holds from his next request."""
+    user = administration.set_role(
+        call.db, call.settings, user_id, body["role"], by=call.identity, actor=call.actor
+    )
     return success(managed_user_row(user))
 
 
@@ -183,6 +192,7 @@ def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
     permission=Permission.USERS_MANAGE,
     answers={200: ManagedUserSchema},
     errors=(409,),
+    confirmed="an admin",
 )
 def delete_user(call: Call, user_id: str) -> Response:
     """Delete a user: cancel what he has under way, keep what he has finished without his name."""

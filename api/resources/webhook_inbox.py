@@ -134,32 +134,48 @@ def list_webhook_senders(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/senders", permission=MANAGE, body=SenderRequest, answers={201: SenderSchema}, errors=(409,)
+    "POST",
+    "/senders",
+    permission=MANAGE,
+    body=SenderRequest,
+    answers={201: SenderSchema},
+    errors=(409,),
+    session_only=True,
+    confirmed="always",
 )
 def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
     """Let somebody new send; a secret is made for him."""
-    sender = secrets.create(call.db, call.settings, body["name"])
-    _note(call, "webhook_sender.created", sender)
+    sender = secrets.create(call.db, call.settings, body["name"], call.actor)
     return success(sender_row(sender), 201)
 
 
 @blueprint.operation(
-    "POST", "/senders/<id:name>/rotate", permission=MANAGE, answers={200: SenderSchema}, errors=(404,)
+    "POST",
+    "/senders/<id:name>/rotate",
+    permission=MANAGE,
+    answers={200: SenderSchema},
+    errors=(404,),
+    session_only=True,
+    confirmed="always",
 )
 def rotate_webhook_secret(call: Call, name: str) -> Response:
     """Make another secret, for `plex` and `overseerr` too; the one before opens nothing from now on."""
-    sender = secrets.rotate(call.db, call.settings, name)
-    _note(call, "webhook_sender.rotated", sender)
+    sender = secrets.rotate(call.db, call.settings, name, call.actor)
     return success(sender_row(sender))
 
 
 @blueprint.operation(
-    "DELETE", "/senders/<id:name>", permission=MANAGE, answers={200: SenderSchema}, errors=(404, 409)
+    "DELETE",
+    "/senders/<id:name>",
+    permission=MANAGE,
+    answers={200: SenderSchema},
+    errors=(404, 409),
+    session_only=True,
+    confirmed="always",
 )
 def delete_webhook_sender(call: Call, name: str) -> Response:
     """Let somebody send no more; what he has sent stays."""
-    sender = secrets.delete(call.db, call.settings, name)
-    _note(call, "webhook_sender.deleted", sender)
+    sender = secrets.delete(call.db, call.settings, name, call.actor)
     return success(sender_row(sender))
 
 
@@ -183,7 +199,3 @@ def webhook_row(row: Webhook) -> dict[str, Any]:
 def sender_row(sender: Sender) -> dict[str, Any]:
     """A sender as those see him who look after webhooks."""
     return {"name": sender.name, "url": sender.url, "secret": sender.secret, "since": sender.since}
-
-
-def _note(call: Call, action: str, sender: Sender) -> None:
-    audit.record(call.db, action, call.actor, Subject("webhook_sender", sender.name, sender.name))

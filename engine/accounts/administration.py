@@ -2,7 +2,8 @@
 
 Nobody acts on somebody who may do more than himself, or makes somebody who may; an API key counts for what the key
 may do. There is always an enabled super admin. What is changed holds from the next request, for a session's user is
-looked up at each.
+looked up at each. Who is an admin, and by which address somebody signs in, is changed by a person who has lately proved
+to be there (`confirmation`), and one's own address and role never here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine import audit, downloads, secret_box
 from engine.accounts import closing, invitations, users
-from engine.accounts.account_notices import tell_of_address
-from engine.accounts.permissions import GUEST, Permission, permissions_of
+from engine.accounts.account_notices import tell_admins_of_admin, tell_of_address
+from engine.accounts.confirmation import require_person
+from engine.accounts.permissions import GUEST, Permission, is_admin, permissions_of
 from engine.accounts.plex_accounts import SECRET_PREFIX
 from engine.accounts.sessions import Identity
 from engine.audit import Actor, Subject
@@ -36,6 +38,7 @@ _now = func.clock_timestamp
 
 def create(
     db: Session,
+    settings: Settings,
     *,
     by: Identity,
     actor: Actor,
@@ -45,18 +48,23 @@ def create(
     role: str,
     tier: str,
 ) -> User:
-    """Make a user who signs in with address and password.
+    """Make a user who signs in with address and password. The other admins are told of an admin.
 
     Raises:
         Forbidden: the role may do more than who makes him.
+        ConfirmationRequired: an admin is to be made.
         Conflict: the address belongs to somebody.
+        ValidationFailed: the password is too easy to guess.
     """
     subject = Subject("user", None, users.normal_email(email))
     _refuse_above(
         _rights(by, _locked(db, by.user_id).get(by.user_id)), role, "user.created", subject, role=role
     )
+    if is_admin(role):
+        require_person(actor, "user.created", subject, role=role)
     user = users.create(db, email=email, password=password, name=name, role=role, tier=tier)
     audit.record(db, "user.created", actor, subject_of(user), role=role, tier=tier)
+    tell_admins_of_admin(db, settings, user, by=actor.user_id)
     return user
 
 
@@ -76,7 +84,8 @@ def change(
 
     Raises:
         NotFound: there is none, or he is deleted.
-        Forbidden: he may do more than who changes him.
+        Forbidden: he may do more than who changes him, or it is one's own address.
+        ConfirmationRequired: it is about an address, or an admin is disabled or let in again.
         Conflict: the address belongs to somebody, or he is the last enabled super admin.
     """
     given = {"name": name, "email": email, "tier": tier, "disabled": disabled}
@@ -89,9 +98,14 @@ def change(
         if value is not None and value != getattr(user, field)
     }
     if "email" in changes:
+        _refuse_self(
+            user, by, "user.updated", "address: PATCH /api/v1/users/me, with currentPassword", **tried
+        )
+        require_person(actor, "user.updated", subject_of(user), **tried)
         users.refuse_taken(db, changes["email"]["after"], besides=user.id, among_all=True)
         invitations.refuse_invited(db, changes["email"]["after"])
         closing.forget_resets(db, user.id)
+        user.email_claimed_at = None
     for field, values in changes.items():
         setattr(user, field, values["after"])
     users.flush_address(db)
@@ -102,33 +116,38 @@ def change(
     if disabled is True:
         _disable(db, user, actor)
     elif disabled is False and user.disabled_at is not None:
-        user.disabled_at = user.disabled_reason = None
-        audit.record(db, "user.enabled", actor, subject_of(user))
+        _enable(db, settings, user, actor)
     db.flush()
     db.refresh(user)
     return user
 
 
-def set_role(db: Session, user_id: str, role: str, *, by: Identity, actor: Actor) -> User:
-    """Give a user another role; he stays signed in. One who may do less from now on has his open invitations taken
-    back: each was his word for somebody.
+def set_role(db: Session, settings: Settings, user_id: str, role: str, *, by: Identity, actor: Actor) -> User:
+    """Give a user another role; he stays signed in. The other admins are told of a new one. One who may do less from
+    now on has his open invitations taken back: each was his word for somebody.
 
     Raises:
         NotFound: there is none, or he is deleted.
-        Forbidden: he may do more than who changes him, or would.
+        Forbidden: he may do more than who changes him, or would, or it is oneself.
+        ConfirmationRequired: the proof that the person asks is missing or too old.
         Conflict: he is the last enabled super admin.
     """
     user, rights = _held(db, user_id, by, "user.role_changed", role=role)
     _refuse_above(rights, role, "user.role_changed", subject_of(user), role=role)
-    if role == user.role:
-        return user
     before, lost = user.role, permissions_of(user.role) - permissions_of(role)
     if lost:
         _refuse_last(db, user, "user.role_changed", role=role)
+    _refuse_self(user, by, "user.role_changed", "role: ask another admin", role=role)
+    require_person(actor, "user.role_changed", subject_of(user), role=role)
+    if role == user.role:
+        return user
+    if lost:
         closing.take_back_invitations(db, user.id)
     user.role = role
     db.flush()
     audit.record(db, "user.role_changed", actor, subject_of(user), before=before, after=role)
+    if not lost:
+        tell_admins_of_admin(db, settings, user, by=actor.user_id)
     return user
 
 
@@ -142,10 +161,13 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
     Raises:
         NotFound: there is none, or he is deleted already.
         Forbidden: he may do more than who deletes him.
+        ConfirmationRequired: he is an admin.
         Conflict: he is the last enabled super admin.
     """
     user, _ = _held(db, user_id, by, "user.deleted")
     _refuse_last(db, user, "user.deleted")
+    if is_admin(user.role):
+        require_person(actor, "user.deleted", subject_of(user))
     cancelled = downloads.cancel_all(db, user.id)
     for table in (Login, ApiKey, Notification, PasswordReset):
         db.execute(sql_delete(table).where(table.user_id == user.id))
@@ -208,10 +230,26 @@ def _refuse_last(db: Session, user: User, action: str, **tried: Any) -> None:
         raise audit.refusal(Conflict(words), action, subject_of(user), reason="last super admin", **tried)
 
 
+def _refuse_self(user: User, by: Identity, action: str, what: str, **tried: Any) -> None:
+    if user.id == by.user_id:
+        words = f"Not here: this is your own {what}."
+        raise audit.refusal(Forbidden(words), action, subject_of(user), reason="oneself", **tried)
+
+
+def _enable(db: Session, settings: Settings, user: User, actor: Actor) -> None:
+    if is_admin(user.role):
+        require_person(actor, "user.enabled", subject_of(user))
+    user.disabled_at = user.disabled_reason = None
+    audit.record(db, "user.enabled", actor, subject_of(user))
+    tell_admins_of_admin(db, settings, user, by=actor.user_id)
+
+
 def _disable(db: Session, user: User, actor: Actor) -> None:
     if user.disabled_reason == "admin":
         return
     _refuse_last(db, user, "user.disabled")
+    if is_admin(user.role):
+        require_person(actor, "user.disabled", subject_of(user))
     ended = closing.close(db, user, "admin")
     audit.record(db, "user.disabled", actor, subject_of(user), sessions=ended.sessions, keys=ended.keys)
 

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine import audit, mails
 from engine.accounts import users
-from engine.accounts.permissions import ADMIN, ROLES, Permission, permissions_of
+from engine.accounts.account_notices import tell_admins_of_admin
+from engine.accounts.confirmation import require_person
+from engine.accounts.permissions import ADMIN, ROLES, is_admin, permissions_of
 from engine.accounts.sessions import Identity
 from engine.accounts.users import normal_email
 from engine.audit import Actor, Subject
@@ -58,6 +60,7 @@ def create(
 
     Raises:
         Forbidden: nobody can be invited to be more than an admin, or to more than the inviter (or his API key) may.
+        ConfirmationRequired: an admin is invited.
         Conflict: the address belongs to somebody.
     """
     address = normal_email(email)
@@ -65,6 +68,8 @@ def create(
     if inviter is None or not _may_give(inviter, role) or permissions_of(role) - by.permissions:
         refused = Forbidden(f"You can't invite anybody as {role}.")
         raise audit.refusal(refused, "invitation.created", Subject("invitation", None, address), role=role)
+    if is_admin(role):
+        require_person(actor, "invitation.created", Subject("invitation", None, address), role=role)
     users.refuse_taken(db, address, among_all=True)
     _one_at_a_time(db, address)  # so that the later one replaces the earlier
     db.execute(
@@ -124,10 +129,13 @@ def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
     return Listed(row, "revoked", inviter)
 
 
-def accept(db: Session, *, token: str, name: str, password: str, address: str | None) -> User:
-    """Make the account of an invitation, once, and tell who invited.
+def accept(
+    db: Session, settings: Settings, *, token: str, name: str, password: str, address: str | None
+) -> User:
+    """Make the account of an invitation, once, and tell who invited; of an admin the other admins, too.
 
     Raises:
+        ValidationFailed: the password is too easy to guess; the invitation still holds.
         NotFound: it is unknown, used, revoked or expired, or whoever invited may not give its role any more.
         Conflict: somebody has come to sign in with the address.
     """
@@ -153,6 +161,7 @@ def accept(db: Session, *, token: str, name: str, password: str, address: str | 
         subject=("user", user.id),
         by=user.id,
     )
+    tell_admins_of_admin(db, settings, user, by=user.id)
     return user
 
 
@@ -162,10 +171,15 @@ def refuse_invited(db: Session, email: str) -> None:
     Raises:
         Conflict: it is.
     """
+    if is_invited(db, email):
+        raise Conflict("This e-mail address is taken.")
+
+
+def is_invited(db: Session, email: str) -> bool:
+    """Whether an address is kept for somebody who is invited; holds until the end of the unit of work."""
     address = normal_email(email)
     _one_at_a_time(db, address)
-    if db.scalar(select(Invitation.id).where(Invitation.email == address, _OPEN).limit(1)) is not None:
-        raise Conflict("This e-mail address is taken.")
+    return db.scalar(select(Invitation.id).where(Invitation.email == address, _OPEN).limit(1)) is not None
 
 
 def _held(db: Session, user_id: str) -> User | None:
@@ -182,7 +196,7 @@ def _may_give(inviter: User, role: str) -> bool:
     """Whether somebody may, at this moment, make an account of this role by inviting."""
     if inviter.disabled_at is not None or inviter.deleted_at is not None:
         return False
-    return Permission.USERS_MANAGE in permissions_of(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
+    return is_admin(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
 
 
 def _digest(token: str) -> str:

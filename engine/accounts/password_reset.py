@@ -41,7 +41,7 @@ def issue(db: Session, settings: Settings, email: str) -> tuple[User, str] | Non
 
     It belongs to the account's own address, which `email` may spell differently.
     """
-    wanted = func.lower(User.email) == normal_email(email)
+    wanted = and_(func.lower(User.email) == normal_email(email), User.email_claimed_at.is_(None))
     user = db.scalars(select(User).where(wanted, _HAS_PASSWORD)).one_or_none()
     if user is None:
         return None
@@ -75,13 +75,14 @@ def confirm(db: Session, settings: Settings, token: str, password: str, *, addre
 
     Raises:
         NotFound: as for `check`.
+        ValidationFailed: the password is too easy to guess; the link still holds.
     """
     query = select(User).join(PasswordReset, PasswordReset.user_id == User.id).where(_holds(token))
     # The user is locked first: two resets of one account come one after the other.
     user = db.scalars(query.where(_HAS_PASSWORD).with_for_update(of=User)).one_or_none()
     if user is None or _digest(token) not in _use_up(db, user.id):
         raise _gone("used")
-    user.password_hash = passwords.make_hash(password)
+    user.password_hash = passwords.chosen(password, name=user.name, email=user.email, field="newPassword")
     ended = sessions.revoke_all(db, user.id)
     revoked = api_keys.revoke_all(db, user.id)
     actor = Actor(user.id, None, address)
@@ -108,10 +109,10 @@ def tell_of_change(db: Session, settings: Settings, user: User, consequences: st
         title="Your password was changed",
         message=f"{consequences} If it was not you, tell whoever runs this MediaNest at once.",
     )
-    if user.email and mails.can_be_sent(settings):
+    if user.mailbox and mails.can_be_sent(settings):
         at = timestamp(db.scalar(select(_now())) or user.created_at)
         details = {"name": user.name, "at": at, "consequences": consequences}
-        mails.queue(db, settings, template=Template.PASSWORD_CHANGED, recipient=user.email, details=details)
+        mails.queue(db, settings, template=Template.PASSWORD_CHANGED, recipient=user.mailbox, details=details)
 
 
 def forget_old(db: Session, age: timedelta) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine import audit, secret_box
 from engine.accounts import closing
-from engine.accounts.account_notices import tell_admins_of_unlinking, tell_of_plex
+from engine.accounts.account_notices import tell_admins_of_admin, tell_admins_of_unlinking, tell_of_plex
+from engine.accounts.confirmation import require_person
 from engine.accounts.names import cleaned
 from engine.accounts.permissions import ADMIN, ROLES, USER
 from engine.accounts.users import normal_email
@@ -78,6 +79,7 @@ def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: st
         audit.record(
             db, "user.role_changed", SERVER, _subject(user), before=before, after=ADMIN, reason=reason
         )
+        tell_admins_of_admin(db, settings, user, by=None)
     _note(db, settings, user, admitted)
     return user
 
@@ -110,8 +112,10 @@ def unlink(db: Session, settings: Settings, user_id: str, actor: Actor) -> User:
     Raises:
         NotFound: he has none.
         Conflict: he could not sign in any more.
+        ConfirmationRequired: the proof that the person asks is missing or too old.
     """
     user = _locked(db, user_id)
+    require_person(actor, "user.updated", _subject(user), plex="unlinked")
     if user.plex_id is None:
         raise NotFound("No Plex account is linked.")
     if user.password_hash is None:

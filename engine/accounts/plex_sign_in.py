@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine import audit
-from engine.accounts import plex_access, plex_accounts
+from engine.accounts import confirmation, plex_access, plex_accounts
 from engine.accounts.plex_access import AccessRefused
 from engine.accounts.plex_accounts import Admitted
-from engine.accounts.sessions import Device, SignedIn
+from engine.accounts.sessions import Device, Identity, SignedIn
 from engine.accounts.sign_in import sign_in
 from engine.audit import Actor, Subject
 from engine.clients.plextv import Pin, PinGone, PlexTv, auth_url, link_url
@@ -111,6 +111,31 @@ def link(
     with runtime.unit_of_work() as db:
         _use(db, pin_id)
         return plex_accounts.link(db, runtime.settings, user_id, admitted, actor)
+
+
+def confirm(runtime: Runtime, pin_id: str, *, nonce: str, mine: Identity, actor: Actor) -> datetime | None:
+    """Prove a person anew by a PIN that was claimed with the Plex account linked to his own; None while nobody has.
+
+    Returns until when that counts on this device.
+
+    Raises:
+        NotFound: as for `verify`.
+        Forbidden: it was claimed with another Plex account, or that has no access to our server; the PIN is used up.
+        PlexUnreachable: that can't be found out now; the PIN stays good.
+    """
+    admitted = _admitted(runtime, pin_id, nonce, before_setup=True)
+    if admitted is None:
+        return None
+    with runtime.unit_of_work() as db:
+        _use(db, pin_id)
+        user = db.get_one(User, mine.user_id)
+        if user.plex_id == admitted.account.id:
+            return confirmation.note(db, runtime.settings, mine, actor, method="plex")
+        subject = Subject("user", user.id, user.name)
+    refused = Forbidden("The PIN was claimed with another Plex account than the one that is linked to yours.")
+    raise audit.refusal(
+        refused, "auth.confirmed", subject, outcome="failure", method="plex", reason="another account"
+    )
 
 
 def forget_old(db: Session) -> None:

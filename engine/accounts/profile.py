@@ -1,4 +1,8 @@
-"""What a user changes about himself: name, e-mail address, password, API keys, and the proof that it is he."""
+"""What a user changes about himself: name, e-mail address, password, API keys, with the proof that it is he.
+
+Address and password take the password so far; where there is none, a Plex PIN that was claimed lately: at sign-in, or
+since (`confirmation`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -15,17 +19,14 @@ from engine.accounts import api_keys, invitations, passwords, sessions, users
 from engine.accounts.account_notices import tell_of_address, tell_of_key
 from engine.accounts.administration import subject_of
 from engine.accounts.closing import forget_resets
+from engine.accounts.confirmation import WrongPassword, require_person
 from engine.accounts.password_reset import tell_of_change
 from engine.accounts.permissions import Permission
 from engine.accounts.sessions import Identity
-from engine.audit import Actor
+from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, Unauthorized, ValidationFailed
 from models.api_key import ApiKey
 from models.user import User
-
-
-class WrongPassword(Unauthorized):
-    """The password given as proof is not the user's."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,19 @@ def change(
     email: str | None = None,
     password: str | None = None,
 ) -> User:
-    """Change one's own name or address; what is None stays. Another address needs the password, where there is one.
+    """Change one's own name or address; what is None stays. Another address takes the proof.
+
+    An address that is somebody else's, or kept for who is invited, is only claimed: nothing tells so, for that would
+    tell anybody who has an account.
 
     Raises:
         ValidationFailed: the password is missing.
         WrongPassword: it is another.
+        ConfirmationRequired: there is no password, and no Plex PIN was claimed lately.
         Forbidden: another address, asked for with an API key.
-        Conflict: somebody signs in with this address, or is invited to.
     """
     user = _held(db, mine)
+    former = user.mailbox
     wanted = {"name": name, "email": email and users.normal_email(email)}
     changes = {
         field: {"before": getattr(user, field), "after": value}
@@ -64,9 +69,8 @@ def change(
     if "email" in changes:
         if mine.login_id is None:
             raise Forbidden("The e-mail address can't be changed with an API key: sign in.")
-        _prove(user, password)
-        users.refuse_taken(db, changes["email"]["after"], besides=user.id)
-        invitations.refuse_invited(db, changes["email"]["after"])
+        _prove(user, password, actor, "user.updated")
+        user.email_claimed_at = _claimed_at(db, changes["email"]["after"], user)
         forget_resets(db, user.id)
     for field, values in changes.items():
         setattr(user, field, values["after"])
@@ -74,7 +78,7 @@ def change(
     if changes:
         audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
     if "email" in changes:
-        tell_of_address(db, settings, user, changes["email"]["before"])
+        tell_of_address(db, settings, user, former)
     return user
 
 
@@ -84,20 +88,21 @@ def change_password(
     """Set one's password, and end all other sessions and all API keys. Who came with Plex sets his first one.
 
     Raises:
-        ValidationFailed: the current password is missing.
+        ValidationFailed: the current password is missing, or the new one too easy to guess.
         WrongPassword: it is another.
-        Conflict: a first password for an address that is missing, or that somebody signs in with or is invited to.
+        ConfirmationRequired: there is none, and no Plex PIN was claimed lately.
+        Conflict: a first password for an address that is missing.
     """
     user = _held(db, mine)
-    if user.password_hash is None:
-        if user.email is None:
-            raise Conflict(
-                "You need an e-mail address to sign in with a password: add one to your profile first."
-            )
-        users.refuse_taken(db, user.email, besides=user.id)
-        invitations.refuse_invited(db, user.email)
-    _prove(user, current)
-    user.password_hash = passwords.make_hash(new)
+    if user.password_hash is None and user.email is None:
+        raise Conflict(
+            "You need an e-mail address to sign in with a password: add one to your profile first."
+        )
+    _prove(user, current, actor, "password.changed")
+    new_hash = passwords.chosen(new, name=user.name, email=user.email, field="newPassword")
+    if user.password_hash is None and user.email is not None:
+        user.email_claimed_at = _claimed_at(db, user.email, user)
+    user.password_hash = new_hash
     users.flush_address(db)
     ended = Ended(
         sessions.revoke_others(db, user_id=user.id, keep=mine.session_id), api_keys.revoke_all(db, user.id)
@@ -108,14 +113,15 @@ def change_password(
     return ended
 
 
-def prove(db: Session, mine: Identity, password: str | None) -> None:
-    """Make sure that it is himself who asks: by his password, where he has one.
+def prove(db: Session, mine: Identity, password: str | None, actor: Actor) -> None:
+    """Make sure that it is himself who asks to link a Plex account: by his password, where he has one.
 
     Raises:
         ValidationFailed: it is missing.
         WrongPassword: it is another.
+        ConfirmationRequired: there is none, and no Plex PIN was claimed lately.
     """
-    _prove(_held(db, mine), password)
+    _prove(_held(db, mine), password, actor, "user.updated")
 
 
 def make_key(
@@ -128,7 +134,12 @@ def make_key(
     expires_at: datetime | None,
     actor: Actor,
 ) -> tuple[ApiKey, str]:
-    """Make an API key as `api_keys.create` does, with its errors, and tell its owner."""
+    """Make an API key as `api_keys.create` does, with its errors, and tell its owner.
+
+    Raises:
+        ConfirmationRequired: the proof is missing or too old: a key outlasts the token that it is asked for with.
+    """
+    require_person(actor, "key.created", Subject("key", None, name), permissions=sorted(permissions))
     made = api_keys.create(db, mine, name=name, permissions=permissions, expires_at=expires_at, actor=actor)
     tell_of_key(db, settings, users.get(db, mine.user_id), name)
     return made
@@ -143,8 +154,18 @@ def _held(db: Session, mine: Identity) -> User:
     return user
 
 
-def _prove(user: User, password: str | None) -> None:
+def _claimed_at(db: Session, email: str, user: User) -> datetime | None:
+    """Now, where somebody else signs in with an address or is invited to, else None; holds until the unit ends."""
+    invited = invitations.is_invited(db, email)  # first: of two who ask at once one waits here for the other
+    if not invited and not users.is_taken(db, email, besides=user.id):
+        return None
+    moment: datetime = db.scalars(select(func.clock_timestamp())).one()
+    return moment
+
+
+def _prove(user: User, password: str | None, actor: Actor, action: str) -> None:
     if user.password_hash is None:
+        require_person(actor, action, subject_of(user))
         return
     if password is None:
         raise ValidationFailed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -26,7 +26,13 @@ _now = func.clock_timestamp
 _ALIVE = (Login.revoked_at.is_(None), Login.expires_at > _now(), User.disabled_at.is_(None))
 _login, _user = Login.__table__.c, User.__table__.c  # plain columns: every request asks this
 _IDENTITY = (
-    select(_login.id, _login.user_id, _user.role, _user.tier)
+    select(
+        _login.id,
+        _login.user_id,
+        _user.role,
+        _user.tier,
+        func.coalesce(_login.proven_until > _now(), False).label("proven"),
+    )
     .join_from(Login.__table__, User.__table__, _user.id == _login.user_id)
     .where(_login.id == bindparam("login_id"))
     .where(_login.revoked_at.is_(None), _login.expires_at > _now(), _user.disabled_at.is_(None))
@@ -37,7 +43,7 @@ _IDENTITY = (
 class Identity:
     """Who acts, and what he may do at this moment: a user on one of his devices, or a program with his API key.
 
-    Of `login_id` and `key_id` exactly one is set.
+    Of `login_id` and `key_id` exactly one is set. `proven`: on this device the person has lately proved to be there.
     """
 
     user_id: str
@@ -46,6 +52,7 @@ class Identity:
     permissions: frozenset[Permission]
     tier: str = "standard"
     key_id: str | None = None
+    proven: bool = False
 
     @property
     def session_id(self) -> str:
@@ -79,6 +86,8 @@ class SignedIn:
 def start(db: Session, settings: Settings, user: User, *, remember_me: bool, device: Device) -> SignedIn:
     """Begin a session of a user on a device, for 7 days, or 30 with `remember_me` (settings).
 
+    Whoever begins one has just proved who he is.
+
     Raises:
         Unauthorized: the user was disabled or deleted, or his password changed, since the unit of work read him.
     """
@@ -91,6 +100,7 @@ def start(db: Session, settings: Settings, user: User, *, remember_me: bool, dev
         remember_me=remember_me,
         expires_at=_now() + _life(settings, remember_me),
         last_used_at=_now(),
+        proven_until=_now() + _proof(settings),
         **_described(device),
     )
     user.last_login_at = _now()
@@ -114,11 +124,29 @@ def find(db: Session, login_id: str) -> Identity | None:
     row = db.execute(_IDENTITY, {"login_id": login_id}).first()
     if row is None:
         return None
-    return Identity(row.user_id, row.id, row.role, permissions_of(row.role), row.tier)
+    return Identity(row.user_id, row.id, row.role, permissions_of(row.role), row.tier, proven=row.proven)
+
+
+def prove(db: Session, settings: Settings, login_id: str) -> datetime:
+    """Note that the person of a session has proved anew to be there; returns until when that counts.
+
+    Raises:
+        Unauthorized: the session is over.
+    """
+    proven = (
+        update(Login)
+        .where(Login.id == login_id, Login.revoked_at.is_(None), Login.expires_at > _now())
+        .values(proven_until=_now() + _proof(settings))
+        .returning(Login.proven_until)
+    )
+    until = db.scalar(proven)
+    if until is None:
+        raise Unauthorized("This session is over: sign in again.")
+    return until
 
 
 def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedIn | None:
-    """Exchange a refresh token for its successor and prolong the session.
+    """Exchange a refresh token for its successor and prolong the session, up to `SESSION_MAX_SECONDS` from sign-in.
 
     The token before the current one gives the same answer again for 10 seconds. Any later use of an old one
     means that two parties hold it: the session is revoked. None where there is nothing to renew; the caller
@@ -140,7 +168,9 @@ def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedI
     if token.digest == login.refresh_hash:
         login.previous_hash, login.refresh_hash = token.digest, successor.digest
         login.rotated_at = login.last_used_at = _now()
-        login.expires_at = _now() + _life(settings, login.remember_me)
+        login.expires_at = func.least(
+            _now() + _life(settings, login.remember_me), login.created_at + _longest(settings)
+        )
         for name, value in _described(device).items():
             setattr(login, name, value)
         db.flush()
@@ -206,7 +236,18 @@ def forget_old(db: Session, age: timedelta) -> None:
 
 
 def _life(settings: Settings, remember_me: bool) -> timedelta:
-    return timedelta(seconds=settings.remember_me_seconds if remember_me else settings.refresh_token_seconds)
+    """How long a session lasts from now on, unless it is renewed; never longer than one may last in all."""
+    seconds = settings.remember_me_seconds if remember_me else settings.refresh_token_seconds
+    return min(timedelta(seconds=seconds), _longest(settings))
+
+
+def _longest(settings: Settings) -> timedelta:
+    """How long a session may last in all, however often it is renewed."""
+    return timedelta(seconds=settings.session_max_seconds)
+
+
+def _proof(settings: Settings) -> timedelta:
+    return timedelta(seconds=settings.confirmation_seconds)
 
 
 def _described(device: Device) -> dict[str, str | None]:

@@ -65,9 +65,9 @@ def tell_of_sign_in(db: Session, settings: Settings, user: User, login: Login) -
         subject=("session", login.id),
         dedupe_key=f"sign_in:{login.id}",
     )
-    if user.email and mails.can_be_sent(settings):
+    if user.mailbox and mails.can_be_sent(settings):
         details = {"name": user.name, "device": device, "address": address, "at": timestamp(login.created_at)}
-        mails.queue(db, settings, template=Template.SIGN_IN, recipient=user.email, details=details)
+        mails.queue(db, settings, template=Template.SIGN_IN, recipient=user.mailbox, details=details)
 
 
 def device_name(user_agent: str | None) -> str:

@@ -32,19 +32,25 @@ def is_bootstrapped(db: Session) -> bool:
     return db.scalar(select(User.id).where(User.role == SUPER_ADMIN).limit(1)) is not None
 
 
+def takes_setup_token(settings: Settings) -> bool:
+    """Whether the first administrator proves by a token that the server is theirs."""
+    return settings.app_env == "production"
+
+
 def bootstrap(
     db: Session, settings: Settings, *, email: str, password: str, name: str, setup_token: str | None
 ) -> User:
     """Make the first super admin; any number of calls at once make exactly one.
 
     Raises:
+        ValidationFailed: the password is too easy to guess.
         Conflict: there is one, or the address belongs to somebody.
         Forbidden: in production, without the right setup token.
     """
     _lock_super_admins(db)
     if is_bootstrapped(db):
         raise Conflict("The administrator exists already: sign in instead.")
-    if settings.app_env == "production":
+    if takes_setup_token(settings):
         wanted = settings.resolve_setup_token()
         if not hmac.compare_digest((setup_token or "").encode(), wanted.encode()):
             words = "In production this needs the setup token that the server printed at its first start."
@@ -67,8 +73,10 @@ def create(
     """Make a user who signs in with address and password.
 
     Raises:
+        ValidationFailed: the password is too easy to guess.
         Conflict: the address belongs to somebody; for `among_all` see `refuse_taken`.
     """
+    password_hash = passwords.chosen(password, name=name, email=email)
     refuse_taken(db, email, among_all=among_all)
     user = User(
         id=new_id("user"),
@@ -76,7 +84,7 @@ def create(
         name=name,
         role=role,
         tier=tier,
-        password_hash=passwords.make_hash(password),
+        password_hash=password_hash,
     )
     db.add(user)
     flush_address(db)
@@ -96,13 +104,20 @@ def refuse_taken(db: Session, email: str, *, besides: str | None = None, among_a
     Raises:
         Conflict: the address belongs to somebody.
     """
-    query = select(User.id).where(func.lower(User.email) == normal_email(email))
+    if is_taken(db, email, besides=besides, among_all=among_all):
+        raise Conflict("This e-mail address is taken.")
+
+
+def is_taken(db: Session, email: str, *, besides: str | None = None, among_all: bool = False) -> bool:
+    """Whether an address belongs to somebody, as for `refuse_taken`; who only claims it keeps nobody from it."""
+    query = select(User.id).where(
+        func.lower(User.email) == normal_email(email), User.email_claimed_at.is_(None)
+    )
     if not among_all:
         query = query.where(User.password_hash.is_not(None))
     if besides is not None:
         query = query.where(User.id != besides)
-    if db.scalar(query.limit(1)) is not None:
-        raise Conflict("This e-mail address is taken.")
+    return db.scalar(query.limit(1)) is not None
 
 
 def flush_address(db: Session) -> None:
@@ -117,25 +132,30 @@ def flush_address(db: Session) -> None:
         raise Conflict("This e-mail address is taken.") from None
 
 
-def find_by_email(db: Session, email: str) -> User | None:
-    """The user who signs in with this address and a password, in any spelling."""
-    query = select(User).where(func.lower(User.email) == normal_email(email), User.password_hash.is_not(None))
-    return db.scalars(query).one_or_none()
-
-
 def check_password(db: Session, email: str, password: str) -> User | None:
-    """The enabled user with this address and password.
+    """The enabled user with this address and password: whose address it is, else who claimed it last.
 
-    An unknown address, an account without a password, a disabled one and a wrong password all give None and
-    take the same time.
+    An unknown address, one that is claimed, an account without a password, a disabled one and a wrong password all take
+    the same time, and all but a claimant's own password give None.
     """
-    user = find_by_email(db, email)
-    stored = None if user is None else user.password_hash
-    if not passwords.matches(stored, password) or user is None or user.disabled_at is not None:
+    found = None
+    for user in (_signing_in(db, email, claimed=False), _signing_in(db, email, claimed=True)):
+        stored = None if user is None else user.password_hash
+        if passwords.matches(stored, password) and user is not None and found is None:
+            found = user
+    if found is None or found.disabled_at is not None:
         return None
-    if stored is not None and passwords.outdated(stored):
-        user.password_hash = passwords.make_hash(password)
-    return user
+    if found.password_hash is not None and passwords.outdated(found.password_hash):
+        found.password_hash = passwords.make_hash(password)
+    return found
+
+
+def _signing_in(db: Session, email: str, *, claimed: bool) -> User | None:
+    """Who signs in with this address, in any spelling, and a password."""
+    query = select(User).where(func.lower(User.email) == normal_email(email), User.password_hash.is_not(None))
+    ours = User.email_claimed_at.is_not(None) if claimed else User.email_claimed_at.is_(None)
+    newest = query.where(ours).order_by(User.email_claimed_at.desc(), User.id.desc())
+    return db.scalars(newest.limit(1)).one_or_none()
 
 
 def get(db: Session, user_id: str) -> User:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from engine import integrations, secret_box
 from engine.accounts import plex_access, plex_accounts
-from engine.audit import Actor
+from engine.accounts.confirmation import require_person
+from engine.audit import Actor, Subject
 from engine.clients import plex_discovery
 from engine.clients.plex_discovery import Offer, Place
 from engine.clients.plextv import TokenRefused
@@ -72,11 +73,13 @@ def connect(runtime: Runtime, user_id: str, machine_id: str, uri: str | None, ac
     """Connect one of them, at its best address or the one that is named.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         Conflict: as for `listing`, or the environment says which server is ours.
         NotFound: the account has no such server.
         ValidationFailed: it has no such address.
         PlexUnreachable: none of its addresses answers here, or plex.tv is silent.
     """
+    require_person(actor, "integration.configured", Subject("integration", connection.NAME, "Plex"))
     offer = next((each for each in _offers(runtime, user_id) if each.machine_id == machine_id), None)
     if offer is None:
         raise NotFound("Your Plex account has no such server.")

@@ -13,6 +13,7 @@ from engine import events
 from engine.events import Event
 from engine.paging import Page
 from engine.plex import progress
+from engine.readers import WATCHING, WATCHING_OF_STRANGERS
 from models.base import new_id
 from models.media import MediaItem
 from models.plex_activity import PlexActivity
@@ -164,7 +165,8 @@ def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> 
         "type": seen.media_type,
         "at": events.timestamp(seen.at),
     }
-    events.publish(db, Event("plex:activity", data, user_id, "admin" if user_id is None else "media"))
+    datum = WATCHING_OF_STRANGERS if user_id is None else WATCHING
+    events.publish(db, Event("plex:activity", data, user_id, datum))
 
 
 def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) -> None:

@@ -19,6 +19,7 @@ from engine.events import Event
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from engine.plex import connection
+from engine.readers import ARRIVAL
 from models.base import new_id
 from models.download import Download
 from models.media import MediaItem
@@ -151,7 +152,7 @@ def changed(db: Session, row: PlexArrival) -> None:
         "available": available,
         "reason": None if available else _words(row.error),
     }
-    events.publish(db, Event("media:added", data, download.user_id, "media"))
+    events.publish(db, Event("media:added", data, download.user_id, ARRIVAL))
     if available:
         _notify(db, download, "available", f"{_title(download)} can be watched now", _where(db, row))
     elif row.error is not None and row.error["kind"] not in _QUIET:

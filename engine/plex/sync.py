@@ -15,6 +15,7 @@ from engine.events import Event
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.names import Job
 from engine.paging import Page
+from engine.readers import SYNC
 from models.base import new_id
 from models.sync_run import SyncChange, SyncRun
 
@@ -151,7 +152,7 @@ def announce(db: Session, run: SyncRun) -> None:
 
 def event(run: SyncRun, name: str, **more: Any) -> Event:
     """The event `sync:<name>`."""
-    return Event(f"sync:{name}", {**row(run), **more}, None, "system", passing=name == "progress", key=run.id)
+    return Event(f"sync:{name}", {**row(run), **more}, None, SYNC, passing=name == "progress", key=run.id)
 
 
 def row(run: SyncRun) -> dict[str, Any]:

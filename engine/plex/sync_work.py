@@ -37,6 +37,7 @@ from engine.plex.patience import Patience
 from engine.plex.section_pass import Outcome, Report, SectionPass
 from engine.plex.staging import PART, Changes, Stage
 from engine.plex.sync_asking import LOCAL, Asking
+from engine.readers import CATALOGUE
 from models.media import MediaItem
 from models.plex_library import PlexSection
 from models.sync_run import SyncChange, SyncRun
@@ -363,11 +364,11 @@ def _publish(db: Session, changes: Sequence[Changes], *, quiet: bool) -> None:
         if quiet or some.total > MOST_EVENTS:
             names = {_EVENT_NAMES[one.kind] for one in some.first[:1]}
             for name in names:
-                events.publish(db, Event(name, {"count": some.total}, None, "media"))
+                events.publish(db, Event(name, {"count": some.total}, None, CATALOGUE))
             continue
         for one in some.first:
             data = {"id": one.item_id, "type": one.type, "title": one.title, "count": 1}
-            events.publish(db, Event(_EVENT_NAMES[one.kind], data, None, "media"))
+            events.publish(db, Event(_EVENT_NAMES[one.kind], data, None, CATALOGUE))
 
 
 def _said(kind: str, message: str, advice: str, *, retryable: bool = False) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
+from engine import audit, secret_box
+from engine.accounts.confirmation import require_person
+from engine.audit import Actor, Subject
 from engine.errors import Conflict, NotFound
 from models.secret import Secret
 
@@ -65,48 +67,61 @@ def senders(db: Session, settings: Settings) -> Sequence[Sender]:
     return [_sender(db, settings, name) for name in found if name not in BUILT_IN]
 
 
-def create(db: Session, settings: Settings, name: str) -> Sender:
+def create(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
     """Let a new sender in.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         Conflict: the name is taken, or is one of ours; or there are too many.
     """
+    require_person(actor, "webhook_sender.created", _subject(name))
     if name in BUILT_IN:
         raise Conflict(f"The name {name} is ours: its webhooks have a way of their own.")
     if len(senders(db, settings)) >= MOST_SENDERS:
         raise Conflict(f"There are {MOST_SENDERS} senders already: delete one first.")
     if not _add(db, settings, name):
         raise Conflict("There is a sender with this name already.")
+    audit.record(db, "webhook_sender.created", actor, _subject(name))
     return _sender(db, settings, name)
 
 
-def rotate(db: Session, settings: Settings, name: str) -> Sender:
+def rotate(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
     """Give a sender another secret; the one before opens nothing from then on.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         NotFound: there is no such sender.
     """
+    require_person(actor, "webhook_sender.rotated", _subject(name))
     if name not in BUILT_IN and of(db, settings, name) is None:
         raise NotFound("There is no such sender.")
     secret_box.put(db, settings, _PREFIX + name, _fresh())
     db.expire_all()
+    audit.record(db, "webhook_sender.rotated", actor, _subject(name))
     return _sender(db, settings, name)
 
 
-def delete(db: Session, settings: Settings, name: str) -> Sender:
+def delete(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
     """Let a sender in no more; returns him as he was.
 
     Raises:
+        ConfirmationRequired: the proof that a person asks is missing or too old.
         NotFound: there is no such sender.
         Conflict: it is one of ours.
     """
+    require_person(actor, "webhook_sender.deleted", _subject(name))
     if name in BUILT_IN:
         raise Conflict(f"{name} is ours: give it another secret instead.")
     if of(db, settings, name) is None:
         raise NotFound("There is no such sender.")
     sender = _sender(db, settings, name)
     secret_box.drop(db, _PREFIX + name)
+    audit.record(db, "webhook_sender.deleted", actor, _subject(name))
     return sender
+
+
+def _subject(name: str) -> Subject:
+    return Subject("webhook_sender", name, name)
 
 
 def _sender(db: Session, settings: Settings, name: str) -> Sender:

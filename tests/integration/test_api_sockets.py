@@ -112,7 +112,7 @@ def test_a_key_opens_what_it_was_made_for_and_no_more(house: House) -> None:
 
 def test_a_key_with_few_permissions_of_an_admin_hears_its_own_only(house: House) -> None:
     admin, ann = house.person("admin"), house.person()
-    _, key = key_of(house, admin, Permission.MEDIA_READ)
+    _, key = key_of(house, admin, Permission.MEDIA_READ, Permission.MEDIA_REQUEST)
     ws = house.listen("/ws/media", header=[f"X-Api-Key: {key}"])
 
     house.tell("download:completed", ann, id="dl-of-ann")
@@ -235,7 +235,7 @@ def test_a_denial_is_in_the_audit_log(house: House, why: str) -> None:
 def test_a_key_that_ends_takes_its_sockets_along(house: House, how: str, by_ticket: bool) -> None:
     admin, ben = house.person("admin"), house.person()
     key_id, key = key_of(house, admin, Permission.PROFILE_READ, Permission.REQUESTS_MANAGE)
-    _, others = key_of(house, ben, Permission.PROFILE_READ)
+    _, others = key_of(house, ben, Permission.PROFILE_READ, Permission.MEDIA_REQUEST)
     path = "/ws/authenticated"
     if by_ticket:
         ws = house.listen(f"{path}?ticket={ticket_of(house, **{'X-Api-Key': key})}")

@@ -169,7 +169,7 @@ class TestTelling:
 
         assert heard is not None
         message = orjson.loads(heard["data"])
-        assert (message["user"], message["topic"], message["passing"]) == (ann.id, "account", False)
+        assert (message["user"], message["datum"], message["passing"]) == (ann.id, "notification", False)
         assert message["frame"]["event"] == "notification:new"
         assert message["frame"]["data"]["title"] == "Hello"
         (row,) = told(ann)["items"]

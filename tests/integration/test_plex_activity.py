@@ -153,7 +153,8 @@ class TestHistory:
         listener.close()
 
         told = [entry for entry in heard if entry["frame"]["event"] == "plex:activity"]
-        assert [(entry["user"], entry["topic"]) for entry in told] == [(ann.id, "media"), (None, "admin")]
+        about = [(entry["user"], entry["datum"]) for entry in told]
+        assert about == [(ann.id, "watching"), (None, "watching of strangers")]
         data = told[0]["frame"]["data"]
         assert (data["event"], data["itemId"], data["title"]) == ("play", item_id, "Heat (1995)")
         assert told[1]["frame"]["data"]["accountName"] == "eve"

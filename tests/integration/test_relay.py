@@ -62,7 +62,7 @@ def test_snapshot_comes_first_then_changes(house: House) -> None:
 
 
 def test_a_snapshot_has_the_syncs_too(house: House) -> None:
-    ann = house.person()
+    ann = house.person("admin")
     with house.runtime.unit_of_work() as db:
         old = sync.cancel(db, sync.start(db, full=False, trigger="manual")[0].id)
         old.ended_at = func.clock_timestamp() - timedelta(minutes=11)
@@ -92,31 +92,31 @@ def test_each_path_carries_what_it_should_to_whom_it_should(house: House) -> Non
     for name in ("admin media", "admin admin"):
         assert row.id in [download["id"] for download in hear(listeners[name])["data"]["downloads"]]
     told = [
-        ("download:completed", ann, "media"),
-        ("notification:new", ann, "account"),
-        ("media:added", None, "media"),
-        ("service:status", None, "public"),
-        ("sync:completed", None, "system"),
-        ("alert:raised", None, "admin"),
-        ("download:failed", ben, "media"),
+        ("download:completed", ann),
+        ("notification:new", ann),
+        ("media:added", None),
+        ("notice:new", None),
+        ("sync:completed", None),
+        ("plex:activity", None),
+        ("download:failed", ben),
     ]
-    for name, user, topic in told:
-        house.tell(name, user, topic)
-    for topic in ("public", "system", "media", "admin"):
-        house.tell("last", None, topic)
+    for name, user in told:
+        house.tell(name, user)
+    for name in ("notice:last", "media:last"):
+        house.tell(name, None)
     heard = {
-        name: [event["event"] for event in hear_until(ws, lambda event: event["event"] == "last")][:-1]
+        name: [event["event"] for event in hear_until(ws, lambda event: event["event"].endswith("last"))][:-1]
         for name, ws in listeners.items()
     }
     assert heard == {
-        "public": ["service:status"],
-        "ann": ["download:completed", "notification:new", "media:added", "service:status", "sync:completed"],
+        "public": ["notice:new"],
+        "ann": ["download:completed", "notification:new", "media:added", "notice:new"],
         "ann media": ["download:completed", "media:added"],
-        "ann system": ["service:status", "sync:completed"],
-        "ben": ["media:added", "service:status", "sync:completed", "download:failed"],
-        "admin": ["download:completed", "media:added", "service:status", "sync:completed", "download:failed"],
+        "ann system": ["notice:new"],
+        "ben": ["media:added", "notice:new", "download:failed"],
+        "admin": ["download:completed", "media:added", "notice:new", "sync:completed", "download:failed"],
         "admin media": ["download:completed", "media:added", "download:failed"],
-        "admin admin": [name for name, _, topic in told if topic != "account"],
+        "admin admin": [name for name, _ in told if name != "notification:new"],
     }
 
 
@@ -284,7 +284,7 @@ def test_a_frame_that_came_with_the_handshake_is_not_lost(house: House) -> None:
 def test_a_final_state_takes_the_place_of_progress_that_still_waits() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        peer = Peer(ours, Audience(None, None, None, frozenset()))
+        peer = Peer(ours, Audience(None, None, None))
         peer.hold()
         for name, passing in (("progress", True), ("completed", False)):
             peer.offer(Frame(text_frame(name.encode()), passing, "dl-1", time.monotonic()))
@@ -328,7 +328,7 @@ def linked_clients() -> Iterator[tuple[socket.socket, socket.socket, SocketLoop]
     pairs = [socket.socketpair() for _ in range(2)]
     for ours, theirs in pairs:
         theirs.settimeout(5)
-        loop.call(loop.add, Peer(ours, Audience(None, None, None, frozenset())))
+        loop.call(loop.add, Peer(ours, Audience(None, None, None)))
     try:
         yield pairs[0][1], pairs[1][1], loop
     finally:
