@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from enum import Enum
 
+from gunicorn.http.errors import LimitRequestHeaders, ParseException  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 PATIENCE = 10.0  # seconds for a request, and more as bytes come
@@ -17,6 +18,10 @@ LARGEST = 64 * 1024  # bytes that are waited for without a thread
 SEND_SECONDS = 20.0  # that a client may take to take one piece of an answer
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n|\Z)")
+
+
+class BrokenOff(ParseException):  # type: ignore[misc]
+    """A request that ended before it was complete."""
 
 
 class Stage(Enum):
@@ -35,9 +40,9 @@ def stage_of(data: bytes | bytearray) -> Stage:
     start = 2 if data[:2] == b"\r\n" else 0
     end = data.find(b"\r\n\r\n", start)
     if end < 0:
-        if len(data) >= LARGEST:
-            return Stage.LONG
-        return Stage.INCOMPLETE if data.count(b"\n") == data.count(b"\r\n") else Stage.WHOLE
+        if len(data) >= LARGEST or data.count(b"\n") != data.count(b"\r\n"):
+            return Stage.WHOLE
+        return Stage.INCOMPLETE
     head = bytes(data[start:end]).lower()
     if b"transfer-encoding" in head:
         return Stage.LONG
@@ -74,7 +79,8 @@ class Arriving:
 class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
     """Reads a connection for the parser, and for the application that reads a body: never longer than is fair.
 
-    A client that takes too long looks as if it had gone away; its connection is shut down.
+    A client that takes too long looks as if it had gone away; its connection is shut down. What was said to be whole
+    and is not has been broken off, or its head is too large.
 
     Attributes:
         given_up: it had its time, and was too slow.
@@ -83,16 +89,23 @@ class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._patience, self._received, self._spent = 0.0, 0, 0.0
-        self.given_up = False
+        self._too_large = self.given_up = False
 
     def begin(self, data: bytes, *, patient: bool) -> None:
         """A request begins with these bytes; without patience nothing more is read."""
         self.buf = io.BytesIO(data)
         self._patience = PATIENCE if patient else 0.0
         self._received, self._spent = len(data) if patient else 0, 0.0
+        self._too_large = len(data) >= LARGEST
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes; none where the time is up."""
+        """The next bytes; none where the time is up.
+
+        Raises:
+            ParseException: nothing more is to be read, though it is missing.
+        """
+        if not self._patience:
+            raise LimitRequestHeaders("head") if self._too_large else BrokenOff
         left = self._patience + self._received / SLOWEST - self._spent
         if left <= 0:
             return self._give_up()
@@ -109,7 +122,7 @@ class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
         return data
 
     def _give_up(self) -> bytes:
-        self.given_up = self._patience > 0
+        self.given_up = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         return b""

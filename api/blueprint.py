@@ -13,7 +13,7 @@ import flask_smorest  # type: ignore[import-untyped]
 import marshmallow as ma
 from flask import Response, request
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from api import rate_limits
 from api.extensions import Parts, parts
@@ -243,6 +243,9 @@ def _served(
         except RequestEntityTooLarge:
             if limit is not None:
                 rate_limits.charge(None, limit)
+            raise
+        except BadRequest:
+            rate_limits.charge(None, limit or "tier")
             raise
         current = parts()
         looking = request.method in {"GET", "HEAD"} and not own_units

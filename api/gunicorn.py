@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-import secrets
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import orjson
 import structlog
 from gunicorn import glogging, util  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from api.headers import ALWAYS, DATA_POLICY
+from api import malformed, rate_limits
 from config.logging import configure_logging
 from config.settings import Settings
 from engine.accounts import users
@@ -36,25 +34,6 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         self.error_log.propagate = True
 
 
-def refuse_malformed(sock: Any, status: int, reason: str, message: str) -> None:
-    """Answer a request that gunicorn itself refuses as we answer all others; it would send a page of HTML."""
-    correlation = secrets.token_hex(16)
-    words = f"The request is malformed: {reason}."
-    error = {"code": "VALIDATION_ERROR", "message": words, "details": {"request": [words]}}
-    body = orjson.dumps({"success": False, "error": error, "correlationId": correlation})
-    fields = {
-        "Connection": "close",
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        "X-Correlation-ID": correlation,
-        "Content-Security-Policy": DATA_POLICY,
-        **ALWAYS,
-    }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    log.info("request.malformed", status=status, reason=reason, correlation_id=correlation)
-    util.write_nonblock(sock, f"HTTP/1.1 400 Bad Request\r\n{lines}\r\n".encode() + body)
-
-
 bind = (
     f"[{settings.listen_host}]:{settings.port}"
     if ":" in settings.listen_host
@@ -72,7 +51,7 @@ control_socket_disable = True  # the supervisor controls us
 logger_class = Logger
 accesslog = None
 limit_request_line = 8190  # a URL of 2,000 characters, each percent-encoded in UTF-8, fits
-util.write_error = refuse_malformed
+util.write_error = malformed.failed
 proc_name = "medianest-web"
 
 
@@ -100,8 +79,10 @@ def when_ready(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """A worker of its own connections: none of the parent's may be used by two processes."""
-    parts = worker.app.wsgi().extensions["medianest"]
-    parts.runtime.database.forget()
-    parts.runtime.redis.connection_pool.reset()
-    parts.runtime.watch_settings()
+    app = worker.app.wsgi()
+    runtime = app.extensions["medianest"].runtime
+    runtime.database.forget()
+    runtime.redis.connection_pool.reset()
+    runtime.watch_settings()
+    worker.malformed = malformed.Malformed(rate_limits.limiter_of(app), lambda: runtime.settings)
     worker.proxies = tuple(map(ip_network, settings.trusted_proxies))

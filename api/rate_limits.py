@@ -12,7 +12,7 @@ from engine.accounts.sessions import Identity
 from engine.rate_limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
 from engine.sliding_windows import Verdict
 
-__all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "spend"]
+__all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "limiter_of", "spend"]
 
 Counted = Literal["tier", Endpoint]
 
@@ -88,6 +88,11 @@ def _show(response: Response) -> Response:
     return response
 
 
-def _limiter() -> RateLimiter:
-    found: RateLimiter = current_app.extensions[_NAME]
+def limiter_of(app: Flask) -> RateLimiter:
+    """What counts the requests of an application."""
+    found: RateLimiter = app.extensions[_NAME]
     return found
+
+
+def _limiter() -> RateLimiter:
+    return limiter_of(current_app)

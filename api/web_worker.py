@@ -11,12 +11,17 @@ import errno
 import selectors
 import socket
 import time
-from collections import Counter, deque
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ConfigurationProblem,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    ParseException,
+)
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     STOP_KEEPALIVE_LINGER,
     ThreadWorker,
@@ -24,59 +29,21 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 
 from api.addresses import is_within
 from api.arriving import LARGEST, SEND_SECONDS, Arriving, BoundedUnreader, Stage, stage_of
+from api.bodies import MalformedBody, guard
+from api.malformed import Malformed
 from api.seldom import Seldom
+from api.slow_lane import SlowLane
 from engine.rate_limits import counted_address
 
 UNFINISHED = 100  # requests of one address that are gathered at once; the oldest makes room for the next
-LANE_SECONDS = 30.0  # that a request waits for a place in the slow lane
 _FAREWELL_SECONDS = 2.0  # for the client to close, so that it has read our answer
-_FAREWELL_BYTES = 64 * 1024
+_FAREWELL_BYTES = 1024 * 1024  # that it may still be sending; more, and it may not see the answer
 _LOOPBACK = "127.0.0.1"  # what a proxy that comes over a Unix socket counts as
 
+_FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+
 _slow = Seldom("web.slow_clients")
-
-
-class SlowLane:
-    """Who may have his request read by a thread.
-
-    Args:
-        places: requests at once.
-    """
-
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._inside: dict[Any, str | None] = {}
-        self._waiting: deque[tuple[Any, str | None, float]] = deque()
-
-    def wait(self, conn: Any, address: str | None) -> None:
-        """Stand in line; None as an address has no share."""
-        self._waiting.append((conn, address, time.monotonic() + LANE_SECONDS))
-
-    def admit(self) -> list[Any]:
-        """Those whose turn it is."""
-        admitted, left = [], deque[tuple[Any, str | None, float]]()
-        shares = Counter(self._inside.values())
-        for conn, address, until in self._waiting:
-            full = len(self._inside) >= self._places
-            if full or (address is not None and shares[address] >= max(1, self._places // 2)):
-                left.append((conn, address, until))
-                continue
-            self._inside[conn] = address
-            shares[address] += 1
-            admitted.append(conn)
-        self._waiting = left
-        return admitted
-
-    def leave(self, conn: Any) -> bool:
-        """Give a place back; False where there was none."""
-        return self._inside.pop(conn, self) is not self
-
-    def tired(self, now: float) -> list[Any]:
-        """Those who have stood in line too long; they stand there no more."""
-        gone = [conn for conn, _, until in self._waiting if until <= now]
-        if gone:
-            self._waiting = deque(each for each in self._waiting if each[2] > now)
-        return gone
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -84,9 +51,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     Attributes:
         proxies: addresses that speak for many clients, and have no share; set after the fork.
+        malformed: answers what is no request; set after the fork.
     """
 
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    malformed: Malformed
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -97,7 +66,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection; where there are too many, one that has not finished anything makes room."""
-        super().accept(listener)
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _slow.note(reason=f"no connection can be taken: {error.strerror}", address=None)
+            self._drop_one()
         self._make_room()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -119,11 +94,28 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Handle a request, on a thread; a client that does not take its answer is let go."""
         conn.sock.settimeout(SEND_SECONDS)
+        guard(req)
         try:
             return super().handle_request(req, conn)
         except TimeoutError:
             _slow.note(reason="answer not taken", address=_peer(conn))
             raise ConnectionResetError(errno.ECONNRESET, "the answer was not taken") from None
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer what is no request, on a thread; everything else is a mistake of ours."""
+        if not isinstance(exc, ParseException) or isinstance(exc, _OURS):
+            super().handle_error(req, client, addr, exc)
+            return
+        address = str(addr[0]) if isinstance(addr, tuple) else None
+        with suppress(OSError):  # who sent it has gone
+            self.malformed.refuse(client, address, exc, counted=self._share_of(address) is not None)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Whether the connection is good for another request: not where a body was malformed that nobody read."""
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except MalformedBody:
+            return False
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """After a request: the next one, or goodbye."""
@@ -194,7 +186,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def _hand_over(self, conn: Any, arriving: Arriving, *, patient: bool) -> None:
         conn.parser.unreader.begin(bytes(arriving.data), patient=patient)
         if patient:
-            self._lane.wait(conn, self._share_of(conn))
+            self._lane.wait(conn, self._share_of(_peer(conn)))
             self._let_in()
         else:
             super().enqueue_req(conn)
@@ -203,33 +195,37 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         for conn in self._lane.admit():
             super().enqueue_req(conn)
 
-    def _share_of(self, conn: Any) -> str | None:
+    def _share_of(self, address: str | None) -> str | None:
         """Who a connection is counted for; None: a proxy, which speaks for many."""
-        address = _peer(conn)
         return None if is_within(address or _LOOPBACK, self.proxies) else counted_address(address)
 
     def _make_room(self) -> None:
         """Close what is unfinished for longest: of an address that has too many, and of all when all are too many."""
         if len(self._arriving) > UNFINISHED:
             newest = next(reversed(self._arriving))
-            share = self._share_of(newest)
+            share = self._share_of(_peer(newest))
             if share is not None:
-                own = [conn for conn in self._arriving if self._share_of(conn) == share]
+                own = [conn for conn in self._arriving if self._share_of(_peer(conn)) == share]
                 if len(own) > UNFINISHED:
                     _slow.note(reason="too many unfinished requests", address=_peer(newest))
                     self._forget(own[0], self._arriving)
-        while self.nr_conns >= self.worker_connections - self.cfg.threads:
-            if self._leaving:
-                self._forget(next(iter(self._leaving)), self._leaving)
-            elif self._arriving:
-                _slow.note(reason="too many unfinished requests", address=None)
-                self._forget(next(iter(self._arriving)), self._arriving)
-            elif self.keepalived_conns:
-                conn = self.keepalived_conns.popleft()
-                self.poller.unregister(conn.sock)
-                self._close(conn)
-            else:
-                break
+        while self.nr_conns >= self.worker_connections - self.cfg.threads and self._drop_one():
+            pass
+
+    def _drop_one(self) -> bool:
+        """Close a connection on which nothing is being done; whether there was one."""
+        if self._leaving:
+            self._forget(next(iter(self._leaving)), self._leaving)
+        elif self._arriving:
+            _slow.note(reason="too many unfinished requests", address=None)
+            self._forget(next(iter(self._arriving)), self._arriving)
+        elif self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+            self._close(conn)
+        else:
+            return False
+        return True
 
     def _say_goodbye(self, conn: Any) -> None:
         """End a connection so that the client still reads our answer; gunicorn would let all others wait for that."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
+from cli import interrupts
 from cli.about import SUMMARY, VERSION
 from cli.client.terminal import forgive_encoding
 from cli.errors import CommandError
@@ -33,8 +37,29 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns 0 for work done, 1 for a failure, 2 for wrong usage or settings."""
+    """Run one subcommand.
+
+    Returns:
+        0 for work done, 1 for a failure, 2 for wrong usage or settings; 128 and a signal's number where that ended us.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with interrupts.heard():
+            code = _run(arguments)
+            _write_all()
+    except (SettingsError, CommandError) as error:
+        with suppress(OSError):
+            print(f"medianest: {error}", file=sys.stderr)
+        code = 2 if isinstance(error, SettingsError) else 1
+    except interrupts.Interrupted as interrupted:
+        code = interrupted.exit_code
+    except BrokenPipeError:  # who read our output has seen enough
+        code = 128 + signal.SIGPIPE
+    _forget_unwritten()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="medianest", description=SUMMARY)
     parser.add_argument("--version", action="version", version=f"MediaNest {VERSION}")
     choices = parser.add_subparsers(metavar="command", required=True)
@@ -48,14 +73,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.set_defaults(run=loaded.run)
     parsed = parser.parse_args(arguments)
     forgive_encoding()
-    try:
-        code: int = parsed.run(parsed, Settings.load())
-    except (SettingsError, CommandError) as error:
-        print(f"medianest: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
-    except KeyboardInterrupt:
-        return 130  # what a shell calls the end by Ctrl-C
+    code: int = parsed.run(parsed, Settings.load())
     return code
+
+
+def _write_all() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"what there is to say can't be written: {error.strerror}") from None
+
+
+def _forget_unwritten() -> None:
+    """Drop what a closed or full output did not take: the interpreter would complain of it at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

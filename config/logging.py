@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import structlog
 
-from config.redaction import BLANK, is_secret_name, redacted
+from config.redaction import BLANK, LONGEST, is_secret_name, redacted, redacted_trace
 from config.settings import Settings
 
 EventDict = MutableMapping[str, Any]
@@ -24,13 +24,15 @@ _OURS = frozenset(
 def redact(_: Any, __: str, event: EventDict) -> EventDict:
     """Blank what a key calls secret, and what looks like a secret anywhere else."""
     for key, value in event.items():
-        if key not in _OURS:
+        if key == "exception" and isinstance(value, str):
+            event[key] = redacted_trace(value)
+        elif key not in _OURS:
             event[key] = BLANK if is_secret_name(key) else redacted(value)
     return event
 
 
 def _json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return orjson.dumps(event, default=lambda value: str(value)[:LONGEST]).decode()
 
 
 def _without_trace(record: logging.LogRecord) -> bool:

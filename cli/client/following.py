@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +17,16 @@ from cli.client.progress import Display
 from cli.client.server import USER_AGENT, Refused, Unreachable
 from cli.client.terminal import clean
 from cli.errors import CommandError
+from cli.interrupts import shielded
 
 TICK_SECONDS = 0.25
 SILENCE_SECONDS = 15.0  # then we look ourselves: the socket may stand while the server has lost its Redis
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 15.0
 PING_SECONDS = 10.0
 MAX_FRAME = 16 * 1024 * 1024  # a snapshot has up to 500 downloads, each with a URL of up to 2000 characters
+_SILENT = logging.Logger(
+    "websockets", logging.CRITICAL + 1
+)  # what happens to a connection is told in our words
 _PASSING = frozenset({408, 425, 429})
 
 
@@ -48,8 +53,12 @@ class Following:
         self._display.show(self.state)
         while not self.state.ended:
             try:
-                with self._connect() as socket:
+                socket = self._connect()
+                try:
                     self._listen(socket)
+                finally:
+                    with shielded():
+                        socket.close()
             except InvalidStatus as error:
                 self._refused(error.response.status_code)
             except ConnectionClosed:
@@ -74,13 +83,16 @@ class Following:
             ping_timeout=PING_SECONDS,
             close_timeout=1.0,
             max_size=MAX_FRAME,
+            logger=_SILENT,
         )
 
     def _listen(self, socket: ClientConnection) -> None:
         heard = time.monotonic()
         while not self.state.ended:
             try:
-                news = self._hear(json.loads(socket.recv(timeout=TICK_SECONDS)))
+                with shielded():
+                    frame = socket.recv(timeout=TICK_SECONDS)
+                news = self._hear(json.loads(frame))
             except TimeoutError:
                 news = None
             if news is None and time.monotonic() - heard > SILENCE_SECONDS:

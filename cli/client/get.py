@@ -11,9 +11,9 @@ from cli.client.following import Following
 from cli.client.progress import display_on
 from cli.client.terminal import clean
 from cli.errors import CommandError
+from cli.interrupts import Interrupted
 from config.settings import Settings
 
-INTERRUPTED = 130  # what a shell calls the end by Ctrl-C
 GOES_ON = """\
 The download goes on. While it does, the same command follows it again.
 To cancel it: medianest cancel {id}"""
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     display = display_on(sys.stderr)
     try:
         state = Following(account, state, display).until_end()
-    except KeyboardInterrupt:
+    except Interrupted as interrupted:
         display.end()
         print(GOES_ON.format(id=state.id), file=sys.stderr)
-        return INTERRUPTED
+        return interrupted.exit_code
     except BaseException:
         display.end()
         raise

@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -63,8 +62,8 @@ def _newest_install() -> Path:
 
 
 def _version(install: Path) -> int:
-    number = re.search(r"(\d+)$", install.name)  # `pginstall` without a number is the oldest
-    return int(number[1]) if number else 0
+    number = install.name.removeprefix("pginstall")  # without a number it is the oldest
+    return int(number) if number.isdecimal() else 0
 
 
 def _runs(install: Path, account: pwd.struct_passwd | None) -> bool:

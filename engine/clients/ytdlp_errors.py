@@ -262,11 +262,11 @@ _CLEANERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]"), ""),
     (re.compile(r"^(?:\s*ERROR:\s*)+"), ""),
     (re.compile(r"^\[[\w:.+-]+\]\s*(?:[\w.-]+:\s+)?"), ""),
-    (re.compile(r"[;.]? *please report this issue on.*", re.DOTALL), ""),
+    (re.compile(r"(?:[;.] *+)?please report this issue on.*", re.DOTALL), ""),
     (re.compile(r"\(caused by .*", re.DOTALL), ""),
     (re.compile(r"(?:Use|See|Also see|You might want|For more information).*", re.DOTALL), ""),
     (re.compile(r"(https?://)[^\s/@]+@"), r"\1"),
-    (re.compile(r"(https?://[^\s?#]+)[?#]\S*"), r"\1"),
+    (re.compile(r"(https?://[^\s?#]++)(?:[?#]\S*+)?"), r"\1"),
     (re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"]+){2,}"), "(a file)"),
     (re.compile(r"\s+"), " "),
 )

@@ -46,7 +46,8 @@ def folder(path: str) -> str:
     """The folder that a path of the server lies in."""
     if not is_windows(path):
         return str(PurePosixPath(path).parent)
-    above = re.sub(r"[\\/]+[^\\/]*$", "", path)
+    cut = max(path.rfind("\\"), path.rfind("/"))
+    above = path if cut < 0 else path[:cut].rstrip("\\/")
     return above + "\\" if above.endswith(":") else above
 
 
