@@ -136,7 +136,7 @@ def _read(response: Response) -> Answer:
     said = headers.get("Content-Length") or ""
     length = int(said) if re.fullmatch(r"\d{1,18}", said) and not encoded else None
     if response.status != 206:
-        if response.status not in {200, 203}:
+        if response.status not in {200, 203, None}:  # a `data:` address has none
             raise FetchError("truncated", detail=f"status {response.status} instead of a file")
         return Answer(response, False, 0, length, length, _validator(headers), encoded)
     found = _RANGE.fullmatch((headers.get("Content-Range") or "").strip())

@@ -71,6 +71,11 @@ def same(one: Path, other: Path) -> bool:
     return found == packets(other) and one.read_bytes() == other.read_bytes()
 
 
+def test_every_kind_is_the_same_film(whole: Any) -> None:
+    for kind in PIECES:
+        assert whole(kind).read_bytes() == whole("ts" if "ts" in kind else "fmp4").read_bytes(), kind
+
+
 @pytest.mark.parametrize("kind", PIECES)
 def test_killed_at_every_piece_it_goes_on_after_the_last_one_that_is_there(
     site: PieceSite, whole: Any, stream: Any, kind: str

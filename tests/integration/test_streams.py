@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,18 +90,19 @@ def each(*names: str) -> list[str]:
 
 
 TS = b"".join
+DASH = {kind for kind in KINDS if kind.startswith("dash")}
 
 
 # --- in pieces --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain" and not kind.startswith("dash")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in DASH | {"plain"}])
 def test_every_kind_of_playlist_gives_the_bytes_that_are_meant(stream: Stream, kind: str) -> None:
     promise = stream(f"/pieces/{kind}/film/{index(kind)}", vcodec="avc1", acodec="none")
 
     parts = ["init-stream0.m4s", *(f"chunk-stream0-0000{number}.m4s" for number in range(1, 5))]
     fragments = TS((media.dash() / part).read_bytes() for part in parts)
-    whole = fragments if "fmp4" in kind else TS(map(segment, range(4)))
+    whole = fragments if "fmp4" in kind or "dash" in kind else TS(map(segment, range(4)))
     assert stream.body == whole
     size = len(whole) if kind.startswith("ranges") else None
     assert promise == Promise(seconds=4.0, size=size, video=True, audio=False, fragmented=True)
@@ -118,9 +120,9 @@ def test_every_kind_of_playlist_gives_the_bytes_that_are_meant(stream: Stream, k
 def test_a_site_that_sends_the_whole_for_a_range_is_cut_to_it_only_where_that_is_right(
     stream: Stream, words: str, kind: str | None
 ) -> None:
-    text = KINDS["ranges"]()
+    text = KINDS["ranges-ts"]()
     assert isinstance(text, str)
-    path = stream.playlist(*text.replace("all.ts", f"/pieces/ranges/x/all.ts?{words}").splitlines()[4:-1])
+    path = stream.playlist(*text.replace("all.ts", f"/pieces/ranges-ts/x/all.ts?{words}").splitlines()[4:-1])
 
     if kind:
         assert stream.fails(path) == kind
@@ -132,7 +134,9 @@ def test_a_site_that_sends_the_whole_for_a_range_is_cut_to_it_only_where_that_is
 
 def test_a_range_that_lies_is_asked_for_as_a_whole(stream: Stream) -> None:
     length = len(segment(0))
-    path = stream.playlist("#EXTINF:1,", f"#EXT-X-BYTERANGE:{length}@0", "/pieces/ranges/x/all.ts?shift=188")
+    path = stream.playlist(
+        "#EXTINF:1,", f"#EXT-X-BYTERANGE:{length}@0", "/pieces/ranges-ts/x/all.ts?shift=188"
+    )
 
     stream(path)
 
@@ -140,7 +144,7 @@ def test_a_range_that_lies_is_asked_for_as_a_whole(stream: Stream) -> None:
 
 
 def test_a_range_that_goes_on_from_nothing_is_refused(stream: Stream) -> None:
-    path = stream.playlist("#EXTINF:1,", "#EXT-X-BYTERANGE:500", "/pieces/ranges/x/all.ts")
+    path = stream.playlist("#EXTINF:1,", "#EXT-X-BYTERANGE:500", "/pieces/ranges-ts/x/all.ts")
 
     assert stream.fails(path) == "unreadable"
 
@@ -149,9 +153,14 @@ MAP, OTHER = '#EXT-X-MAP:URI="/pieces/fmp4/a/init.mp4"', '#EXT-X-MAP:URI="/dash/
 AGAIN = '#EXT-X-MAP:URI="/pieces/fmp4/b/init.mp4"'
 
 
-@pytest.mark.parametrize("second", [MAP, AGAIN], ids=["the same", "the same under another name"])
-def test_an_initialisation_section_that_comes_again_is_there_once(stream: Stream, second: str) -> None:
+@pytest.mark.parametrize(
+    "second", [MAP, AGAIN, None], ids=["the same", "under another name", "in its address"]
+)
+def test_an_initialisation_section_that_comes_again_is_there_once(stream: Stream, second: str | None) -> None:
     lines = each("/pieces/fmp4/a/s0.m4s", "/pieces/fmp4/a/s1.m4s")
+    if second is None:
+        body = (media.dash() / "init-stream0.m4s").read_bytes()
+        second = f'#EXT-X-MAP:URI="data:video/mp4;base64,{b64encode(body).decode()}"'
 
     stream(stream.playlist(MAP, *lines[:2], "#EXT-X-DISCONTINUITY", second, *lines[2:]))
 
@@ -280,6 +289,29 @@ def test_a_few_pieces_are_asked_for_at_once(stream: Stream, site: PieceSite) -> 
     thread.join(20)
 
     assert stream.body == TS(map(segment, range(4)))
+
+
+def test_parts_of_one_file_without_their_ranges_are_refused(stream: Stream, site: PieceSite) -> None:
+    url = f"{site.url}/pieces/dash-ranges/x/all.m4s"
+    fragments = [{"url": url}, {"url": url, "duration": 1.0}, {"url": url, "duration": 1.0}]
+
+    assert stream.fails("/x.mpd", protocol="http_dash_segments", fragments=fragments) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("spoken", "durations", "seconds"),
+    [("PT3.7S", [1.0, 1.0, 1.0, 1.0], 3.7), (None, [1.0, 1.0, 1.0, 1.0], None), (None, [1.0, 1.0, 0.7], 2.7)],
+)
+def test_what_a_manifest_promises_is_not_more_than_it_says(
+    stream: Stream, site: PieceSite, spoken: str | None, durations: list[float], seconds: float | None
+) -> None:
+    path = f"/pieces/dash-list/{stream.target.parent.name}/manifest.mpd"
+    site.playlists[path] = str(KINDS["dash-list"]()).replace("PT4S", spoken or "")
+    folder = f"{site.url}/pieces/dash-list/x"
+    fragments = [{"url": f"{folder}/s{number}.m4s", "duration": d} for number, d in enumerate(durations)]
+    more = {"protocol": "http_dash_segments", "manifest_url": site.url + path}
+
+    assert stream("/x.mpd", fragments=[{"url": f"{folder}/init.mp4"}, *fragments], **more).seconds == seconds
 
 
 # --- what has no end --------------------------------------------------------------------------------------------
