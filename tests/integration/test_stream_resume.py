@@ -18,6 +18,7 @@ from tests.fakes.stream_attempts import STREAM, StreamAttempts
 from tests.stack import eventually
 
 PIECES = [kind for kind in KINDS if kind != "plain"]
+SLOWLY = {"ranges-fmp4", "dash-ranges"}  # mixtures of the others
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,9 @@ def test_every_kind_is_the_same_film(whole: Any) -> None:
         assert whole(kind).read_bytes() == whole("ts" if "ts" in kind else "fmp4").read_bytes(), kind
 
 
-@pytest.mark.parametrize("kind", PIECES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind in SLOWLY else ()) for kind in PIECES]
+)
 def test_killed_at_every_piece_it_goes_on_after_the_last_one_that_is_there(
     site: PieceSite, whole: Any, stream: Any, kind: str
 ) -> None:
