@@ -143,6 +143,11 @@ def _shorter(one: StreamAttempts) -> None:
     part.write_bytes(part.read_bytes()[:-1])
 
 
+def _longer(one: StreamAttempts) -> None:
+    with (one.folder / f"{STREAM}.part").open("ab") as part:
+        part.write(bytes(1_000_000))
+
+
 def _no_journal(one: StreamAttempts) -> None:
     (one.folder / f"{STREAM}.journal").unlink()
 

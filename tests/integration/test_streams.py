@@ -15,6 +15,7 @@ from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from engine.clients import stream_source, ytdlp_streams
 from engine.clients.fetch_error import FetchError
 from engine.clients.promises import Promise
+from engine.clients.stream_plan import Piece
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_extract import youtube_dl
 from engine.clients.ytdlp_signals import FetchSpec
@@ -204,9 +205,10 @@ WIDEVINE = (
     [
         [ONE, *each("/pieces/aes-ts/a/144-000.ts"), NONE, *each("144-001.ts"), ONE, *each("/pieces/aes-ts/a/144-002.ts")],
         [WIDEVINE, ONE, *each("/pieces/aes-ts/a/144-000.ts", "/pieces/aes-ts/a/144-001.ts", "/pieces/aes-ts/a/144-002.ts")],
+        ["#EXTINF:1.0,two\u2028lines", "144-000.ts", *each("144-001.ts", "144-002.ts")],
         ["#EXT-X-PROGRAM-DATE-TIME:soon", "#EXT-X-TARGETDURATION:x", *each("144-000.ts", "144-001.ts", "144-002.ts")],
     ],
-    ids=["keys come and go", "one of two keys is plain", "decoration with mistakes"],
+    ids=["keys come and go", "one of two keys is plain", "a line end that is none", "decoration with mistakes"],
 )  # fmt: skip
 def test_keys_and_tags_of_all_kinds(stream: Stream, lines: list[str]) -> None:
     stream(stream.playlist(*lines))
@@ -483,6 +485,27 @@ def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
             assert inner.closed
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://a/seg.ts?n=5&token=x", "http://b/seg.ts?n=5&token=y", True),
+        ("http://a/seg.ts?n=5", "http://a/seg.ts?n=6", False),
+        ("http://a/seg.ts?range=0-99999999", "http://a/seg.ts?range=100000000-199999999", False),
+        ("http://a/seg.ts?x=1764230400", "http://a/seg.ts?x=1764236400", True),
+        (f"http://a/seg.ts?x={'a' * 64}", f"http://a/seg.ts?x={'b' * 64}", True),
+        ("http://a/one/seg.ts", "http://a/two/seg.ts", False),
+        ("http://a/hdntl=exp=1~hmac=aa/seg.ts", "http://a/hdntl=exp=2~hmac=bb/seg.ts", True),
+        ("http://a/videoplayback/expire/1/itag/96/sig/a/sq/3/f.ts", "http://b/videoplayback/expire/2/itag/96/sig/b/sq/3/f.ts", True),
+        ("http://a/videoplayback/expire/1/itag/96/sq/3/f.ts", "http://a/videoplayback/expire/1/itag/96/sq/4/f.ts", False),
+    ],
+)  # fmt: skip
+def test_a_piece_is_known_again_by_what_it_is_and_not_by_who_may_have_it(
+    one: str, other: str, same: bool
+) -> None:
+    assert (Piece(one, 3, seconds=1.0).asked == Piece(other, 3, seconds=1.0).asked) is same
+    assert Piece(one, 3).asked != Piece(one, 4).asked
 
 
 def test_a_date_is_a_validator_only_if_it_lies_before_the_answer() -> None:
