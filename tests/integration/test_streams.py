@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from yt_dlp.networking import Request  # type: ignore[import-untyped]
+from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import stream_source, ytdlp_streams
+from engine.clients import stream_source, ytdlp_extract, ytdlp_streams
 from engine.clients.fetch_error import FetchError
 from engine.clients.promises import Promise
 from engine.clients.stream_plan import Piece
@@ -142,6 +143,8 @@ def test_a_range_that_lies_is_asked_for_as_a_whole(stream: Stream) -> None:
     stream(path)
 
     assert stream.body == segment(0)
+    asked = [seen for seen in stream.requests("/pieces/ranges-ts/x/all.ts") if "shift" in seen.query]
+    assert [seen.range is None for seen in asked] == [False, True]
 
 
 def test_a_range_that_goes_on_from_nothing_is_refused(stream: Stream) -> None:
@@ -467,6 +470,20 @@ def test_headers_of_the_format_are_sent(stream: Stream) -> None:
 
 
 # --- answers ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_an_error_is_not_read_without_an_end_either(
+    site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", 3)
+    url = f"{site.url}/direct/error.mp4?status=500"
+    spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
+
+    with youtube_dl(spec) as ydl:
+        with pytest.raises(HTTPError) as failed:
+            ydl.urlopen(url)
+        with pytest.raises(FetchError, match="unreadable"):
+            failed.value.response.read()
 
 
 def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
