@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 import m3u8  # type: ignore[import-untyped]
 from yt_dlp.utils import update_url_query  # type: ignore[import-untyped]
@@ -20,6 +20,8 @@ _LEVELS = 3  # of playlists that name playlists
 _LONGEST_LINE = 1 << 16  # characters
 _LONGEST_TEXT = 1 << 25
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)\s*=\s*("[^"]*"|[^",]*)')
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # of Python, not of playlists
 _SECONDS = re.compile(r"#EXTINF:\s*(\d{1,9}(?:\.\d{1,9})?)")
 # Everything that says what is to be fetched. Other tags are decoration, which a mistake in it must not end.
 _TAGS = re.compile(
@@ -74,8 +76,8 @@ def _parsed(text: str) -> dict[str, Any]:
     lines, names = [], 0
     if len(text) > _LONGEST_TEXT:
         raise FetchError("too_large", detail="a playlist without an end")
-    for raw in text.splitlines():
-        line = raw.strip()
+    for raw in _LINE_END.split(text):
+        line = _OTHER_LINE_ENDS.sub(lambda found: quote(found[0]), raw.strip())
         if len(line) > _LONGEST_LINE:
             raise FetchError("unreadable", detail="a line without an end")
         if line.startswith("#EXTINF"):  # a length that is none says nothing; the segment is still one
@@ -126,7 +128,7 @@ def _attributes(line: str) -> dict[str, str]:
 def _best(text: str) -> str:
     """The variant of most bits a second among those whose sound is not in a playlist of its own."""
     apart, offered, told = set[str](), [], None
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, _LINE_END.split(text)):
         if line.startswith("#EXT-X-MEDIA:"):
             media = _attributes(line)
             if media.get("TYPE") == "AUDIO" and media.get("URI"):
@@ -169,9 +171,7 @@ class _Reader:
             marked: _Marked = segment.get("key") or _Marked([])
             url = self._address(segment["uri"])
             span = self._span(segment["byterange"], url) if segment.get("byterange") else None
-            if (
-                segment.get("gap_tag") or marked.advert
-            ):  # a gap is where the site has nothing, by its own word
+            if segment.get("gap_tag") or marked.advert:  # a gap: by its own word the site has nothing there
                 continue
             opening = self._map(marked.map, place) if marked.map else None
             if opening is not None and (present is None or _same(opening) != _same(present)):
@@ -220,5 +220,5 @@ def _range(told: str, before: int | None) -> Span:
     found = re.fullmatch(r"(\d{1,15})(?:@(\d{1,15}))?", told.strip().strip('"'))
     first = int(found[2]) if found and found[2] else before
     if found is None or first is None or not int(found[1]):
-        raise FetchError("unreadable", detail="a byte range that says nothing")
+        raise FetchError("unreadable", detail="an EXT-X-BYTERANGE without a length or a beginning")
     return Span(first, first + int(found[1]))

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from threading import Event
 from typing import IO
 
 from engine.clients.fetch_error import FetchError
@@ -57,7 +56,7 @@ class _Fetcher:
 
     def __init__(self, source: Source, files: StreamFiles, report: Report) -> None:
         self._source, self._folder, self._report = source, files.part.parent, report
-        self._stopped = Event()
+        self._stop: BaseException | None = None  # why nothing more is wanted
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._coming: deque[tuple[int, Future[IO[bytes]]]] = deque()
 
@@ -65,7 +64,7 @@ class _Fetcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
+        self._stop = self._stop or _StoppedError()
         self._pool.shutdown(cancel_futures=True)
         for _number, future in self._coming:
             if not future.cancelled() and future.exception() is None:
@@ -90,20 +89,23 @@ class _Fetcher:
         if len(openings) < 2:
             return
         found = set()
-        for number, piece in enumerate(openings.values(), start=-len(openings)):
-            with self._fetch(number, piece) as body:
+        for piece in openings.values():
+            with self._fetch(0, piece) as body:
                 found.add(initialisation(next(_content(piece, body, keys), b"")))
         if len(found) > 1:
             raise FetchError("spliced", detail=f"{len(found)} initialisation sections")
 
     def _fetch(self, number: int, piece: Piece) -> IO[bytes]:
         def arrived(have: int) -> None:
-            if self._stopped.is_set():
-                raise _StoppedError
+            if self._stop is not None:
+                raise self._stop
             if have > LARGEST_PIECE:
                 raise FetchError("too_large", detail="a single piece without an end")
-            if number >= 0:
+            try:
                 self._report.arrived(have, number)
+            except BaseException as error:  # a limit, or a receiver who wants no more
+                self._stop = error
+                raise
 
         body = SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - closed by whoever takes it
         try:

@@ -22,6 +22,15 @@ _SIGNED = re.compile(
 )
 _TIME = re.compile(r"1[5-9]\d{8}(\d{3})?")  # seconds or milliseconds since 1970
 _LONGEST_NAME = 40  # characters of a value that is no token
+_AKAMAI = re.compile(r"\b(?:hmac|exp)=")  # a signature that is a folder
+_YOUTUBE = "/videoplayback"
+_YOUTUBE_NAMES = {
+    "itag",
+    "xtags",
+    "lmt",
+    "sq",
+    "range",
+}  # what tells its pieces apart; all else is the visit's
 
 
 @dataclass(frozen=True)
@@ -80,13 +89,19 @@ class Plan:
 
 
 def _lasting(url: str) -> str:
-    """A URL without its host and the parts of its query that are made anew for each visit."""
+    """A URL without its host and whatever is made anew for each visit."""
     parts = urlsplit(url)
     if parts.scheme == "data":
         return url
+    told = parse_qsl(parts.query, keep_blank_values=True)
+    if parts.path.startswith(_YOUTUBE):  # names and values alternate there
+        words = parts.path.split("/")[2:]
+        told += zip(words[::2], words[1::2], strict=False)
+        return urlencode([pair for pair in told if pair[0] in _YOUTUBE_NAMES])
+    path = "/".join(word for word in parts.path.split("/") if not _AKAMAI.search(word))
     kept = [
         (name, value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        for name, value in told
         if not _SIGNED.fullmatch(name) and not _TIME.fullmatch(value) and len(value) <= _LONGEST_NAME
     ]
-    return f"{parts.path}?{urlencode(kept)}" if kept else parts.path
+    return f"{path}?{urlencode(kept)}" if kept else path

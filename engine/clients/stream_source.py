@@ -136,16 +136,16 @@ def _read(response: Response) -> Answer:
     said = headers.get("Content-Length") or ""
     length = int(said) if re.fullmatch(r"\d{1,18}", said) and not encoded else None
     if response.status != 206:
-        if response.status not in {200, 203}:
+        if response.status not in {200, 203, None}:  # a `data:` address has none
             raise FetchError("truncated", detail=f"status {response.status} instead of a file")
         return Answer(response, False, 0, length, length, _validator(headers), encoded)
     found = _RANGE.fullmatch((headers.get("Content-Range") or "").strip())
     if found is None or encoded:
-        raise Unranged("a part of which nobody knows what it is")
+        raise Unranged("status 206 without a usable Content-Range")
     first, last = int(found[1]), int(found[2])
     total = None if found[3] == "*" else int(found[3])
     if last < first or (total is not None and last >= total) or length not in {None, last - first + 1}:
-        raise Unranged("a part whose numbers contradict each other")
+        raise Unranged("a Content-Range that contradicts itself or the Content-Length")
     return Answer(response, True, first, last - first + 1, total, _validator(headers), encoded)
 
 
@@ -158,9 +158,8 @@ class Unranged(FetchError):
 
 def _refuse_radio(response: Response) -> None:
     """Icecast and its like name the station in each answer; a file on such a server has a length, a station none."""
-    if any(name.lower().startswith("icy-") for name in response.headers) and not response.headers.get(
-        "Content-Length"
-    ):
+    names = {name.lower() for name in response.headers}
+    if "content-length" not in names and any(name.startswith("icy-") for name in names):
         raise FetchError("live_now", detail="a radio station")
 
 

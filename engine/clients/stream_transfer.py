@@ -124,19 +124,22 @@ class Transfer:
     # -- what is answered --------------------------------------------------------------------------------------
 
     def _take_part(self, answer: Answer, span: Span | None, overlap: int) -> None:
-        asked = span or Span(0, None)
+        asked, length = span or Span(0, None), answer.length or 0
         known, found = self.version, Version(answer.validator, answer.total)
-        if answer.first != asked.first or (asked.end is not None and answer.length > asked.end - asked.first):  # type: ignore[operator]
+        most = length if asked.end is None else asked.end - asked.first
+        if answer.first != asked.first or length > most:
             self._ranges = False
-            raise Unranged("another part than the one that was asked for")
+            raise Unranged("another range than the one that was asked for")
         if self._have and any(a and b and a != b for a, b in zip(known, found, strict=True)):
             raise self._changed()
         if overlap and answer.response.read(overlap) != self._tail(overlap):
             raise self._changed()
         self._know(Version(found.validator or known.validator, found.size or known.size))
-        self._receive(answer, (answer.length or 0) - overlap)
-        short = asked.end is None or self._have < asked.end - self._first
-        self._complete = self._have == self._wanted_size() if self._wanted_size() is not None else bool(short)
+        self._receive(answer, length - overlap)
+        if (size := self._wanted_size()) is not None:
+            self._complete = self._have == size
+        else:  # nobody knows its end: an answer that could have been longer is the last one
+            self._complete = asked.end is None or length < most
 
     def _take_whole(self, answer: Answer) -> None:
         """The whole resource, asked for or not: begin anew, and of a range skip what is before it."""

@@ -112,8 +112,11 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
         try:
             answer = super().urlopen(req)
         except HTTPError as error:
-            self._answers.add(error.response)
+            self._kept(error.response)
             raise
+        return self._kept(answer)
+
+    def _kept(self, answer: Response) -> Response:
         self._answers.add(answer)
         answer.__class__ = _bounded(answer.__class__)
         return answer

@@ -1,4 +1,4 @@
-"""One steady line of progress for an attempt, although yt-dlp reports each stream from 0 and ffmpeg otherwise."""
+"""One steady line of progress for an attempt, although each stream is counted from 0 and ffmpeg tells otherwise."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Meter:
         self._lock = threading.Lock()
 
     def hook(self, index: int) -> Callable[[Mapping[str, Any]], None]:
-        """The progress hook of yt-dlp for the stream of that index."""
+        """The hook of the stream of that index; its statuses are those that yt-dlp's downloaders would report."""
 
         def heard(status: Mapping[str, Any]) -> None:
             with self._lock:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import threading
 from functools import cache
+from itertools import accumulate
+from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -70,8 +72,9 @@ class PieceSite(VideoSite):
         folder = f"/pieces/{kind}/{name}"
         if kind == "plain":
             return [(f"{folder}/film.mp4", None)]
-        if kind in {"ranges", "ranges-on"}:
-            return [(f"{folder}/all.ts", f"bytes={first}-{end - 1}") for first, end in _ranges()]
+        if "ranges" in kind:
+            file = "all.ts" if kind.startswith("ranges-t") else "all.m4s"
+            return [(f"{folder}/{file}", f"bytes={first}-{end - 1}") for first, end in _ranges(file)]
         if kind in {"ts", "aes-ts"}:
             return [(f"{folder}/{file.name}", None) for file in _segments()]
         return [(f"{folder}/{file}", None) for file in ("init.mp4", *(f"s{n}.m4s" for n in range(4)))]
@@ -97,8 +100,8 @@ def _body(kind: str, file: str) -> bytes | None:
 def _clear(file: str) -> bytes | None:
     if file == "key.bin":
         return KEY
-    if file == "all.ts":
-        return b"".join(segment.read_bytes() for segment in _segments())
+    if file in _PARTS:
+        return b"".join(_PARTS[file]())
     if file == "init.mp4":
         return (media.dash() / "init-stream0.m4s").read_bytes()
     if found := re.fullmatch(r"s(\d)\.m4s", file):
@@ -114,16 +117,22 @@ def encrypted(clear: bytes, iv: bytes) -> bytes:
     return cipher.update(clear + bytes([padding]) * padding) + cipher.finalize()
 
 
-def _segments() -> list:  # type: ignore[type-arg]
+def _segments() -> list[Path]:
     return sorted(media.hls().glob("144-*.ts"))
 
 
-def _ranges() -> list[tuple[int, int]]:
-    found, at = [], 0
-    for segment in _segments():
-        found.append((at, at + segment.stat().st_size))
-        at = found[-1][1]
-    return found
+def _fragments() -> list[bytes]:
+    found = [_clear(name) for name in ("init.mp4", "s0.m4s", "s1.m4s", "s2.m4s", "s3.m4s")]
+    return [body for body in found if body is not None]
+
+
+# Files that have all pieces in them.
+_PARTS = {"all.ts": lambda: [segment.read_bytes() for segment in _segments()], "all.m4s": _fragments}
+
+
+def _ranges(file: str) -> list[tuple[int, int]]:
+    ends = list(accumulate(map(len, _PARTS[file]())))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def playlist(*lines: str, ended: bool = True) -> str:
@@ -137,12 +146,21 @@ def _named(*before: str, fragmented: bool = False) -> str:
     return playlist(*before, *(line for name in names for line in ("#EXTINF:1.0,", name)))
 
 
-def _ranged(*, offsets: bool) -> str:
-    lines = []
-    for first, end in _ranges():
-        offset = f"@{first}" if offsets or not first else ""
-        lines += ["#EXTINF:1.0,", f"#EXT-X-BYTERANGE:{end - first}{offset}", "all.ts"]
+def _ranged(file: str, *, offsets: bool) -> str:
+    lines, ranges = [], _ranges(file)
+    if file == "all.m4s":
+        lines.append(f'#EXT-X-MAP:URI="{file}",BYTERANGE="{ranges.pop(0)[1]}@0"')
+    for number, (first, end) in enumerate(ranges):
+        offset = f"@{first}" if offsets or not number else ""
+        lines += ["#EXTINF:1.0,", f"#EXT-X-BYTERANGE:{end - first}{offset}", file]
     return playlist(*lines)
+
+
+def _ranged_list() -> str:
+    opening, *rest = (f"{first}-{end - 1}" for first, end in _ranges("all.m4s"))
+    listed = "".join(f'<SegmentURL media="all.m4s" mediaRange="{span}"/>' for span in rest)
+    start = f'<Initialization sourceURL="all.m4s" range="{opening}"/>'
+    return f'<SegmentList timescale="1000" duration="1000">{start}{listed}</SegmentList>'
 
 
 def _manifest(segments: str) -> str:
@@ -164,11 +182,13 @@ KINDS = {
     "plain": lambda: media.named_mp4("pieces", 600_000).read_bytes(),
     "ts": _named,
     "fmp4": lambda: _named(_MAP, fragmented=True),
-    "ranges": lambda: _ranged(offsets=True),
-    "ranges-on": lambda: _ranged(offsets=False),  # each goes on where the one before ended
+    "ranges-ts": lambda: _ranged("all.ts", offsets=True),
+    "ranges-ts-on": lambda: _ranged("all.ts", offsets=False),  # each goes on where the one before ended
+    "ranges-fmp4": lambda: _ranged("all.m4s", offsets=False),
     "aes-ts": lambda: _named(_AES),
     "aes-fmp4": lambda: _named(_AES, _MAP, fragmented=True),
     "aes-fmp4-iv": lambda: _named(f"{_AES},IV=0x{IV.hex()}", _MAP, fragmented=True),
     "dash-template": lambda: _manifest(_TEMPLATE),
     "dash-list": lambda: _manifest(f"{_LIST}</SegmentList>"),
+    "dash-ranges": lambda: _manifest(_ranged_list()),
 }

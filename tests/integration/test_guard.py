@@ -287,7 +287,8 @@ def test_a_job_is_guarded_as_the_settings_say(
 
 def test_there_is_no_other_door_to_yt_dlp() -> None:
     way = re.compile(
-        r"engine\.clients\.ytdlp(_extract|_streams)? import|clients import [^\n]*\bytdlp(_extract)?\b"
+        r"engine\.clients\.(ytdlp(_extract|_streams)?|stream_\w+) import"
+        r"|clients import [^\n]*\b(ytdlp(_extract)?|stream_\w+)\b"
     )
     root = Path(guard.__file__).parents[2]
     rooms = ("api", "cli", "engine", "schedules", "tasks")

@@ -148,7 +148,7 @@ def test_compressed_zeros_are_counted_as_they_are_unpacked(get: Any, monkeypatch
     monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", MEGABYTE)
 
     with pytest.raises(FetchError, match="unreadable"):
-        get("/text/a?bomb=50000000", socket_timeout=5.0)
+        get("/text/a?bomb=50000000", socket_timeout=20.0)
 
 
 # --- names ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tests.fakes.stream_attempts import STREAM, StreamAttempts
 from tests.stack import eventually
 
 PIECES = [kind for kind in KINDS if kind != "plain"]
+SLOWLY = {"ranges-fmp4", "dash-ranges"}  # mixtures of the others
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,14 @@ def same(one: Path, other: Path) -> bool:
     return found == packets(other) and one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("kind", PIECES)
+def test_every_kind_is_the_same_film(whole: Any) -> None:
+    for kind in PIECES:
+        assert whole(kind).read_bytes() == whole("ts" if "ts" in kind else "fmp4").read_bytes(), kind
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind in SLOWLY else ()) for kind in PIECES]
+)
 def test_killed_at_every_piece_it_goes_on_after_the_last_one_that_is_there(
     site: PieceSite, whole: Any, stream: Any, kind: str
 ) -> None:
@@ -133,6 +141,11 @@ def _altered(one: StreamAttempts) -> None:
 def _shorter(one: StreamAttempts) -> None:
     part = one.folder / f"{STREAM}.part"
     part.write_bytes(part.read_bytes()[:-1])
+
+
+def _longer(one: StreamAttempts) -> None:
+    with (one.folder / f"{STREAM}.part").open("ab") as part:
+        part.write(bytes(1_000_000))
 
 
 def _no_journal(one: StreamAttempts) -> None:

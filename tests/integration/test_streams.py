@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from yt_dlp.networking import Request  # type: ignore[import-untyped]
+from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import stream_source, ytdlp_streams
+from engine.clients import stream_source, ytdlp_extract, ytdlp_streams
 from engine.clients.fetch_error import FetchError
 from engine.clients.promises import Promise
+from engine.clients.stream_plan import Piece
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_extract import youtube_dl
 from engine.clients.ytdlp_signals import FetchSpec
@@ -89,18 +92,19 @@ def each(*names: str) -> list[str]:
 
 
 TS = b"".join
+DASH = {kind for kind in KINDS if kind.startswith("dash")}
 
 
 # --- in pieces --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain" and not kind.startswith("dash")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in DASH | {"plain"}])
 def test_every_kind_of_playlist_gives_the_bytes_that_are_meant(stream: Stream, kind: str) -> None:
     promise = stream(f"/pieces/{kind}/film/{index(kind)}", vcodec="avc1", acodec="none")
 
     parts = ["init-stream0.m4s", *(f"chunk-stream0-0000{number}.m4s" for number in range(1, 5))]
     fragments = TS((media.dash() / part).read_bytes() for part in parts)
-    whole = fragments if "fmp4" in kind else TS(map(segment, range(4)))
+    whole = fragments if "fmp4" in kind or "dash" in kind else TS(map(segment, range(4)))
     assert stream.body == whole
     size = len(whole) if kind.startswith("ranges") else None
     assert promise == Promise(seconds=4.0, size=size, video=True, audio=False, fragmented=True)
@@ -118,9 +122,9 @@ def test_every_kind_of_playlist_gives_the_bytes_that_are_meant(stream: Stream, k
 def test_a_site_that_sends_the_whole_for_a_range_is_cut_to_it_only_where_that_is_right(
     stream: Stream, words: str, kind: str | None
 ) -> None:
-    text = KINDS["ranges"]()
+    text = KINDS["ranges-ts"]()
     assert isinstance(text, str)
-    path = stream.playlist(*text.replace("all.ts", f"/pieces/ranges/x/all.ts?{words}").splitlines()[4:-1])
+    path = stream.playlist(*text.replace("all.ts", f"/pieces/ranges-ts/x/all.ts?{words}").splitlines()[4:-1])
 
     if kind:
         assert stream.fails(path) == kind
@@ -132,15 +136,19 @@ def test_a_site_that_sends_the_whole_for_a_range_is_cut_to_it_only_where_that_is
 
 def test_a_range_that_lies_is_asked_for_as_a_whole(stream: Stream) -> None:
     length = len(segment(0))
-    path = stream.playlist("#EXTINF:1,", f"#EXT-X-BYTERANGE:{length}@0", "/pieces/ranges/x/all.ts?shift=188")
+    path = stream.playlist(
+        "#EXTINF:1,", f"#EXT-X-BYTERANGE:{length}@0", "/pieces/ranges-ts/x/all.ts?shift=188"
+    )
 
     stream(path)
 
     assert stream.body == segment(0)
+    asked = [seen for seen in stream.requests("/pieces/ranges-ts/x/all.ts") if "shift" in seen.query]
+    assert [seen.range is None for seen in asked] == [False, True]
 
 
 def test_a_range_that_goes_on_from_nothing_is_refused(stream: Stream) -> None:
-    path = stream.playlist("#EXTINF:1,", "#EXT-X-BYTERANGE:500", "/pieces/ranges/x/all.ts")
+    path = stream.playlist("#EXTINF:1,", "#EXT-X-BYTERANGE:500", "/pieces/ranges-ts/x/all.ts")
 
     assert stream.fails(path) == "unreadable"
 
@@ -149,9 +157,14 @@ MAP, OTHER = '#EXT-X-MAP:URI="/pieces/fmp4/a/init.mp4"', '#EXT-X-MAP:URI="/dash/
 AGAIN = '#EXT-X-MAP:URI="/pieces/fmp4/b/init.mp4"'
 
 
-@pytest.mark.parametrize("second", [MAP, AGAIN], ids=["the same", "the same under another name"])
-def test_an_initialisation_section_that_comes_again_is_there_once(stream: Stream, second: str) -> None:
+@pytest.mark.parametrize(
+    "second", [MAP, AGAIN, None], ids=["the same", "under another name", "in its address"]
+)
+def test_an_initialisation_section_that_comes_again_is_there_once(stream: Stream, second: str | None) -> None:
     lines = each("/pieces/fmp4/a/s0.m4s", "/pieces/fmp4/a/s1.m4s")
+    if second is None:
+        body = (media.dash() / "init-stream0.m4s").read_bytes()
+        second = f'#EXT-X-MAP:URI="data:video/mp4;base64,{b64encode(body).decode()}"'
 
     stream(stream.playlist(MAP, *lines[:2], "#EXT-X-DISCONTINUITY", second, *lines[2:]))
 
@@ -195,9 +208,10 @@ WIDEVINE = (
     [
         [ONE, *each("/pieces/aes-ts/a/144-000.ts"), NONE, *each("144-001.ts"), ONE, *each("/pieces/aes-ts/a/144-002.ts")],
         [WIDEVINE, ONE, *each("/pieces/aes-ts/a/144-000.ts", "/pieces/aes-ts/a/144-001.ts", "/pieces/aes-ts/a/144-002.ts")],
+        ["#EXTINF:1.0,two\u2028lines", "144-000.ts", *each("144-001.ts", "144-002.ts")],
         ["#EXT-X-PROGRAM-DATE-TIME:soon", "#EXT-X-TARGETDURATION:x", *each("144-000.ts", "144-001.ts", "144-002.ts")],
     ],
-    ids=["keys come and go", "one of two keys is plain", "decoration with mistakes"],
+    ids=["keys come and go", "one of two keys is plain", "a line end that is none", "decoration with mistakes"],
 )  # fmt: skip
 def test_keys_and_tags_of_all_kinds(stream: Stream, lines: list[str]) -> None:
     stream(stream.playlist(*lines))
@@ -280,6 +294,29 @@ def test_a_few_pieces_are_asked_for_at_once(stream: Stream, site: PieceSite) -> 
     thread.join(20)
 
     assert stream.body == TS(map(segment, range(4)))
+
+
+def test_parts_of_one_file_without_their_ranges_are_refused(stream: Stream, site: PieceSite) -> None:
+    url = f"{site.url}/pieces/dash-ranges/x/all.m4s"
+    fragments = [{"url": url}, {"url": url, "duration": 1.0}, {"url": url, "duration": 1.0}]
+
+    assert stream.fails("/x.mpd", protocol="http_dash_segments", fragments=fragments) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("spoken", "durations", "seconds"),
+    [("PT3.7S", [1.0, 1.0, 1.0, 1.0], 3.7), (None, [1.0, 1.0, 1.0, 1.0], None), (None, [1.0, 1.0, 0.7], 2.7)],
+)
+def test_what_a_manifest_promises_is_not_more_than_it_says(
+    stream: Stream, site: PieceSite, spoken: str | None, durations: list[float], seconds: float | None
+) -> None:
+    path = f"/pieces/dash-list/{stream.target.parent.name}/manifest.mpd"
+    site.playlists[path] = str(KINDS["dash-list"]()).replace("PT4S", spoken or "")
+    folder = f"{site.url}/pieces/dash-list/x"
+    fragments = [{"url": f"{folder}/s{number}.m4s", "duration": d} for number, d in enumerate(durations)]
+    more = {"protocol": "http_dash_segments", "manifest_url": site.url + path}
+
+    assert stream("/x.mpd", fragments=[{"url": f"{folder}/init.mp4"}, *fragments], **more).seconds == seconds
 
 
 # --- what has no end --------------------------------------------------------------------------------------------
@@ -435,6 +472,20 @@ def test_headers_of_the_format_are_sent(stream: Stream) -> None:
 # --- answers ----------------------------------------------------------------------------------------------------
 
 
+def test_the_page_of_an_error_is_not_read_without_an_end_either(
+    site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", 3)
+    url = f"{site.url}/direct/error.mp4?status=500"
+    spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
+
+    with youtube_dl(spec) as ydl:
+        with pytest.raises(HTTPError) as failed:
+            ydl.urlopen(url)
+        with pytest.raises(FetchError, match="unreadable"):
+            failed.value.response.read()
+
+
 def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
     site: PieceSite, tmp_path: Path
 ) -> None:
@@ -451,6 +502,27 @@ def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
             assert inner.closed
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://a/seg.ts?n=5&token=x", "http://b/seg.ts?n=5&token=y", True),
+        ("http://a/seg.ts?n=5", "http://a/seg.ts?n=6", False),
+        ("http://a/seg.ts?range=0-99999999", "http://a/seg.ts?range=100000000-199999999", False),
+        ("http://a/seg.ts?x=1764230400", "http://a/seg.ts?x=1764236400", True),
+        (f"http://a/seg.ts?x={'a' * 64}", f"http://a/seg.ts?x={'b' * 64}", True),
+        ("http://a/one/seg.ts", "http://a/two/seg.ts", False),
+        ("http://a/hdntl=exp=1~hmac=aa/seg.ts", "http://a/hdntl=exp=2~hmac=bb/seg.ts", True),
+        ("http://a/videoplayback/expire/1/itag/96/sig/a/sq/3/f.ts", "http://b/videoplayback/expire/2/itag/96/sig/b/sq/3/f.ts", True),
+        ("http://a/videoplayback/expire/1/itag/96/sq/3/f.ts", "http://a/videoplayback/expire/1/itag/96/sq/4/f.ts", False),
+    ],
+)  # fmt: skip
+def test_a_piece_is_known_again_by_what_it_is_and_not_by_who_may_have_it(
+    one: str, other: str, same: bool
+) -> None:
+    assert (Piece(one, 3, seconds=1.0).asked == Piece(other, 3, seconds=1.0).asked) is same
+    assert Piece(one, 3).asked != Piece(one, 4).asked
 
 
 def test_a_date_is_a_validator_only_if_it_lies_before_the_answer() -> None:
