@@ -24,7 +24,10 @@ def ending_of(path: Path, alive: Alive) -> Ending:
     """
     with path.open("rb") as file:
         reader = Reader(file, path.stat().st_size, alive)
-        return _walker(reader.at(0, 1024))(reader)
+        try:
+            return _walker(reader.at(0, 1024))(reader)
+        except (IndexError, struct.error):  # a number that lies behind the end of the file
+            return Ending(cut=True)
 
 
 def _walker(head: bytes) -> Callable[[Reader], Ending]:

@@ -105,7 +105,8 @@ def _check_size(size: int, promise: Promise) -> None:
 def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promise) -> None:
     """Where the server told the size and all of it came, the file is cut at the site; then only time counts."""
     promised = list(_promised(contents, ending, found))
-    damaged = ending.cut or (ending.unended and promise.size is None and not promise.fragmented)
+    open_ended = ending.unended and promise.size is None and not promise.fragmented
+    damaged = ending.cut or contents.broken or open_ended
     unsure = damaged and (promise.size is None or not promised)
     for has, seconds in promised:
         slack = _SLACK if ending.cut else max(_SLACK, _SLACK_SHARE * seconds)
@@ -118,6 +119,8 @@ def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promis
 
 def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tuple[float, float]]:
     """Pairs of the seconds that are there and those that the file itself promises."""
+    if not ending.cut and sum(each.packets for each in contents.of("video", "audio")) == 1:
+        return  # a still picture: only its header knows how long it is shown
     end = max((each.end for each in contents.stretches if each.packets), default=0.0)
     if ending.seconds:
         yield max(end, contents.covered), ending.seconds

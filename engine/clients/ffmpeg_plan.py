@@ -11,6 +11,8 @@ from engine.clients.media_probe import Probe, Track, preferred
 from engine.clients.packets import Stretch
 
 SOUND_ONLY = {"mp3", "m4a", "opus"}
+TAKES_PICTURE = {"mp4", "m4a", "mp3"}  # as a stream of its own
+_COVERS = {"mjpeg", "png"}
 
 # What a container takes without conversion; mkv takes everything. Opus and FLAC would fit into an MP4, but many
 # players and televisions stay silent then, and sound is converted in no time.
@@ -55,7 +57,11 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What goes into the result, in its order; `attachments` are the inputs whose fonts come along."""
+    """What goes into the result, in its order.
+
+    `attachments` are the inputs whose fonts come along, `attached` how many those are; `picture` is a cover that an
+    input has.
+    """
 
     container: str
     video: Chosen | None
@@ -63,6 +69,7 @@ class Plan:
     subtitles: Sequence[Chosen]
     attachments: Sequence[int] = ()
     attached: int = 0
+    picture: Chosen | None = None
 
 
 def sources(chosen: Plan, streams: Sequence[Examined]) -> list[Stretch]:
@@ -96,6 +103,15 @@ def plan(streams: Sequence[Examined], container: str) -> Plan:
             if track.codec in _SUBTITLE_FITS.get(container, set())
             or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
         ],
+        picture=next(
+            (
+                Chosen(number, track)
+                for number, probe in inputs
+                for track in _tracks(probe, "picture")
+                if track.codec in _COVERS and container in TAKES_PICTURE
+            ),
+            None,
+        ),
         attachments=fonts,
         attached=sum(len(_tracks(probe, "attachment")) for _, probe in inputs) if fonts else 0,
     )

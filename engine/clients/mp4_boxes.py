@@ -179,7 +179,8 @@ def _numbers(reader: Reader, start: int, length: int) -> Iterator[array[int]]:
     """Big-endian 32-bit numbers, a block at a time."""
     for offset in range(start, start + length, _BLOCK):
         reader.count()
-        numbers = array("I", reader.at(offset, min(_BLOCK, start + length - offset)))
+        block = reader.at(offset, min(_BLOCK, start + length - offset))
+        numbers = array("I", block[: len(block) & ~3])
         if byteorder == "little":
             numbers.byteswap()
         yield numbers
@@ -218,7 +219,7 @@ def _samples_before_last(reader: Reader, runs: _Table, chunks: int) -> int:
             elif left % 3 == 1:
                 per_chunk = number
             left += 1
-    return total + max(chunks - first, 0) * per_chunk
+    return max(total + max(chunks - first, 0) * per_chunk, 0)
 
 
 def _fragment(reader: Reader, fragment: Box) -> None:
