@@ -82,6 +82,9 @@ def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = 
         if ending.cut:
             raise FetchError("truncated", detail="it ends before its index") from error
         raise NotMediaError("no media container that we know, or a damaged one") from error
+    if ending.pieces:
+        for stretch in contents.stretches:
+            stretch.promised = None
     if not contents.of("video", "audio"):
         if ending.cut:
             raise FetchError("truncated", detail="it ends before the first packet")
@@ -126,7 +129,7 @@ def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tupl
         yield max(end, contents.covered), ending.seconds
     elif found.duration and found.container in {"asf", "flv"}:
         yield max(end, contents.covered), found.duration
-    for each in () if ending.pieces else contents.stretches:
+    for each in contents.stretches:
         if each.promised and each.kind in {"video", "audio"} and (each.packets or _has_media(each)):
             has = each.covered if found.container in _EDITED else max(each.covered, each.end)
             yield has, each.promised
