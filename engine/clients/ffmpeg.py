@@ -62,9 +62,9 @@ def produce(
         FetchError: processing (ffmpeg failed, or there is no sound to extract), disk_full.
         Exception: whatever `tick` raises; ffmpeg is killed then.
     """
-    if container in SOUND_ONLY and not any(stream.probe.has_audio for stream in streams):
-        raise FetchError("processing", message="The video has no sound to extract.")
     chosen = plan(streams, container)
+    if container in SOUND_ONLY and not chosen.sounds:
+        raise FetchError("processing", message="The video has no sound to extract.")
     while True:
         try:
             _make(ffmpeg, streams, chosen, target, embedding, tick)

@@ -208,6 +208,28 @@ def test_a_film_without_sound_has_none_to_extract(make: Make) -> None:
     assert (failed.value.kind, failed.value.message) == ("processing", "The video has no sound to extract.")
 
 
+def test_fonts_and_a_cover_stand_beside_each_other(make: Make, several: dict[str, Path]) -> None:
+    got = make("mkv", several["mkv"], embedding=Embedding(cover=source("cover")))
+
+    with av.open(str(got)) as opened:
+        names = sorted(each.metadata["filename"] for each in opened.streams if "filename" in each.metadata)
+    assert names == ["cover.jpg", "letters.ttf"]
+
+
+def test_a_sound_that_a_header_names_and_nothing_belongs_to_fails_nothing(make: Make, tmp_path: Path) -> None:
+    hollow = tmp_path / "hollow.mkv"
+    with av.open(str(made("plain.mkv"))) as film, av.open(str(hollow), "w") as out:
+        copies = [out.add_stream_from_template(each) for each in film.streams]
+        for packet in film.demux(film.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = copies[0]
+                out.mux(packet)
+
+    assert [each[0] for each in streams_of(make("webm", hollow))] == ["video"]
+    with pytest.raises(FetchError, match="no sound to extract"):
+        make("mp3", hollow)
+
+
 # --- one clock --------------------------------------------------------------------------------------------------
 
 
