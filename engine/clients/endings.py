@@ -6,13 +6,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.clients import matroska_elements, mp3_frames, mp4_boxes
+from engine.clients import matroska_elements, mp3_frames, mp4_ending
 from engine.clients.media_ending import Alive, Ending, Reader, Unit, jumps
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_MP4 = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"sidx", b"moof", b"pnot", b"emsg"}
-_UNKNOWN = 0xFFFFFFFF
 
 
 def ending_of(path: Path, alive: Alive) -> Ending:
@@ -24,12 +22,13 @@ def ending_of(path: Path, alive: Alive) -> Ending:
     """
     with path.open("rb") as file:
         reader = Reader(file, path.stat().st_size, alive)
-        return _walker(reader.at(0, 1024))(reader)
+        try:
+            return _walker(reader.at(0, 1024))(reader)
+        except (IndexError, struct.error):  # a number that lies behind the end of the file
+            return Ending(cut=True)
 
 
 def _walker(head: bytes) -> Callable[[Reader], Ending]:
-    if head[4:8] in _MP4:
-        return mp4_boxes.ending
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return matroska_elements.ending
     if head.startswith(b"OggS"):
@@ -48,7 +47,7 @@ def _walker(head: bytes) -> Callable[[Reader], Ending]:
         return mp3_frames.ending
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return _adts
-    return lambda _: Ending()
+    return mp4_ending.ending  # its first box may be any
 
 
 def _ogg(reader: Reader) -> Ending:
@@ -89,7 +88,7 @@ def _film_seconds(reader: Reader) -> float | None:
 
 def _riff_length(unit: Unit) -> int:
     size = int.from_bytes(unit.head[4:8], "little")
-    return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and size not in {0, _UNKNOWN} else 0
+    return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and not _piped(size) else 0
 
 
 def _wave_seconds(reader: Reader) -> float | None:
@@ -104,9 +103,14 @@ def _wave_seconds(reader: Reader) -> float | None:
         elif name == b"fmt ":
             rate = int.from_bytes(reader.at(chunk.start + 16, 4), "little")
         elif name == b"data":
-            size = long_size if size == _UNKNOWN else size
+            size = long_size if _piped(size) else size
             return size / rate if size and rate else None
     return None
+
+
+def _piped(size: int) -> bool:
+    """Whether a size stands for "not known yet": what programs write that can't go back."""
+    return size == 0 or size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def _flv(reader: Reader) -> Ending:

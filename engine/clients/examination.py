@@ -82,6 +82,9 @@ def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = 
         if ending.cut:
             raise FetchError("truncated", detail="it ends before its index") from error
         raise NotMediaError("no media container that we know, or a damaged one") from error
+    if ending.pieces:
+        for stretch in contents.stretches:
+            stretch.promised = None
     if not contents.of("video", "audio"):
         if ending.cut:
             raise FetchError("truncated", detail="it ends before the first packet")
@@ -105,7 +108,8 @@ def _check_size(size: int, promise: Promise) -> None:
 def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promise) -> None:
     """Where the server told the size and all of it came, the file is cut at the site; then only time counts."""
     promised = list(_promised(contents, ending, found))
-    damaged = ending.cut or (ending.unended and promise.size is None and not promise.fragmented)
+    open_ended = ending.unended and promise.size is None and not promise.fragmented
+    damaged = ending.cut or contents.broken or open_ended
     unsure = damaged and (promise.size is None or not promised)
     for has, seconds in promised:
         slack = _SLACK if ending.cut else max(_SLACK, _SLACK_SHARE * seconds)
@@ -118,12 +122,14 @@ def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promis
 
 def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tuple[float, float]]:
     """Pairs of the seconds that are there and those that the file itself promises."""
+    if not ending.cut and sum(each.packets for each in contents.of("video", "audio")) == 1:
+        return  # a still picture: only its header knows how long it is shown
     end = max((each.end for each in contents.stretches if each.packets), default=0.0)
     if ending.seconds:
         yield max(end, contents.covered), ending.seconds
     elif found.duration and found.container in {"asf", "flv"}:
         yield max(end, contents.covered), found.duration
-    for each in () if ending.pieces else contents.stretches:
+    for each in contents.stretches:
         if each.promised and each.kind in {"video", "audio"} and (each.packets or _has_media(each)):
             has = each.covered if found.container in _EDITED else max(each.covered, each.end)
             yield has, each.promised

@@ -12,7 +12,7 @@ from engine.clients import ffmpeg_plan
 from engine.clients.embedding import Embedding, ffmetadata
 from engine.clients.examination import Examined
 from engine.clients.fetch_error import FetchError
-from engine.clients.ffmpeg_plan import SOUND_ONLY, Plan, plan
+from engine.clients.ffmpeg_plan import SOUND_ONLY, TAKES_PICTURE, Plan, plan
 from engine.clients.ffmpeg_run import LOCAL, Tick, run
 from engine.clients.media_probe import DEMUXERS, MOST_PIXELS, MOST_STREAMS, Probe
 from engine.clients.shared_clock import delays
@@ -20,7 +20,6 @@ from engine.clients.shared_clock import delays
 log = structlog.get_logger(__name__)
 
 MUXERS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm", "mp3": "mp3", "m4a": "ipod", "opus": "opus"}
-_TAKES_PICTURE_STREAM = {"mp4", "m4a", "mp3"}
 _BOUNDED = ("-max_streams", str(MOST_STREAMS), "-max_pixels", str(MOST_PIXELS))
 # What the film can do without, in the order of suspicion, and the words by which ffmpeg's complaints point to it.
 _BLAME = {
@@ -63,9 +62,9 @@ def produce(
         FetchError: processing (ffmpeg failed, or there is no sound to extract), disk_full.
         Exception: whatever `tick` raises; ffmpeg is killed then.
     """
-    if container in SOUND_ONLY and not any(stream.probe.has_audio for stream in streams):
-        raise FetchError("processing", message="The video has no sound to extract.")
     chosen = plan(streams, container)
+    if container in SOUND_ONLY and not chosen.sounds:
+        raise FetchError("processing", message="The video has no sound to extract.")
     while True:
         try:
             _make(ffmpeg, streams, chosen, target, embedding, tick)
@@ -82,7 +81,7 @@ def produce(
 
 def _extras(chosen: Plan, embedding: Embedding | None) -> list[str]:
     there = {
-        "cover": embedding is not None and embedding.cover is not None,
+        "cover": chosen.picture is not None or (embedding is not None and embedding.cover is not None),
         "attachments": bool(chosen.attachments),
         "subtitles": bool(chosen.subtitles),
         "notes": embedding is not None and bool(embedding.tags or embedding.chapters),
@@ -102,8 +101,9 @@ def _blamed(words: str, extras: Sequence[str]) -> list[str]:
 def _without(
     chosen: Plan, embedding: Embedding | None, extras: Sequence[str]
 ) -> tuple[Plan, Embedding | None]:
-    if embedding and "cover" in extras:
-        embedding = replace(embedding, cover=None)
+    if "cover" in extras:
+        chosen = replace(chosen, picture=None)
+        embedding = replace(embedding, cover=None) if embedding else None
     if "notes" in extras:
         embedding = Embedding(cover=embedding.cover) if embedding and embedding.cover else None
     if "attachments" in extras:
@@ -145,7 +145,7 @@ def _inputs(
         yield from ("-i", f"file:{stream.path}")
     if embedding:
         yield from (*LOCAL, "-f", "ffmetadata", "-i", f"file:{notes}")
-        if embedding.cover and container in _TAKES_PICTURE_STREAM:
+        if embedding.cover and container in TAKES_PICTURE:
             demuxer = "png_pipe" if embedding.cover.suffix == ".png" else "jpeg_pipe"
             yield from (*LOCAL, "-f", demuxer, "-i", f"file:{embedding.cover}")
 
@@ -154,6 +154,8 @@ def _outputs(streams: Sequence[Examined], chosen: Plan, embedding: Embedding | N
     yield from ffmpeg_plan.arguments(chosen, streams)
     if embedding:
         yield from _embedded(len(streams), chosen, embedding)
+    if chosen.picture and not (embedding and embedding.cover):
+        yield from _pictured(chosen, chosen.picture.source)
     if chosen.container in {"mp4", "m4a"}:
         yield from ("-movflags", "+faststart")
 
@@ -165,13 +167,16 @@ def _embedded(index: int, chosen: Plan, embedding: Embedding) -> Iterator[str]:
         yield from ("-id3v2_version", "3")  # the newest version that all players read
     if embedding.cover is None:
         return
-    if chosen.container in _TAKES_PICTURE_STREAM:
-        picture = 1 if chosen.video else 0
-        yield from ("-map", f"{index + 1}:v:0", f"-c:v:{picture}", "copy")
-        yield from (f"-disposition:v:{picture}", "attached_pic")
-        yield from (f"-metadata:s:v:{picture}", "comment=Cover (front)")
+    if chosen.container in TAKES_PICTURE:
+        yield from _pictured(chosen, f"{index + 1}:v:0")
     elif chosen.container == "mkv":
         kind = "image/png" if embedding.cover.suffix == ".png" else "image/jpeg"
         output = f"-metadata:s:t:{chosen.attached}"
         yield from ("-attach", f"file:{embedding.cover}")
         yield from (output, f"mimetype={kind}", output, f"filename=cover{embedding.cover.suffix}")
+
+
+def _pictured(chosen: Plan, source: str) -> Iterator[str]:
+    number = 1 if chosen.video else 0
+    yield from ("-map", source, f"-c:v:{number}", "copy", f"-disposition:v:{number}", "attached_pic")
+    yield from (f"-metadata:s:v:{number}", "comment=Cover (front)")

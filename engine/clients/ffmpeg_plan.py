@@ -11,6 +11,8 @@ from engine.clients.media_probe import Probe, Track, preferred
 from engine.clients.packets import Stretch
 
 SOUND_ONLY = {"mp3", "m4a", "opus"}
+TAKES_PICTURE = {"mp4", "m4a", "mp3"}  # as a stream of its own
+_COVERS = {"mjpeg", "png"}
 
 # What a container takes without conversion; mkv takes everything. Opus and FLAC would fit into an MP4, but many
 # players and televisions stay silent then, and sound is converted in no time.
@@ -55,7 +57,11 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What goes into the result, in its order; `attachments` are the inputs whose fonts come along."""
+    """What goes into the result, in its order.
+
+    `attachments` are the inputs whose fonts come along, `attached` how many those are; `picture` is a cover that an
+    input has.
+    """
 
     container: str
     video: Chosen | None
@@ -63,6 +69,7 @@ class Plan:
     subtitles: Sequence[Chosen]
     attachments: Sequence[int] = ()
     attached: int = 0
+    picture: Chosen | None = None
 
 
 def sources(chosen: Plan, streams: Sequence[Examined]) -> list[Stretch]:
@@ -78,52 +85,56 @@ def sources(chosen: Plan, streams: Sequence[Examined]) -> list[Stretch]:
 
 def plan(streams: Sequence[Examined], container: str) -> Plan:
     """The picture of the first input that has one, the sounds of the last input that has some."""
-    pictures, sounds = (
-        [(number, each.probe) for number, each in enumerate(streams) if getattr(each.probe, has)]
-        for has in ("has_video", "has_audio")
-    )
-    mixed = container not in SOUND_ONLY
-    inputs = list(enumerate(each.probe for each in streams))
-    fonts = [number for number, probe in inputs if _tracks(probe, "attachment")] if container == "mkv" else []
+    there = [Chosen(number, track) for number, each in enumerate(streams) for track in _present(each)]
+    fonts = [each for each in there if each.track.kind == "attachment" and container == "mkv"]
+    videos = [each for each in there if each.track.kind == "video" and container not in SOUND_ONLY]
+    covers = [each for each in there if each.track.kind == "picture" and each.track.codec in _COVERS]
     return Plan(
         container=container,
-        video=_best(*pictures[0], "video") if pictures and mixed else None,
-        sounds=_sounds(*sounds[-1], alone=not mixed) if sounds else [],
+        video=_played([each for each in videos if each.input == videos[0].input]),
+        sounds=_sounds([each for each in there if each.track.kind == "audio"], container),
         subtitles=[
-            Chosen(number, track)
-            for number, probe in inputs
-            for track in _tracks(probe, "subtitle")
-            if track.codec in _SUBTITLE_FITS.get(container, set())
-            or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
+            each for each in there if each.track.kind == "subtitle" and _readable(each.track, container)
         ],
-        attachments=fonts,
-        attached=sum(len(_tracks(probe, "attachment")) for _, probe in inputs) if fonts else 0,
+        picture=next(iter(covers), None) if container in TAKES_PICTURE else None,
+        attachments=sorted({each.input for each in fonts}),
+        attached=len(fonts),
     )
 
 
-def _tracks(probe: Probe, kind: str) -> list[Track]:
-    return [track for track in probe.tracks if track.kind == kind]
+def _present(stream: Examined) -> list[Track]:
+    """All tracks but those of picture and sound that a header names and no packet belongs to."""
+    filled = {each.index for each in stream.contents.stretches if each.packets}
+    return [
+        each for each in stream.probe.tracks if each.index in filled or each.kind not in {"video", "audio"}
+    ]
 
 
-def _best(number: int, probe: Probe, kind: str) -> Chosen | None:
-    track = preferred(_tracks(probe, kind))
-    return Chosen(number, track) if track else None
+def _played(offered: Sequence[Chosen]) -> Chosen | None:
+    """The one that is played unless somebody chooses."""
+    track = preferred([each.track for each in offered])
+    return next((each for each in offered if each.track is track), None)
 
 
-def _sounds(number: int, probe: Probe, *, alone: bool) -> list[Chosen]:
-    """The one that is played unless somebody chooses comes first: many players know only the first."""
-    first = _best(number, probe, "audio")
+def _sounds(offered: Sequence[Chosen], container: str) -> list[Chosen]:
+    """Those of the last input; the one that is played comes first, because many players know only the first."""
+    last = [each for each in offered if each.input == offered[-1].input]
+    first = _played(last)
     if first is None:
         return []
-    others = [Chosen(number, each) for each in _tracks(probe, "audio") if each != first.track]
-    return [first] if alone else [first, *others]
+    return [first] if container in SOUND_ONLY else [first, *(each for each in last if each is not first)]
+
+
+def _readable(track: Track, container: str) -> bool:
+    fits = track.codec in _SUBTITLE_FITS.get(container, set())
+    return fits or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
 
 
 def arguments(chosen: Plan, streams: Sequence[Examined]) -> Iterator[str]:
     """ffmpeg's output options for the tracks."""
     if chosen.video:
         yield from ("-map", chosen.video.source)
-        yield from _video_coder(streams[chosen.video.input].probe, chosen.container)
+        yield from _video_coder(chosen.video, streams[chosen.video.input].probe, chosen.container)
     for number, sound in enumerate(chosen.sounds):
         yield from ("-map", sound.source)
         yield from _audio_coder(number, sound, streams[sound.input].probe, chosen.container)
@@ -137,11 +148,11 @@ def arguments(chosen: Plan, streams: Sequence[Examined]) -> Iterator[str]:
         yield from ("-map", f"{source}:t", "-c:t", "copy")
 
 
-def _video_coder(probe: Probe, container: str) -> Iterator[str]:
+def _video_coder(video: Chosen, probe: Probe, container: str) -> Iterator[str]:
     fitting = _VIDEO_FITS.get(container)
-    if probe.container == container or fitting is None or probe.video_codec in fitting:
+    if probe.container == container or fitting is None or video.track.codec in fitting:
         yield from ("-c:v:0", "copy")
-        if probe.video_codec == "hevc" and container == "mp4":
+        if video.track.codec == "hevc" and container == "mp4":
             yield from ("-tag:v:0", "hvc1")  # Apple's players know HEVC by this name only
     else:
         coder, *settings = _VIDEO_CODERS[container]

@@ -42,7 +42,9 @@ class Reader:
     _units: int = 0
 
     def at(self, offset: int, count: int) -> bytes:
-        """At most `count` bytes from there."""
+        """At most `count` bytes from there; none from where the file does not reach."""
+        if not 0 <= offset < self.size:
+            return b""
         self.file.seek(offset)
         return self.file.read(count)
 

@@ -105,8 +105,8 @@ def _read(container: av.container.InputContainer, head: bytes) -> Probe:
     sound = preferred([track for track in tracks if track.kind == "audio"])
     if chosen is None and sound is None:
         raise NotMediaError("no audio and no video in it")
-    video = container.streams[chosen.index] if chosen else None
-    width, height = (video.width, video.height) if isinstance(video, av.VideoStream) else (0, 0)
+    context = _context(container.streams[chosen.index]) if chosen else None
+    width, height = (context.width, context.height) if isinstance(context, av.VideoCodecContext) else (0, 0)
     if width * height > MOST_PIXELS:
         raise NotMediaError(f"a picture of {width} x {height} pixels")
     kind = _container(container, head, has_video=chosen is not None)
@@ -170,9 +170,15 @@ def is_picture(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _codec(stream: av.stream.Stream) -> str:
-    """The codec's canonical name; a stream of an unknown codec has no context."""
+def _context(stream: av.stream.Stream) -> av.CodecContext | None:
+    """Of an unknown codec there is none."""
     context = getattr(stream, "codec_context", None)
+    return context if isinstance(context, av.CodecContext) else None
+
+
+def _codec(stream: av.stream.Stream) -> str:
+    """The codec's canonical name."""
+    context = _context(stream)
     return context.codec.canonical_name if context is not None else "unknown"
 
 

@@ -87,6 +87,8 @@ def read(path: Path, alive: Alive) -> Contents:
                 if number % _OFTEN == 0:
                     alive()
                 walks[packet.stream.index].take(packet)
+        except IndexError:
+            pass  # PyAV, behind the last packet, where streams have turned up on the way: all has been read
         except (av.FFmpegError, ValueError, OverflowError):
             broken = True
     return Contents(stretches=[walk.stretch for walk in walks], broken=broken)

@@ -92,13 +92,12 @@ def _fetch(ydl: YoutubeDL, spec: FetchSpec, emit: Emit) -> Fetched:
         max_bytes=spec.max_bytes,
         max_seconds=spec.max_seconds,
     )
-    streams: list[Examined] = []
-    fragmented = False
+    streams, promises = [], []
     for index, stream in enumerate(formats):
         path = spec.work_dir / ytdlp_streams.stream_name(index, stream)
-        promise = ytdlp_streams.download(ydl, stream, path, meter.hook(index))
-        streams.append(_examined(path, promise, meter, _told_seconds(info)))
-        fragmented = fragmented or promise.fragmented
+        promises.append(ytdlp_streams.download(ydl, stream, path, meter.hook(index)))
+        streams.append(_examined(path, promises[-1], meter, _told_seconds(info)))
+    fragmented = any(promise.fragmented for promise in promises)
     result = _finished(ydl, spec, info, streams, meter, fragmented=fragmented)
     if not ffmpeg.fits(spec.format, result.probe):
         raise FetchError("processing", detail=f"{result.probe.container} instead of {spec.format}")

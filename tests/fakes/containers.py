@@ -37,6 +37,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "uneven.mp4": ("-i", "{film}", *_H264, "-vf", "select='not(mod(n,7))+lt(n,9)'", "-fps_mode", "vfr", "-c:a", "copy"),
     "one-frame.mp4": ("-i", "{film}", "-an", "-frames:v", "1", "-c", "copy"),
     "silent.mp4": (*_COPY, "-an"),
+    "still.mkv": ("-loop", "1", "-r", "1/6", "-t", "6", "-i", "{cover}", *_H264),
     "plain.mkv": _COPY,
     "long-subtitle.mkv": ("-i", "{film}", "-i", "{subtitles}", "-c", "copy", "-c:s", "srt"),
     "piped.mkv": (*_COPY, "-f", "matroska", "pipe:1"),

@@ -241,6 +241,7 @@ IMPOSSIBLE = {
     "samples of one size": movie(stsz=numbers(0, 10, MANY), stts=numbers(0, 1, MANY, 512)),
     "samples of one byte": movie(stsz=numbers(0, 1, MANY), stts=numbers(0, 1, MANY, 512)),
     "a table longer than its box": movie(stsz=numbers(0, 0, MANY, 1, 1)),
+    "behind a box that nobody knows": box("abcd", bytes(9)) + movie(stts=numbers(0, 1, MANY, 1)),
     "half-byte sizes": movie(stsz=numbers(0, 10, 2), stz2=numbers(0, 4, MANY)),
     "times": movie(stts=numbers(0, 1, MANY, 1)),
     "offsets of times": movie(ctts=numbers(0, 1, MANY, 1)),

@@ -166,22 +166,39 @@ def test_a_file_of_several_sounds_is_no_file_of_one(tmp_path: Path, several: dic
     assert not ffmpeg.fits("m4a", probe(both))
 
 
-def test_subtitles_made_of_pictures_are_kept_where_they_fit_and_fail_nothing_elsewhere(
+def test_subtitles_made_of_pictures_stay_where_they_fit_and_fail_nothing_elsewhere(
     make: Make, tmp_path: Path
 ) -> None:
-    canvas = tmp_path / "dots.mkv"
-    with av.open(str(canvas), "w") as out, av.open(str(made("plain.mkv"))) as film:
-        copies = {each.index: out.add_stream_from_template(each) for each in film.streams}
-        for packet in film.demux():
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream.index]
-                out.mux(packet)
-    dotted = tmp_path / "dotted.mkv"
+    empty = struct.pack(">HHBHBBBB", 64, 48, 16, 0, 0x80, 0, 0, 0)  # a screen without a picture, and its end
+    marks = b"".join(
+        b"PG" + struct.pack(">IIBH", second * 90000, 0, kind, len(data)) + data
+        for second in (1, 2)
+        for kind, data in ((0x16, empty), (0x80, b""))
+    )
+    (tmp_path / "marks.sup").write_bytes(marks)
+    film = tmp_path / "film.mkv"
     media.ffmpeg(
-        "-i", str(canvas), "-f", "lavfi", "-i", "color=c=white@0.5:s=64x48:d=1", "-i", str(source("subtitles")),
-        "-map", "0", "-map", "2:s", "-c", "copy", "-c:s", "srt", str(dotted),
-    )  # fmt: skip
-    assert len(streams_of(make("mp4", dotted))) == 3
+        "-i",
+        str(made("plain.mkv")),
+        "-i",
+        str(tmp_path / "marks.sup"),
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        str(film),
+    )
+    assert [track.codec for track in probe(film).tracks] == ["h264", "aac", "hdmv_pgs_subtitle"]
+
+    assert [each[0] for each in streams_of(make("mkv", film))] == ["video", "audio", "subtitle"]
+    assert [each[0] for each in streams_of(make("mp4", film))] == ["video", "audio"]
+
+
+@pytest.mark.parametrize(("name", "container"), [("pictured.mp3", "m4a"), ("pictured.mp3", "mp4")])
+def test_the_cover_of_a_file_comes_along(make: Make, name: str, container: str) -> None:
+    assert probe(make(container, made(name))).has_picture
 
 
 def test_a_film_without_sound_has_none_to_extract(make: Make) -> None:
@@ -189,6 +206,28 @@ def test_a_film_without_sound_has_none_to_extract(make: Make) -> None:
         make("mp3", made("silent.mp4"))
 
     assert (failed.value.kind, failed.value.message) == ("processing", "The video has no sound to extract.")
+
+
+def test_fonts_and_a_cover_stand_beside_each_other(make: Make, several: dict[str, Path]) -> None:
+    got = make("mkv", several["mkv"], embedding=Embedding(cover=source("cover")))
+
+    with av.open(str(got)) as opened:
+        names = sorted(each.metadata["filename"] for each in opened.streams if "filename" in each.metadata)
+    assert names == ["cover.jpg", "letters.ttf"]
+
+
+def test_a_sound_that_a_header_names_and_nothing_belongs_to_fails_nothing(make: Make, tmp_path: Path) -> None:
+    hollow = tmp_path / "hollow.mkv"
+    with av.open(str(made("plain.mkv"))) as film, av.open(str(hollow), "w") as out:
+        copies = [out.add_stream_from_template(each) for each in film.streams]
+        for packet in film.demux(film.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = copies[0]
+                out.mux(packet)
+
+    assert [each[0] for each in streams_of(make("webm", hollow))] == ["video"]
+    with pytest.raises(FetchError, match="no sound to extract"):
+        make("mp3", hollow)
 
 
 # --- one clock --------------------------------------------------------------------------------------------------

@@ -458,13 +458,6 @@ def test_more_than_allowed_is_refused(get: Fetcher) -> None:
         get("/direct/large.mp4?size=3000000&no_length=1", max_bytes=1_000_000)
 
 
-def test_a_film_without_sound_has_none_to_extract(get: Fetcher, tmp_path: Path) -> None:
-    with pytest.raises(FetchError) as failed:
-        get("/dash/x/init-stream0.m4s?type=video/mp4", "audio", "mp3")
-
-    assert (failed.value.kind, failed.value.message) == ("processing", "The video has no sound to extract.")
-
-
 def test_a_playlist_named_like_a_film_is_not_opened(tmp_path: Path) -> None:
     secret = media.sample("mp4")
     for name, text in {
