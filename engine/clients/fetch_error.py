@@ -130,11 +130,6 @@ VERDICTS: dict[str, Verdict] = {
         "Check the address and its port; if it opens in a browser, try again later.",
         "again_once",
     ),
-    "broken_stream": Verdict(
-        "The site's stream is put together in a way that cannot be joined into one file.",
-        "Try another quality; if it plays in a browser without signing in, try again later.",
-        "again_once",
-    ),
     "disk_full": Verdict(
         "The server's disk is full.", "Free some space; the download goes on by itself.", "shortly"
     ),

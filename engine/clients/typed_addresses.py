@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from engine.clients.guard import BlockedAddressError, is_never_asked
 
@@ -36,9 +36,12 @@ def resolved(host: str, port: int | None) -> list[str]:
 
     Raises:
         BlockedAddressError: one of them is never asked.
-        OSError, UnicodeError: there is no such host.
+        OSError: there is no such host.
     """
-    places = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    try:
+        places = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from error
     addresses = list(dict.fromkeys(str(place[4][0]) for place in places))
     if any(map(is_never_asked, addresses)):
         raise BlockedAddressError(f"{host} leads to an address that is never asked")
@@ -75,8 +78,8 @@ class _Checked:
             addresses = resolved(host, self.port)
         except BlockedAddressError as error:
             raise NeverAsked(self, str(error)) from error  # type: ignore[arg-type]
-        except (OSError, UnicodeError):
-            addresses = [host]  # urllib3 says it in its own words
+        except OSError as error:  # never left to urllib3, which would look the host up once more, unchecked
+            raise NameResolutionError(host, self, socket.gaierror(str(error))) from error  # type: ignore[arg-type]
         try:
             for address in addresses[:-1]:
                 try:

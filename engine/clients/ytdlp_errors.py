@@ -32,39 +32,8 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 from engine.clients import guard
 from engine.clients.fetch_error import VERDICTS, FetchError
 from engine.clients.media_probe import NotMediaError
+from engine.clients.ytdlp_words import bounded, by_words, cleaned
 
-_TEXT_LIMIT = 4000  # characters of a message that patterns see: sites put whole pages into theirs
-
-# Texts of yt-dlp and of the sites; the first that is found decides. YouTube's rate limit also begins with
-# "Video unavailable", so that one comes last.
-_TEXTS: tuple[tuple[str, str], ...] = (
-    ("bot_check", r"not a (?:ro)?bot\b|captcha|anti-bot challenge"),
-    ("rate_limited", r"rate.?limit|try again later|too many requests"),
-    ("private", r"private video|video is private|this video is private"),
-    ("age", r"confirm your age|age.restricted|age.verification|inappropriate for some users"),
-    (
-        "members",
-        r"members.only|channel.s members|requires payment|music premium|available to (?:premium|subscri)",
-    ),
-    ("geo", r"in your (?:country|region|location)|geo.?restrict|not available from your location"),
-    ("drm", r"\bDRM\b"),
-    ("live_now", r"live (?:DASH|HLS) (?:videos|streams) are not supported"),
-    ("broken_stream", r"initialization fragment found after|fragment \d+ not found"),
-    ("live_not_started", r"premieres? in|will begin|not (?:currently|yet) live|has not (?:yet )?started"),
-    ("removed", r"removed by the (?:uploader|user)|has been removed|account .* (?:terminated|closed)"),
-    ("removed", r"no longer available|does not exist|been deleted"),
-    ("login", r"registered users|log ?in required|use --cookies|sign in to"),
-    ("no_format", r"requested format is not available|no video formats found|only images are available"),
-    ("disk_full", r"no space left|disk quota exceeded|\[Errno 28\]"),
-    ("truncated", r"bytes, expected \d+|more expected|not get any data blocks|downloaded file is empty"),
-    ("unsupported", r"unsupported url|is not a valid url|no connection adapters|no suitable extractor"),
-    ("certificate", r"certificate verify failed|CERTIFICATE_VERIFY_FAILED"),
-    (
-        "network",
-        r"timed? ?out|connection (?:reset|refused|aborted)|failed to resolve|name resolution|unreachable",
-    ),
-    ("removed", r"video (?:is )?unavailable|this content isn.t available"),
-)
 _STATUS_IN_TEXT = re.compile(r"HTTP Error (\d{3})")
 _BY_STATUS = {
     401: "login",
@@ -106,8 +75,10 @@ def classify(error: BaseException) -> FetchError:
     blocked = next((str(cause) for cause in causes if isinstance(cause, guard.BlockedAddressError)), None)
     if blocked is not None:
         return FetchError("blocked_address", detail=blocked)
-    text = str(error)[:_TEXT_LIMIT]
-    words, detail = _by_words(text), cleaned(text)
+    text = bounded(str(error))
+    words, detail = by_words(text), cleaned(text)
+    if words == "disk_full" and any(isinstance(cause, ExtractorError) for cause in causes):
+        words = None  # a site's words about a disk are not about ours
     status = None if words == "bot_check" else _by_status(causes, text)
     kind = _by_errno(causes) or _by_protocol(causes) or status or words or _by_type(causes) or "internal"
     if kind in _DISGUISES and guard.refused():
@@ -180,11 +151,6 @@ def _by_protocol(causes: list[BaseException]) -> str | None:
     return None
 
 
-def _by_words(text: str) -> str | None:
-    plain = re.sub(r"https?://\S+", "", text)
-    return next((kind for kind, pattern in _TEXTS if re.search(pattern, plain, re.IGNORECASE)), None)
-
-
 def _by_type(causes: list[BaseException]) -> str | None:
     for cause in causes:
         match cause:
@@ -245,7 +211,7 @@ def _retry_after(causes: list[BaseException]) -> float | None:
         if isinstance(cause, HTTPError):
             value = (cause.response.headers.get("Retry-After") or "").strip()
             if value.isdecimal():
-                return float(min(int(value), 86400))
+                return float(min(int(value[:9]), 86400))
     return None
 
 
@@ -258,23 +224,4 @@ def _where_available(causes: list[BaseException]) -> str | None:
     return None
 
 
-_CLEANERS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]"), ""),
-    (re.compile(r"^(?:\s*ERROR:\s*)+"), ""),
-    (re.compile(r"^\[[\w:.+-]+\]\s*(?:[\w.-]+:\s+)?"), ""),
-    (re.compile(r"(?:[;.] *+)?please report this issue on.*", re.DOTALL), ""),
-    (re.compile(r"\(caused by .*", re.DOTALL), ""),
-    (re.compile(r"(?:Use|See|Also see|You might want|For more information).*", re.DOTALL), ""),
-    (re.compile(r"(https?://)[^\s/@]+@"), r"\1"),
-    (re.compile(r"(https?://[^\s?#]++)(?:[?#]\S*+)?"), r"\1"),
-    (re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"]+){2,}"), "(a file)"),
-    (re.compile(r"\s+"), " "),
-)
-
-
-def cleaned(text: str) -> str:
-    """A library's message on one line, at most 300 characters, without colours, prefixes, paths, or logins."""
-    text = text[:_TEXT_LIMIT]
-    for pattern, replacement in _CLEANERS:
-        text = pattern.sub(replacement, text)
-    return text.strip()[:300]
+__all__ = ["classify", "cleaned"]

@@ -49,6 +49,7 @@ def admin(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The addresses that somebody tried to connect to; the host `meta.example` leads to a link-local one."""
     seen: list[Any] = []
+    looked_up: list[str] = []
     connect, resolve = socket.socket.connect, socket.getaddrinfo
 
     def watched(self: socket.socket, address: Any) -> None:
@@ -57,7 +58,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def look_up(host: Any, port: Any, *args: Any, **more: Any) -> Any:
         numeric = more.get("flags", 0) & socket.AI_NUMERICHOST
-        found = "169.254.169.254" if host == "meta.example" and not numeric else host
+        if host == "late.example" and not numeric and not looked_up:  # it answers when it is asked again
+            looked_up.append(host)
+            raise socket.gaierror(socket.EAI_AGAIN, "not now")
+        found = "169.254.169.254" if host in {"meta.example", "late.example"} and not numeric else host
         return resolve(found, port, *args, **more)
 
     monkeypatch.setattr(socket.socket, "connect", watched)
@@ -91,6 +95,14 @@ def test_a_name_that_leads_there_is_not_asked(admin: Person, asked: list[Any], n
 
     assert (found["ok"], found["reason"]) == (False, "never_asked")
     assert "169.254.169.254" not in [*asked, str(found)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_look_up_decides(admin: Person, asked: list[Any], name: str) -> None:
+    found = said(admin, name, "http://late.example:8080")
+
+    assert (found["ok"], found["reason"]) == (False, "unknown_host")
+    assert "169.254.169.254" not in asked
 
 
 @pytest.mark.parametrize("name", NAMES)

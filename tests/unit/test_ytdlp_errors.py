@@ -9,6 +9,7 @@ import json
 import pickle
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,7 @@ def test_a_status_decides_raised_by_itself_or_inside_an_extractor_or_as_text(
         (ExtractorError("Unable to extract player version"), "unreadable", "again_once"),
         (ExtractorError("This video is only available for registered users"), "login", "never"),
         (NotMediaError("html"), "not_media", "again_once"),
+        (ExtractorError("The site says: No space left on device"), "unreadable", "again_once"),
         (KeyError("formats"), "internal", "again_once"),
     ],
 )
@@ -195,3 +197,19 @@ def test_every_kind_is_told_in_whole_sentences(kind: str) -> None:
         assert sentence.endswith(".")
         assert "yt_dlp" not in sentence
         assert "ffmpeg" not in sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["account " * 10**6, "/a" * 10**7, "ERROR: " * 10**6, "https://a@" * 10**6, "x" * 10**8]
+)
+def test_a_text_without_an_end_is_cut_before_patterns_read_it(text: str) -> None:
+    began = time.process_time()
+
+    error = classify(ExtractorError(text))
+
+    assert time.process_time() - began < 2
+    assert len(error.detail) <= 300
+
+
+def test_a_pause_of_a_thousand_digits_is_a_day() -> None:
+    assert classify(answered(429, Retry_After="9" * 60_000)).retry_after == 86400
