@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from factories import make_download, make_user
-from sqlalchemy import delete, func, update
+from fakes.video_site import VideoSite
+from sqlalchemy import delete, func, select, update
+from stack import eventually
 
 from config.celery import QUEUES
-from engine import download_turns, queues, source_hosts, waiting
+from engine import download_turns, download_work, queues, source_hosts, waiting
 from engine.download_work import DOWNLOAD, Pace
 from engine.jobs import lease
 from engine.jobs.pauses import note_block
@@ -201,6 +204,44 @@ def test_what_made_room_waits_uncounted_and_behind_the_other(runtime: Runtime) -
     assert claim(runtime) == row_id
     with runtime.unit_of_work() as db:
         assert db.get_one(Download, row_id).yielded_at is None
+
+
+def reached(runtime: Runtime, row_id: str) -> int:
+    with runtime.reading() as db:
+        return db.scalar(select(Download.downloaded_bytes).where(Download.id == row_id)) or 0
+
+
+def test_a_transfer_that_drips_is_ended_where_another_waits(runtime: Runtime) -> None:
+    """The whole way of an attempt: it goes back to the queue with its bytes, and they are gone on with."""
+    runtime.live.environment = runtime.live.settings = dataclasses.replace(
+        runtime.settings, download_turn_seconds=2.0, download_slow_speed=1 << 20, download_host_limit=1
+    )
+    ann, bob = user(runtime), user(runtime)
+    with VideoSite() as site:
+        url = f"{site.url}/direct/drips.mp4?size=400000&rate=20000"
+        row_id = wait(runtime, ann, url=url)
+        other = wait(runtime, bob)
+        with runtime.unit_of_work() as db:  # the other's comes first, but is not there yet
+            db.execute(
+                update(Download).where(Download.id == other).values(next_run_at=NOW + timedelta(days=1))
+            )
+
+        def come() -> None:
+            eventually(lambda: reached(runtime, row_id), 60, what="bytes arrive")
+            with runtime.unit_of_work() as db:
+                db.execute(update(Download).where(Download.id == other).values(next_run_at=ago(1)))
+
+        coming = threading.Thread(target=come)
+        coming.start()
+        assert run_next(runtime, DOWNLOAD, download_work.work)
+        coming.join()
+    with runtime.unit_of_work() as db:
+        row = db.get_one(Download, row_id)
+    assert (row.status, row.attempt, row.error) == ("queued", 0, None)
+    assert row.yielded_at is not None
+    assert 0 < (row.downloaded_bytes or 0) < 400_000
+    assert list((runtime.settings.work_dir / row_id).glob("*.part"))
+    assert claim(runtime) == other
 
 
 def test_whoever_waits_is_told_why(runtime: Runtime) -> None:

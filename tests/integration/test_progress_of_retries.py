@@ -15,7 +15,7 @@ from fakes.flaky_site import flaky_site
 from fakes.video_site import VideoSite
 from sqlalchemy import func, update
 
-from engine import download_work, downloads, janitor
+from engine import download_work, downloads, janitor, publishing
 from engine.clients.fetch_error import FetchError
 from engine.download_work import DOWNLOAD, failure
 from engine.downloads import STAGING
@@ -267,3 +267,34 @@ def test_a_cancelled_one_keeps_nothing(runtime: Runtime, row_id: str) -> None:
     with pytest.raises(CancelRequested):
         download_work.work(Attempt(runtime, DOWNLOAD, claimed))
     assert not folder.exists()
+
+
+class Died(BaseException):
+    """The worker is killed here."""
+
+
+def test_a_file_that_has_its_name_is_not_published_again(
+    runtime: Runtime, row_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The download was given up between the file's name and its row's end."""
+
+    def die(_: Path) -> None:
+        raise Died
+
+    with runtime.unit_of_work() as db:
+        claimed = lease.claim(db, DOWNLOAD, runtime.settings, {"host": "h", "pid": 1, "started": 1.0})
+    assert claimed is not None
+    source = work_folder(runtime, row_id) / "stream0.media.part"
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "_sync_folder", die)
+        with pytest.raises(Died):
+            publishing.publish(Attempt(runtime, DOWNLOAD, claimed), source, "A.mp4", {"container": "mp4"})
+    ended(runtime, row_id, error=NETWORK, lease_until=None)
+    with runtime.unit_of_work() as db:
+        downloads.retry(db, row_id, owner_id=None)
+    assert run_next(runtime, DOWNLOAD, download_work.work)
+    row = read(runtime, row_id)
+    assert row.file is not None
+    assert (row.status, row.file["path"]) == ("completed", "A.mp4")
+    root = runtime.settings.download_dir
+    assert [path.name for path in root.iterdir() if path.is_file()] == ["A.mp4"]
