@@ -97,13 +97,14 @@ class Kept:
     Attributes:
         ids: of the items. old_keys: the keys that they had.
         restored: ids of those that had been deleted.
-        removed: items whose key is another's now, and that are not to be found.
+        removed: items whose key is another's now, and that are not to be found. lost: all their ids.
     """
 
     ids: set[str] = field(default_factory=set)
     old_keys: set[str] = field(default_factory=set)
     restored: set[str] = field(default_factory=set)
     removed: Changes = field(default_factory=Changes)
+    lost: Sequence[str] = ()
 
 
 @dataclass
@@ -122,9 +123,9 @@ def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Ke
     kept.ids = {item.id for item in moved.values()}
     kept.old_keys = {item.rating_key for item in moved.values()}
     kept.restored = {item.id for item in moved.values() if item.deleted}
-    lost = [item.id for item in decision.displaced if item.id not in kept.ids]
-    if lost:
-        staging.change(db, kept.removed, _REMOVE, "removed", ids=lost)
+    kept.lost = [item.id for item in decision.displaced if item.id not in kept.ids]
+    if kept.lost:
+        staging.change(db, kept.removed, _REMOVE, "removed", ids=kept.lost)
     _move(db, server_id, moved)
     return kept
 
