@@ -136,7 +136,11 @@ def contested(db: Session, stage: Stage, server_id: str) -> bool:
 
 
 def seek(
-    stage: Stage, server_id: str, ask: Callable[[Sequence[str]], list[Metadata]], present: Collection[str]
+    stage: Stage,
+    server_id: str,
+    ask: Callable[[Sequence[str]], Sequence[Metadata]],
+    present: Collection[str],
+    silent: Collection[str] = (),
 ) -> list[Traits]:
     """Ask for live items that look like staged ones, but not for those with `present` keys.
 
@@ -148,6 +152,7 @@ def seek(
         server_id: of the server.
         ask: for items by their keys; those that are gone are missing.
         present: keys that were listed, or are known to be gone.
+        silent: keys for which `ask` has had no answer, as it goes on; they are not gone.
     """
     gone: dict[str, Traits] = {}
     asked = set(present)
@@ -162,7 +167,7 @@ def seek(
             break
         asked |= unsure.keys()
         answers = {str(item.get("ratingKey")): item for item in ask(list(unsure))}
-        gone |= {key: item for key, item in unsure.items() if key not in answers}
+        gone |= {key: item for key, item in unsure.items() if key not in answers and key not in silent}
         _stage_changed(stage, server_id, answers.values())
     if not gone:
         return []
