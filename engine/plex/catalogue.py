@@ -266,8 +266,8 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
             query, key = _branch(shelf, user_id, replace(wanted, sections=(section,), types=(kind,)), name)
             if name == "addedAt" and not falling:
                 # Backwards, the index has the unknown first: so they are a branch of their own.
-                dated = query.where(key.is_not(None)).order_by(key.asc().nulls_first(), MediaItem.id.asc())
-                branches += [dated, query.where(key.is_(None)).order_by(MediaItem.id.asc())]
+                forwards = query.order_by(key.asc().nulls_first(), MediaItem.id.asc())
+                branches += [forwards.where(key.is_not(None)), forwards.where(key.is_(None))]
             else:
                 branches.append(ordered(query, key, MediaItem.id))
     if len(branches) == 1:

@@ -45,13 +45,6 @@ class Traits(NamedTuple):
     deleted: bool = False
 
     @property
-    def name(self) -> str | None:
-        """Its guid without the language; None where that is none of a work."""
-        if not self.guid or _NAMELESS.match(self.guid):
-            return None
-        return self.guid.partition("?")[0]
-
-    @property
     def ids(self) -> tuple[str | None, ...]:
         """Its external ids."""
         return self.imdb_id, self.tmdb_id, self.tvdb_id
@@ -97,8 +90,9 @@ class _Pairing:
     def __init__(self, now: Iterable[Traits], before: Iterable[Traits]) -> None:
         self.found: dict[str, Traits] = {}
         self._told = {item.rating_key: item for item in now}
-        self._now = dict(self._told)
-        self._before = {item.id: item for item in before}
+        self._now = {key: _named(item) for key, item in self._told.items()}
+        self._items = {item.id: item for item in before}
+        self._before = {key: _named(item) for key, item in self._items.items()}
 
     def apply(self, *traits: Trait, kinds: set[str] | None = None, unless: Doubt | None = None) -> None:
         """Pair who alone have the same value of all these traits; a deleted one only where no other has it."""
@@ -128,7 +122,9 @@ class _Pairing:
                 if old.type == "episode":
                     wanted[above(self._told[key])].add(above(old))
                     offered[above(old)].add(above(self._told[key]))
-            by_key = {item.rating_key: item for item in self._before.values() if item.type == kind}
+            of_kind = [item for item in self._before.values() if item.type == kind]
+            # A live one, where a deleted one had the same key once.
+            by_key = {item.rating_key: item for item in sorted(of_kind, key=lambda item: not item.deleted)}
             for key in [key for key, item in self._now.items() if item.type == kind]:
                 told = wanted.get(key, set())
                 old_key = next(iter(told)) if len(told) == 1 else None
@@ -148,8 +144,16 @@ class _Pairing:
                 )
 
     def _join(self, now: Traits, before: Traits) -> None:
-        self.found[now.rating_key] = before
+        self.found[now.rating_key] = self._items[before.id]
         del self._now[now.rating_key], self._before[before.id]
+
+
+def _named(item: Traits) -> Traits:
+    """With its guid without the language; without one that names no work."""
+    guid = item.guid
+    if not guid or _NAMELESS.match(guid):
+        return item if guid is None else item._replace(guid=None)
+    return item._replace(guid=guid.partition("?")[0]) if "?" in guid else item
 
 
 def _grouped(
@@ -157,11 +161,14 @@ def _grouped(
 ) -> dict[Hashable, list[Traits]]:
     """Items by the values that they have of all these traits; who lacks one is left out."""
     found = defaultdict[Hashable, list[Traits]](list)
+    strongest, *others = traits
     for item in items:
-        if kinds is None or item.type in kinds:
-            values = tuple(trait(item) for trait in traits)
-            if None not in values:
-                found[item.type, values].append(item)
+        value = strongest(item)
+        if value is None or (kinds is not None and item.type not in kinds):
+            continue
+        values = (item.type, value, *[trait(item) for trait in others])
+        if None not in values:
+            found[values].append(item)
     return found
 
 
@@ -170,13 +177,14 @@ def _are_different(one: Traits, other: Traits) -> bool:
     known = [(a, b) for a, b in zip(one.ids, other.ids, strict=True) if a and b]
     if any(a == b for a, b in known):
         return False
-    kinds = [item.name.partition("://")[0] if item.name else None for item in (one, other)]
-    return bool(known) or (kinds[0] is not None and kinds[0] == kinds[1] and one.name != other.name)
+    if known or not one.guid or not other.guid:
+        return bool(known)
+    return one.guid != other.guid and one.guid.partition("://")[0] == other.guid.partition("://")[0]
 
 
 def _contradict(one: Traits, other: Traits) -> bool:
     """Whether something says that these are two, and nothing that they are one."""
-    pairs = [(one.name, other.name), *zip(one.ids, other.ids, strict=True), (one.file, other.file)]
+    pairs = [(one.guid, other.guid), *zip(one.ids, other.ids, strict=True), (one.file, other.file)]
     known = [(a, b) for a, b in pairs if a and b]
     if any(a == b for a, b in known):
         return False
@@ -222,7 +230,7 @@ def _live(item: Traits) -> Hashable:
 
 
 def _name(item: Traits) -> Hashable:
-    return item.name
+    return item.guid
 
 
 def _file(item: Traits) -> Hashable:

@@ -15,9 +15,6 @@ from engine.plex.item_reading import read
 from engine.plex.parsing import Metadata, Unreadable
 from engine.plex.staging import Changes, Stage
 
-# The items with these keys, and the keys that got no answer.
-Ask = Callable[[Sequence[str]], tuple[list[Metadata], set[str]]]
-
 ROUNDS = 20  # of questions: who has the key of whom; what is still open then, the next full pass finds
 
 _NAMES = (
@@ -102,13 +99,14 @@ class Kept:
     Attributes:
         ids: of the items. old_keys: the keys that they had.
         restored: ids of those that had been deleted.
-        removed: items whose key is another's now, and that are not to be found.
+        removed: items whose key is another's now, and that are not to be found. lost: all their ids.
     """
 
     ids: set[str] = field(default_factory=set)
     old_keys: set[str] = field(default_factory=set)
     restored: set[str] = field(default_factory=set)
     removed: Changes = field(default_factory=Changes)
+    lost: Sequence[str] = ()
 
 
 @dataclass
@@ -127,9 +125,9 @@ def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Ke
     kept.ids = {item.id for item in moved.values()}
     kept.old_keys = {item.rating_key for item in moved.values()}
     kept.restored = {item.id for item in moved.values() if item.deleted}
-    lost = [item.id for item in decision.displaced if item.id not in kept.ids]
-    if lost:
-        staging.change(db, kept.removed, _REMOVE, "removed", ids=lost)
+    kept.lost = [item.id for item in decision.displaced if item.id not in kept.ids]
+    if kept.lost:
+        staging.change(db, kept.removed, _REMOVE, "removed", ids=kept.lost)
     _move(db, server_id, moved)
     return kept
 
@@ -139,7 +137,13 @@ def contested(db: Session, stage: Stage, server_id: str) -> bool:
     return bool(_decide(db, stage, server_id, ()).displaced)
 
 
-def seek(stage: Stage, server_id: str, ask: Ask, present: Collection[str]) -> list[Traits]:
+def seek(
+    stage: Stage,
+    server_id: str,
+    ask: Callable[[Sequence[str]], Sequence[Metadata]],
+    present: Collection[str],
+    silent: Collection[str] = (),
+) -> list[Traits]:
     """Ask for live items that look like staged ones, but not for those with `present` keys.
 
     Those that the server does not have any more, and that are staged ones by now, are returned; where one of these keys
@@ -148,8 +152,9 @@ def seek(stage: Stage, server_id: str, ask: Ask, present: Collection[str]) -> li
     Args:
         stage: what has been listed.
         server_id: of the server.
-        ask: for items by their keys; those that are gone are missing from both parts of the answer.
+        ask: for items by their keys; those that are gone are missing.
         present: keys that were listed, or are known to be gone.
+        silent: keys for which `ask` has had no answer, as it goes on; they are not gone.
     """
     gone: dict[str, Traits] = {}
     asked = set(present)
@@ -163,8 +168,7 @@ def seek(stage: Stage, server_id: str, ask: Ask, present: Collection[str]) -> li
         if not unsure:
             break
         asked |= unsure.keys()
-        told, silent = ask(list(unsure))
-        answers = {key_of(item): item for item in told}
+        answers = {key_of(item): item for item in ask(list(unsure))}
         gone |= {key: item for key, item in unsure.items() if key not in answers and key not in silent}
         _stage_changed(stage, server_id, answers.values())
     if not gone:

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_paging import AT_ONCE, Page, key_of
-from engine.plex import recognition, staging
+from engine.plex import recognition, staging, succession
 from engine.plex.identity import Traits
 from engine.plex.item_reading import read
 from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, listed_print
@@ -324,7 +324,13 @@ def write(
     kept = recognition.keep(db, stage, server_id, set(outcome.missing))
     moves, removed = bool(kept.ids) or staging.moves(db, stage, server_id), kept.removed
     added, updated = staging.merge(db, stage, server_id, check)
-    staging.remove(db, server_id, [key for key in outcome.missing if key not in kept.old_keys], removed)
+    gone = [key for key in outcome.missing if key not in kept.old_keys]
+    for changes, more in zip(
+        (updated, removed), succession.settle(db, stage, server_id, gone, kept.lost), strict=True
+    ):
+        changes.total += more.total
+        changes.first += more.first
+    staging.remove(db, server_id, gone, removed)
     if moves or added.total or removed.total:
         staging.count(db, server_id)
     updated.first = [_renamed(change, kept) for change in updated.first]

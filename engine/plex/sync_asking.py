@@ -90,11 +90,7 @@ class Asking:
 
     def replaced(self, present: Collection[str]) -> list[Traits]:
         """Items that are newly staged ones by now: the server does not have them any more under their key."""
-        return recognition.seek(self.stage, self.server_id, self.answers, present)
-
-    def answers(self, keys: Sequence[str]) -> tuple[list[Metadata], set[str]]:
-        """The items with these keys, and those of the keys that got no answer: they are not gone."""
-        return self.items(keys), self.silent.intersection(keys)
+        return recognition.seek(self.stage, self.server_id, self.items, present, self.silent)
 
     def contested(self) -> bool:
         """Whether a key that was listed is another item's than before."""
