@@ -19,6 +19,7 @@ KEYS_AT_ONCE = 100
 MOST_BYTES = 512 << 20  # a server that ignores paging sends a whole library at once
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
 _CHUNK = 1 << 20
+_LONGEST_KEY = 200
 
 
 class PlexError(Exception):
@@ -223,7 +224,8 @@ def _rows(found: Any) -> Sequence[Mapping[str, Any]]:
 
 def _is_library(entry: Mapping[str, Any]) -> bool:
     key, kind = entry.get("key"), entry.get("type")
-    return isinstance(key, str | int) and bool(key) and isinstance(kind, str) and bool(kind)
+    named = isinstance(key, str | int) and bool(key) and len(str(key)) <= _LONGEST_KEY
+    return named and isinstance(kind, str) and bool(kind)
 
 
 def _total(answer: Mapping[str, Any]) -> int | None:

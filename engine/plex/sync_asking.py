@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
@@ -19,10 +20,12 @@ from engine.clients.plex_library import (
 )
 from engine.clients.plex_paging import key_of
 from engine.plex import identity, staging
-from engine.plex.parsing import Metadata
+from engine.plex.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.patience import Patience
 from engine.plex.staging import Prints, Stage
 from models.media import MediaItem
+
+log = structlog.get_logger(__name__)
 
 LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # perhaps the failure of one thing, not the server's
 MOST_SILENT = 10  # items that get no answer; more of them, and it is the server after all
@@ -49,6 +52,14 @@ class Asking:
             PlexError: one of its kinds.
         """
         return self.patience.call(self.library.libraries)
+
+    def absent(self, known: Collection[str], listed: Libraries) -> set[str]:
+        """Which of the libraries that we know are gone: not in the list any more, and denied when each is asked for."""
+        left = set(known) - {str(entry["key"]) for entry in listed.entries}
+        gone = {key for key in left if listed.whole and self._is_absent(key)}
+        if left - gone:
+            log.warning("sync.libraries_not_listed", keys=sorted(left - gone))
+        return gone
 
     def items(self, keys: Sequence[str]) -> list[Metadata]:
         """The items with these keys; those that are gone are missing, those without an answer are `silent` too.
@@ -101,6 +112,20 @@ class Asking:
         query = select(*columns).where(*live(self.server_id), *which)
         with self.stage.connection.begin():
             return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
+
+    def start_over(self) -> None:
+        """Take another staging table: of this one nobody knows what is left, where a transaction with it has failed."""
+        self.stage.close()
+        self.stage = Stage(self.stage.connection)
+
+    def _is_absent(self, library: str) -> bool:
+        try:
+            self.patience.call(self.library.count, library, TYPE_NUMBERS["movie"])
+        except PlexGone:
+            return True
+        except LOCAL:
+            self.libraries()
+        return False
 
     def _no_answer(self, keys: Sequence[str], error: PlexError) -> None:
         """Nothing came for these keys: it is theirs alone, as long as the server still has an answer to others."""

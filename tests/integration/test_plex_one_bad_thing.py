@@ -64,6 +64,7 @@ def films(plex: Syncing) -> list[Any]:
 
 SECTION_FAILURES = [
     (500, "<html>500</html>"),
+    (404, "<html>404</html>"),
     (403, "<html>no</html>"),
     (400, "?"),
     (302, ""),
@@ -108,6 +109,17 @@ def test_a_library_that_fails_costs_itself(plex: Rewritten, status: int, body: s
     plex.way.changes.clear()
     assert plex.sync().status == "completed"
     plex.in_step()
+
+
+def test_a_library_that_the_database_refuses_costs_itself(plex: Rewritten) -> None:
+    """Whatever it is about: here a rule of our own."""
+    with plex.runtime.unit_of_work() as db:
+        db.execute(text("ALTER TABLE media_items ADD CONSTRAINT odd CHECK (title <> 'Odd')"))
+    plex.library.add_film(1, "Odd", 1995)
+    new = plex.library.add_show(2, "New show", 2020)
+    run = plex.sync()
+    assert (run.status, plex.section(run, "Films")["mode"]) == ("completed", "failed")
+    assert plex.id_of(new)
 
 
 def test_where_nothing_works_the_sync_has_failed(plex: Rewritten) -> None:
