@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from engine.clients.plex_library import (
     KEYS_AT_ONCE,
     Libraries,
-    PlexError,
     PlexGarbled,
     PlexGone,
     PlexLibrary,
@@ -28,7 +27,7 @@ from models.media import MediaItem
 log = structlog.get_logger(__name__)
 
 LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # perhaps the failure of one thing, not the server's
-MOST_SILENT = 10  # items that get no answer; more of them, and it is the server after all
+MOST_SILENT = 20  # items of one question that get no answer; then the rest is not asked for
 
 
 class Asking:
@@ -70,27 +69,30 @@ class Asking:
         Raises:
             PlexError: one of its kinds, where the server itself has failed.
         """
-        found: list[Metadata] = []
+        found, silent = list[Metadata](), set[str]()
         groups = [list(keys[start : start + KEYS_AT_ONCE]) for start in range(0, len(keys), KEYS_AT_ONCE)]
         while groups:
             some = groups.pop()
+            if len(silent) >= MOST_SILENT:
+                silent.update(some)
+                continue
             try:
                 told = self.patience.call(self.library.items, some)
             except PlexGone:
                 groups += _halves(some)
                 continue
-            except LOCAL as error:
-                self._no_answer(some, error)
-                groups += _halves(some)
-                continue
+            except LOCAL:
+                self.libraries()  # it is about these keys, as long as the server has an answer to others
+                told = [{}]
             found += [item for item in told if key_of(item) is not None]
             there = {key_of(item) for item in told}
             left = [key for key in some if key not in there]
             if left and len(left) < len(some):
                 groups.append(left)
-            elif left and None in there:  # it tells of something that we can't read
-                self._no_answer(left, PlexGarbled("The server's answer is no answer of Plex."))
+            elif None in there:  # nothing came, or what we can't read
                 groups += _halves(left)
+                silent.update(left if len(left) == 1 else ())
+        self.silent |= silent
         return found
 
     def denied(self, keys: Sequence[str]) -> list[str]:
@@ -126,14 +128,6 @@ class Asking:
         except LOCAL:
             self.libraries()
         return False
-
-    def _no_answer(self, keys: Sequence[str], error: PlexError) -> None:
-        """Nothing came for these keys: it is theirs alone, as long as the server still has an answer to others."""
-        self.libraries()
-        if len(keys) == 1:
-            self.silent.add(keys[0])
-            if len(self.silent) > MOST_SILENT:
-                raise error
 
 
 def live(server_id: str) -> tuple[ColumnElement[bool], ...]:
