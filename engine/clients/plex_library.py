@@ -116,7 +116,7 @@ class PlexLibrary:
 
     def libraries(self) -> Libraries:
         """All libraries; one that has no key or type costs no other."""
-        listed = _rows(self.container("/library/sections").get("Directory"))
+        listed = rows(self.container("/library/sections").get("Directory"))
         entries = [entry for entry in listed if _is_library(entry)]
         return Libraries(entries, len(entries) == len(listed))
 
@@ -129,7 +129,7 @@ class PlexLibrary:
             **query,
         )
         total = _total(answer)
-        return len(answer["Metadata"]) if total is None and _rows(answer.get("Metadata")) else total
+        return len(answer["Metadata"]) if total is None and rows(answer.get("Metadata")) else total
 
     def pages(self, path: str, size: int | None = None, **query: Any) -> Iterator[Page]:
         """A listing, page by page, with `size` items a page; see `plex_paging`."""
@@ -137,7 +137,7 @@ class PlexLibrary:
         def ask(start: int, number: int) -> tuple[Sequence[Mapping[str, Any]], int | None, int | None]:
             part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": number}
             answer = self.container(path, **part, **query)
-            return _rows(answer.get("Metadata")), _total(answer), _number(answer.get("offset"))
+            return rows(answer.get("Metadata")), _total(answer), count_of(answer.get("offset"))
 
         try:
             yield from plex_paging.pages(ask, size or PAGE)
@@ -162,7 +162,7 @@ class PlexLibrary:
             PlexGone: it has none of them, or, some servers, not all of them.
         """
         some = ",".join(quote(key, safe="") for key in keys)
-        return _rows(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
+        return rows(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
 
     def _get(self, path: str, query: Mapping[str, Any]) -> bytes:
         try:
@@ -211,8 +211,12 @@ def _container(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _rows(found: Any) -> Sequence[Mapping[str, Any]]:
-    """The entries of a list, each at its place; one that is no object is an empty one."""
+def rows(found: Any) -> Sequence[Mapping[str, Any]]:
+    """The entries of a list in an answer, each at its place; one that is no object is an empty one.
+
+    Raises:
+        PlexGarbled: it is no list.
+    """
     if found is None:
         return []
     if not isinstance(found, list):
@@ -229,9 +233,10 @@ def _is_library(entry: Mapping[str, Any]) -> bool:
 
 
 def _total(answer: Mapping[str, Any]) -> int | None:
-    return _number(answer.get("totalSize"))
+    return count_of(answer.get("totalSize"))
 
 
-def _number(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """A count in an answer; None where there is none."""
     text = str(value) if isinstance(value, int | str) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
