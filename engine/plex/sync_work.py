@@ -41,7 +41,7 @@ from engine.plex import (
 from engine.plex.collections import Listed
 from engine.plex.connection import PlexConnection
 from engine.plex.patience import Patience
-from engine.plex.section_pass import Outcome, Report, SectionPass
+from engine.plex.section_pass import FAILED, Outcome, Report, SectionPass
 from engine.plex.staging import PART, Changes, Stage
 from engine.plex.sync_asking import LOCAL, Asking
 from models.media import MediaItem
@@ -49,8 +49,6 @@ from models.plex_library import PlexSection
 from models.sync_run import SyncRun
 
 log = structlog.get_logger(__name__)
-
-FAILED = "failed"  # in the line of a library: it could not be read
 
 
 def _one_at_a_time(db: Session, settings: object) -> Sequence[Any]:
@@ -62,6 +60,8 @@ def _changed(db: Session, run: SyncRun) -> None:
     sync.announce(db, run)
     if run.status == "failed":
         alarms.failed(db, run)
+    elif run.status == "completed":
+        alarms.partly_failed(db, run)
 
 
 SYNC = JobKind(

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from factories import make_user
 from sqlalchemy import select, text
 from syncing import Syncing, catalogue, connect, expected
 
 from engine.runtime import Runtime
 from models.media import MediaItem
+from models.notification import Notification
 from models.plex_library import PlexCollection, PlexSection, PlexServer
 from tests.fakes.plex_server import PlexDouble, populate
 from tests.fakes.plex_server.rewriting import Rewriter, rewriting
@@ -77,6 +79,8 @@ SECTION_FAILURES = [
 
 @pytest.mark.parametrize(("status", "body"), SECTION_FAILURES)
 def test_a_library_that_fails_costs_itself(plex: Rewritten, status: int, body: str) -> None:
+    with plex.runtime.unit_of_work() as db:
+        admin = make_user(db, role="admin").id
     before = plex.ids()
     plex.way.answers(FILMS, status, body)
     plex.library.remove(films(plex)[0])
@@ -107,9 +111,16 @@ def test_a_library_that_fails_costs_itself(plex: Rewritten, status: int, body: s
     assert all(plex.shown().values())
     with plex.runtime.reading() as db:
         assert "Films" in (db.scalars(select(PlexServer.last_error)).one() or "")
+    plex.sync()
+    assert told(plex) == [(admin, "Films could not be read from Plex")], "once, as long as it lasts"
     plex.way.changes.clear()
     assert plex.sync().status == "completed"
     plex.in_step()
+
+
+def told(plex: Rewritten) -> list[tuple[str, str]]:
+    with plex.runtime.reading() as db:
+        return [tuple(row) for row in db.execute(select(Notification.user_id, Notification.title))]
 
 
 def test_a_library_that_the_database_refuses_costs_itself(plex: Rewritten) -> None:
