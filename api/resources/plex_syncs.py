@@ -65,7 +65,7 @@ class SyncedSectionSchema(SyncCountsSchema):
         required=True, metadata={"description": "Deletions that wait for the next full sync to confirm them."}
     )
     complete = ma.fields.Boolean(
-        required=True, metadata={"description": "false: it changed while it was listed."}
+        required=True, metadata={"description": "false: it changed while it was listed, or failed."}
     )
     seconds = ma.fields.Float(required=True)
     note = ma.fields.String(required=True, allow_none=True)

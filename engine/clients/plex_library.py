@@ -19,6 +19,7 @@ KEYS_AT_ONCE = 100
 MOST_BYTES = 512 << 20  # a server that ignores paging sends a whole library at once
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
 _CHUNK = 1 << 20
+_LONGEST_KEY = 200
 
 
 class PlexError(Exception):
@@ -115,7 +116,7 @@ class PlexLibrary:
 
     def libraries(self) -> Libraries:
         """All libraries; one that has no key or type costs no other."""
-        listed = _rows(self.container("/library/sections").get("Directory"))
+        listed = rows(self.container("/library/sections").get("Directory"))
         entries = [entry for entry in listed if _is_library(entry)]
         return Libraries(entries, len(entries) == len(listed))
 
@@ -128,7 +129,7 @@ class PlexLibrary:
             **query,
         )
         total = _total(answer)
-        return len(answer["Metadata"]) if total is None and _rows(answer.get("Metadata")) else total
+        return len(answer["Metadata"]) if total is None and rows(answer.get("Metadata")) else total
 
     def pages(self, path: str, size: int | None = None, **query: Any) -> Iterator[Page]:
         """A listing, page by page, with `size` items a page; see `plex_paging`."""
@@ -136,7 +137,7 @@ class PlexLibrary:
         def ask(start: int, number: int) -> tuple[Sequence[Mapping[str, Any]], int | None, int | None]:
             part = {"X-Plex-Container-Start": start, "X-Plex-Container-Size": number}
             answer = self.container(path, **part, **query)
-            return _rows(answer.get("Metadata")), _total(answer), _number(answer.get("offset"))
+            return rows(answer.get("Metadata")), _total(answer), count_of(answer.get("offset"))
 
         try:
             yield from plex_paging.pages(ask, size or PAGE)
@@ -161,7 +162,7 @@ class PlexLibrary:
             PlexGone: it has none of them, or, some servers, not all of them.
         """
         some = ",".join(quote(key, safe="") for key in keys)
-        return _rows(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
+        return rows(self.container(f"/library/metadata/{some}", includeGuids=1).get("Metadata"))
 
     def _get(self, path: str, query: Mapping[str, Any]) -> bytes:
         try:
@@ -210,8 +211,12 @@ def _container(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _rows(found: Any) -> Sequence[Mapping[str, Any]]:
-    """The entries of a list, each at its place; one that is no object is an empty one."""
+def rows(found: Any) -> Sequence[Mapping[str, Any]]:
+    """The entries of a list in an answer, each at its place; one that is no object is an empty one.
+
+    Raises:
+        PlexGarbled: it is no list.
+    """
     if found is None:
         return []
     if not isinstance(found, list):
@@ -223,13 +228,15 @@ def _rows(found: Any) -> Sequence[Mapping[str, Any]]:
 
 def _is_library(entry: Mapping[str, Any]) -> bool:
     key, kind = entry.get("key"), entry.get("type")
-    return isinstance(key, str | int) and bool(key) and isinstance(kind, str) and bool(kind)
+    named = isinstance(key, str | int) and bool(key) and len(str(key)) <= _LONGEST_KEY
+    return named and isinstance(kind, str) and bool(kind)
 
 
 def _total(answer: Mapping[str, Any]) -> int | None:
-    return _number(answer.get("totalSize"))
+    return count_of(answer.get("totalSize"))
 
 
-def _number(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """A count in an answer; None where there is none."""
     text = str(value) if isinstance(value, int | str) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

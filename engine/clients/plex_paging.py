@@ -11,6 +11,7 @@ Ask = Callable[[int, int], tuple[Sequence[Item], int | None, int | None]]
 
 PAGE = 500
 AT_ONCE = 1_000_000  # items: more than any library has, so that all of it is one page
+_LONGEST_KEY = 200
 _MOST = 2_000_000  # items of a listing that never ends
 
 
@@ -81,6 +82,9 @@ def pages(ask: Ask, size: int) -> Iterator[Page]:
 
 
 def key_of(item: Item) -> str | None:
-    """The rating key of an item; None where it has none."""
+    """The rating key of an item; None where it has none, or what is no key of any Plex."""
     key = item.get("ratingKey")
-    return str(key) if isinstance(key, str | int) and not isinstance(key, bool) and key else None
+    if not isinstance(key, str | int) or isinstance(key, bool) or not key:
+        return None
+    text = str(key)
+    return text if len(text) <= _LONGEST_KEY else None

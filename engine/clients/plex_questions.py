@@ -15,6 +15,8 @@ from engine.clients.plex_library import (
     PlexTls,
     PlexUnauthorized,
     PlexUnreachable,
+    count_of,
+    rows,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
 from engine.foreign_json import NotJson, decoded
@@ -88,16 +90,13 @@ class PlexQuestions:
     def page(
         self, path: str, query: Mapping[str, Any], name: str = "Metadata"
     ) -> tuple[list[Mapping[str, Any]], int | None]:
-        """The entries of a list in a container, and how many the whole list has, where the server says so.
+        """The entries of a list in a container (see `rows`), and how many the whole list has, where it is told.
 
         Raises:
             PlexError: one of its kinds.
         """
         answer = self.container(path, **query)
-        found, total = answer.get(name) or [], answer.get("totalSize")
-        if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
-            raise PlexGarbled("The server's answer is no answer of Plex.")
-        return found, int(str(total)) if str(total).isdecimal() else None
+        return list(rows(answer.get(name))), count_of(answer.get("totalSize"))
 
     def body(self, path: str, query: Mapping[str, Any], *, accept: str, most: int) -> bytes:
         """The bytes of an answer with status 200.

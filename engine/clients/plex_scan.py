@@ -15,6 +15,7 @@ from engine.clients.plex_library import (
     PlexTls,
     PlexUnauthorized,
     PlexUnreachable,
+    rows,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
 
@@ -68,7 +69,7 @@ def newest(library: PlexLibrary, section: str, number: int, order: str) -> Seque
         sort=order,
         **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": NEWEST},
     )
-    return [item for item in answer.get("Metadata") or () if isinstance(item, Mapping)]
+    return rows(answer.get("Metadata"))
 
 
 def item(library: PlexLibrary, rating_key: str) -> Mapping[str, Any] | None:
@@ -81,19 +82,23 @@ def item(library: PlexLibrary, rating_key: str) -> Mapping[str, Any] | None:
         answer = library.container(f"/library/metadata/{rating_key}", checkFiles=1)
     except PlexGone:
         return None
-    return next((one for one in answer.get("Metadata") or () if isinstance(one, Mapping)), None)
+    return next(iter(rows(answer.get("Metadata"))), None)
 
 
 def parts(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The files of an item; without those in the server's trash."""
-    for media in item.get("Media") or ():
-        if isinstance(media, Mapping) and not media.get("deletedAt"):
-            yield from (part for part in media.get("Part") or () if isinstance(part, Mapping))
+    for media in _objects(item.get("Media")):
+        if not media.get("deletedAt"):
+            yield from _objects(media.get("Part"))
 
 
 def readable(part: Mapping[str, Any]) -> bool:
     """Whether the server can read a file; it says so only of files that were checked."""
     return all(str(part.get(name, True)).lower() not in {"0", "false"} for name in ("exists", "accessible"))
+
+
+def _objects(told: Any) -> list[Mapping[str, Any]]:
+    return [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
 
 
 def _refusal(status: int) -> PlexError | None:

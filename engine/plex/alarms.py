@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.accounts.permissions import LOWEST_ROLE, ROLES, Permission
 from engine.notifications import notify
-from engine.plex.section_pass import Report
+from engine.plex.section_pass import FAILED, Report
 from models.sync_run import SyncRun
 from models.user import User
 
@@ -22,11 +25,29 @@ def failed(db: Session, run: SyncRun) -> None:
     _tell(db, run, "sync.failed", "The sync with Plex failed", words, run.id)
 
 
+def partly_failed(db: Session, run: SyncRun) -> None:
+    """A sync went through without some libraries: told where they could be read the time before."""
+    failed = _failed_libraries(run.sections)
+    last = select(SyncRun.sections).where(
+        SyncRun.id < run.id, SyncRun.status == "completed", SyncRun.rating_keys.is_(None)
+    )
+    before = db.scalar(last.order_by(SyncRun.id.desc()).limit(1)) or []
+    if failed.keys() <= _failed_libraries(before).keys():
+        return
+    title = f"{', '.join(failed)} could not be read from Plex"
+    _tell(db, run, "sync.failed", title, " ".join(dict.fromkeys(failed.values())), run.id)
+
+
 def held_back(db: Session, run: SyncRun, server_id: str, report: Report) -> None:
     """So much of a library is gone that it was not believed yet."""
     title = f"Many items are gone from {report.title or 'Plex'}"
     about = f"{server_id}:{report.key}:{report.held_back}"
     _tell(db, run, "sync.held_back", title, report.note or "", about)
+
+
+def _failed_libraries(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What is said of the libraries that failed, by title."""
+    return {line["title"]: line["note"] or "" for line in lines if line.get("mode") == FAILED}
 
 
 def _tell(db: Session, run: SyncRun, kind: str, title: str, message: str, about: str) -> None:

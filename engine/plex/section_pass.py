@@ -35,6 +35,7 @@ OVERLAP_SECONDS = (
 LISTINGS = 3  # of a library that changes while it is listed, or whose order does
 MOST_AT_ONCE = 20_000  # items of a library that is listed in one page, where its pages do not fit together
 SHRINKS_BY = 0.2  # of a library, and it needs a second look
+FAILED = "failed"  # the mode of a library that could not be read
 ALWAYS_REMOVED = 3  # items; below this a library is too small for shares
 
 

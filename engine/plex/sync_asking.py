@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import (
     KEYS_AT_ONCE,
     Libraries,
-    PlexError,
     PlexGarbled,
     PlexGone,
     PlexLibrary,
@@ -20,13 +20,15 @@ from engine.clients.plex_library import (
 from engine.clients.plex_paging import key_of
 from engine.plex import recognition
 from engine.plex.identity import Traits
-from engine.plex.parsing import Metadata
+from engine.plex.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.patience import Patience
 from engine.plex.staging import Prints, Stage
 from models.media import MediaItem
 
+log = structlog.get_logger(__name__)
+
 LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # perhaps the failure of one thing, not the server's
-MOST_SILENT = 10  # items that get no answer; more of them, and it is the server after all
+MOST_SILENT = 20  # items of one question that get no answer; then the rest is not asked for
 
 
 class Asking:
@@ -51,6 +53,14 @@ class Asking:
         """
         return self.patience.call(self.library.libraries)
 
+    def absent(self, known: Collection[str], listed: Libraries) -> set[str]:
+        """Which of the libraries that we know are gone: not in the list any more, and denied when each is asked for."""
+        left = set(known) - {str(entry["key"]) for entry in listed.entries}
+        gone = {key for key in left if listed.whole and self._is_absent(key)}
+        if left - gone:
+            log.warning("sync.libraries_not_listed", keys=sorted(left - gone))
+        return gone
+
     def items(self, keys: Sequence[str]) -> list[Metadata]:
         """The items with these keys; those that are gone are missing, those without an answer are `silent` too.
 
@@ -60,27 +70,30 @@ class Asking:
         Raises:
             PlexError: one of its kinds, where the server itself has failed.
         """
-        found: list[Metadata] = []
+        found, silent = list[Metadata](), set[str]()
         groups = [list(keys[start : start + KEYS_AT_ONCE]) for start in range(0, len(keys), KEYS_AT_ONCE)]
         while groups:
             some = groups.pop()
+            if len(silent) >= MOST_SILENT:
+                silent.update(some)
+                continue
             try:
                 told = self.patience.call(self.library.items, some)
             except PlexGone:
                 groups += _halves(some)
                 continue
-            except LOCAL as error:
-                self._no_answer(some, error)
-                groups += _halves(some)
-                continue
+            except LOCAL:
+                self.libraries()  # it is about these keys, as long as the server has an answer to others
+                told = [{}]
             found += [item for item in told if key_of(item) is not None]
             there = {key_of(item) for item in told}
             left = [key for key in some if key not in there]
             if left and len(left) < len(some):
                 groups.append(left)
-            elif left and None in there:  # it tells of something that we can't read
-                self._no_answer(left, PlexGarbled("The server's answer is no answer of Plex."))
+            elif None in there:  # nothing came, or what we can't read
                 groups += _halves(left)
+                silent.update(left if len(left) == 1 else ())
+        self.silent |= silent
         return found
 
     def denied(self, keys: Sequence[str]) -> list[str]:
@@ -104,13 +117,19 @@ class Asking:
         with self.stage.connection.begin():
             return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
 
-    def _no_answer(self, keys: Sequence[str], error: PlexError) -> None:
-        """Nothing came for these keys: it is theirs alone, as long as the server still has an answer to others."""
-        self.libraries()
-        if len(keys) == 1:
-            self.silent.add(keys[0])
-            if len(self.silent) > MOST_SILENT:
-                raise error
+    def start_over(self) -> None:
+        """Take another staging table: of this one nobody knows what is left, where a transaction with it has failed."""
+        self.stage.close()
+        self.stage = Stage(self.stage.connection)
+
+    def _is_absent(self, library: str) -> bool:
+        try:
+            self.patience.call(self.library.count, library, TYPE_NUMBERS["movie"])
+        except PlexGone:
+            return True
+        except LOCAL:
+            self.libraries()
+        return False
 
 
 def live(server_id: str) -> tuple[ColumnElement[bool], ...]:

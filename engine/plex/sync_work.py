@@ -12,48 +12,43 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine import events
 from engine.clients.plex_library import (
-    Libraries,
     PlexError,
     PlexGarbled,
     PlexGone,
     PlexLibrary,
     PlexUnauthorized,
 )
-from engine.events import Event
+from engine.database_trouble import is_refused, reason
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import alarms, collections, connection, named_pass, section_pass, servers, sync
+from engine.plex import (
+    alarms,
+    collections,
+    connection,
+    named_pass,
+    section_pass,
+    servers,
+    sync,
+    sync_changes,
+)
 from engine.plex.collections import Listed
 from engine.plex.connection import PlexConnection
-from engine.plex.parsing import TYPE_NUMBERS
 from engine.plex.patience import Patience
-from engine.plex.section_pass import Outcome, Report, SectionPass
+from engine.plex.section_pass import FAILED, Outcome, Report, SectionPass
 from engine.plex.staging import PART, Changes, Stage
 from engine.plex.sync_asking import LOCAL, Asking
-from engine.readers import CATALOGUE
 from models.media import MediaItem
 from models.plex_library import PlexSection
-from models.sync_run import SyncChange, SyncRun
+from models.sync_run import SyncRun
 
 log = structlog.get_logger(__name__)
-
-FAILED = "failed"  # in the line of a library: it could not be read
-MOST_EVENTS = 50  # of a library, one an item; beyond that one for all
-
-_EVENT_NAMES = {
-    "added": "media:added",
-    "restored": "media:added",
-    "updated": "media:updated",
-    "moved": "media:updated",
-    "removed": "media:removed",
-}
 
 
 def _one_at_a_time(db: Session, settings: object) -> Sequence[Any]:
@@ -65,6 +60,8 @@ def _changed(db: Session, run: SyncRun) -> None:
     sync.announce(db, run)
     if run.status == "failed":
         alarms.failed(db, run)
+    elif run.status == "completed":
+        alarms.partly_failed(db, run)
 
 
 SYNC = JobKind(
@@ -174,7 +171,9 @@ class _Run:
 
     def _all_sections(self, asking: Asking) -> None:
         listed = asking.libraries()
-        absent = self._absent(asking, listed)
+        with self._runtime.reading() as db:
+            before = servers.section_keys(db, self._server_id)
+        absent = asking.absent(before, listed)
         with self._runtime.unit_of_work() as db:
             _lightly(db)
             known, gone = servers.note_sections(db, self._server_id, listed.entries, absent)
@@ -188,38 +187,22 @@ class _Run:
             if section.key not in done:
                 self._vanished(asking, section)
 
-    def _absent(self, asking: Asking, listed: Libraries) -> set[str]:
-        """Keys of the libraries that are gone: not listed any more, and denied when each is asked for."""
-        with self._runtime.reading() as db:
-            known = servers.section_keys(db, self._server_id)
-        left = known - {str(entry["key"]) for entry in listed.entries}
-        absent = {key for key in left if listed.whole and self._is_absent(asking, key)}
-        if left - absent:
-            log.warning("sync.libraries_not_listed", keys=sorted(left - absent))
-        return absent
-
-    def _is_absent(self, asking: Asking, key: str) -> bool:
-        try:
-            asking.patience.call(self._library.count, key, TYPE_NUMBERS["movie"])
-        except PlexGone:
-            return True
-        except LOCAL:
-            asking.libraries()
-        return False
-
     def _section(self, asking: Asking, entry: Mapping[str, Any], section: PlexSection) -> None:
         try:
             outcome = SectionPass(asking, entry, section).look(full=self._run.full)
-        except PlexGone:
+            members = self._members(asking, section, outcome)
+            self._write(asking, outcome, quiet=section.full_at is None, members=members)
+        except (PlexGone, *LOCAL) as error:
             asking.stage.clear()
-            return  # removed since the list of libraries was made: the next sync says so
-        except LOCAL as error:
-            asking.stage.clear()
-            asking.libraries()  # it is the failure of this library, as long as the server has this answer
-            self._note_failed(section, error)
-            return
-        members = self._members(asking, section, outcome)
-        self._write(asking, outcome, quiet=section.full_at is None, members=members)
+            # It is the failure of this library, as long as the server has this answer; or it was removed meanwhile.
+            if section.key in {str(one["key"]) for one in asking.libraries().entries}:
+                self._note_failed(section, error)
+        except DBAPIError as error:
+            if not is_refused(error):
+                raise
+            asking.start_over()
+            log.error("sync.library_refused", section=section.title, reason=reason(error))
+            self._note_failed(section, PlexGarbled("The catalogue can't hold what it tells."))
 
     def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
         """The collections of a library, where they may have changed; None: they stay as they are."""
@@ -300,8 +283,8 @@ class _Run:
                 collections.replace(db, server_id, report.key, members)
             line = report.shown()
             self._join_moves(db, changes, line)
-            _record(db, self._run.id, changes)
-            _publish(db, changes, quiet=quiet)
+            sync_changes.record(db, self._run.id, changes)
+            sync_changes.publish(db, changes, quiet=quiet)
             if report.held_back:
                 alarms.held_back(db, self._run, server_id, report)
             done = [*self._done, line]
@@ -325,8 +308,7 @@ class _Run:
                     some.first[number] = replace(change, kind="moved")
                     back.append(change.item_id)
         if back:
-            which = (SyncChange.sync_id == self._run.id, SyncChange.item_id.in_(back))
-            db.execute(delete(SyncChange).where(*which, SyncChange.kind == "removed"))
+            sync_changes.moved(db, self._run.id, back)
 
     def _tell(self, number: int, of: int, title: str) -> None:
         """How far the run is, for whoever watches."""
@@ -345,30 +327,6 @@ def _lightly(db: Session) -> None:
 
 def _sum(reports: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: sum(report[name] for report in reports) for name in sync.NO_COUNTS}
-
-
-def _record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
-    """Write into the report what became of single items."""
-    rows = [
-        {"sync_id": sync_id, "item_id": one.item_id, "kind": one.kind, "type": one.type, "title": one.title}
-        for some in changes
-        for one in some.first
-    ]
-    if rows:
-        db.execute(insert(SyncChange), rows)
-
-
-def _publish(db: Session, changes: Sequence[Changes], *, quiet: bool) -> None:
-    """Tell the sockets; of a library that is seen for the first time, or of very many changes, in one event."""
-    for some in changes:
-        if quiet or some.total > MOST_EVENTS:
-            names = {_EVENT_NAMES[one.kind] for one in some.first[:1]}
-            for name in names:
-                events.publish(db, Event(name, {"count": some.total}, None, CATALOGUE))
-            continue
-        for one in some.first:
-            data = {"id": one.item_id, "type": one.type, "title": one.title, "count": 1}
-            events.publish(db, Event(_EVENT_NAMES[one.kind], data, None, CATALOGUE))
 
 
 def _said(kind: str, message: str, advice: str, *, retryable: bool = False) -> dict[str, Any]:

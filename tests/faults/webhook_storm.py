@@ -19,6 +19,7 @@ from tests.faults.scenarios import revive
 from tests.stack import eventually
 
 AT_ONCE = 16
+SECOND = "news"  # worker
 _SENT = "SELECT payload #>> '{Metadata,ratingKey}', status, outcome FROM webhooks WHERE event = 'library.new'"
 
 
@@ -29,7 +30,7 @@ def told(installation: Installation, ledger: Ledger) -> None:
         url = f"{installation.url}/api/v1/webhooks/plex/{answer.json()['data']['secret']}"
         films = [
             plex.library.add_film(1, f"Film {number}", 1990 + number % 30)
-            for number in range(int(max(80, 300 * installation.scale)))
+            for number in range(int(max(200, 600 * installation.scale)))
         ]
         with killing(installation), ThreadPoolExecutor(AT_ONCE) as pool:
             accepted = list(pool.map(lambda film: post(url, plex, film), films))
@@ -46,9 +47,9 @@ def told(installation: Installation, ledger: Ledger) -> None:
 
 @contextmanager
 def connected(installation: Installation) -> Iterator[PlexDouble]:
-    """A server that pushes nothing by itself, in step; it is forgotten in the end."""
+    """A server that pushes nothing by itself, in step, and one more worker for its news; both are gone in the end."""
     with PlexDouble() as plex:
-        plex.notifications.silent = True
+        plex.faults.add("status", path="/:/websockets", code=404)
         populate(plex.library, films=20)
         answer = installation.client.call(
             "PUT", "/integrations/plex", json={"url": plex.url, "token": plex.token}
@@ -57,9 +58,19 @@ def connected(installation: Installation) -> Iterator[PlexDouble]:
         try:
             done = "SELECT count(*) FROM sync_runs WHERE status = 'completed'"
             eventually(lambda: installation.rows(done)[0][0], PATIENCE, what="the first sync")
+            spawn_second(installation)
+            installation.wait_ready(SECOND)
             yield plex
         finally:
+            if installation.runs(SECOND):
+                installation.terminate(SECOND)
             installation.client.call("DELETE", "/integrations/plex")
+
+
+def spawn_second(installation: Installation) -> None:
+    """Start it where it does not run."""
+    if not installation.runs(SECOND):
+        installation.spawn_worker(SECOND, queues="plex,webhooks", concurrency=3)
 
 
 def post(url: str, plex: PlexDouble, film: Item) -> int:
@@ -78,12 +89,14 @@ def killing(installation: Installation) -> Iterator[None]:
     def kill() -> None:
         while not ended.wait(installation.random.uniform(0.7, 2.0)):
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, IndexError):
-                if installation.random.random() < 0.4:
-                    installation.kill_worker("maintenance")
+                name = installation.random.choice(("maintenance", SECOND))
+                if installation.random.random() < 0.3:
+                    installation.kill_worker(name)
                 else:
-                    installation.random.choice(installation.pool_children("maintenance")).kill()
+                    installation.random.choice(installation.pool_children(name)).kill()
             installation.measures.faults["killed: among webhooks"] += 1
             revive(installation)
+            spawn_second(installation)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()

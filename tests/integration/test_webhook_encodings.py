@@ -8,7 +8,6 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 from door import Door, opened
-from sqlalchemy import select
 from webhook_forms import form, plex_path
 
 from config.settings import Settings
@@ -54,36 +53,34 @@ def request(how: str, said: bytes) -> dict[str, Any]:
     return {"data": said, "content_type": "application/json"}
 
 
-def kept(door: Door) -> dict[str, Any]:
+def kept(door: Door, answer: Any) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
     with door.runtime.reading() as db:
-        row = db.scalars(select(Webhook)).one()
+        row = db.get_one(Webhook, answer.json["data"]["id"])
     assert row.event == "media.play"
     return row.payload
 
 
 @pytest.mark.parametrize("how", FORMS)
-@pytest.mark.parametrize(("raw", "text"), BAD, ids=range(len(BAD)))
-def test_the_event_is_kept_and_the_text_pays(door: Door, how: str, raw: bytes, text: str) -> None:
-    said = (
-        b'\xef\xbb\xbf{"event": "media.play", "Metadata": {"title": "'
-        + raw
-        + b'", "index": NaN, "year": 1995}}'
-    )
+def test_the_event_is_kept_and_the_text_pays(door: Door, how: str) -> None:
+    for number, (raw, text) in enumerate(BAD):
+        title = b'"Metadata": {"title": "' + raw + b'", "index": NaN, "year": %d}}' % number
+        said = b'\xef\xbb\xbf{"event": "media.play", ' + title
 
-    answer = door.stranger().post(plex_path(door), **request(how, said))
+        answer = door.stranger().post(plex_path(door), **request(how, said))
 
-    assert answer.status_code == 200, answer.text
-    assert kept(door)["Metadata"] == {"title": text, "index": None, "year": 1995}
+        assert kept(door, answer)["Metadata"] == {"title": text, "index": None, "year": number}
 
 
-@pytest.mark.parametrize("depth", [300, 1000, 3000])
-def test_what_is_nested_too_deeply_is_left_out_of_an_event(door: Door, depth: int) -> None:
-    deep = b'{"event": "media.play", "a":' + b'{"a":' * depth + b"1" + b"}" * depth + b', "b": 2}'
+def test_what_is_nested_too_deeply_is_left_out_of_an_event(door: Door) -> None:
+    for depth in (300, 1000, 3000):
+        deep = (
+            b'{"event": "media.play", "a":' + b'{"a":' * depth + b"1" + b"}" * depth + b', "b": %d}' % depth
+        )
 
-    answer = door.stranger().post(plex_path(door), **form(deep))
+        answer = door.stranger().post(plex_path(door), **form(deep))
 
-    assert answer.status_code == 200, answer.text
-    assert kept(door)["b"] == 2
+        assert kept(door, answer)["b"] == depth
 
 
 def test_a_slash_behind_an_address_is_overlooked(door: Door) -> None:

@@ -14,7 +14,8 @@ Alone, as a process of its own: `python -m tests.fakes.plex_server --films 17000
 
 library.py holds the state, made of items.py; populating.py fills it; queries.py reads what a request means; shapes.py and
 encoding.py make bytes of it; answers.py knows the paths, server.py the socket, notifications.py what is pushed, faults.py
-what goes wrong, webhooks.py what Plex posts elsewhere; control.py steers all that from another process.
+what goes wrong, webhooks.py what Plex posts elsewhere; control.py steers all that from another process. rewriting.py stands in front of one
+and changes the bytes of its answers.
 """
 
 from tests.fakes.plex_server.faults import Fault
