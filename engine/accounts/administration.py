@@ -258,6 +258,7 @@ def _nobody() -> dict[str, Any]:
     """What is left of a deleted user."""
     gone = (
         "email",
+        "email_claimed_at",
         "password_hash",
         "plex_id",
         "plex_username",
