@@ -19,7 +19,7 @@ from api.resources.csrf import session_named_by
 from api.resources.user_rows import UserSchema, user_row
 from api.security import device
 from config.settings import Settings
-from engine.accounts import plex_accounts, plex_sign_in, profile
+from engine.accounts import plex_accounts, plex_sign_in
 from engine.accounts.passwords import MAX_LENGTH
 from engine.accounts.permissions import Permission
 from engine.errors import CsrfInvalid
@@ -144,19 +144,15 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
 
     It signs in as its owner from then on, so it takes the password, where there is one; he is told.
     """
-    with (
-        proving(call, "user.updated", guess="current_password" in body),
-        call.runtime.unit_of_work() as db,
-    ):
-        profile.prove(db, call.identity, body.get("current_password"), call.actor)
-    user = plex_sign_in.link(
-        call.runtime,
-        body["pin_id"],
-        nonce=browsers.nonce_of(request, call.settings) or "",
-        user_id=call.identity.user_id,
-        actor=call.actor,
-        may_configure=Permission.INTEGRATIONS_CONFIGURE in call.identity.permissions,
-    )
+    with proving(call, "user.updated", guess="current_password" in body):
+        user = plex_sign_in.link(
+            call.runtime,
+            body["pin_id"],
+            nonce=browsers.nonce_of(request, call.settings) or "",
+            mine=call.identity,
+            password=body.get("current_password"),
+            actor=call.actor,
+        )
     return _pending() if user is None else success(user_row(user))
 
 

@@ -91,6 +91,7 @@ def change(
     given = {"name": name, "email": email, "tier": tier, "disabled": disabled}
     tried = {field: value for field, value in given.items() if value is not None}
     user, _ = _held(db, user_id, by, "user.updated", wanted=tried)
+    former = user.mailbox
     wanted = {"name": name, "email": email and users.normal_email(email), "tier": tier}
     changes = {
         field: {"before": getattr(user, field), "after": value}
@@ -112,7 +113,7 @@ def change(
     if changes:
         audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
     if "email" in changes:
-        tell_of_address(db, settings, user, changes["email"]["before"])
+        tell_of_address(db, settings, user, former)
     if disabled is True:
         _disable(db, user, actor)
     elif disabled is False and user.disabled_at is not None:
@@ -258,6 +259,7 @@ def _nobody() -> dict[str, Any]:
     """What is left of a deleted user."""
     gone = (
         "email",
+        "email_claimed_at",
         "password_hash",
         "plex_id",
         "plex_username",

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine import audit
-from engine.accounts import confirmation, plex_access, plex_accounts
+from engine.accounts import confirmation, plex_access, plex_accounts, profile
+from engine.accounts.permissions import Permission
 from engine.accounts.plex_access import AccessRefused
 from engine.accounts.plex_accounts import Admitted
 from engine.accounts.sessions import Device, Identity, SignedIn
@@ -93,24 +94,28 @@ def verify(
 
 
 def link(
-    runtime: Runtime, pin_id: str, *, nonce: str, user_id: str, actor: Actor, may_configure: bool = False
+    runtime: Runtime, pin_id: str, *, nonce: str, mine: Identity, password: str | None, actor: Actor
 ) -> User | None:
-    """Link the Plex account of whoever claimed a PIN to a user; None while nobody has.
+    """Link the Plex account of whoever claimed a PIN to one's own, which it then signs in to; None while nobody has.
 
-    Who may configure the server (`may_configure`) can do so before there is one, to find it through his account.
+    Who may configure the server can do so before there is one, to find it through his account.
 
     Raises:
+        ValidationFailed, WrongPassword, ConfirmationRequired: as for `profile.prove`.
         NotFound: as for `verify`.
         Forbidden: the Plex account has no access to our server.
         Conflict: it belongs to somebody else, or the user has another one; the PIN stays good.
         PlexUnreachable: that can't be found out now.
     """
+    with runtime.unit_of_work() as db:
+        profile.prove(db, mine, password, actor)
+    may_configure = Permission.INTEGRATIONS_CONFIGURE in mine.permissions
     admitted = _admitted(runtime, pin_id, nonce, before_setup=may_configure)
     if admitted is None:
         return None
     with runtime.unit_of_work() as db:
         _use(db, pin_id)
-        return plex_accounts.link(db, runtime.settings, user_id, admitted, actor)
+        return plex_accounts.link(db, runtime.settings, mine.user_id, admitted, actor)
 
 
 def confirm(runtime: Runtime, pin_id: str, *, nonce: str, mine: Identity, actor: Actor) -> datetime | None:

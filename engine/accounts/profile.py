@@ -70,10 +70,12 @@ def change(
         if mine.login_id is None:
             raise Forbidden("The e-mail address can't be changed with an API key: sign in.")
         _prove(user, password, actor, "user.updated")
-        user.email_claimed_at = _claimed_at(db, changes["email"]["after"], user)
+        claimed_at = _claimed_at(db, changes["email"]["after"], user)
         forget_resets(db, user.id)
     for field, values in changes.items():
         setattr(user, field, values["after"])
+    if "email" in changes:
+        user.email_claimed_at = claimed_at  # written together with the address, which is unique without it
     users.flush_address(db)
     if changes:
         audit.record(db, "user.updated", actor, subject_of(user), changes=changes)
