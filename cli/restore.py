@@ -15,6 +15,7 @@ from cli import archive, dump, loading
 from cli.client.terminal import clean
 from cli.errors import CommandError
 from cli.installation import idle_database
+from config import private_folders
 from config.settings import Settings
 from engine.monitoring.heartbeats import FRESH
 from models.download import Download
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         CommandError: the file is damaged or newer, the database holds something, MediaNest runs.
     """
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folders.make(settings.data_dir)
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".medianest-restore-") as name:
             _restore(args.file, Path(name), settings, force=args.force)
     except OSError as error:
