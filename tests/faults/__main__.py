@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import cancelling, scenarios, surroundings
+from tests.faults import cancelling, scenarios, strangers, surroundings
 from tests.faults.installation import LEASE, RECONCILE, Installation
 from tests.faults.ledger import Ledger
 from tests.faults.surroundings import Skipped
@@ -32,6 +32,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "sigterm": scenarios.sigterm,
     "api": scenarios.api_killed,
     "identical": scenarios.identical,
+    "strangers": strangers.malformed,
     "redis": surroundings.redis_faults,
     "postgres": surroundings.postgres_restarted,
     "workdisk": surroundings.disk_full,
