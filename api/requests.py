@@ -16,6 +16,7 @@ from api.fields import QueryDict
 MAX_BODY = 1024 * 1024
 _DRAINED = 16 * 1024 * 1024  # of a body that is too large; a client that still sends would not see our answer
 _CHUNK = 64 * 1024
+_DEEP = 100  # brackets; with fewer nothing is nested too deeply
 
 
 class Parser(FlaskParser):
@@ -34,11 +35,14 @@ class Parser(FlaskParser):
         if not req.mimetype:
             raise UnsupportedMediaType
         try:
-            return orjson.loads(raw)
+            found = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise InvalidRequest(
                 {"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}
             ) from None
+        if raw.count(b"[") + raw.count(b"{") > _DEEP:
+            _refuse_too_deep(found)
+        return found
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
         """The parameters, each once."""
@@ -86,6 +90,13 @@ def refuse_parameters() -> None:
     """
     if request.query_string and request.args:
         raise InvalidRequest({name: ["Unknown field."] for name in request.args})
+
+
+def _refuse_too_deep(found: Any) -> None:
+    try:
+        orjson.dumps(found)  # refuses at 254 levels, of what it has read itself at nothing else
+    except TypeError:
+        raise InvalidRequest({"body": ["Is nested too deeply."]}) from None
 
 
 def _drain() -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from cli.errors import CommandError
 
-FORMAT = 1
+FORMAT = 2  # the first had no proof
 MANIFEST, DATABASE, SECRET_KEY, SETTINGS = "manifest.json", "database.sql.gz", "secret.key", "settings.env"
 _CHUNK = 1 << 20
+# Bytes that each may have; the database as much as there is.
+_LARGEST = {MANIFEST: 64 << 10, DATABASE: 1 << 50, SECRET_KEY: 64 << 10, SETTINGS: 4 << 20}
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Manifest:
         revision: of the schema.
         made_at: ISO 8601, in UTC.
         files: SHA-256 of each of the others, by name.
+        proof: that whoever wrote all this knew the secret key: an HMAC of it.
     """
 
     format: int
@@ -35,21 +39,24 @@ class Manifest:
     made_at: str
     host: str
     files: Mapping[str, str]
+    proof: str = ""
 
 
-def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], key: str) -> None:
     """Write an archive that only its owner may read; it has its name once it is whole and on the disk.
 
     Args:
         path: must not exist.
         manifest: all but `files` and `format`.
         files: by their names in the archive.
+        key: the secret key.
 
     Raises:
         CommandError: `path` exists by now.
     """
     hashes = {name: _digest(file.open("rb")) for name, file in files.items()}
     said = Manifest(format=FORMAT, files=hashes, **manifest)
+    said = replace(said, proof=_proof(said, key))
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -76,11 +83,9 @@ def read(path: Path, folder: Path) -> Manifest:
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
-                if member.name not in {MANIFEST, DATABASE, SECRET_KEY, SETTINGS} or not member.isfile():
-                    raise CommandError(f"{path} is no backup of MediaNest: it holds {member.name!r}")
-                tar.extract(member, folder, filter="data")
-        manifest = Manifest(**json.loads((folder / MANIFEST).read_bytes()))
-    except (tarfile.TarError, ValueError, TypeError) as error:
+                _unpack(path, tar, member, folder)
+        manifest = _said((folder / MANIFEST).read_bytes())
+    except (tarfile.TarError, ValueError, TypeError, RecursionError) as error:
         raise CommandError(f"{path} is no backup of MediaNest, or it is damaged: {error}") from None
     except FileNotFoundError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from None
@@ -89,11 +94,61 @@ def read(path: Path, folder: Path) -> Manifest:
     for name in (DATABASE, SECRET_KEY):
         if name not in manifest.files:
             raise CommandError(f"{path} is incomplete: it has no {name}")
-    for name, digest in manifest.files.items():
-        file = folder / name
-        if not file.is_file() or _digest(file.open("rb")) != digest:
+    for name in {file.name for file in folder.iterdir()} - {MANIFEST}:
+        if _digest((folder / name).open("rb")) != manifest.files.get(name):
             raise CommandError(f"{path} is damaged: {name} is not what was written")
+    if missing := [name for name in manifest.files if not (folder / name).is_file()]:
+        raise CommandError(f"{path} is damaged: {missing[0]} is not in it")
     return manifest
+
+
+def check_proof(path: Path, folder: Path, manifest: Manifest) -> None:
+    """Hold a manifest against the key that came with it.
+
+    Raises:
+        CommandError: it was changed.
+    """
+    keys = (folder / SECRET_KEY).read_text().split()
+    if manifest.format > 1 and not is_proven(manifest, keys):
+        raise CommandError(f"{path} is damaged: its manifest is not what was written")
+
+
+def is_proven(manifest: Manifest, keys: Iterable[str]) -> bool:
+    """Whether the manifest, and with it each file, was written by somebody who had one of these keys."""
+    return any(hmac.compare_digest(_proof(manifest, key), manifest.proof) for key in keys)
+
+
+def _unpack(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Take one file out, once, under a name of ours; links, devices, holes and large ones are refused."""
+    largest = _LARGEST.get(member.name)
+    if largest is None or not member.isreg() or member.issparse() or (folder / member.name).exists():
+        raise CommandError(f"{path} is no backup of MediaNest: it holds {member.name[:100]!a}")
+    if member.size > min(largest, path.stat().st_size):
+        raise CommandError(f"{path} is no backup of MediaNest: its {member.name} is too large")
+    tar.extract(member, folder, filter="data")
+
+
+def _said(text: bytes) -> Manifest:
+    """The manifest in its own words.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    manifest = Manifest(**json.loads(text))
+    texts = (manifest.version, manifest.revision, manifest.made_at, manifest.host, manifest.proof)
+    if not (
+        isinstance(manifest.format, int)
+        and isinstance(manifest.files, dict)
+        and all(isinstance(each, str) and len(each) < 300 for each in (*texts, *manifest.files.values()))
+        and set(manifest.files) <= set(_LARGEST) - {MANIFEST}
+    ):
+        raise ValueError("its manifest says something else than ours")
+    return manifest
+
+
+def _proof(manifest: Manifest, key: str) -> str:
+    said = json.dumps(asdict(manifest) | {"proof": ""}, sort_keys=True)
+    return hmac.new(b"medianest backup " + key.encode(), said.encode(), hashlib.sha256).hexdigest()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             "host": platform.node(),
         }
         names = (archive.DATABASE, archive.SECRET_KEY, archive.SETTINGS)
-        archive.write(path, manifest, {name: folder / name for name in names})
+        archive.write(path, manifest, {name: folder / name for name in names}, keys[0])
     print(
         f"{path}: database (schema {revision}), secret key, {len(kept)} variables of this environment, "
         f"{path.stat().st_size / 1e6:.1f} MB"

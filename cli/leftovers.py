@@ -13,6 +13,7 @@ import psutil
 from cli.embedded.holders import holders
 from cli.errors import CommandError
 from cli.processes import end_all
+from config import private_folders
 
 # Every descendant of a supervisor has it in its environment, with the data folder. Unlike a list of process
 # ids it is never out of date and names no stranger.
@@ -28,7 +29,7 @@ def sole_owner(data_dir: Path) -> Iterator[None]:
         CommandError: another process holds it, or the folder cannot be made.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folders.make(data_dir)
         descriptor = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CommandError(f"DATA_DIR {data_dir} cannot be used: {error.strerror}") from None

@@ -13,7 +13,7 @@ from cli.errors import CommandError
 
 
 def run(program: str, database_url: str, *arguments: str) -> None:
-    """Run `pg_dump` or `psql` on the database of a `postgresql+psycopg://` URL.
+    """Run a program such as `pg_dump` on the database of a `postgresql+psycopg://` URL.
 
     Raises:
         CommandError: it is missing or fails; with its own words.

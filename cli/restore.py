@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,15 +11,16 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from cli import archive, postgres_client
+from cli import archive, dump, loading
+from cli.client.terminal import clean
 from cli.errors import CommandError
 from cli.installation import idle_database
+from config import private_folders
 from config.settings import Settings
 from engine.monitoring.heartbeats import FRESH
 from models.download import Download
 from models.heartbeat import Heartbeat
-from models.migrate import upgrade
-from models.revision import newest
+from models.revision import known, newest
 from models.session import Database
 from models.user import User
 
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         CommandError: the file is damaged or newer, the database holds something, MediaNest runs.
     """
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folders.make(settings.data_dir)
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".medianest-restore-") as name:
             _restore(args.file, Path(name), settings, force=args.force)
     except OSError as error:
@@ -61,23 +60,34 @@ def _restore(file: Path, folder: Path, settings: Settings, *, force: bool) -> No
             f"{file} has schema {manifest.revision}, newer than this version's {newest()}: "
             f"install MediaNest {manifest.version} or newer"
         )
-    dump = folder / "database.sql"
-    with gzip.open(folder / archive.DATABASE) as packed, dump.open("wb") as plain:
-        shutil.copyfileobj(packed, plain, 1 << 20)
+    if manifest.revision not in known():
+        raise CommandError(f"{file} has schema {manifest.revision}, which no version of MediaNest had")
+    archive.check_proof(file, folder, manifest)
+    proven = archive.is_proven(manifest, settings.secret_keys() if _has_key(settings) else ())
+    rows = dump.read(folder / archive.DATABASE, folder)
     with idle_database(settings) as url:
         _check(url, force=force)
-        postgres_client.run(
-            "psql", url, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
-            "--command=DROP SCHEMA IF EXISTS public CASCADE", f"--file={dump}",
-        )  # fmt: skip
-        upgrade(url)
+        left_out = loading.replace(url, manifest.revision, rows)
         held = _forget_the_living(url)
     print(
-        f"Restored the backup of {manifest.made_at} ({manifest.host}, MediaNest {manifest.version}): {held}"
+        f"Restored the backup of {clean(manifest.made_at)} ({clean(manifest.host)}, MediaNest "
+        f"{clean(manifest.version)}): {held}"
     )
+    if left_out:
+        print(f"Left out, since they are no tables of MediaNest: {', '.join(left_out)}")
+    if not proven:
+        print(
+            "It does not bear the proof of a key of this installation, so nobody but you can tell where it comes from: "
+            "its administrators, settings and keys are in force here now."
+        )
     _put_back_secret(folder / archive.SECRET_KEY, settings)
     _put_back_settings(folder / archive.SETTINGS, settings)
     print("Media files are not part of a backup: DOWNLOAD_DIR must be brought back by itself.")
+
+
+def _has_key(settings: Settings) -> bool:
+    """Whether there is one already; asking for it would make one."""
+    return bool(settings.secret_key) or settings.key_file.exists()
 
 
 def _check(url: str, *, force: bool) -> None:

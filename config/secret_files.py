@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from config import private_folders
+
 SHORTEST = 32  # characters of a secret
 
 _read: dict[Path, tuple[tuple[int, int, int], tuple[str, ...]]] = {}
@@ -64,7 +66,7 @@ def new_secret() -> str:
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folders.make(path.parent)
     fresh = _written(path, new_secret())
     try:
         os.link(fresh, path)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-from config import secret_files, variables
+from config import private_folders, secret_files, variables
 from config.variables import Rate
 
 _DEVELOPMENT_FACTOR = 10  # of rate limits that are not set
@@ -544,14 +544,17 @@ class Settings:
         return self.host or ("127.0.0.1" if self.development else "0.0.0.0")  # noqa: S104 - a PaaS routes to it
 
     def check_folders(self) -> None:
-        """Make the folders of the downloads where they are missing.
+        """Make the folders of the downloads where they are missing, and close what is private of DATA_DIR.
 
         Raises:
             SettingsError: one can't be made, or not be written to.
         """
-        for name, folder in (("DOWNLOAD_DIR", self.download_dir), ("WORK_DIR", self.work_dir)):
+        for name, folder, mode in (
+            ("DOWNLOAD_DIR", self.download_dir, 0o777),
+            ("WORK_DIR", self.work_dir, 0o700),
+        ):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode, parents=True, exist_ok=True)
                 probe = folder / f".medianest-{os.getpid()}-{secrets.token_hex(4)}"
                 probe.touch()
                 probe.unlink()
@@ -559,6 +562,7 @@ class Settings:
                 raise SettingsError(
                     f"{name} takes a folder that can be written to, not {folder}: {error.strerror}"
                 ) from None
+        private_folders.close(self.data_dir)
 
     def overlaid(self, stored: Mapping[str, str]) -> Self:
         """These settings with the texts that an admin stored, by field; the environment wins.

@@ -11,4 +11,10 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 @cache
 def newest() -> str:
     """The newest revision: files of migrations begin with its four digits."""
-    return max(path.name[:4] for path in VERSIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    return max(known())
+
+
+@cache
+def known() -> frozenset[str]:
+    """All revisions."""
+    return frozenset(path.name[:4] for path in VERSIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))

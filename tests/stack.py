@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 PASSWORD = "correct horse battery"
 
 
-def eventually(check: Callable[[], Any], seconds: float = 20.0, *, what: str = "") -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60.0, *, what: str = "") -> Any:
     """Ask again and again until the answer is true; fails with the last answer after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -160,13 +160,13 @@ class Stack:
 
     def bootstrap(self) -> Client:
         body = {"email": "admin@example.com", "password": PASSWORD, "name": "Ann"}
-        answer = requests.post(f"{self.url}/api/v1/auth/admin", json=body, timeout=10)
+        answer = requests.post(f"{self.url}/api/v1/auth/admin", json=body, timeout=40)
         assert answer.status_code == 201, answer.text
         return Client(self.url, answer.json()["data"]["token"])
 
     def _answers(self) -> bool:
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.url}/health", timeout=1).status_code == 200
+            return requests.get(f"{self.url}/health", timeout=10).status_code == 200
         assert self.processes["web"].poll() is None, self.log("web")[-2000:]
         return False
 
@@ -192,7 +192,7 @@ class Client:
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["data"])
 
-    def wait(self, download_id: str, *statuses: str, seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, download_id: str, *statuses: str, seconds: float = 60.0) -> dict[str, Any]:
         row: dict[str, Any] = {}
 
         def arrived() -> bool:

@@ -16,6 +16,7 @@ from cli.embedded.binaries import postgres_binaries
 from cli.embedded.folders import EmbeddedError, fallback_folder, fits_socket, may_enter, private_folder
 from cli.embedded.server import EmbeddedServer
 from cli.processes import run_as
+from config import private_folders
 
 NAME = "medianest"  # of the database and its role
 SOCKET = ".s.PGSQL.5432"
@@ -68,7 +69,7 @@ class EmbeddedPostgres(EmbeddedServer):
             EmbeddedError: no place, no binaries, or data of another major version.
         """
         self.notices = []
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folders.make(self.data_dir)
         folder = self._settle()
         self._bin = postgres_binaries(self.account, self._fallback)
         self._cluster = folder / "data"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from cli.embedded.folders import EmbeddedError, fallback_folder, fits_socket, private_folder
 from cli.embedded.server import EmbeddedServer
+from config import private_folders
 
 SOCKET = "redis.sock"
 
@@ -29,7 +30,7 @@ class EmbeddedRedis(EmbeddedServer):
             EmbeddedError: no program, or a folder that is not ours.
         """
         self._program = _program()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folders.make(self.data_dir)
         self._folder = private_folder(self.data_dir / "redis", None)
         self._socket = self._folder / SOCKET
         if not fits_socket(self._socket):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import signal
 import subprocess
@@ -15,6 +16,10 @@ from cli.processes import spawn, wait_until
 
 STOP_SECONDS = 8.0
 LOG_BYTES = 1_000_000  # a longer log becomes `<name>.log.1` at the next start
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class EmbeddedServer(ABC):
@@ -81,7 +86,7 @@ class EmbeddedServer(ABC):
         with suppress(OSError):
             if self._log.stat().st_size > LOG_BYTES:
                 self._log.replace(self._log.with_suffix(".log.1"))
-        with self._log.open("ab") as log:
+        with open(self._log, "ab", opener=_private) as log:
             return spawn(
                 self.command(),
                 env=env,

@@ -43,7 +43,8 @@ class PictureStore:
         """Keep a picture; where the disk does not take it, nothing is kept and nothing fails."""
         path = self._path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             number, name_now = tempfile.mkstemp(dir=path.parent, prefix=".")
             fresh = Path(name_now)
             try:

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import cancelling, pieces, scenarios, shares, surroundings, webhook_storm
+from tests.faults import cancelling, pieces, scenarios, shares, strangers, surroundings, webhook_storm
 from tests.faults.installation import LEASE, RECONCILE, Installation
 from tests.faults.ledger import Ledger
 from tests.faults.surroundings import Skipped
@@ -37,6 +37,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "republished": shares.republished,
     "slow": shares.slow,
     "greedy": shares.greedy,
+    "strangers": strangers.malformed,
     "redis": surroundings.redis_faults,
     "postgres": surroundings.postgres_restarted,
     "workdisk": surroundings.disk_full,

@@ -127,14 +127,14 @@ def test_a_database_that_holds_something_is_replaced_only_by_force(
 def test_a_busy_database_is_kept_as_of_one_moment(external: str, tmp_path: Path) -> None:
     file, plain = tmp_path / "backup.tar", external.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute("CREATE TABLE lefts (n int); CREATE TABLE rights (n int)")
+        connection.execute("CREATE TABLE others (n int)")
     over = threading.Event()
 
     def write() -> None:
         with psycopg.connect(plain) as connection:
             while not over.is_set():
-                connection.execute("INSERT INTO rights VALUES (1)")
-                connection.execute("INSERT INTO lefts VALUES (1)")
+                connection.execute("INSERT INTO schedule_slots VALUES (gen_random_uuid()::text, now())")
+                connection.execute("INSERT INTO facts VALUES (gen_random_uuid()::text, '1', now())")
                 connection.commit()
 
     writer = threading.Thread(target=write)
@@ -146,7 +146,7 @@ def test_a_busy_database_is_kept_as_of_one_moment(external: str, tmp_path: Path)
         writer.join()
     assert main(["restore", "--force", str(file)]) == 0
     kept = rows(external)
-    assert len(kept["lefts"]) == len(kept["rights"])
+    assert len(kept["schedule_slots"]) == len(kept["facts"])
 
 
 def test_what_must_not_be_restored_is_refused(

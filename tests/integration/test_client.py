@@ -253,7 +253,7 @@ def test_a_failure_is_told_in_words(ann: Person, site: VideoSite) -> None:
     assert process.stderr is not None
     assert any(line.startswith("Attempt 1 failed: ") for line in iter(process.stderr.readline, ""))
     ann.said("get", "--no-wait", f"{site.url}/page/bell")  # wakes a worker before the reconciler would
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=40)
     assert process.returncode == 1
     assert re.search(r"^medianest: .+ To try again: medianest retry dl-\w+$", err.splitlines()[-1])
 
@@ -271,7 +271,7 @@ def test_stopping_to_follow_does_not_stop_the_download(ann: Person, stack: Stack
     process = ann.start("get", url)
     site.gate("goes-on").wait_held(20)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=40)
     assert process.returncode == 130
     found = re.search(r"The download goes on\..*\nTo cancel it: medianest cancel (dl-\w+)\n$", err)
     assert found, err
@@ -281,7 +281,7 @@ def test_stopping_to_follow_does_not_stop_the_download(ann: Person, stack: Stack
 
     again = ann.start("get", url)
     assert ann.said("cancel", row_id) == "Being cancelled: it stops within seconds."
-    _, err = again.communicate(timeout=10)
+    _, err = again.communicate(timeout=40)
     assert again.returncode == 1
     assert err.endswith("medianest: the download was cancelled\n")
     assert "it has ended already" in ann.refused("cancel", row_id)
@@ -316,7 +316,7 @@ def test_a_restart_of_the_server_is_survived(ann: Person, stack: Stack, site: Vi
     assert any("Connection lost" in line for line in iter(process.stderr.readline, ""))
     stack.start_web()
     site.release("lasting")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (0, "lasting [lasting].mp4\n"), err
     assert "Connected again." in err
 
@@ -332,7 +332,7 @@ def test_an_expired_token_is_renewed_by_one_of_many(
     )
     processes = [stranger.start("downloads") for _ in range(3)]
     for process in processes:
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=40)
         assert process.returncode == 0, err
     after = stranger.saved()
     assert after["refresh_token"] != before["refresh_token"]

@@ -172,6 +172,7 @@ def test_what_is_no_request_is_refused_in_the_form_of_all_answers(
         b"Sec-WebSocket-Key: \xff\r\nSec-WebSocket-Version: x\r\n\r\n",
         POST + b"Content-Type: multipart/form-data; boundary=" + b"-" * 200 + b"\r\n\r\n",
         POST + b"Content-Length: 60000\r\n\r\n" + b"[" * 60_000,
+        POST + b"Content-Length: 1611\r\n\r\n" + b'{"email": ' + b"[" * 800 + b"]" * 800 + b"}",
         POST + b"Content-Length: 8\r\n\r\n\xff\xfe\xfd\xfc{}[]",
     ],
 )
