@@ -28,7 +28,6 @@ from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_requests import HANDLERS
 from engine.clients.ytdlp_signals import FetchSpec, Preview, metadata_of
 
-_PAGE_LIMIT = 64 << 20  # bytes of a page or manifest: they are read into memory
 _MEMORY_LIMIT = (
     2 << 30
 )  # bytes while looking at what a site sent: a page made for it takes a hundred times its size
@@ -118,7 +117,6 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
 
     def _kept(self, answer: Response) -> Response:
         self._answers.add(answer)
-        answer.__class__ = _bounded(answer.__class__)
         return answer
 
     def close(self) -> None:
@@ -126,30 +124,6 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
         for answer in list(self._answers):
             answer.close()
         super().close()
-
-
-@lru_cache
-def _bounded(kind: type[Response]) -> type[Response]:
-    """The same kind of answer, but what is read as a whole has an end; media is read in blocks.
-
-    A class, not a function of each answer: that would have to hold the answer, which then never closed by itself, or
-    not to hold it, and lose it while it is read by somebody who gave it no name.
-    """
-
-    class Bounded(kind):  # type: ignore[misc]
-        def read(self, amt: int | None = None) -> bytes:
-            """Read `amt` bytes, or all there are."""
-            if amt is not None and amt >= 0:
-                return bytes(super().read(amt))
-            blocks, size = [], 0
-            while block := super().read(1 << 16):
-                blocks.append(block)
-                size += len(block)
-                if size > _PAGE_LIMIT:
-                    raise FetchError("unreadable", detail="a page without an end")
-            return b"".join(blocks)
-
-    return Bounded
 
 
 @contextmanager

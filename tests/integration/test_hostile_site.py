@@ -12,7 +12,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from engine.clients import ytdlp_extract
+from engine.clients import ytdlp_requests
 from engine.clients.fetch_error import VERDICTS, FetchError
 from engine.clients.media_probe import probe
 from engine.clients.ytdlp import fetch
@@ -138,14 +138,14 @@ def test_a_stream_that_drips_is_ended_by_its_time(get: Any) -> None:
 def test_a_page_without_an_end_is_not_read_to_it(
     get: Any, site: VideoSite, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", MEGABYTE)
+    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
 
     with pytest.raises(FetchError, match="unreadable"):
         get(path)
 
 
 def test_compressed_zeros_are_counted_as_they_are_unpacked(get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", MEGABYTE)
+    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
 
     with pytest.raises(FetchError, match="unreadable"):
         get("/text/a?bomb=50000000", socket_timeout=20.0)

@@ -13,7 +13,7 @@ import pytest
 from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import stream_source, ytdlp_extract, ytdlp_streams
+from engine.clients import stream_source, ytdlp_requests, ytdlp_streams
 from engine.clients.fetch_error import FetchError
 from engine.clients.promises import Promise
 from engine.clients.stream_plan import Piece
@@ -475,7 +475,7 @@ def test_headers_of_the_format_are_sent(stream: Stream) -> None:
 def test_the_page_of_an_error_is_not_read_without_an_end_either(
     site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ytdlp_extract, "_PAGE_LIMIT", 3)
+    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", 3)
     url = f"{site.url}/direct/error.mp4?status=500"
     spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
 
