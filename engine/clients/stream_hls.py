@@ -19,7 +19,7 @@ from engine.clients.stream_source import Source, Span
 _LEVELS = 3  # of playlists that name playlists
 _LONGEST_LINE = 1 << 16  # characters
 _LONGEST_TEXT = 1 << 25
-_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)\s*=\s*("[^"]*"|[^",]*)')
+_ATTRIBUTE = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]++)\s*+=\s*+("[^"]*+"|[^",]*+)')
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # of Python, not of playlists
 _SECONDS = re.compile(r"#EXTINF:\s*(\d{1,9}(?:\.\d{1,9})?)")

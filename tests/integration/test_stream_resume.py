@@ -164,6 +164,7 @@ def _no_part(one: StreamAttempts) -> None:
         (_garbled, 2),
         (_altered, 2),
         (_shorter, 2),
+        (_longer, 3),
         (_no_journal, 0),
         (_no_part, 0),
     ],
