@@ -26,20 +26,20 @@ def cover_of(ydl: YoutubeDL, ffmpeg: str, info: Mapping[str, Any], folder: Path)
     url = info.get("thumbnail")
     if not isinstance(url, str) or not url:
         return None
-    image = _fetched(ydl, Request(url, headers=info.get("http_headers") or {}))
+    image = _fetched(ydl, url, info.get("http_headers") or {})
     cover = _picture(ffmpeg, image, folder) if image else None
     if cover is None:
         log.warning("download.without_cover", size=len(image))
     return cover
 
 
-def _fetched(ydl: YoutubeDL, request: Request) -> bytes:
+def _fetched(ydl: YoutubeDL, url: str, headers: Any) -> bytes:
     """The body, or nothing: in a thread of its own, because a site may drip it for hours without ever being silent."""
     found: list[bytes] = []
 
     def read() -> None:
         try:
-            with ydl.urlopen(request) as answer:
+            with ydl.urlopen(Request(url, headers=headers)) as answer:
                 found.append(answer.read(_LARGEST + 1))
         except Exception:  # noqa: BLE001 - network, status, or a URL that is none
             return

@@ -70,7 +70,9 @@ class Contents:
 
 
 def read(path: Path, alive: Alive) -> Contents:
-    """Demux a local file; half a second for an hour of film, whatever its size. `alive` is called on the way.
+    """Demux a local file: about a second for 100,000 packets, an hour of film having 240,000 at most.
+
+    `alive` is called on the way; what it raises comes through.
 
     Raises:
         av.FFmpegError, ValueError: no media.
@@ -81,17 +83,22 @@ def read(path: Path, alive: Alive) -> Contents:
     with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
         mpegts = container.format.name == "mpegts"
         walks = [_Walk(stream, closes_gaps=mpegts) for stream in container.streams]
-        broken = False
-        try:
-            for number, packet in enumerate(container.demux()):
-                if number % _OFTEN == 0:
-                    alive()
-                walks[packet.stream.index].take(packet)
-        except IndexError:
-            pass  # PyAV, behind the last packet, where streams have turned up on the way: all has been read
-        except (av.FFmpegError, ValueError, OverflowError):
-            broken = True
-    return Contents(stretches=[walk.stretch for walk in walks], broken=broken)
+        errors: list[Exception] = []
+        for number, packet in enumerate(_arriving(container, errors)):
+            if number % _OFTEN == 0:
+                alive()
+            walks[packet.stream.index].take(packet)
+    return Contents(stretches=[walk.stretch for walk in walks], broken=bool(errors))
+
+
+def _arriving(container: av.container.InputContainer, errors: list[Exception]) -> Iterator[av.Packet[Any]]:
+    """All packets up to the end or to where the file can't be read on; why not is added to `errors`."""
+    try:
+        yield from container.demux()
+    except IndexError:
+        return  # PyAV, behind the last packet, where streams have turned up on the way: all has been read
+    except (av.FFmpegError, ValueError, OverflowError) as error:
+        errors.append(error)
 
 
 class _Walk:

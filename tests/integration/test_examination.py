@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,24 @@ def test_wherever_more_than_a_second_is_cut_off_it_is_seen(
     whole = made(name).read_bytes()
 
     assert refused(write(whole[: int(len(whole) * share)])) == "truncated"
+
+
+def test_a_cut_between_two_frames_is_known_by_the_first_one(write: Callable[[bytes], Path]) -> None:
+    path = made("constant.mp3")
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux() if packet.pos is not None]
+    part = path.read_bytes()[: places[len(places) // 2]]
+
+    with pytest.raises(FetchError, match=r"after 3\.\d of 6\.\d seconds"):
+        look(write(part), Promise(size=len(part)))
+
+
+def test_a_cut_between_two_pages_is_known_by_the_missing_mark(write: Callable[[bytes], Path]) -> None:
+    whole = made("plain.opus").read_bytes()
+    part = whole[: whole.rindex(b"OggS")]
+
+    assert refused(write(part)) == "truncated"
+    look(write(part), Promise(size=len(part)))  # a recording of the radio has no mark either
 
 
 def test_the_failure_says_how_much_is_there(write: Callable[[bytes], Path]) -> None:
