@@ -152,6 +152,13 @@ HLS_CASES: dict[str, tuple[str, list[str]]] = {
     "no-default": ("en", [rendition("en", "NO"), rendition("de", "NO")]),
     "no-default-not-by-itself": ("de", [rendition("en", "NO", auto="NO"), rendition("de", "NO")]),
     "description-alone": ("en-ad", [rendition("en-ad", "NO", DESCRIBES)]),
+    "qualities-without-a-language": ("y-hi", [
+        rendition("x-lo", "YES", group="a").replace('LANGUAGE="x",', ""),
+        rendition("y-hi", "YES", group="b").replace('LANGUAGE="y",', ""),
+    ]),
+    "names-without-a-language": ("x-en", [
+        rendition("x-de", "NO").replace('LANGUAGE="x",', ""), rendition("x-en", "YES").replace('LANGUAGE="x",', ""),
+    ]),
     "two-groups": ("en-hi", [
         rendition("de-lo", "NO", group="a"), rendition("en-lo", "YES", group="a"),
         rendition("de-hi", "NO", group="b"), rendition("en-hi", "YES", group="b"),
@@ -164,7 +171,11 @@ HLS_CASES: dict[str, tuple[str, list[str]]] = {
 def test_hls(chosen: Any, site: RawSite, case: str, quality: tuple[str, str]) -> None:
     expected, renditions = HLS_CASES[case]
 
-    streams = chosen(HLS, master(*renditions, groups="ab" if "group" in case else "a"), *quality)
+    streams = chosen(
+        HLS,
+        master(*renditions, groups="ab" if any('ID="b"' in each for each in renditions) else "a"),
+        *quality,
+    )
 
     assert streams[-1]["url"] == f"{site.url}/{expected}.m3u8"
 
