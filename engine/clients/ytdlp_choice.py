@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -51,9 +52,18 @@ def _preference(offer: Offer, best: Offer) -> int | None:
     return OTHER if offer.standing <= Standing.UNASKED else None
 
 
-def of_rendition(attributes: Mapping[str, str]) -> Offer:
-    """What an `EXT-X-MEDIA` of HLS says of itself."""
-    language = attributes.get("LANGUAGE") or attributes.get("NAME") or ""
+def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[Offer]:
+    """What each `EXT-X-MEDIA` of a kind in HLS says of itself.
+
+    Groups hold the same sounds in other qualities. A name tells sounds of one group apart where no language does; the
+    only one of its group is no other sound than the only one of the next.
+    """
+    sizes = Counter(each.get("GROUP-ID") for each in renditions)
+    return [_of_rendition(each, named=sizes[each.get("GROUP-ID")] > 1) for each in renditions]
+
+
+def _of_rendition(attributes: Mapping[str, str], *, named: bool) -> Offer:
+    language = attributes.get("LANGUAGE") or (attributes.get("NAME", "") if named else "")
     default, chosen = attributes.get("DEFAULT") == "YES", attributes.get("AUTOSELECT") == "YES"
     if _DESCRIBES in attributes.get("CHARACTERISTICS", ""):
         return Offer(Standing.DESCRIPTION, language)

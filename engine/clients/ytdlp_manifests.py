@@ -13,7 +13,7 @@ from yt_dlp.extractor.common import InfoExtractor  # type: ignore[import-untyped
 from yt_dlp.utils import parse_duration, parse_m3u8_attributes  # type: ignore[import-untyped]
 
 from engine.clients.fetch_error import FetchError
-from engine.clients.ytdlp_choice import CHOSEN, Offer, Standing, of_adaptation_set, of_rendition, preferences
+from engine.clients.ytdlp_choice import CHOSEN, Offer, Standing, of_adaptation_set, of_renditions, preferences
 
 LIVE = "medianest_live"  # key of a format whose manifest is still growing
 _MOST_SEGMENTS = (
@@ -170,7 +170,7 @@ def _playlist(
     wanted: list[int | None] = [None] * len(renditions)
     for kind in ("AUDIO", "VIDEO"):
         chosen = [number for number, each in enumerate(renditions) if each.get("TYPE") == kind]
-        found = preferences([of_rendition(renditions[number]) for number in chosen])
+        found = preferences(of_renditions([renditions[number] for number in chosen]))
         for number, preference in zip(chosen, found, strict=True):
             wanted[number] = preference if kind == "AUDIO" or preference != CHOSEN else None
     # The first of its group tells yt-dlp whether the sound is apart from the picture.

@@ -41,7 +41,7 @@ def attempts() -> Iterator[Attempts]:
 
 
 def spec(url: str, folder: Path, **more: Any) -> FetchSpec:
-    fixed: dict[str, Any] = {"quality": "best", "format": "mp4", "ffmpeg": FFMPEG, "socket_timeout": 3.0}
+    fixed: dict[str, Any] = {"quality": "best", "format": "mp4", "ffmpeg": FFMPEG, "socket_timeout": 15.0}
     return FetchSpec(url=url, work_dir=folder, **{**fixed, **more})
 
 
@@ -206,7 +206,7 @@ MEMORY: dict[str, Callable[[], Iterable[bytes]]] = {
 
 
 def previewed(look: FetchSpec) -> Any:
-    return fetching.preview(look.url, timeout=3.0, generic=True, allow_private=False)
+    return fetching.preview(look.url, timeout=15.0, generic=True, allow_private=False)
 
 
 def most_memory(do: Callable[[FetchSpec], Any], look: FetchSpec) -> tuple[str, int]:
@@ -253,4 +253,4 @@ def test_a_preview_says_the_same(site: RawSite) -> None:
     site.answers["/looked"] = [MOVED + b"/looked\r\n\r\n"]
 
     with pytest.raises(FetchError, match="in a circle"):
-        preview(f"{site.url}/looked", timeout=3.0)
+        preview(f"{site.url}/looked", timeout=15.0)

@@ -41,7 +41,7 @@ def chosen(site: RawSite, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]
 
     def streams(url: str, quality: str, format: str) -> list[dict[str, Any]]:  # noqa: A002
         spec = FetchSpec(
-            url=url, quality=quality, format=format, work_dir=tmp_path, ffmpeg="", socket_timeout=5.0
+            url=url, quality=quality, format=format, work_dir=tmp_path, ffmpeg="", socket_timeout=15.0
         )
         with youtube_dl(spec) as ydl:
             return chosen_streams(extract(ydl, url))
@@ -152,6 +152,13 @@ HLS_CASES: dict[str, tuple[str, list[str]]] = {
     "no-default": ("en", [rendition("en", "NO"), rendition("de", "NO")]),
     "no-default-not-by-itself": ("de", [rendition("en", "NO", auto="NO"), rendition("de", "NO")]),
     "description-alone": ("en-ad", [rendition("en-ad", "NO", DESCRIBES)]),
+    "qualities-without-a-language": ("y-hi", [
+        rendition("x-lo", "YES", group="a").replace('LANGUAGE="x",', ""),
+        rendition("y-hi", "YES", group="b").replace('LANGUAGE="y",', ""),
+    ]),
+    "names-without-a-language": ("x-en", [
+        rendition("x-de", "NO").replace('LANGUAGE="x",', ""), rendition("x-en", "YES").replace('LANGUAGE="x",', ""),
+    ]),
     "two-groups": ("en-hi", [
         rendition("de-lo", "NO", group="a"), rendition("en-lo", "YES", group="a"),
         rendition("de-hi", "NO", group="b"), rendition("en-hi", "YES", group="b"),
@@ -164,7 +171,11 @@ HLS_CASES: dict[str, tuple[str, list[str]]] = {
 def test_hls(chosen: Any, site: RawSite, case: str, quality: tuple[str, str]) -> None:
     expected, renditions = HLS_CASES[case]
 
-    streams = chosen(HLS, master(*renditions, groups="ab" if "group" in case else "a"), *quality)
+    streams = chosen(
+        HLS,
+        master(*renditions, groups="ab" if any('ID="b"' in each for each in renditions) else "a"),
+        *quality,
+    )
 
     assert streams[-1]["url"] == f"{site.url}/{expected}.m3u8"
 
@@ -201,7 +212,7 @@ def test_a_commentary_that_looks_like_the_film_is_not_appended_to_it(site: RawSi
     site.asked.clear()
     spec = FetchSpec(
         url=f"{site.url}/film.mpd", quality="best", format="mkv", work_dir=tmp_path / "work",
-        ffmpeg=imageio_ffmpeg.get_ffmpeg_exe(), socket_timeout=5.0,
+        ffmpeg=imageio_ffmpeg.get_ffmpeg_exe(), socket_timeout=15.0,
     )  # fmt: skip
 
     got = fetch(spec, lambda _: None)
@@ -248,7 +259,7 @@ def test_a_growing_manifest_is_live(site: RawSite, tmp_path: Path, more: str, em
     with pytest.raises(FetchError, match="live_now"):
         fetch(FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg=""), lambda _: None)
     with pytest.raises(FetchError, match="live_now"):
-        preview(url, timeout=5.0)
+        preview(url, timeout=15.0)
 
 
 @pytest.mark.parametrize("more", ENDED)
@@ -257,7 +268,7 @@ def test_one_that_has_ended_is_not(site: RawSite, more: str) -> None:
     page = '<title>Channel</title><video><source src="/ended.mpd" type="application/dash+xml"></video>'
     site.answers["/ended"] = [head(), page.encode()]
 
-    assert preview(f"{site.url}/ended", timeout=5.0).metadata.title == "Channel"
+    assert preview(f"{site.url}/ended", timeout=15.0).metadata.title == "Channel"
 
 
 @pytest.mark.parametrize(

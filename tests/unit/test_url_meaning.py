@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from config.settings import Settings
@@ -146,12 +146,14 @@ ADDRESSES = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(ADDRESSES)
 def test_a_normal_form_is_its_own(url: str) -> None:
     assert normal(normal(url)) == normal(url)
     assert meaning(url) == accept(url, ANYWHERE)
 
 
+@settings(deadline=None)
 @given(ADDRESSES)
 def test_a_server_is_asked_for_the_same_as_before(url: str) -> None:
     """Path and query reach the site as they were written, but for what every client percent-encodes."""
@@ -180,6 +182,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 }
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("aA0/&=;+:@!,-"), min_size=1, max_size=14), st.sampled_from(sorted(CHANGES)))
 def test_what_a_server_could_tell_apart_is_not_one(text: str, change: str) -> None:
     changed = CHANGES[change](text)

@@ -199,10 +199,9 @@ def test_every_kind_is_told_in_whole_sentences(kind: str) -> None:
         assert "ffmpeg" not in sentence
 
 
-@pytest.mark.parametrize(
-    "text", ["account " * 10**6, "/a" * 10**7, "ERROR: " * 10**6, "https://a@" * 10**6, "x" * 10**8]
-)
-def test_a_text_without_an_end_is_cut_before_patterns_read_it(text: str) -> None:
+@pytest.mark.parametrize("piece", ["account ", "/a", "ERROR: ", "https://a@", "x", "[a", "(caused by "])
+def test_a_text_without_an_end_is_cut_before_patterns_read_it(piece: str) -> None:
+    text = piece * 10**6
     began = time.process_time()
 
     error = classify(ExtractorError(text))
