@@ -69,7 +69,7 @@ def _turn(row: Any, running: Counter[str]) -> Reason:
     if not others and not own:
         return _said("turn", "Its turn is next: it begins as soon as a worker is free.", None)
     counted = " and ".join(
-        f"{number} of {whose}" for number, whose in ((own, "yours"), (others, "others'")) if number
+        f"{number} of {whose}" for number, whose in ((own, "yours"), (others, "other people's")) if number
     )
     return _said("turn", f"It waits for a place: {counted} run before it.", None)
 

@@ -15,7 +15,8 @@ from stack import eventually
 
 from config.celery import QUEUES
 from engine import download_turns, download_work, queues, source_hosts, waiting
-from engine.download_work import DOWNLOAD, Pace
+from engine.download_progress import Pace
+from engine.download_work import DOWNLOAD
 from engine.jobs import lease
 from engine.jobs.pauses import note_block
 from engine.jobs.runner import Attempt, Yielded, run_next
@@ -255,10 +256,10 @@ def test_whoever_waits_is_told_why(runtime: Runtime) -> None:
 
     assert told() == ("turn", "Its turn is next: it begins as soon as a worker is free.")
     hold(runtime, bob)
-    assert told() == ("turn", "It waits for a place: 1 of others' run before it.")
+    assert told() == ("turn", "It waits for a place: 1 of other people's run before it.")
     hold(runtime, ann)
     hold(runtime, bob)
-    assert told() == ("turn", "It waits for a place: 1 of yours and 2 of others' run before it.")
+    assert told() == ("turn", "It waits for a place: 1 of yours and 2 of other people's run before it.")
 
 
 @pytest.mark.parametrize(
