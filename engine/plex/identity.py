@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 # Guids that say where an entry stands, not what it is.
@@ -193,6 +194,15 @@ def _contradict(one: Traits, other: Traits) -> bool:
     return bool(known) or (one.type != "show" and moved)
 
 
+_name = attrgetter("guid")  # which is of a work by then
+_file = attrgetter("file")
+_key = attrgetter("rating_key")
+_parent_key = attrgetter("parent_key")
+_grandparent_key = attrgetter("grandparent_key")
+_section = attrgetter("section_key")
+_year = attrgetter("year")
+
+
 def _edition(item: Traits) -> Hashable:
     return item.edition or ""
 
@@ -229,34 +239,6 @@ def _live(item: Traits) -> Hashable:
     return None if item.deleted else True
 
 
-def _name(item: Traits) -> Hashable:
-    return item.guid
-
-
-def _file(item: Traits) -> Hashable:
-    return item.file
-
-
-def _key(item: Traits) -> Hashable:
-    return item.rating_key
-
-
-def _parent_key(item: Traits) -> Hashable:
-    return item.parent_key
-
-
-def _grandparent_key(item: Traits) -> Hashable:
-    return item.grandparent_key
-
-
-def _section(item: Traits) -> Hashable:
-    return item.section_key
-
-
-def _year(item: Traits) -> Hashable:
-    return item.year
-
-
 def _known_year(item: Traits) -> Hashable:
     return item.year or 0
 
@@ -274,9 +256,9 @@ def _same_work(trait: Trait) -> tuple[tuple[Trait, ...], ...]:
 
 _STRONG: tuple[tuple[Trait, ...], ...] = (
     *_same_work(_name),
-    *_same_work(lambda item: item.imdb_id),
-    *_same_work(lambda item: item.tmdb_id),
-    *_same_work(lambda item: item.tvdb_id),
+    *_same_work(attrgetter("imdb_id")),
+    *_same_work(attrgetter("tmdb_id")),
+    *_same_work(attrgetter("tvdb_id")),
     (_file, _place, _section),  # a file may hold two episodes, and lie in two libraries
     (_file, _place),
     (_file, _title),

@@ -111,3 +111,18 @@ def test_it_takes_no_longer_than_a_listing() -> None:
     now = [replace(one, key=one.key % 5_000 + 1) for one in before]
     found = recognise([one.traits() for one in now], [one.traits() for one in before])
     assert all(found[str(one.key)].id == f"med-{one.number}" for one in now)
+
+
+def test_what_two_share_tells_neither() -> None:
+    """Two copies without anything of their own, both under other keys, in other files: nobody knows which is which."""
+    before = [film(1, "plex"), replace(film(1, "plex"), number=2, key=2, file="/m/2.mkv")]
+    now = [replace(one, key=one.key + 10, file=f"/n/{one.key}-new.mkv") for one in before]
+    assert recognise([one.traits() for one in now], [one.traits() for one in before]) == {}
+    assert recognise([now[0].traits()], [one.traits() for one in before]) == {}
+    assert [item.id for item in recognise([now[0].traits()], [before[1].traits()]).values()] == ["med-2"]
+
+
+def test_a_guid_that_names_an_entry_names_no_film() -> None:
+    for guid in ("local://7", "com.plexapp.agents.none://7?lang=xn", "tv.plex.agents.none://7", "none://7"):
+        one, other = (replace(film(number, "local"), guid=guid) for number in (1, 2))
+        assert recognise([other.traits()], [one.traits()]) == {}
