@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import structlog
 
 from engine.plex.parsing import Metadata, Row, Unreadable, fingerprint, row_of
@@ -13,6 +15,7 @@ LONGEST_INDEXED = 600  # characters: with four bytes each they fit into an entry
 _KEYS = ("rating_key", "parent_key", "grandparent_key")
 _MARKS = ("guid", "file", "imdb_id", "tmdb_id", "tvdb_id")
 _PATH_BYTES = 2400
+_indexed = attrgetter(*_KEYS, *_MARKS, "sort_title")
 
 
 def read(section_key: str, item: Metadata) -> tuple[Row, int] | None:
@@ -35,6 +38,8 @@ def read(section_key: str, item: Metadata) -> tuple[Row, int] | None:
 
 
 def _bounded(row: Row) -> Row:
+    if max(map(len, filter(None, _indexed(row)))) <= LONGEST_INDEXED:
+        return row
     if any(len(getattr(row, name) or "") > LONGEST_INDEXED for name in _KEYS):
         raise Unreadable(row.rating_key)
     if len(row.sort_title) > LONGEST_INDEXED:
