@@ -223,7 +223,7 @@ def is_final(event: dict[str, Any], number: int) -> bool:
 
 def test_a_client_too_slow_for_what_must_not_be_lost_is_sent_away(house: House) -> None:
     ann = house.person()
-    slow = house.listen("/ws/media", ann, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
+    slow = house.listen("/ws/authenticated", ann, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
     for number in range(1500):
         house.tell("notification:new", ann, number=number, padding="x" * 1000)
     assert farewell(slow) == 1013
