@@ -43,7 +43,7 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "LC_ALL": "C.UTF-8",
-        "PYTHONWARNINGS": "error",
+        "PYTHONWARNINGS": "error::DeprecationWarning",
     }
 
 
