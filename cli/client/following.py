@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -53,12 +54,8 @@ class Following:
         self._display.show(self.state)
         while not self.state.ended:
             try:
-                socket = self._connect()
-                try:
+                with self._opened() as socket:
                     self._listen(socket)
-                finally:
-                    with shielded():
-                        socket.close()
             except InvalidStatus as error:
                 self._refused(error.response.status_code)
             except ConnectionClosed:
@@ -85,6 +82,17 @@ class Following:
             max_size=MAX_FRAME,
             logger=_SILENT,
         )
+
+    @contextmanager
+    def _opened(self) -> Iterator[ClientConnection]:
+        """A connection; a signal does not break into its end, which waits for another thread."""
+        opened = self._connect()
+        socket = opened.__enter__()
+        try:
+            yield socket
+        finally:
+            with shielded():
+                opened.__exit__(None, None, None)
 
     def _listen(self, socket: ClientConnection) -> None:
         heard = time.monotonic()

@@ -38,7 +38,13 @@ def home(tmp_path: Path, server: ChattyServer) -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    return {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONWARNINGS": "error::DeprecationWarning",
+    }
 
 
 def started(home: Path, *words: str, **popen: object) -> subprocess.Popen[str]:
