@@ -140,9 +140,11 @@ def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
     """
     ours = server_identifier(runtime)
     servers = tv.servers(token)
-    found = _pick(servers, ours)
+    found = _pick(servers.known, ours)
     if found is None:  # a server that was set up anew at the same URL has another identifier
-        found = _pick(servers, server_identifier(runtime, older_than=_DOUBTED_AGE))
+        found = _pick(servers.known, server_identifier(runtime, older_than=_DOUBTED_AGE))
+    if found is None and not servers.whole:
+        raise PlexUnreachable("plex.tv's list of servers could not be read.")
     return found
 
 

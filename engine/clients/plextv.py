@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
@@ -64,6 +64,14 @@ class Server:
 
     identifier: str
     owned: bool
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers that somebody may use; not `whole` where an entry could not be read, which may be any of them."""
+
+    known: Sequence[Server]
+    whole: bool = True
 
 
 class Malformed(Exception):
@@ -130,8 +138,8 @@ class PlexTv:
         """
         return self._read(self._as(token, "/api/v2/user"), account_of)
 
-    def servers(self, token: str) -> list[Server]:
-        """The servers that a person may use, his own and shared ones, whether they run or not.
+    def servers(self, token: str) -> Servers:
+        """The servers that a person may use, their own and shared ones, whether they run or not.
 
         Raises:
             TokenRefused: the token does not hold.
@@ -236,26 +244,26 @@ def account_of(document: Any) -> Account:
     )
 
 
-def servers_of(document: Any) -> list[Server]:
+def servers_of(document: Any) -> Servers:
     """Read the servers among what somebody may use: players and other things stand there too.
 
     Raises:
-        Malformed: nothing in it can be read, which is not the same as nothing.
+        Malformed: it is no list.
     """
-    if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
+    if not isinstance(document, list):
         raise Malformed("resources")
     read = [each for each in document if _described(each)]
-    if document and not read:
-        raise Malformed("resources")
-    return [
+    known = [
         Server(each["clientIdentifier"], each.get("owned") is True)
         for each in read
         if "server" in each["provides"].split(",")
     ]
+    return Servers(known, whole=len(read) == len(document))
 
 
-def _described(resource: dict[str, Any]) -> bool:
-    return isinstance(resource.get("provides"), str) and isinstance(resource.get("clientIdentifier"), str)
+def _described(resource: Any) -> bool:
+    names = ("provides", "clientIdentifier")
+    return isinstance(resource, dict) and all(isinstance(resource.get(name), str) for name in names)
 
 
 def _names_errors(answer: Answer) -> bool:

@@ -13,11 +13,12 @@ from fakes import media
 
 @dataclass
 class FlakySite:
-    """What it serves, and from which bytes on it was asked for."""
+    """What it serves, and from which bytes on it was asked for; from `silent_from` on it sends nothing."""
 
     url: str
     body: bytes
     asked: list[int] = field(default_factory=list)
+    silent_from: int | None = None
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def flaky_site(size: int, part: int) -> Iterator[FlakySite]:
             first = int(asked.removeprefix("bytes=").partition("-")[0] or 0) if asked else 0
             site.asked.append(first)
             self._head(206 if asked else 200, first)
-            self.wfile.write(body[first : first + part])
+            last = min(first + part, len(body) if site.silent_from is None else site.silent_from)
+            self.wfile.write(body[first:last])
 
         def _head(self, status: int, first: int) -> None:
             self.send_response(status)

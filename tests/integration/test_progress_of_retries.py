@@ -207,6 +207,7 @@ def test_a_failed_download_goes_on_at_its_byte(runtime: Runtime) -> None:
             raise
 
     with flaky_site(2_000_000, 500_000) as site:
+        site.silent_from = 1_000_000
         with runtime.unit_of_work() as db:
             made = make_download(db, make_user(db), url=site.url, attempt=5)
         assert run_next(runtime, DOWNLOAD, work)
@@ -216,6 +217,7 @@ def test_a_failed_download_goes_on_at_its_byte(runtime: Runtime) -> None:
         with runtime.unit_of_work() as db:
             downloads.retry(db, made.id, owner_id=row.user_id)
         site.asked.clear()
+        site.silent_from = None
         row = work_off(runtime, made.id)
     assert row.status == "completed", row.error
     assert row.file is not None

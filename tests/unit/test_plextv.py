@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.clients import plex, plextv
 from engine.clients.plex_http import plain
-from engine.clients.plextv import Server
+from engine.clients.plextv import Server, Servers
 
 Recorded = Callable[[str], Any]
 JSON = st.recursive(
@@ -51,13 +51,20 @@ def test_accounts(recorded: Recorded) -> None:
 
 
 def test_servers(recorded: Recorded) -> None:
-    assert plextv.servers_of(recorded("resources.json")) == [Server("client_id2", owned=True)]
-    assert plextv.servers_of([]) == []
+    assert plextv.servers_of(recorded("resources.json")) == Servers([Server("client_id2", owned=True)])
+    assert plextv.servers_of([]) == Servers([])
 
 
 def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_one(recorded: Recorded) -> None:
-    with pytest.raises(plextv.Malformed):
-        plextv.servers_of(recorded("spec_examples/resources_example.json"))
+    assert not plextv.servers_of(recorded("spec_examples/resources_example.json")).whole
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "x", {}, {"provides": "server"}, {"provides": 5, "clientIdentifier": "ours"}]
+)
+def test_an_entry_that_can_not_be_read_may_be_any_server(odd: object) -> None:
+    read = {"provides": "server", "clientIdentifier": "theirs"}
+    assert plextv.servers_of([read, odd]) == Servers([Server("theirs", owned=False)], whole=False)
 
 
 @pytest.mark.parametrize("name", ["user_401.json", "pins_get_404.json", "pins_create_400.json"])
