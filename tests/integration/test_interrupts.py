@@ -99,7 +99,7 @@ def test_whenever_it_comes_following_ends(home: Path, server: ChattyServer) -> N
 @pytest.mark.long
 def test_nor_does_a_busy_machine_keep_it(home: Path, server: ChattyServer) -> None:
     with burning(2):
-        interrupt_at_random(home, server, 400)
+        interrupt_at_random(home, server, 100)
 
 
 @pytest.mark.parametrize(
