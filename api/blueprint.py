@@ -90,21 +90,32 @@ class Call:
         rate_limits.spend(self._identity, limit, email)
 
     @contextmanager
-    def attempt(self, limit: Spent, *, email: str | None = None) -> Iterator[None]:
+    def attempt(self, limit: Spent, *, email: str | None = None) -> Iterator[Attempted]:
         """Count only a block that ends with `Unauthorized`: counted before it, so that guesses made at once all are.
+
+        The block may say that it counts all the same.
 
         Raises:
             RateLimitExceeded: too many failed before.
         """
         self.spend(limit, email=email)
+        attempted = Attempted()
         try:
-            yield
+            yield attempted
         except Unauthorized:
             raise
         except BaseException:
             rate_limits.give_back(self._identity, limit, email)
             raise
-        rate_limits.give_back(self._identity, limit, email)
+        if not attempted.counts:
+            rate_limits.give_back(self._identity, limit, email)
+
+
+@dataclass
+class Attempted:
+    """What was tried; `counts` where it may have been a guess although it went well."""
+
+    counts: bool = False
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli.errors import CommandError
+from config import variables
 
 FORMAT = 2  # the first had no proof
 MANIFEST, DATABASE, SECRET_KEY, SETTINGS = "manifest.json", "database.sql.gz", "secret.key", "settings.env"
@@ -85,7 +86,7 @@ def read(path: Path, folder: Path) -> Manifest:
             for member in tar:
                 _unpack(path, tar, member, folder)
         manifest = _said((folder / MANIFEST).read_bytes())
-    except (tarfile.TarError, ValueError, TypeError, RecursionError) as error:
+    except (tarfile.TarError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise CommandError(f"{path} is no backup of MediaNest, or it is damaged: {error}") from None
     except FileNotFoundError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from None
@@ -106,11 +107,34 @@ def check_proof(path: Path, folder: Path, manifest: Manifest) -> None:
     """Hold a manifest against the key that came with it.
 
     Raises:
-        CommandError: it was changed.
+        CommandError: it was changed, or the key is none.
     """
-    keys = (folder / SECRET_KEY).read_text().split()
+    keys = texts(path, folder)[SECRET_KEY].split()
+    try:
+        for key in keys:
+            variables.secret(key)
+    except ValueError:
+        keys = []
+    if not keys:  # it would lock everybody out, this command included
+        raise CommandError(
+            f"{path} is damaged: its {SECRET_KEY} holds no key of at least 32 characters a line"
+        )
     if manifest.format > 1 and not is_proven(manifest, keys):
         raise CommandError(f"{path} is damaged: its manifest is not what was written")
+
+
+def texts(path: Path, folder: Path) -> dict[str, str]:
+    """The keys and the settings of an unpacked archive.
+
+    Raises:
+        CommandError: they are no text.
+    """
+    try:
+        return {
+            name: (folder / name).read_text() for name in (SECRET_KEY, SETTINGS) if (folder / name).is_file()
+        }
+    except ValueError:
+        raise CommandError(f"{path} is damaged: its keys or settings are no text") from None
 
 
 def is_proven(manifest: Manifest, keys: Iterable[str]) -> bool:

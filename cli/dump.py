@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,7 @@ def read(packed: Path, folder: Path) -> Dump:
                 _take(found, copy, lines, folder)
             elif moved := _SEQUENCE.fullmatch(line):
                 found.sequences[moved[1].decode()] = int(moved[2]), moved[3] == b"true"
-    except (EOFError, gzip.BadGzipFile, ValueError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         raise CommandError(f"the database in this backup is damaged: {error}") from None
     return found
 

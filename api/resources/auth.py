@@ -156,8 +156,10 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
 )
 def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
-    with call.attempt("account", email=body["email"]):
+    with call.attempt("account", email=body["email"]) as attempted:
         started = _by_password(call, body)
+        # Who only claims the address may be guessing at its holder's password by setting each guess as their own.
+        attempted.counts = started.user.email_claimed_at is not None
     return signed_in_answer(call, started, fresh=True)
 
 

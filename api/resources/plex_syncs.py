@@ -169,7 +169,7 @@ def start_sync(call: Call, body: dict[str, Any]) -> Response:
 
 @blueprint.operation(
     "GET",
-    "/<sync_id>",
+    "/<id:sync_id>",
     permission=Permission.INTEGRATIONS_CONFIGURE,
     answers={200: SyncReportSchema},
     errors=(404,),
@@ -184,7 +184,7 @@ def get_sync(call: Call, sync_id: str) -> Response:
 
 @blueprint.operation(
     "DELETE",
-    "/<sync_id>",
+    "/<id:sync_id>",
     permission=Permission.INTEGRATIONS_CONFIGURE,
     answers={200: SyncSchema},
     errors=(404, 409),

@@ -243,8 +243,10 @@ def _prepare(environ: dict[str, Any]) -> None:
         raise ServiceUnavailable(
             "This server can't open WebSockets: it needs gunicorn, with TLS ended by a proxy."
         )
-    # Not negotiated: compressed frames differ from client to client, ours are built once for all of them.
+    # Not negotiated: compressed frames differ from client to client, ours are built once for all of them; and there are
+    # no subprotocols, whose names may be any bytes.
     environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    environ.pop("HTTP_SEC_WEBSOCKET_PROTOCOL", None)
 
 
 def _take_over(ws: Server) -> socket.socket:

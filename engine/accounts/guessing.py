@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,15 +11,16 @@ ACCEPTED = (
     "Take at least 8 characters that are no common password, no name or date and no row of keys; "
     "three or four words that have nothing to do with each other do well."
 )
-_FEWEST_GUESSES = (
-    1_000_000  # what a guesser gets through in days even where sign-ins are limited, from many addresses
-)
+# The lists that are tried first hold some ten thousand passwords; with ten failed sign-ins to an account in 15 minutes
+# they take ten days.
+_FEWEST_GUESSES = 10_000
 _JUDGED = (
     25,
     50,
 )  # characters: the time grows steeply with them, and nearly every password is strong by the first
 _FEWEST_OTHERS = 6  # letters and digits beside what is known of the person
 _SHORTEST_PART = 3
+_LONGEST = 400  # characters of a name or address
 _PRODUCT = "medianest"
 _OWN = "It is made of your name, your address or the name of this product."
 _REPEATED = "It says the same a few times over."
@@ -33,20 +35,29 @@ def weakness(password: str, *, about: Iterable[str]) -> str | None:
         password: of any length; what comes behind the first 50 characters is not looked at.
         about: name and address of the person, by which nobody must be able to guess it.
     """
-    known = _parts(about)
-    begin = password[: _JUDGED[-1]]
+    known = _parts(map(_plain, about))
+    begin = _plain(password[: _JUDGED[-1]])
     text = _once(begin)
     if _others(text, known) < _FEWEST_OTHERS and _others(text, ()) >= _FEWEST_OTHERS:
         return _OWN
     reason = _PLAIN
     for length in _JUDGED:
         found = _judged(text[:length], known)
-        if found["guesses"] >= _FEWEST_GUESSES:
+        if found["guesses"] > _FEWEST_GUESSES:
             return None
         reason = _reason(found) if text == begin else _REPEATED
         if length >= len(text):
             break
     return reason
+
+
+def _plain(text: str) -> str:
+    """Without accents, and with letters of other widths as ordinary ones: who guesses tries those."""
+    return "".join(
+        char
+        for char in unicodedata.normalize("NFKD", text[: 2 * _LONGEST])
+        if not unicodedata.combining(char)
+    )[:_LONGEST]
 
 
 def _once(text: str) -> str:

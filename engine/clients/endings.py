@@ -70,7 +70,10 @@ def _page_length(reader: Reader, page: Unit) -> int:
 
 def _riff(reader: Reader) -> Ending:
     """WAV and AVI; long AVIs are several RIFFs one after the other. A recorder that was stopped leaves no sizes."""
-    seconds = _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else _film_seconds(reader)
+    piped = _piped(int.from_bytes(reader.at(4, 4), "little"))  # the length was never filled in
+    seconds = (
+        _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else None if piped else _film_seconds(reader)
+    )
     lists = () if reader.at(0, 8)[:4] != b"RIFF" else jumps(reader, 0, 8, _riff_length)
     end = max((unit.end for unit in lists), default=0)
     return Ending(cut=end > reader.size + 1, seconds=seconds)  # many leave out the last padding byte

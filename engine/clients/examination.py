@@ -20,9 +20,10 @@ from engine.clients.media_probe import NotMediaError, Probe, probe
 from engine.clients.packets import Contents, Stretch
 from engine.clients.promises import Promise
 
-_EDITED = {"mp4", "m4a", "mov"}
-# Headers are rounded, count the silence that an encoder adds, or the subtitle that outlasts the film.
-_SLACK, _SLACK_SHARE = 1.0, 0.02
+EDITED = {"mp4", "m4a", "mov"}
+# Headers are rounded, count the silence that an encoder adds, the second of sound before a cut, or the subtitle that
+# outlasts the film.
+_SLACK, _SLACK_SHARE = 1.5, 0.02
 # Durations in playlists are rounded piece by piece, and of the last piece often a guess.
 _LIST_SLACK, _LIST_SLACK_SHARE = 1.5, 0.03
 _PADDING = 0.3  # seconds of silence that an encoder of sound adds at most
@@ -52,9 +53,9 @@ class Examined:
         first = min((starts[each.index] for each in films), default=0.0)
         measured = max((starts[each.index] - first + each.covered for each in films), default=0.0)
         told = self.probe.duration
-        # An edit list of MP4 may leave a part of what is there out; encoders say so of the silence that they add.
-        most_left_out = measured / 2 if self.probe.container in _EDITED else _PADDING
-        return told if told is not None and measured - most_left_out < told < measured else measured
+        # An edit list of MP4 leaves out what was trimmed; encoders say so of the silence that they add.
+        least = 0.0 if self.probe.container in EDITED else measured - _PADDING
+        return told if told is not None and least < told < measured else measured
 
 
 def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = None) -> Examined:
@@ -113,7 +114,9 @@ def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promis
     unsure = damaged and (promise.size is None or not promised)
     for has, seconds in promised:
         slack = _SLACK if ending.cut else max(_SLACK, _SLACK_SHARE * seconds)
-        if seconds - has > (_TELLING if unsure else slack):
+        # A FLAC counts its samples, so its head is exact.
+        exact = unsure or (found.container == "flac" and promise.size is None)
+        if seconds - has > (_TELLING if exact else slack):
             raise _truncated(has, seconds)
     if unsure:
         length = f"after {contents.covered:.1f} seconds, " if contents.covered else ""
@@ -131,7 +134,7 @@ def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tupl
         yield max(end, contents.covered), found.duration
     for each in contents.stretches:
         if each.promised and each.kind in {"video", "audio"} and (each.packets or _has_media(each)):
-            has = each.covered if found.container in _EDITED else max(each.covered, each.end)
+            has = each.covered if found.container in EDITED else max(each.covered, each.end)
             yield has, each.promised
 
 
@@ -158,15 +161,17 @@ def _check_playlist(contents: Contents, promise: Promise) -> None:
     """What came of a film in pieces, against the length that its playlist or manifest gives to all of them."""
     if not promise.seconds:
         return
-    _check_length(contents.covered, promise.seconds, _LIST_SLACK, _LIST_SLACK_SHARE)
-    more = contents.covered - promise.seconds
+    unsure = promise.unsure
+    _check_length(contents.covered, promise.seconds - unsure, _LIST_SLACK, _LIST_SLACK_SHARE)
+    # The clock may jump where something was cut out, an advert or a gap: what is not there was not sent twice.
+    holes = list(packets.holes(contents))
+    empty = sum(end - start for start, end in holes)
+    more = contents.covered - empty - promise.seconds - unsure
     if more > max(_MORE, _MORE_SHARE * promise.seconds):
-        message = f"The site sent {contents.covered:.1f} seconds instead of {promise.seconds:.1f}."
+        message = f"The site sent {contents.covered - empty:.1f} seconds instead of {promise.seconds:.1f}."
         raise FetchError("mismatch", message=message)
     if not contents.of("audio"):
         return  # a picture alone may stand still
-    holes = list(packets.holes(contents))
-    empty = sum(end - start for start, end in holes)
     if empty > _HOLES and promise.seconds - (contents.covered - empty) > _HOLES:
         start, end = holes[0][0] - _first(contents), holes[0][1] - _first(contents)
         message = f"Between second {start:.1f} and {end:.1f} nothing was sent."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple
 
-from engine.clients.examination import Examined
+from engine.clients.examination import EDITED, Examined
 from engine.clients.media_probe import Probe, Track, preferred
 from engine.clients.packets import Stretch
 
@@ -73,14 +74,20 @@ class Plan:
 
 
 def sources(chosen: Plan, streams: Sequence[Examined]) -> list[Stretch]:
-    """What goes into the result of picture and sound."""
+    """What goes into the result of picture and sound; of a film that was trimmed, what its edit list shows."""
     films = [*([chosen.video] if chosen.video else []), *chosen.sounds]
     return [
-        stretch
+        replace(stretch, covered=min(stretch.covered, _shown(streams[film.input])))
         for film in films
         for stretch in streams[film.input].contents.stretches
         if stretch.index == film.track.index
     ]
+
+
+def _shown(stream: Examined) -> float:
+    """Seconds that ffmpeg reads of a file at most: it obeys edit lists, which the examination looks behind."""
+    told = stream.probe.duration if stream.probe.container in EDITED else None
+    return told or inf
 
 
 def plan(streams: Sequence[Examined], container: str) -> Plan:

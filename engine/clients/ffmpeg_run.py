@@ -12,6 +12,11 @@ Tick = Callable[[float | None], None]
 
 LOCAL = ("-protocol_whitelist", "file")
 _LONGEST_LINE = 4096  # characters: a complaint may quote a stranger's text
+_NO_MEMORY = (
+    "Cannot allocate memory",
+    "Memory allocation error",
+    "Failed to allocate",
+)  # the attempt's limit
 
 
 def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
@@ -21,6 +26,7 @@ def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
 
     Raises:
         FetchError: processing, disk_full; its detail has ffmpeg's last words.
+        MemoryError: ffmpeg needs more than the attempt may take.
         Exception: whatever `tick` raises; ffmpeg is killed then.
     """
     program, *arguments = command
@@ -42,6 +48,8 @@ def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
             raise
     if process.returncode:
         text = "\n".join(complaints)
+        if any(words in text for words in _NO_MEMORY):
+            raise MemoryError(text[-1000:])
         raise FetchError("disk_full" if "No space left" in text else "processing", detail=text[-1000:])
 
 

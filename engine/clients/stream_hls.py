@@ -73,7 +73,7 @@ def plan(source: Source, stream: Mapping[str, Any]) -> Plan:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    lines, names = [], 0
+    lines, names, whole = [], 0, True
     if len(text) > _LONGEST_TEXT:
         raise FetchError("too_large", detail="a playlist without an end")
     for raw in _LINE_END.split(text):
@@ -83,6 +83,7 @@ def _parsed(text: str) -> dict[str, Any]:
         if line.startswith("#EXTINF"):  # a length that is none says nothing; the segment is still one
             length = _SECONDS.match(line)
             line = f"#EXTINF:{length[1] if length else '-1'},"
+            whole = whole and "." not in line
         if line.startswith("#EXT-X-FAXS-CM"):
             raise FetchError("drm")
         names += bool(line) and not line.startswith("#")
@@ -94,6 +95,7 @@ def _parsed(text: str) -> dict[str, Any]:
         found: dict[str, Any] = m3u8.parse("\n".join(lines), custom_tags_parser=_note)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FetchError("unreadable", detail="a playlist with mistakes in it") from error
+    found["rounded"] = whole
     found["segments"] = [segment for segment in found["segments"] if segment.get("uri")]
     if not found["is_variant"] and len(found["segments"]) != names:
         raise FetchError("unreadable", detail="a playlist that names files without saying what they are")
@@ -163,7 +165,9 @@ class _Reader:
         pieces = list(self._pieces(found["segments"], int(found["media_sequence"] or 0)))
         told = [piece.seconds for piece in pieces if not piece.is_map]
         known = [seconds for seconds in told if seconds is not None]
-        return Plan(pieces, sum(known) if len(known) == len(told) else None)
+        # Durations without a point, as they were before version 3 (RFC 8216, 4.3.2.1), are rounded to whole seconds.
+        unsure = 0.5 * len(known) if found["rounded"] else 0.0
+        return Plan(pieces, sum(known) if len(known) == len(told) else None, unsure)
 
     def _pieces(self, segments: Sequence[Mapping[str, Any]], number: int) -> Iterator[Piece]:
         present: Piece | None = None

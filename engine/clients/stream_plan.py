@@ -69,10 +69,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """All pieces in their order; `seconds` is what the source promises of them together."""
+    """All pieces in their order; `seconds` is what the source promises of them together, give or take `unsure`."""
 
     pieces: Sequence[Piece]
     seconds: float | None
+    unsure: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.pieces) > MOST_PIECES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ WHOLE_LIMIT = 64 << 20  # bytes, unpacked, of what is read as a whole: pages, ma
 _HEADERS_LIMIT = 256 << 10  # bytes of all header fields of one answer; browsers take as much
 _MOST_REDIRECTS = 20  # as browsers
 _BLOCK = 1 << 16
+_HOST = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -69,8 +71,12 @@ class _Session(RequestsSession):  # type: ignore[misc]
             return None
         resp.raw.close()
         vars(resp).update(_content=b"", _content_consumed=True)  # else requests reads it
-        # A header is bytes, which http.client hands on as Latin-1; a URL takes them as they are, percent-encoded.
-        return quote(resp.headers["location"].encode("latin-1"), safe=_URL_CHARACTERS)
+        # A header is bytes, which http.client hands on as Latin-1; a path takes them as they are, percent-encoded.
+        raw = resp.headers["location"].encode("latin-1")
+        host = _HOST.match(raw)
+        place = host[0] if host else b""
+        # A host's name is UTF-8, which `requests` writes as IDNA.
+        return place.decode("utf-8", "replace") + quote(raw[len(place) :], safe=_URL_CHARACTERS)
 
 
 class BoundedRequestsRH(RequestsRH):  # type: ignore[misc]

@@ -90,18 +90,20 @@ def _pieces(
     source: Source, plan: Plan, stream: Mapping[str, Any], files: StreamFiles, report: Report
 ) -> Promise:
     stream_pieces.fetch(source, plan, files, report)
-    return _promise(stream, seconds=plan.seconds, size=plan.size, fragmented=True)
+    return _promise(stream, seconds=plan.seconds, unsure=plan.unsure, size=plan.size, fragmented=True)
 
 
 def _promise(
     stream: Mapping[str, Any],
     *,
     seconds: float | None = None,
+    unsure: float = 0.0,
     size: int | None = None,
     fragmented: bool = False,
 ) -> Promise:
     return Promise(
         seconds=seconds,
+        unsure=unsure,
         size=size,
         video=_told(stream.get("vcodec")),
         audio=_told(stream.get("acodec")),

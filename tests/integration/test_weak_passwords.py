@@ -12,7 +12,7 @@ from sqlalchemy import text
 from engine.accounts import password_reset
 from models.base import new_id
 
-WEAK = ["12345678", "Password1!", "ann.smith"]
+WEAK = ["12345678", "Password1", "ann.smith"]
 
 
 @pytest.fixture
