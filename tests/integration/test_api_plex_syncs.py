@@ -72,6 +72,8 @@ def test_cancelling(door: Door, plex: Syncing) -> None:
     refused(admin.delete(f"{SYNCS}/{row['id']}"), 409, "CONFLICT")
     refused(admin.delete(f"{SYNCS}/sync-nothing"), 404, "NOT_FOUND")
     refused(admin.get(f"{SYNCS}/sync-nothing"), 404, "NOT_FOUND")
+    refused(admin.get(f"{SYNCS}/%00"), 404, "NOT_FOUND")
+    refused(admin.delete(f"{SYNCS}/%00"), 404, "NOT_FOUND")
     assert not plex.attempt()
     with plex.runtime.reading() as db:
         entries = db.execute(select(AuditEntry.action, AuditEntry.actor_id, AuditEntry.subject_id)).all()

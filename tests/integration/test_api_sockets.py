@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -273,3 +275,17 @@ def test_what_a_credential_may_is_asked_of_keys_and_sessions_alike(house: House)
     assert set(found) == {key_id, ann.login_id}
     assert found[key_id].permissions == {Permission.MEDIA_READ}
     assert found[ann.login_id].permissions == permissions_of("admin")
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"\xc3\xbc", b"chat, \x80"])
+def test_a_subprotocol_may_be_any_bytes_and_is_not_taken(house: House, name: bytes) -> None:
+    place = urlsplit(house.stack.url)
+    head = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: " + name + b"\r\n\r\n"
+    )
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as connection:
+        connection.sendall(head)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert b"sec-websocket-protocol" not in answer.lower()

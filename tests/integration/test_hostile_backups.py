@@ -222,3 +222,26 @@ def test_members_that_are_none_of_ours_are_refused_before_anything_is_touched(
     assert not (tmp_path / "outside").exists()
     assert not list((tmp_path / "data").glob("*.key"))
     assert users(url) == 1
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"\n", b"kkkk", b"\xff\xfe" * 40], ids=["none", "blank", "short", "no text"]
+)
+def test_a_key_that_is_none_replaces_nothing(
+    url: str, good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: bytes
+) -> None:
+    """It would lock everybody out, and `restore` itself with them."""
+    file = forged(tmp_path / "bad.tar", good | {archive.SECRET_KEY: key}, signed=key == b"kkkk")
+    assert "is damaged" in refused(file, capsys)
+    assert users(url) == 1
+
+
+@pytest.mark.parametrize("name", [archive.SETTINGS, archive.DATABASE])
+def test_damage_inside_is_told_in_words_before_anything_changes(
+    url: str, good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    packed = good[archive.DATABASE]
+    broken = {archive.SETTINGS: b"\xff\xfe", archive.DATABASE: packed[:40] + b"\xff" * 40 + packed[80:]}
+    file = forged(tmp_path / "bad.tar", good | {name: broken[name]})
+    assert "damaged" in refused(file, capsys)
+    assert users(url) == 1

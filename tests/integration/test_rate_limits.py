@@ -211,6 +211,23 @@ def test_failed_sign_ins_to_one_account_from_anywhere(door: Door, keys: redis.Re
     assert not [key for key in keys.scan_iter("*") if "example" in key]
 
 
+def test_who_only_claims_an_address_has_their_sign_ins_to_it_counted(door: Door) -> None:
+    """They could guess at its holder's password by setting each guess as their own first: it would go well."""
+    holder, claimant = door.person(), door.person()
+    own = {"currentPassword": PASSWORD, "newPassword": "my very own password"}
+    assert claimant.post("/users/me/password", json=own).status_code == 200
+    claim = {"email": holder.email, "currentPassword": own["newPassword"]}
+    assert claimant.request("PATCH", "/users/me", json=claim).status_code == 200
+    addresses = (f"203.0.113.{number}" for number in range(1, 200))
+
+    def sign_in() -> TestResponse:
+        body = {"email": holder.email, "password": own["newPassword"]}
+        here = {"REMOTE_ADDR": next(addresses)}
+        return door.stranger().post(f"{API}/auth/login", json=body, environ_base=here)
+
+    assert until_refused(sign_in) == 10
+
+
 def test_guesses_at_the_same_time_are_all_counted(door: Door) -> None:
     email = door.person().email
 
