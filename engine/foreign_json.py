@@ -15,7 +15,6 @@ _LONGEST_NUMBER = 400  # digits; the largest that a float can hold has 309
 _BEYOND = re.compile("[\0\ud800-\udfff]")
 # A string, also one that never ends, or a bracket: every character is looked at once, whatever the text is.
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class NotJson(ValueError):
@@ -26,7 +25,8 @@ def decoded(body: bytes | str) -> Any:
     """The document in an answer or message; its texts can be stored, and its numbers are finite.
 
     What is no Unicode becomes U+FFFD, NUL is left out, NaN and infinities become None, integers beyond 64 bits floats.
-    A byte order mark, control characters in texts and trailing NULs are overlooked. Of two equal keys the last counts.
+    It may be UTF-8, UTF-16 or UTF-32. A byte order mark, control characters in texts and trailing NULs are overlooked.
+    Of two equal keys the last counts.
     Good JSON is read by orjson at its full speed, up to 1024 levels deep; of what has to be mended, 100 are kept.
 
     Raises:
@@ -60,6 +60,13 @@ def mended(body: bytes | str) -> Any:
     return _cleaned(found)
 
 
+def objects(told: Any) -> list[dict[str, Any]]:
+    """The objects in a list; an object that stands alone is all of one, and whatever else there is is left out."""
+    if isinstance(told, dict):
+        return [told]
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
 def storable(text: str) -> str:
     """A text as PostgreSQL takes it: without NUL, and with U+FFFD for halves of characters."""
     if _BEYOND.search(text) is None:
@@ -71,9 +78,7 @@ def storable(text: str) -> str:
 def _text(body: bytes | str) -> str:
     if isinstance(body, str):
         return body.removeprefix("\ufeff")
-    if body.startswith(_UTF16):
-        return body.decode("utf-16", "replace")
-    return body.decode("utf-8-sig", "replace")
+    return body.decode(json.detect_encoding(body), "replace")
 
 
 def _shallow(text: str) -> str:

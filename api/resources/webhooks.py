@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import marshmallow as ma
 import structlog
 from flask import Response, request
 from marshmallow import validate
+from werkzeug.http import parse_options_header
 
 from api import rate_limits
 from api.blueprint import Blueprint, Call
@@ -28,6 +30,9 @@ _TIMESTAMP, _SIGNATURE = "X-Timestamp", "X-Hub-Signature-256"
 _FORM = "multipart/form-data"
 _FORMS = (_FORM, "application/x-www-form-urlencoded")  # Plex sends the first; some that pass it on, the other
 _MOST_FIELDS = 1000
+_LONGEST_HEAD = 10_000  # bytes of what a part says of itself
+_LINE_END, _FOLD = re.compile(r"\r\n|\n|\r"), re.compile(r"(?:\r\n|\n|\r)[ \t]++")
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _PLEX_WORDS = "Send the form of Plex, multipart/form-data with a part `payload`, or JSON, application/json."
 _ERRORS = (400, 401, 413, 415, 429)
 _HEADERS = dict.fromkeys(rate_limits.HEADERS, "Only where the message is not proven.")
@@ -176,14 +181,33 @@ def _of_json(words: str = UNSUPPORTED) -> bytes:
 
 def _of_form() -> bytes | str:
     """The part `payload`, which some senders attach as a file; whatever else is in the form is left alone."""
+    body = request.get_data()
     if request.mimetype == _FORM:
-        attached = request.files.get("payload")
-        found = attached.read() if attached is not None else request.form.get("payload")
+        found = _of_parts(body, request.mimetype_params.get("boundary", "").encode("latin-1", "replace"))
     else:
-        found = _of_fields(request.get_data())
+        found = _of_fields(body)
     if found is None:
         raise InvalidRequest({"payload": ["Missing data for required field."]})
     return found
+
+
+def _of_parts(body: bytes, boundary: bytes) -> bytes | str | None:
+    """The part `payload` of a form, as it came; nothing is asked of the other parts, nor that the form ends."""
+    border = rb"(?:\A|\r\n|\n|\r)--" + re.escape(boundary) + rb"(?:--)?+[ \t]*+(?:\r\n|\n|\r|\Z)"
+    for part in re.split(border, body, maxsplit=_MOST_FIELDS)[1:] if boundary else ():
+        blank = _BLANK_LINE.search(part, 0, _LONGEST_HEAD)
+        if blank is None:
+            continue
+        head = _LINE_END.split(_FOLD.sub(" ", part[: blank.start()].decode("latin-1")))
+        said = {name.strip().lower(): value for name, _, value in (line.partition(":") for line in head)}
+        _, options = parse_options_header(said.get("content-disposition"))
+        if options.get("name") == "payload":
+            _, options = parse_options_header(said.get("content-type"))
+            content = part[blank.end() :]
+            return (
+                content.decode("latin-1") if options.get("charset", "").lower() == "iso-8859-1" else content
+            )
+    return None
 
 
 def _of_fields(body: bytes) -> str | None:

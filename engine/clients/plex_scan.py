@@ -18,6 +18,7 @@ from engine.clients.plex_library import (
     rows,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
+from engine.foreign_json import objects
 
 NEWEST = 100  # items of a listing that are looked through
 
@@ -87,18 +88,14 @@ def item(library: PlexLibrary, rating_key: str) -> Mapping[str, Any] | None:
 
 def parts(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The files of an item; without those in the server's trash."""
-    for media in _objects(item.get("Media")):
+    for media in objects(item.get("Media")):
         if not media.get("deletedAt"):
-            yield from _objects(media.get("Part"))
+            yield from objects(media.get("Part"))
 
 
 def readable(part: Mapping[str, Any]) -> bool:
     """Whether the server can read a file; it says so only of files that were checked."""
     return all(str(part.get(name, True)).lower() not in {"0", "false"} for name in ("exists", "accessible"))
-
-
-def _objects(told: Any) -> list[Mapping[str, Any]]:
-    return [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
 
 
 def _refusal(status: int) -> PlexError | None:

@@ -195,10 +195,11 @@ def _user_of(db: Session, seen: Seen) -> str | None:
         return owner
     if not seen.account_name:
         return None
-    # Where plex.tv has not said yet whose the server is: of whom it has not said anything, who is called so.
     named = func.lower(User.plex_username) == seen.account_name.lower()
-    unknown = User.plex_server_id.is_distinct_from(seen.server_id) | User.plex_owner.is_(None)
-    mine = (named, User.plex_id.is_not(None), unknown)
+    mine = [named, User.plex_id.is_not(None)]
+    if seen.account_id == _OWNER:
+        # Where plex.tv has not said yet whose the server is: of whom it has not said anything, who is called so.
+        mine.append(User.plex_server_id.is_distinct_from(seen.server_id) | User.plex_owner.is_(None))
     found = db.scalars(select(User.id).where(*mine).limit(2)).all()
     return found[0] if len(found) == 1 else None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from engine.foreign_json import objects
 
 _PROVIDERS = {"imdb": "imdb", "tmdb": "tmdb", "tvdb": "tvdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
 _FORMS = {
@@ -49,14 +51,14 @@ _GUID = re.compile(r"(?:com\.plexapp|tv\.plex)\.agents\.(?:[a-z0-9_-]+\.)*([a-z0
 _LONGEST = 300  # characters of a guid; longer ones are none
 
 
-def external_ids(guid: str | None, guids: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
+def external_ids(guid: str | None, guids: Any) -> dict[str, str]:
     """The ids by `imdb`, `tmdb`, `tvdb`: those of `Guid`, and where it has none, that in the guid of an older agent.
 
     Older agents name a season or an episode by its series; such an id is the series' and is left out, and so is what
     has not the form of an id.
     """
     found: dict[str, str] = {}
-    for entry in guids or ():
+    for entry in objects(guids):
         provider, value = _parts(str(entry.get("id", "")))
         source = _PROVIDERS.get(provider)
         if source is not None and source not in found and _FORMS[source].fullmatch(value):

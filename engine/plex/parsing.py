@@ -6,7 +6,7 @@ Plex leaves out what it does not know, or says 0, -1 or something of another kin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 from math import isfinite
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from engine.foreign_json import objects
 from engine.plex.external_ids import external_ids
 
 TYPE_NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4}
@@ -105,7 +106,7 @@ def _row_of(item: Metadata) -> Row | None:
     ids = external_ids(guid, get("Guid"))
     title = text_of(get("title")) or ""
     file, files, resolution, size = _files(get("Media"))
-    genres = get("Genre")
+    genres = objects(get("Genre"))
     return Row(
         str(key),
         kind,
@@ -169,8 +170,14 @@ def listed_print(section_key: str, item: Metadata) -> int:
     return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True)
 
 
-def _files(media: Sequence[Metadata] | None) -> tuple[str | None, str | None, str | None, int | None]:
+def is_ahead(item: Metadata) -> bool:
+    """Whether it was added later than now, by the clock of the server: it is read as unknown, until then."""
+    return (int_of(item.get("addedAt")) or 0) > time() + _AHEAD
+
+
+def _files(told: Any) -> tuple[str | None, str | None, str | None, int | None]:
     """The first file, the versions as JSON, the best resolution among them, and the bytes of all files."""
+    media = objects(told)
     if not media:
         return None, None, None, None
     first, versions, best, size = None, [], None, 0
@@ -184,7 +191,7 @@ def _files(media: Sequence[Metadata] | None) -> tuple[str | None, str | None, st
                 "size": int_of(part.get("size")),
                 "duration": int_of(part.get("duration")),
             }
-            for part in version.get("Part") or ()
+            for part in objects(version.get("Part"))
         ]
         if first is None and parts:
             first = text_of(parts[0]["file"])
@@ -203,10 +210,10 @@ def _files(media: Sequence[Metadata] | None) -> tuple[str | None, str | None, st
                 "parts": parts,
             }
         )
-    told = orjson.dumps(versions).decode()
-    if "\\u0000" in told:  # PostgreSQL takes no NUL
-        told = orjson.dumps(_without_nul(versions)).decode()
-    return first, told, best, min(size, _MOST)
+    files = orjson.dumps(versions).decode()
+    if "\\u0000" in files:  # PostgreSQL takes no NUL
+        files = orjson.dumps(_without_nul(versions)).decode()
+    return first, files, best, min(size, _MOST)
 
 
 def _without_nul(value: Any) -> Any:
@@ -222,7 +229,7 @@ def _without_nul(value: Any) -> Any:
 
 def _languages(version: Metadata) -> list[str] | None:
     """Of the audio streams, where Plex lists them."""
-    streams = [stream for part in version.get("Part") or () for stream in part.get("Stream") or ()]
+    streams = [stream for part in objects(version.get("Part")) for stream in objects(part.get("Stream"))]
     if not streams:
         return None
     spoken = [
@@ -241,8 +248,8 @@ def _height(resolution: Any) -> int:
 
 
 def text_of(value: Any) -> str | None:
-    """A text as the catalogue may keep it: not empty, without NUL, not endless."""
-    if value is None or value == "":
+    """A text as the catalogue may keep it: not empty, without NUL, not endless; None for what is no text or number."""
+    if value == "" or not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
     text = str(value)
     if "\0" in text:

@@ -20,7 +20,7 @@ from engine.clients.plex_paging import AT_ONCE, Page, key_of
 from engine.plex import recognition, staging, succession
 from engine.plex.identity import Traits
 from engine.plex.item_reading import read
-from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, listed_print
+from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, is_ahead, listed_print
 from engine.plex.staging import Change, Changes, Prints, Stage
 from engine.plex.sync_asking import LOCAL, Asking, live
 from models.media import MediaItem
@@ -222,12 +222,12 @@ class SectionPass:
     def _list_whole(self, kind: str, known: Mapping[str, Prints], size: int | None) -> bool:
         """List all items of a type; whether all of them have been seen.
 
-        What is of another type, or has no key, counts as told of.
+        What is of another type, has no key, or comes twice in one page counts as told of.
         """
         before, joined, totals, others = len(self._seen), True, set[int](), 0
         for page in self._listing(kind, size):
             items = [item for item in page.items if item.get("type", kind) == kind]
-            others += len(page.items) - sum(key_of(item) is not None for item in items)
+            others += len(page.items) - len({key for item in items if (key := key_of(item)) is not None})
             self._stage(items, known)
             joined = joined and page.joined
             if page.total is not None:
@@ -279,12 +279,18 @@ class SectionPass:
                 seen.add(name)
                 self._unreadable += 1
                 continue
-            if found is None or name in seen:
+            if name in seen:
                 continue
-            row, prints = found[0], (found[1], listed)
+            if found is None:
+                seen.add(name)
+                self._unreadable += not item.get("type")
+                continue
+            # What is ahead of time is read again, until it is not: no word of the list changes then.
+            row, prints = found[0], (found[1], None if is_ahead(item) else listed)
             self._saw(row.rating_key, row.updated_at, now)
             if before is not None and before[0] == prints[0]:
-                reworded[row.rating_key] = prints
+                if before[1] != prints[1]:
+                    reworded[row.rating_key] = prints
                 continue
             differing.append((row, prints))
             self._parents.update(above for above in (row.parent_key, row.grandparent_key) if above)

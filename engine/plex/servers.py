@@ -24,7 +24,7 @@ from engine.errors import PlexUnreachable as Unreachable
 from engine.plex import connection as connections
 from engine.plex import paths
 from engine.plex.connection import NAME, PlexConnection
-from engine.plex.parsing import text_of, time_of
+from engine.plex.parsing import int_of, text_of, time_of
 from engine.runtime import Runtime
 from models.integration import Integration
 from models.plex_library import PlexSection, PlexServer
@@ -186,7 +186,7 @@ def note_sections(
         section.title = text_of(entry.get("title")) or key
         section.type = str(entry["type"])
         section.agent = text_of(entry.get("agent"))
-        section.hidden = bool(entry.get("hidden"))
+        section.hidden = bool(int_of(entry.get("hidden")))
         section.position = position
         section.locations = paths.locations(entry)
         section.scanned_at = time_of(entry.get("scannedAt"))

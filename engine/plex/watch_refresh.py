@@ -177,7 +177,8 @@ class _Listing:
     """What was watched in a library after a time, in parts; `is_whole` once all of it has come for certain.
 
     What is watched meanwhile goes to the end, and all behind it moves up: so each part is asked for with the last entry
-    of the one before. Where the server does not say how many there are, an empty part is the end.
+    of the one before. Where the server does not say how many there are, an empty part is the end: what is only as long
+    as was asked for may be the beginning of a longer listing.
     """
 
     def __init__(self, plex: PlexQuestions, key: str, number: int, after: int) -> None:
@@ -186,19 +187,25 @@ class _Listing:
         self.is_whole = False
 
     def __iter__(self) -> Iterator[list[Mapping[str, Any]]]:
-        keys, joined = list[str](), True
+        keys, joined, overlap = list[str](), True, 1
         while len(keys) < _MOST:
-            begin = max(0, len(keys) - 1)
-            entries, total = self._part(begin, _PAGE + len(keys) - begin)
+            begin = max(0, len(keys) - overlap)
+            size = _PAGE + len(keys) - begin
+            entries, total = self._part(begin, size)
             told = [str(entry.get("ratingKey")) for entry in entries]
-            joined = joined and (not keys or told[:1] == keys[-1:])
+            if overlap and keys and total is None and told == keys[-1:]:
+                overlap = 0  # it is the end, or its parts are so short that the last entry is all of one
+                continue
+            if overlap or told:
+                joined = joined and (not keys or told[:1] == keys[-1:])
             known = set(keys)
             new = [entry for key, entry in zip(told, entries, strict=True) if key not in known]
             if new:
                 yield new
             keys += [str(entry.get("ratingKey")) for entry in new]
             if not new or (total is not None and len(keys) >= total):
-                again = told == keys  # the same once more, from a server that can't page: that was all
+                # The same once more, and more than was asked for, from a server that can't page: that was all.
+                again = told == keys and len(entries) > size
                 self.is_whole = bool(keys or total == 0) and (joined or again) and total in {None, len(keys)}
                 return
 

@@ -42,11 +42,11 @@ def test_what_is_stored_is_mended(postgres: str) -> None:
             upgrade(url)
             with psycopg.connect(url.replace("+psycopg", "")) as after:
                 items = after.execute(
-                    "SELECT id, added_at IS NULL, year, duration, rating, listed_hash FROM media_items ORDER BY id"
+                    "SELECT id, added_at IS NULL, year, duration, rating, hash, listed_hash FROM media_items ORDER BY id"
                 ).fetchall()
                 assert items == [
-                    ("fine", False, 1999, 5, 7.5, 1), ("known", True, None, None, None, 1),
-                    ("odd", True, None, None, None, None), ("old", True, None, None, None, None),
+                    ("fine", False, 1999, 5, 7.5, 1, 1), ("known", True, None, None, None, 1, 1),
+                    ("odd", True, None, None, None, 0, None), ("old", True, None, None, None, 1, None),
                 ]  # fmt: skip
                 assert after.execute("SELECT last_viewed_at FROM watch_states").fetchall() == [(None,)]
                 assert after.execute("SELECT id FROM plex_activities ORDER BY id").fetchall() == [

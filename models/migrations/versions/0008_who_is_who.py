@@ -13,7 +13,11 @@ def upgrade() -> None:
     """Go forward."""
     op.add_column('users', sa.Column('plex_server_id', sa.Text(), nullable=True))
     op.add_column('users', sa.Column('plex_owner', sa.Boolean(), nullable=True))
-    op.execute("UPDATE media_items SET added_at = NULL WHERE added_at > now() + interval '1 day'")
+    # These are read anew by the next full pass: their time may have come.
+    op.execute(
+        "UPDATE media_items SET added_at = NULL, listed_hash = NULL, hash = 0 "
+        "WHERE added_at > now() + interval '1 day'"
+    )
     op.execute("UPDATE media_items SET year = NULL WHERE year NOT BETWEEN 1 AND 9999")
     op.execute("UPDATE media_items SET duration = NULL WHERE duration <= 0")
     op.execute("UPDATE media_items SET rating = NULL WHERE rating NOT BETWEEN 0 AND 10")
