@@ -238,6 +238,36 @@ def test_only_whole_numbers_are_unsure(tmp_path: Path, length: str, unsure: floa
     assert (promise.seconds, promise.unsure) == (4.0, unsure)
 
 
+# --- sound without a container, streams of discs ----------------------------------------------------------------
+
+DISCS: dict[str, tuple[str, ...]] = {
+    "48.ac3": ("-vn", "-ar", "48000", "-c:a", "ac3", "-b:a", "192k"),
+    "44.ac3": ("-vn", "-ar", "44100", "-c:a", "ac3", "-b:a", "96k"),
+    "32.ac3": ("-vn", "-ar", "32000", "-c:a", "ac3", "-b:a", "64k"),
+    "plain.eac3": ("-vn", "-c:a", "eac3", "-b:a", "96k"),
+    "first.mpg": ("-r", "25", "-c:v", "mpeg1video", "-c:a", "mp2", "-f", "mpeg"),
+    "second.vob": ("-r", "25", "-c:v", "mpeg2video", "-c:a", "ac3", "-f", "vob"),
+    "disc.vob": ("-r", "25", "-c:v", "mpeg2video", "-c:a", "mp2", "-f", "dvd"),
+}
+
+
+@pytest.mark.parametrize("name", DISCS)
+def test_half_of_what_has_no_index_is_told_from_the_whole(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    media.ffmpeg("-i", str(source("film")), *DISCS[name], str(path))
+    whole = path.read_bytes()
+
+    end = b"\0\0\1\xb9" if b"\0\0\1\xba" in whole[:4] else b"TAG" + bytes(125)
+    for behind in (b"", end, bytes(1000), b"\xff"):
+        path.write_bytes(whole + behind)
+        assert look(path).contents.covered == pytest.approx(6, abs=0.3)
+    for share in (0.31, 0.5, 0.97):
+        path.write_bytes(whole[: int(len(whole) * share) | 1])  # sizes are even, so inside of a unit
+        with pytest.raises(FetchError, match="in the middle of its data") as failed:
+            look(path)
+        assert failed.value.kind == "truncated"
+
+
 # --- memory -----------------------------------------------------------------------------------------------------
 
 
