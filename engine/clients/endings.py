@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.clients import matroska_elements, mp3_frames, mp4_ending
 from engine.clients.media_ending import Alive, Ending, Reader, Unit, jumps
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_AC3 = b"\x0b\x77"
+_AC3_KILOBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_MPEG, _PACK, _PROGRAM_END, _FIRST_PACKET = b"\0\0\1", 0xBA, 0xB9, 0xBB
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
@@ -47,6 +50,10 @@ def _walker(head: bytes) -> Callable[[Reader], Ending]:
         return mp3_frames.ending
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return _adts
+    if head.startswith(_AC3):
+        return _ac3
+    if head.startswith(_MPEG + bytes([_PACK])) and not head[4:8].isalpha():  # else the size and name of a box
+        return _program_stream
     return mp4_ending.ending  # its first box may be any
 
 
@@ -149,3 +156,48 @@ def _adts_length(frame: Unit) -> int:
     if head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return 0
     return (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+
+
+def _ac3(reader: Reader) -> Ending:
+    """Frames of AC-3 and E-AC-3 without a container (ETSI TS 102 366)."""
+    frames = jumps(reader, 0, 6, _ac3_length)
+    return Ending(cut=_end_of(frames, _AC3) > reader.size)
+
+
+def _ac3_length(frame: Unit) -> int:
+    head = frame.head
+    if not head.startswith(_AC3):
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3 tells the size itself
+        return 2 * (((head[2] & 7) << 8 | head[3]) + 1)
+    rate, code = head[4] >> 6, head[4] & 0x3F
+    if rate == 3 or code >> 1 >= len(_AC3_KILOBITS):
+        return 0
+    kilobits = _AC3_KILOBITS[code >> 1]
+    return 2 * (2 * kilobits, 320 * kilobits // 147 + (code & 1), 3 * kilobits)[rate]
+
+
+def _program_stream(reader: Reader) -> Ending:
+    """Packs and packets of MPEG-1 and MPEG-2 (ISO/IEC 13818-1, 2.5.3); discs and old cameras write them."""
+    units = jumps(reader, 0, 4, lambda unit: _packet_length(reader, unit))
+    return Ending(cut=_end_of(units, _MPEG) > reader.size)
+
+
+def _packet_length(reader: Reader, unit: Unit) -> int:
+    """Of a pack header, or of a packet, which tells how much follows its first 6 bytes."""
+    kind = unit.head[3]
+    if not unit.head.startswith(_MPEG) or kind < _PROGRAM_END:
+        return 0
+    if kind == _PROGRAM_END:
+        return 4
+    rest = reader.at(unit.start + 4, 10)
+    if kind >= _FIRST_PACKET:
+        return 6 + int.from_bytes(rest[:2])
+    if rest[:1] and rest[0] >> 4 == 2:  # MPEG-1
+        return 12
+    return 14 + (rest[9] & 7 if len(rest) == 10 else 0)
+
+
+def _end_of(units: Iterable[Unit], mark: bytes) -> int:
+    """Where the last unit with this mark ends; a few bytes of something else behind it are no severed unit."""
+    return max((unit.end for unit in units if unit.head[: len(mark)] == mark[: len(unit.head)]), default=0)

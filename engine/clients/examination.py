@@ -51,11 +51,17 @@ class Examined:
         starts = {track.index: track.start for track in self.probe.tracks}
         films = self.contents.of("video", "audio")
         first = min((starts[each.index] for each in films), default=0.0)
-        measured = max((starts[each.index] - first + each.covered for each in films), default=0.0)
+        measured = max((starts[each.index] - first + self._played(each) for each in films), default=0.0)
         told = self.probe.duration
         # An edit list of MP4 leaves out what was trimmed; encoders say so of the silence that they add.
         least = 0.0 if self.probe.container in EDITED else measured - _PADDING
         return told if told is not None and least < told < measured else measured
+
+    def _played(self, stretch: Stretch) -> float:
+        """Seconds of a stream; what Matroska has before its start is only read to decode the rest (made by a trim)."""
+        start = self.probe.tracks[stretch.index].start
+        skipped = start - stretch.first if self.probe.container in {"mkv", "webm"} else 0.0
+        return stretch.covered - max(0.0, skipped)
 
 
 def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = None) -> Examined:

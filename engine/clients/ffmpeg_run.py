@@ -16,6 +16,7 @@ _NO_MEMORY = (
     "Cannot allocate memory",
     "Memory allocation error",
     "Failed to allocate",
+    "pthread_create() failed",  # no room for its stack
 )  # the attempt's limit
 
 

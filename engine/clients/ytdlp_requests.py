@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 from requests.exceptions import InvalidHeader
@@ -75,8 +75,19 @@ class _Session(RequestsSession):  # type: ignore[misc]
         raw = resp.headers["location"].encode("latin-1")
         host = _HOST.match(raw)
         place = host[0] if host else b""
-        # A host's name is UTF-8, which `requests` writes as IDNA.
-        return place.decode("utf-8", "replace") + quote(raw[len(place) :], safe=_URL_CHARACTERS)
+        target = place.decode("utf-8", "replace") + quote(raw[len(place) :], safe=_URL_CHARACTERS)
+        return target if place.isascii() else _in_ascii(urljoin(resp.url, target))
+
+
+def _in_ascii(url: str) -> str:
+    """A URL whose host is written as IDNA; `requests` would percent-encode it on the way to the next request.
+
+    Raises:
+        requests.exceptions.InvalidURL: its host can't be written so.
+    """
+    request = requests.PreparedRequest()
+    request.prepare_url(url, None)
+    return str(request.url)
 
 
 class BoundedRequestsRH(RequestsRH):  # type: ignore[misc]
