@@ -449,7 +449,7 @@ def test_dates_in_the_future_hide_nothing(plex: Syncing) -> None:
 def test_item_that_makes_no_sense_is_left_out_and_said(plex: Syncing) -> None:
     odd = plex.library.add_film(1, "Odd", style="local")
     plex.sync()
-    plex.library.change(odd, Guid=["rubbish"])
+    plex.library.change(odd, parentRatingKey="9" * 700)
     run = plex.sync(full=True)
     assert (run.status, run.counts["deleted"], run.counts["updated"]) == ("completed", 0, 0)
     assert "1 items could not be read" in run.sections[0]["note"]
