@@ -1,4 +1,4 @@
-"""What of DATA_DIR is nobody else's affair is closed to others, in installations of earlier versions too."""
+"""Closes what is private below DATA_DIR to other users of the machine, in older installations too."""
 
 from __future__ import annotations
 

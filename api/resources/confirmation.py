@@ -37,7 +37,7 @@ class ConfirmedSchema(Schema):
 
 
 class PendingSchema(Schema):
-    """Nobody has claimed the PIN yet: ask again in a second or two."""
+    """The PIN is not claimed yet: ask again in a second or two."""
 
     status = Choice(("pending",), required=True)
 

@@ -160,7 +160,7 @@ def get_user(call: Call, user_id: str) -> Response:
     confirmed="another e-mail address, or an admin who is disabled or let in again",
 )
 def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
-    """Change or disable a user; his password is his own, and set anew by a reset.
+    """Change or disable a user; their password is theirs alone, and set anew by a reset.
 
     One's own address is changed at PATCH /users/me alone.
     """
@@ -179,7 +179,7 @@ def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
     confirmed="always",
 )
 def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
-    """Let a user, not oneself, be more or less; it holds from his next request."""
+    """Change the role of a user, not one's own; it holds from their next request."""
     user = administration.set_role(
         call.db, call.settings, user_id, body["role"], by=call.identity, actor=call.actor
     )
