@@ -39,9 +39,9 @@ from api.resources import settings as admin_settings
 from config.celery import QUEUES, make_bell, make_celery
 from config.redis import make_redis
 from config.settings import Settings
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.monitoring.health import HealthMonitor
-from engine.rate_limits import RateLimiter
+from engine.rate_limits.limits import RateLimiter
 from engine.runtime import Runtime
 
 BLUEPRINTS = (

@@ -33,10 +33,10 @@ from api.requests import MAX_BODY, Parser, read_body, refuse_parameters
 from api.security import actor, allow, authenticate, credential
 from config.settings import Settings
 from engine import audit
-from engine.accounts.permissions import Permission
-from engine.accounts.sessions import Identity
 from engine.audit import Actor
 from engine.errors import Forbidden, MediaNestError, Unauthorized
+from engine.identity.sessions import Identity
+from engine.permissions import Permission
 from engine.runtime import Runtime
 
 View = Callable[..., Response]
@@ -82,7 +82,7 @@ class Call:
         self._identity = replace(self.identity, proven=True)
 
     def spend(self, limit: Spent, *, email: str | None = None) -> None:
-        """Count what only the view can tell, such as a submission; see `engine.rate_limits`.
+        """Count what only the view can tell, such as a submission; see `engine.rate_limits.limits`.
 
         Raises:
             RateLimitExceeded: there were too many; whatever the view wrote is rolled back.

@@ -9,7 +9,7 @@ import secrets
 from flask import Request, Response
 
 from config.settings import Settings
-from engine.accounts import keys
+from engine.secrets import keys
 
 BROWSER_COOKIE = "medianest_browser"
 _SECONDS = 86400  # longer than any PIN lives

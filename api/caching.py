@@ -9,7 +9,7 @@ from flask import Response, request
 
 from api.blueprint import Call
 from api.envelope import success
-from engine.accounts import keys
+from engine.secrets import keys
 
 LONG, MEDIUM, SHORT = 3600, 300, 30  # seconds
 

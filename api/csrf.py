@@ -9,8 +9,8 @@ from flask import Request
 
 from api.csrf_counts import counts
 from config.settings import Settings
-from engine.accounts import keys
 from engine.errors import CsrfInvalid
+from engine.secrets import keys
 
 HEADER = "X-CSRF-Token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

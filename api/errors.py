@@ -15,7 +15,7 @@ from werkzeug.routing import RequestRedirect
 
 from api.envelope import failure
 from engine.errors import MediaNestError
-from engine.rate_limits import RateLimitExceeded
+from engine.rate_limits.limits import RateLimitExceeded
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ from api.envelope import OrjsonProvider
 from api.errors import ErrorEnvelope
 from api.requests import MAX_BODY
 from config.settings import Settings
-from engine.accounts import keys
 from engine.monitoring.health import HealthMonitor
 from engine.runtime import Runtime
+from engine.secrets import keys
 
 _NAME = "medianest"
 ISSUER = "medianest"

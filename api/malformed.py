@@ -14,7 +14,7 @@ from api.arriving import BrokenOff
 from api.headers import ALWAYS, DATA_POLICY
 from api.seldom import Seldom
 from config.settings import Settings
-from engine.rate_limits import Asker, RateLimiter, RateLimitExceeded
+from engine.rate_limits.limits import Asker, RateLimiter, RateLimitExceeded
 
 _REASONS = {400: "Bad Request", 429: "Too Many Requests", 500: "Internal Server Error"}
 _WORDS: tuple[tuple[type[Exception], str], ...] = (

@@ -11,7 +11,7 @@ import marshmallow as ma
 
 from api import rate_limits
 from api.correlation import HEADER as CORRELATION_HEADER
-from engine.accounts.permissions import Permission
+from engine.permissions import Permission
 
 
 @cache

@@ -13,8 +13,8 @@ from api.blueprint import Call
 from engine import audit
 from engine.accounts import plex_sign_in, users
 from engine.accounts.administration import subject_of
-from engine.accounts.confirmation import WrongPassword
 from engine.errors import Forbidden
+from engine.identity.confirmation import WrongPassword
 
 
 @contextmanager

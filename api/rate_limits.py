@@ -8,9 +8,9 @@ from flask import Flask, Response, current_app, g, request
 
 from api.extensions import parts
 from api.paths import PREFIX
-from engine.accounts.sessions import Identity
-from engine.rate_limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
-from engine.sliding_windows import Verdict
+from engine.identity.sessions import Identity
+from engine.rate_limits.limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
+from engine.rate_limits.sliding_windows import Verdict
 
 __all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "limiter_of", "spend"]
 

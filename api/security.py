@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 from api.csrf import check_csrf
 from api.extensions import ALGORITHM, ISSUER, parts
 from config.settings import Settings
-from engine.accounts import api_keys, keys, sessions
-from engine.accounts.permissions import Permission
-from engine.accounts.sessions import Device, Identity
 from engine.audit import Actor
 from engine.errors import Forbidden, TokenExpired, Unauthorized
+from engine.identity import api_keys, sessions
+from engine.identity.sessions import Device, Identity
+from engine.permissions import Permission
+from engine.secrets import keys
 
 __all__ = ["Identity", "allow", "authenticate", "device", "issue_access_token"]
 

@@ -33,7 +33,7 @@ from api.bodies import MalformedBody, guard
 from api.malformed import Malformed
 from api.seldom import Seldom
 from api.slow_lane import SlowLane
-from engine.rate_limits import counted_address
+from engine.rate_limits.limits import counted_address
 
 UNFINISHED = 100  # requests of one address that are gathered at once; the oldest makes room for the next
 _FAREWELL_SECONDS = 2.0  # for the client to close, so that it has read our answer

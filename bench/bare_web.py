@@ -14,7 +14,7 @@ from flask import Flask, Response, request
 from psycopg.rows import dict_row
 
 from config.settings import Settings
-from engine.accounts import keys
+from engine.secrets import keys
 
 settings = Settings.load()
 app = Flask("bare")

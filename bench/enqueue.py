@@ -15,8 +15,8 @@ from config.celery import broker_url, make_celery
 from config.settings import Settings
 from engine import downloads
 from engine.download_work import DOWNLOAD
+from engine.job_names import Job
 from engine.jobs import lease
-from engine.jobs.names import Job
 from engine.jobs.owner import this_process
 from engine.runtime import Runtime
 from models.base import new_id

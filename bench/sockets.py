@@ -44,8 +44,8 @@ from api.socket_peer import text_frame  # noqa: E402
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
 from config.settings import Settings  # noqa: E402
-from engine.accounts import sessions  # noqa: E402
 from engine.events import Event  # noqa: E402
+from engine.identity import sessions  # noqa: E402
 from engine.readers import DOWNLOAD  # noqa: E402
 from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402

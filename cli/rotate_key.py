@@ -11,8 +11,9 @@ from cli.errors import CommandError
 from cli.installation import reachable_database
 from config import secret_files
 from config.settings import Settings
-from engine import audit, key_rotation
-from engine.key_rotation import Unreadable
+from engine import audit
+from engine.secrets import rotation
+from engine.secrets.rotation import Unreadable
 from models.session import Database
 
 
@@ -59,13 +60,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 def _rotate(database: Database, settings: Settings) -> str:
     with database.unit_of_work() as db:
-        key_rotation.lock(db)  # whoever else rotates waits here, and then reads what we wrote
-        key_rotation.check(db, settings)
+        rotation.lock(db)  # whoever else rotates waits here, and then reads what we wrote
+        rotation.check(db, settings)
         if not settings.secret_key:
             # First the file, which keeps the older keys, then the rows: whatever happens in between, all is readable.
             older = settings.keys_in_file()
             secret_files.replace(settings.key_file, (secret_files.new_secret(), *older))
-        count = key_rotation.reseal(db, settings)
+        count = rotation.reseal(db, settings)
         audit.record(db, "secret_key.rotated", audit.SERVER, texts=count)
     days = f"{max(settings.remember_me_seconds, settings.refresh_token_seconds) / 86400:g}"
     if not settings.secret_key:
@@ -89,13 +90,13 @@ def _rotate(database: Database, settings: Settings) -> str:
 
 def _forget(database: Database, settings: Settings) -> str:
     with database.unit_of_work() as db:
-        key_rotation.lock(db)
-        key_rotation.check(db, settings)
-        key_rotation.reseal(db, settings)
+        rotation.lock(db)
+        rotation.check(db, settings)
+        rotation.reseal(db, settings)
     with database.unit_of_work() as db:
-        key_rotation.lock(db)
+        rotation.lock(db)
         current, *older = settings.keys_in_file()
-        key_rotation.check(db, dataclasses.replace(settings, secret_key=current, secret_key_previous=()))
+        rotation.check(db, dataclasses.replace(settings, secret_key=current, secret_key_previous=()))
         secret_files.replace(settings.key_file, (current,))
         audit.record(db, "secret_key.forgotten", audit.SERVER, keys=len(older))
     return (

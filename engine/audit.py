@@ -31,7 +31,7 @@ class Actor:
         user_id: None for nobody we know, and for the server itself.
         via: the session or API key that he acts through.
         address: of the client, as far as it can be believed.
-        proven: the person has lately proved who acts here; see `engine.accounts.confirmation`. Never with an API key.
+        proven: the person has lately proved who acts here; see `engine.identity.confirmation`. Never with an API key.
     """
 
     user_id: str | None = None

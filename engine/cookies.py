@@ -9,11 +9,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, secret_box
-from engine.accounts.confirmation import require_person
+from engine import audit
 from engine.audit import Actor, Subject
 from engine.errors import NotFound, ServiceUnavailable, ValidationFailed
+from engine.identity.confirmation import require_person
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 
 log = structlog.get_logger(__name__)
 

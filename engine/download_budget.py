@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import source_hosts, source_urls
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.pauses import note_block
 from models.download import Download

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import download_budget, source_hosts
+from engine.job_names import Job
 from engine.jobs.lease import waiting
-from engine.jobs.names import Job
 from models.download import Download, DownloadTurn
 from models.job import JobRow
 from models.queue import Queue

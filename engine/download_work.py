@@ -24,11 +24,11 @@ from engine.clients.ytdlp_signals import Fetched, FetchSpec
 from engine.download_progress import Watcher
 from engine.errors import ValidationFailed
 from engine.filenames import final_name
+from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.attempt_process import OverMemory, run_isolated
 from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex import arrivals
 from models.download import Download

@@ -20,9 +20,9 @@ from engine import events, source_urls
 from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
 from engine.events import Event
 from engine.filenames import is_safe_folder
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.kinds import forget_marks
-from engine.jobs.names import Job
 from engine.paging import Page
 from engine.plex import arrivals
 from engine.readers import DOWNLOAD

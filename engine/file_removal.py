@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from engine.clients.plex_library import PlexError
 from engine.file_identity import is_same
 from engine.filenames import numbered
+from engine.job_names import Job
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import now
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex import arrival_work
 from models.download import Download, FileRemoval

@@ -13,17 +13,18 @@ from sqlalchemy.orm import Session
 
 from config.redaction import without_credentials
 from config.settings import Settings
-from engine import audit, events, secret_box
-from engine.accounts.confirmation import require_person
+from engine import audit, events
 from engine.audit import Actor, Subject
 from engine.clients import overseerr_probe, probe, tmdb_probe
 from engine.clients.probe import Failed
 from engine.errors import Conflict, NotFound, ValidationFailed
+from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
 from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
 from engine.integration_values import accepted, accepted_options, same_place
 from engine.plex.setup import PlexKind
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 from models.integration import Integration
 
 _now = func.clock_timestamp

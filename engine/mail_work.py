@@ -16,10 +16,10 @@ from engine.accounts import password_reset
 from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
+from engine.job_names import Job
 from engine.jobs.drain import Draining
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, Fenced
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
 from engine.mail_texts import Template, Text
 from models.mail import Mail

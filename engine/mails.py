@@ -10,10 +10,10 @@ from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.jobs.names import Job
 from engine.mail_texts import Template
+from engine.secrets import secret_box
 from models.base import new_id
 from models.mail import Mail
 

@@ -15,9 +15,9 @@ from engine import cookies, preview_budget, source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
+from engine.job_names import Job
 from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp
 from models.download import Preview as PreviewRow
 

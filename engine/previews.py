@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine import source_urls
 from engine.errors import MediaNestError, NotFound
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.jobs.names import Job
 from models.base import new_id
 from models.download import Preview
 

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from engine import source_hosts
 from engine.errors import Conflict, NotFound
+from engine.job_names import Job
+from engine.job_registry import KINDS
 from engine.jobs.bell import enqueue
-from engine.jobs.names import Job
 from engine.jobs.pauses import set_paused
-from engine.kinds import KINDS
 from models.queue import Queue, SourceHost
 
 _now = func.clock_timestamp

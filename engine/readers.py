@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.accounts.permissions import Permission
+from engine.permissions import Permission
 
 Topic = Literal["media", "account", "system", "admin", "public"]
 

@@ -6,8 +6,8 @@ import redis
 import structlog
 from sqlalchemy import text
 
-from engine.accounts.confirmation import require_person
 from engine.audit import Actor
+from engine.identity.confirmation import require_person
 from engine.runtime import Runtime
 from models.base import Base
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.events import Event
-from engine.jobs.names import Job
-from engine.live_settings import FRESH_SECONDS, LiveSettings
+from engine.job_names import Job
+from engine.settings.live import FRESH_SECONDS, LiveSettings
 from models.session import Database
 
 log = structlog.get_logger(__name__)

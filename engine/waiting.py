@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import download_budget, download_turns, source_hosts
-from engine.jobs.names import Job
+from engine.job_names import Job
 from models.queue import Queue
 
 Reason = dict[str, Any]

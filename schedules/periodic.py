@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from config.settings import Settings
-from engine.jobs.names import periods
+from engine.job_names import periods
 
 
 def timetable(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.accounts import plex_access, plex_sign_in
-from engine.jobs.names import Job, periods
+from engine.job_names import Job, periods
 from engine.jobs.slots import take_slot
 from tasks.app import app, runtime, settings
 

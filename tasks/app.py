@@ -21,8 +21,8 @@ from config.logging import configure_logging
 from config.redis import make_redis
 from config.settings import Settings, SettingsError
 from engine.clients.fetching import warm_up
+from engine.job_names import Job
 from engine.jobs.drain import drain_on
-from engine.jobs.names import Job
 from engine.monitoring.heartbeats import Pulse
 from engine.plex.listening import Listener
 from engine.runtime import Runtime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine import download_work, file_removal, preview_work
-from engine.jobs.names import Job
+from engine.job_names import Job
 from tasks.app import app
 from tasks.work import work_off
 

@@ -6,11 +6,12 @@ import time
 from datetime import timedelta
 
 from engine import audit, mails, notifications, paging, previews
-from engine.accounts import api_keys, password_reset, sessions, socket_tickets
-from engine.jobs.names import Job, periods
+from engine.accounts import password_reset
+from engine.identity import api_keys, sessions, socket_tickets
+from engine.job_names import Job, periods
+from engine.job_registry import KINDS
 from engine.jobs.reconcile import reconcile as reconcile_jobs
 from engine.jobs.slots import forget_slots, take_slot
-from engine.kinds import KINDS
 from engine.monitoring.heartbeats import forget_dead
 from engine.plex import sync_schedule
 from engine.webhooks import inbox

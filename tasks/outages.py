@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from engine.database_trouble import reason
-from engine.jobs.names import Job
+from engine.job_names import Job
+from engine.stores.database_errors import reason
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from engine.jobs.names import Job, periods
+from engine.job_names import Job, periods
 from engine.jobs.runner import Attempt, Retry
 from engine.jobs.slots import take_slot
 from engine.plex import arrival_work, sync_schedule, sync_work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.plex import watch_refresh
 from tasks.app import app, runtime
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.webhooks import work as webhook_work
 from tasks.app import app
 from tasks.work import work_off

@@ -23,7 +23,7 @@ from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
 from config.settings import Settings  # noqa: E402
 from engine.clients.gate import gate_of  # noqa: E402
-from engine.jobs.names import Job  # noqa: E402
+from engine.job_names import Job  # noqa: E402
 from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
 

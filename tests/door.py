@@ -21,8 +21,8 @@ from api.csrf import csrf_token
 from api.security import issue_access_token
 from config.redis import make_redis
 from config.settings import Settings
-from engine.accounts import passwords, sessions
-from engine.accounts.sessions import Device
+from engine.identity import passwords, sessions
+from engine.identity.sessions import Device
 from engine.runtime import Runtime
 from models.base import new_id
 

@@ -22,8 +22,8 @@ from api.security import issue_access_token
 from cli.embedded import EmbeddedRedis
 from config.redis import make_redis
 from config.settings import Settings
-from engine.accounts import sessions
 from engine.events import Event
+from engine.identity import sessions
 from engine.readers import DATA, Datum
 from engine.runtime import Runtime
 

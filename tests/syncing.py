@@ -10,11 +10,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
 from engine.jobs.runner import run_next
 from engine.plex import sync, sync_work
 from engine.plex.parsing import fingerprint, row_of
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 from models.integration import Integration
 from models.media import MediaItem
 from models.sync_run import SyncChange, SyncRun

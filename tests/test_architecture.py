@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs.names import Job
+from engine.job_names import Job
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("api", "cli", "config", "engine", "models", "schedules", "tasks")

@@ -21,8 +21,8 @@ from api.resources.youtube import (
 )
 from config.celery import QUEUES
 from engine import audit, downloads, queues
-from engine.accounts.permissions import Permission
 from engine.audit import Subject
+from engine.permissions import Permission
 from engine.queues import QueueState
 
 blueprint = Blueprint("admin", "/admin", "What belongs to everyone.")

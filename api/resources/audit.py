@@ -12,7 +12,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, PageQuery, Schema, Text, page_data, page_of
 from engine import audit
-from engine.accounts.permissions import Permission
+from engine.permissions import Permission
 from models.audit import AuditEntry
 
 blueprint = Blueprint("audit", "/admin/audit", "Who did what to whom, from where.")

@@ -24,13 +24,14 @@ from api.security import (
     set_cookies,
 )
 from engine import audit
-from engine.accounts import sessions, socket_tickets, users
-from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.accounts.permissions import Permission
-from engine.accounts.sessions import SignedIn
+from engine.accounts import users
 from engine.accounts.sign_in import refuse, sign_in
 from engine.audit import Subject
 from engine.errors import NotFound, Unauthorized
+from engine.identity import sessions, socket_tickets
+from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.identity.sessions import SignedIn
+from engine.permissions import Permission
 from models.login import Login
 
 blueprint = Blueprint("auth", "/auth", "Signing in and out.")

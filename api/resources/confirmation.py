@@ -13,9 +13,9 @@ from api.envelope import success
 from api.errors import InvalidRequest
 from api.fields import Choice, Password, Schema, Text
 from api.proving import confirm_by_pin, proving
-from engine.accounts import confirmation
-from engine.accounts.passwords import MAX_LENGTH
-from engine.accounts.permissions import Permission
+from engine.identity import confirmation
+from engine.identity.passwords import MAX_LENGTH
+from engine.permissions import Permission
 
 blueprint = Blueprint("confirmation", "/auth/confirm", "Proving that one is there oneself.")
 

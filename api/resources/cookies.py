@@ -11,8 +11,8 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Lines, Schema
 from engine import cookies
-from engine.accounts.permissions import Permission
 from engine.cookies import CookieFile
+from engine.permissions import Permission
 
 blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")
 

@@ -15,9 +15,9 @@ from api.envelope import success
 from api.fields import Schema
 from api.security import REFRESH_COOKIE, credential, session_of
 from config.settings import Settings
-from engine.accounts import sessions
-from engine.accounts.permissions import Permission
 from engine.errors import Unauthorized
+from engine.identity import sessions
+from engine.permissions import Permission
 
 blueprint = Blueprint("csrf", "/csrf", "The proof that a change comes from our own page.")
 

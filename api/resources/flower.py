@@ -12,9 +12,9 @@ from flask import Response, request
 
 from api.blueprint import Blueprint, Call
 from api.envelope import failure
-from engine.accounts.permissions import Permission
 from engine.errors import ServiceUnavailable, Unauthorized
 from engine.monitoring import flower_pass
+from engine.permissions import Permission
 
 SECONDS = 10.0  # that Flower may take for a page; it asks workers for some, for a second each
 _CHUNK = 64 * 1024

@@ -13,12 +13,12 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Flag, Schema, Text
 from engine import integrations
-from engine.accounts.permissions import Permission
 from engine.clients.probe import Failed
 from engine.errors import ServiceUnavailable
 from engine.integration_kind import Tested
 from engine.integration_values import MOST_PATHS, MOST_TOKEN, MOST_URL
 from engine.integrations import View
+from engine.permissions import Permission
 from engine.plex import account_servers
 from engine.plex.account_servers import Found
 from engine.webhooks import secrets

@@ -14,9 +14,9 @@ from api.resources.auth import SignedInSchema, signed_in_answer
 from api.security import device
 from engine.accounts import invitations
 from engine.accounts.invitations import STATUSES, Listed
-from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.accounts.permissions import ROLES, USER, Permission
 from engine.accounts.sign_in import sign_in
+from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.permissions import ROLES, USER, Permission
 
 blueprint = Blueprint("invitations", "/admin/invitations", "Inviting people who have no Plex account.")
 accepting = Blueprint("accepting invitations", "/auth/invitations", "Accepting an invitation.")

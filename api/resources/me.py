@@ -14,9 +14,10 @@ from api.fields import Choice, Email, Name, Password, Schema, Text
 from api.proving import confirm_by_pin, proving
 from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
-from engine.accounts import api_keys, profile, users
-from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.accounts.permissions import Permission
+from engine.accounts import profile, users
+from engine.identity import api_keys
+from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.permissions import Permission
 from models.api_key import ApiKey
 
 blueprint = Blueprint("me", "/users/me", "Oneself.")

@@ -17,8 +17,8 @@ from api.resources.media_rows import (
     item_rows,
     version_rows,
 )
-from engine.accounts.permissions import Permission
 from engine.paging import Page
+from engine.permissions import Permission
 from engine.plex import catalogue, shelf, watch_refresh, watch_states
 from engine.plex.catalogue import Wanted
 from engine.plex.watch_states import NEVER

@@ -12,7 +12,7 @@ from api.envelope import success
 from api.errors import InvalidRequest
 from api.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
 from engine import notifications
-from engine.accounts.permissions import Permission
+from engine.permissions import Permission
 
 MOST_IDS = 500  # in one request
 

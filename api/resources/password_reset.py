@@ -11,7 +11,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Email, Password, Schema, Text
 from engine.accounts import password_reset
-from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 
 blueprint = Blueprint("password reset", "/auth/password-reset", "A forgotten password.")
 

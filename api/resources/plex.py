@@ -18,9 +18,9 @@ from api.resources.media_rows import (
     item_rows,
     picture_url,
 )
-from engine.accounts.permissions import Permission
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.paging import Page
+from engine.permissions import Permission
 from engine.plex import artwork, asked, catalogue, collection_rows, search, shelf, watch_refresh
 from engine.plex.asked import PlexSilent
 from engine.plex.catalogue import Wanted

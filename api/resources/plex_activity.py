@@ -12,7 +12,7 @@ from marshmallow import validate
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
-from engine.accounts.permissions import Permission
+from engine.permissions import Permission
 from engine.plex import activity, connection, statistics
 from models.plex_activity import PlexActivity
 

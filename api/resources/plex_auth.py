@@ -20,9 +20,9 @@ from api.resources.user_rows import UserSchema, user_row
 from api.security import device
 from config.settings import Settings
 from engine.accounts import plex_accounts, plex_sign_in
-from engine.accounts.passwords import MAX_LENGTH
-from engine.accounts.permissions import Permission
 from engine.errors import CsrfInvalid
+from engine.identity.passwords import MAX_LENGTH
+from engine.permissions import Permission
 
 blueprint = Blueprint("plex sign-in", "/auth/plex", "Signing in with Plex.")
 own_account = Blueprint("own Plex account", "/users/me/plex", "The Plex account behind one's own.")

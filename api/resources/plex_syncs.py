@@ -13,9 +13,9 @@ from api.envelope import success
 from api.fields import Choice, Flag, PageQuery, Pagination, Schema, page_data
 from api.paths import PREFIX
 from engine import audit
-from engine.accounts.permissions import Permission
 from engine.audit import Subject
 from engine.errors import Conflict
+from engine.permissions import Permission
 from engine.plex import connection, sync
 from models.sync_run import SyncChange
 

@@ -13,9 +13,9 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Schema
 from config.settings import Settings
-from engine import settings_admin
-from engine.accounts.permissions import Permission
-from engine.settings_admin import SettingState
+from engine.permissions import Permission
+from engine.settings import admin as settings_admin
+from engine.settings.admin import SettingState
 
 blueprint = Blueprint("settings", "/admin/settings", "What can be set, and changed while everything runs.")
 

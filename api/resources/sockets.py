@@ -28,13 +28,13 @@ from api.seldom import Seldom
 from api.socket_peer import Audience
 from api.socket_places import SocketsFull
 from engine import audit, downloads
-from engine.accounts import socket_tickets
-from engine.accounts.credentials import identities
-from engine.accounts.permissions import Permission
-from engine.accounts.sessions import Identity
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
+from engine.identity import socket_tickets
+from engine.identity.credentials import identities
+from engine.identity.sessions import Identity
+from engine.permissions import Permission
 from engine.plex import sync
-from engine.rate_limits import counted_address
+from engine.rate_limits.limits import counted_address
 from engine.readers import DOWNLOAD, SYNC, Topic, readable
 from engine.runtime import Runtime
 

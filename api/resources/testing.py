@@ -13,8 +13,8 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Schema
 from api.security import clear_cookies
-from engine.accounts.permissions import Permission
 from engine.monitoring import performance
+from engine.permissions import Permission
 from engine.reset import reset
 
 blueprint = Blueprint("test", "/test", "For development: exists only with APP_ENV=development.")

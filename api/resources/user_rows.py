@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from api.fields import Schema
-from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.permissions import ROLES, Permission, permissions_of
 from models.user import User
 
 TIERS = ("standard", "premium")

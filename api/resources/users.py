@@ -13,9 +13,9 @@ from api.envelope import success
 from api.fields import Choice, Email, Flag, Name, PageQuery, Pagination, Password, Schema, Text, page_data
 from api.resources.user_rows import TIERS
 from engine.accounts import administration, user_list
-from engine.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.accounts.permissions import ROLES, Permission
 from engine.accounts.user_list import SORTS, STATUSES
+from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
+from engine.permissions import ROLES, Permission
 from models.user import User
 
 blueprint = Blueprint("users", "/admin/users", "Who may sign in, and as what.")

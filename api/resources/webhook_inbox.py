@@ -13,8 +13,8 @@ from api.envelope import success
 from api.fields import Choice, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
 from engine import audit
-from engine.accounts.permissions import Permission
 from engine.audit import Subject
+from engine.permissions import Permission
 from engine.webhooks import inbox, secrets
 from engine.webhooks.secrets import Sender
 from models.webhook import Webhook

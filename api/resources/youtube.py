@@ -17,11 +17,11 @@ from api.paths import PREFIX
 from api.preview_places import place_for
 from api.security import credential
 from engine import audit, downloads, previews, waiting
-from engine.accounts.permissions import Permission
 from engine.audit import Subject
 from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
 from engine.errors import Forbidden, ServiceUnavailable, UpstreamFailed, ValidationFailed
-from engine.jobs.names import Job
+from engine.job_names import Job
+from engine.permissions import Permission
 from engine.plex import arrivals
 from models.download import Download, Preview
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli.errors import CommandError
-from engine.accounts.passwords import MIN_LENGTH
+from engine.identity.passwords import MIN_LENGTH
 
 
 def add_password(parser: argparse.ArgumentParser) -> None:

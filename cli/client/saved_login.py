@@ -74,7 +74,7 @@ class SavedLogin:
 def sole_renewer() -> Iterator[None]:
     """Hold the folder: of several clients whose token has expired one refreshes it, the others use what it got.
 
-    A refresh token that is used twice ends the session (`engine.accounts.sessions.renew`).
+    A refresh token that is used twice ends the session (`engine.identity.sessions.renew`).
     """
     try:
         descriptor = os.open(login_file().parent, os.O_RDONLY)

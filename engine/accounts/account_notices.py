@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import mails
-from engine.accounts.permissions import ROLES, is_admin
 from engine.events import timestamp
 from engine.mail_texts import Template
 from engine.notifications import notify
+from engine.permissions import ROLES, is_admin
 from models.user import User
 
 _now = func.clock_timestamp

@@ -15,15 +15,17 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, downloads, secret_box
-from engine.accounts import closing, invitations, users
+from engine import audit, downloads
+from engine.accounts import invitations, users
 from engine.accounts.account_notices import tell_admins_of_admin, tell_of_address
-from engine.accounts.confirmation import require_person
-from engine.accounts.permissions import GUEST, Permission, is_admin, permissions_of
 from engine.accounts.plex_accounts import SECRET_PREFIX
-from engine.accounts.sessions import Identity
 from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
+from engine.identity import closing
+from engine.identity.confirmation import require_person
+from engine.identity.sessions import Identity
+from engine.permissions import GUEST, Permission, is_admin, permissions_of
+from engine.secrets import secret_box
 from models.api_key import ApiKey
 from models.invitation import Invitation
 from models.login import Login

@@ -15,15 +15,15 @@ from config.settings import Settings
 from engine import audit, mails
 from engine.accounts import users
 from engine.accounts.account_notices import tell_admins_of_admin
-from engine.accounts.confirmation import require_person
-from engine.accounts.permissions import ADMIN, ROLES, is_admin, permissions_of
-from engine.accounts.sessions import Identity
 from engine.accounts.users import normal_email
 from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound
+from engine.identity.confirmation import require_person
+from engine.identity.sessions import Identity
 from engine.mail_texts import Template
 from engine.notifications import notify
 from engine.paging import Page
+from engine.permissions import ADMIN, ROLES, is_admin, permissions_of
 from models.base import new_id
 from models.invitation import Invitation
 from models.user import User

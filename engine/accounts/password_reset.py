@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit, mails
-from engine.accounts import api_keys, passwords, sessions
 from engine.accounts.users import normal_email
 from engine.audit import Actor, Subject
 from engine.errors import NotFound
 from engine.events import timestamp
+from engine.identity import api_keys, passwords, sessions
 from engine.mail_texts import Template
 from engine.notifications import notify
 from models.base import new_id

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import false, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from engine import installation, secret_box
+from engine import installation
 from engine.accounts import plex_accounts
 from engine.accounts.plex_accounts import Admitted
 from engine.clients import plex
@@ -22,6 +22,7 @@ from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
 from engine.plex import connection
 from engine.plex.connection import Address
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 from models.secret import Secret
 from models.setting import Fact
 from models.user import User

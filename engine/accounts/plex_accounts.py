@@ -10,16 +10,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, secret_box
-from engine.accounts import closing
+from engine import audit
 from engine.accounts.account_notices import tell_admins_of_admin, tell_admins_of_unlinking, tell_of_plex
-from engine.accounts.confirmation import require_person
 from engine.accounts.names import cleaned
-from engine.accounts.permissions import ADMIN, ROLES, USER
 from engine.accounts.users import normal_email
 from engine.audit import SERVER, Actor, Subject
 from engine.clients.plextv import Account
 from engine.errors import Conflict, NotFound
+from engine.identity import closing
+from engine.identity.confirmation import require_person
+from engine.permissions import ADMIN, ROLES, USER
+from engine.secrets import secret_box
 from models.base import new_id
 from models.user import User
 

@@ -11,15 +11,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine import audit
-from engine.accounts import confirmation, plex_access, plex_accounts, profile
-from engine.accounts.permissions import Permission
+from engine.accounts import plex_access, plex_accounts, profile
 from engine.accounts.plex_access import AccessRefused
 from engine.accounts.plex_accounts import Admitted
-from engine.accounts.sessions import Device, Identity, SignedIn
 from engine.accounts.sign_in import sign_in
 from engine.audit import Actor, Subject
 from engine.clients.plextv import Pin, PinGone, PlexTv, auth_url, link_url
 from engine.errors import Forbidden, NotFound
+from engine.identity import confirmation
+from engine.identity.sessions import Device, Identity, SignedIn
+from engine.permissions import Permission
 from engine.runtime import Runtime
 from models.plex_pin import PlexPin
 from models.user import User

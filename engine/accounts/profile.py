@@ -15,16 +15,17 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts import api_keys, invitations, passwords, sessions, users
+from engine.accounts import invitations, users
 from engine.accounts.account_notices import tell_of_address, tell_of_key
 from engine.accounts.administration import subject_of
-from engine.accounts.closing import forget_resets
-from engine.accounts.confirmation import WrongPassword, require_person
 from engine.accounts.password_reset import tell_of_change
-from engine.accounts.permissions import Permission
-from engine.accounts.sessions import Identity
 from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, Unauthorized, ValidationFailed
+from engine.identity import api_keys, passwords, sessions
+from engine.identity.closing import forget_resets
+from engine.identity.confirmation import WrongPassword, require_person
+from engine.identity.sessions import Identity
+from engine.permissions import Permission
 from models.api_key import ApiKey
 from models.user import User
 

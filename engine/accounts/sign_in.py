@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts import sessions
-from engine.accounts.sessions import Device, SignedIn
 from engine.accounts.sign_in_notices import tell_of_sign_in
 from engine.audit import Actor, Subject
+from engine.identity import sessions
+from engine.identity.sessions import Device, SignedIn
 from models.user import User
 
 Method = Literal["password", "bootstrap", "plex", "invitation"]

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.accounts import users
-from engine.accounts.permissions import ROLES
 from engine.paging import Page
+from engine.permissions import ROLES
 from models.api_key import ApiKey
 from models.login import Login
 from models.row_count import total

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts import passwords
-from engine.accounts.permissions import SUPER_ADMIN
 from engine.audit import Subject
 from engine.errors import Conflict, Forbidden, NotFound
+from engine.identity import passwords
+from engine.permissions import SUPER_ADMIN
 from models.base import new_id
 from models.user import User
 

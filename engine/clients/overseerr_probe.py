@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.clients import probe
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.probe import Answer, Failed
-from engine.foreign_json import NotJson, decoded
 
 
 def examine(url: str, key: str, *, verify: bool = True) -> None:

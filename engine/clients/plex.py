@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plex_http import PlexHttp
-from engine.foreign_json import NotJson, decoded
 
 IDENTITY_SECONDS = 2.5
 WHO = "The Plex server"

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.clients import plex, probe
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plextv import Malformed
 from engine.clients.probe import Answer, Failed
-from engine.foreign_json import NotJson, decoded
 
 OLDEST = (1, 20)  # brought the agents whose ids and `Guid` lists the catalogue is made of
 PLACES_SECONDS = 6.0  # for all addresses together

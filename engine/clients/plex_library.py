@@ -10,9 +10,9 @@ from urllib.parse import quote
 import requests
 
 from engine.clients import plex, plex_paging
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plex_paging import Endless, Page
 from engine.clients.typed_addresses import TypedAddressAdapter
-from engine.foreign_json import NotJson, decoded
 
 PAGE = plex_paging.PAGE
 KEYS_AT_ONCE = 100

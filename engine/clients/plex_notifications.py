@@ -9,9 +9,9 @@ from typing import Any
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plex_library import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
 from engine.clients.typed_addresses import connected
-from engine.foreign_json import NotJson, decoded
 
 PATH = "/:/websockets/notifications"
 _OPEN_SECONDS = 10.0

@@ -9,6 +9,7 @@ from typing import Any, Self
 import requests
 from urllib3.exceptions import HTTPError
 
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plex_library import (
     PlexGarbled,
     PlexGone,
@@ -19,7 +20,6 @@ from engine.clients.plex_library import (
     rows,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
-from engine.foreign_json import NotJson, decoded
 
 SECONDS = 8.0  # of one question
 MOST_JSON = 8 << 20

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from engine.clients.foreign_json import objects
 from engine.clients.plex_library import (
     PlexError,
     PlexGarbled,
@@ -18,7 +19,6 @@ from engine.clients.plex_library import (
     rows,
 )
 from engine.clients.typed_addresses import TypedAddressAdapter
-from engine.foreign_json import objects
 
 NEWEST = 100  # items of a listing that are looked through
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.gate import gate_of
 from engine.clients.plex_http import PRODUCT, Answer, PlexHttp
-from engine.foreign_json import NotJson, decoded
 
 SECONDS = 7.0  # of a conversation
 PLACES = 4  # conversations of a process that wait for an answer at once

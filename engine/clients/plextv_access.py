@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.plex_http import PlexHttp
 from engine.clients.plextv import SECONDS, WHO, Malformed, TokenRefused, token_of
-from engine.foreign_json import NotJson, decoded
 
 
 def server_token(base: str, identifier: str, token: str, server_id: str) -> str | None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from engine.clients import probe
+from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.probe import Failed
-from engine.foreign_json import NotJson, decoded
 
 STANDARD_URL = "https://api.themoviedb.org/3"
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from sqlalchemy.orm import Session
 
-from engine.jobs.names import Job
+from engine.job_names import Job
 
 
 def enqueue(db: Session, job: Job) -> None:

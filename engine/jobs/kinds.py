@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.jobs.names import Job
+from engine.job_names import Job
 from models.job import JobRow
 
 R = TypeVar("R", bound=JobRow)

@@ -12,13 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from engine.database_trouble import reason
 from engine.jobs import lease
 from engine.jobs.drain import Draining, draining
 from engine.jobs.kinds import JobKind, R
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.owner import end_attempt, this_process
 from engine.runtime import Runtime
+from engine.stores.database_errors import reason
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from config.settings import Settings
-from engine.accounts import keys
+from engine.secrets import keys
 
 HEADER = "X-MediaNest-Pass"
 PREFIX = "/flower/"  # where our door has it, and where it takes itself to be

@@ -13,12 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine import janitor
-from engine.database_trouble import reason
+from engine.job_names import Job, periods
 from engine.jobs.bell import enqueue
-from engine.jobs.names import Job, periods
 from engine.jobs.owner import is_gone, this_process
 from engine.jobs.slots import is_overdue
 from engine.runtime import Runtime
+from engine.stores.database_errors import reason
 from models.heartbeat import Heartbeat
 
 log = structlog.get_logger(__name__)

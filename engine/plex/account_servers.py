@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import integrations, secret_box
+from engine import integrations
 from engine.accounts import plex_access, plex_accounts
-from engine.accounts.confirmation import require_person
 from engine.audit import Actor, Subject
 from engine.clients import plex_discovery
 from engine.clients.plex_discovery import Offer, Place
 from engine.clients.plextv import TokenRefused
 from engine.clients.probe import Failed
 from engine.errors import Conflict, NotFound, PlexUnreachable, ValidationFailed
+from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
 from engine.integrations import Saved
 from engine.plex import connection
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 
 
 @dataclass(frozen=True)

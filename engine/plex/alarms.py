@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.accounts.permissions import LOWEST_ROLE, ROLES, Permission
 from engine.notifications import notify
+from engine.permissions import LOWEST_ROLE, ROLES, Permission
 from engine.plex.section_pass import FAILED, Report
 from models.sync_run import SyncRun
 from models.user import User

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.clients.plex_library import PlexError
 from engine.errors import ServiceUnavailable
+from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import CancelRequested
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex import arrival_reasons, arrivals, connection, paths, servers, sync
 from engine.plex.arrival_reasons import said

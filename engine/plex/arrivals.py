@@ -16,8 +16,8 @@ from config.settings import Settings
 from engine import events, notifications
 from engine.errors import ServiceUnavailable
 from engine.events import Event
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.jobs.names import Job
 from engine.plex import connection
 from engine.readers import ARRIVAL
 from models.base import new_id

@@ -17,7 +17,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.accounts import keys
 from engine.clients import plex_artwork
 from engine.clients.plex_artwork import Picture
 from engine.errors import Forbidden, NotFound
@@ -26,6 +25,7 @@ from engine.plex.asked import PlexSilent
 from engine.plex.picture_store import PictureStore
 from engine.plex.shelf import Shelf
 from engine.runtime import Runtime
+from engine.secrets import keys
 from models.media import MediaItem
 from models.plex_library import PlexCollection, PlexSection
 

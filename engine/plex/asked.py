@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from engine import cache
 from engine.clients.plex_library import PlexError, PlexGone
 from engine.clients.plex_library import PlexUnreachable as Unreachable
 from engine.clients.plex_questions import PlexQuestions
@@ -13,6 +12,7 @@ from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.plex import servers
 from engine.plex.shelf import Shelf
 from engine.runtime import Runtime
+from engine.stores import cache
 
 MEMBER_SECONDS = 300.0
 ACCOUNT_SECONDS = 3600.0

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
 from engine.clients.plex_library import PlexLibrary
 from engine.errors import NotFound
 from engine.installation import client_identifier
+from engine.secrets import secret_box
 from models.integration import Integration
 from models.plex_library import PlexServer
 

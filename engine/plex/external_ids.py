@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from engine.foreign_json import objects
+from engine.clients.foreign_json import objects
 
 _PROVIDERS = {"imdb": "imdb", "tmdb": "tmdb", "tvdb": "tvdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
 _FORMS = {

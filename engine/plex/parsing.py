@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engine.foreign_json import objects
+from engine.clients.foreign_json import objects
 from engine.plex.external_ids import external_ids
 
 TYPE_NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4}

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import cache
+from engine.stores import cache
 
 MOST_USERS, MOST_TITLES = 100, 50
 _WORTH_KEEPING, _KEPT_FACTOR, _LONGEST_KEPT = 0.1, 100.0, 300.0  # seconds, times, seconds

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from engine import events
 from engine.errors import Conflict, NotFound
 from engine.events import Event
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.jobs.names import Job
 from engine.paging import Page
 from engine.readers import SYNC
 from models.base import new_id

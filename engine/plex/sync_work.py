@@ -23,10 +23,9 @@ from engine.clients.plex_library import (
     PlexLibrary,
     PlexUnauthorized,
 )
-from engine.database_trouble import is_refused, reason
+from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex import (
     alarms,
@@ -44,6 +43,7 @@ from engine.plex.patience import Patience
 from engine.plex.section_pass import FAILED, Outcome, Report, SectionPass
 from engine.plex.staging import PART, Changes, Stage
 from engine.plex.sync_asking import LOCAL, Asking
+from engine.stores.database_errors import is_refused, reason
 from models.media import MediaItem
 from models.plex_library import PlexSection
 from models.sync_run import SyncRun

@@ -17,17 +17,18 @@ from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine import cache, secret_box
 from engine.accounts import plex_accounts
 from engine.clients import plextv_access
 from engine.clients.plex_library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex_questions import PlexQuestions
 from engine.clients.plextv import TokenRefused
 from engine.errors import MediaNestError
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.plex import connection
 from engine.plex.parsing import TYPE_NUMBERS, int_of, time_of
 from engine.runtime import Runtime
+from engine.secrets import secret_box
+from engine.stores import cache
 from models.media import MediaItem, WatchLook, WatchState
 from models.plex_library import PlexSection
 from models.secret import Secret

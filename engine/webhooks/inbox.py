@@ -13,10 +13,10 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
+from engine.clients.foreign_json import NotJson, decoded, mended
 from engine.errors import NotFound, ValidationFailed
-from engine.foreign_json import NotJson, decoded, mended
+from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.jobs.names import Job
 from engine.paging import Page
 from models.base import new_id
 from models.webhook import Webhook
@@ -62,7 +62,7 @@ class Received(NamedTuple):
 
 
 def parsed(body: bytes | str) -> dict[str, Any]:
-    """The object in a message, without secrets, and as the database can hold it; see `engine.foreign_json`.
+    """The object in a message, without secrets, and as the database can hold it; see `engine.clients.foreign_json`.
 
     Raises:
         ValidationFailed: it is not a JSON object.

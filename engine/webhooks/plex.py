@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import notifications
-from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.permissions import ROLES, Permission, permissions_of
 from engine.plex import activity, sync
 from engine.plex.activity import Seen
 from engine.plex.connection import configured

@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, secret_box
-from engine.accounts.confirmation import require_person
+from engine import audit
 from engine.audit import Actor, Subject
 from engine.errors import Conflict, NotFound
+from engine.identity.confirmation import require_person
+from engine.secrets import secret_box
 from models.secret import Secret
 
 PLEX, OVERSEERR = "plex", "overseerr"

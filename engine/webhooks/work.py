@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
+from engine.job_names import Job
 from engine.jobs.kinds import JobKind
-from engine.jobs.names import Job
 from engine.jobs.runner import Attempt
 from engine.webhooks import plex
 from engine.webhooks.meaning import Handler

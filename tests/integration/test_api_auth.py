@@ -15,13 +15,14 @@ from factories import make_user
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from engine.accounts import keys, sessions
-from engine.accounts.sessions import Device
 from engine.accounts.sign_in import sign_in
 from engine.audit import Actor
 from engine.errors import Unauthorized
+from engine.identity import sessions
+from engine.identity.sessions import Device
 from engine.reset import reset
 from engine.runtime import Runtime
+from engine.secrets import keys
 from models.audit import AuditEntry
 from models.login import Login
 from models.user import User

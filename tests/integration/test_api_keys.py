@@ -11,9 +11,9 @@ import pytest
 from door import API, Door, Person, data_of, opened_once, refused
 from sqlalchemy import func, select, text, update
 
-from engine.accounts import api_keys
-from engine.accounts.api_keys import MOST_KEYS
-from engine.accounts.permissions import Permission
+from engine.identity import api_keys
+from engine.identity.api_keys import MOST_KEYS
+from engine.permissions import Permission
 from engine.runtime import Runtime
 from models.api_key import ApiKey
 from models.audit import AuditEntry

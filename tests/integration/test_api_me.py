@@ -13,9 +13,9 @@ from factories import make_user
 from sqlalchemy import func, select, update
 
 from config.variables import Rate
-from engine.accounts import api_keys
-from engine.accounts.permissions import permissions_of
-from engine.accounts.sessions import Identity
+from engine.identity import api_keys
+from engine.identity.sessions import Identity
+from engine.permissions import permissions_of
 from engine.runtime import Runtime
 from models.audit import AuditEntry
 from models.base import new_id

@@ -17,8 +17,8 @@ from house import House, Person, farewell, opened_house
 from sqlalchemy import func, select, update
 
 from api.resources.sockets import NAMESPACES
-from engine.accounts import api_keys, credentials, sessions, socket_tickets
-from engine.accounts.permissions import ROLES, Permission, permissions_of
+from engine.identity import api_keys, credentials, sessions, socket_tickets
+from engine.permissions import ROLES, Permission, permissions_of
 from models.api_key import ApiKey
 from models.audit import AuditEntry
 from models.socket_ticket import SocketTicket

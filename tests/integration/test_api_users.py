@@ -18,11 +18,11 @@ from api.resources.audit import AuditEntrySchema, audit_row
 from api.resources.me import ApiKeySchema, api_key_row
 from api.resources.user_rows import UserSchema, user_row
 from api.resources.users import ManagedUserSchema, managed_user_row
-from engine import secret_box
-from engine.accounts import api_keys, sessions
-from engine.accounts.permissions import Permission, permissions_of
-from engine.accounts.sessions import Identity
+from engine.identity import api_keys, sessions
+from engine.identity.sessions import Identity
+from engine.permissions import Permission, permissions_of
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 from models.api_key import ApiKey
 from models.audit import AuditEntry
 from models.base import new_id

@@ -14,7 +14,7 @@ from stack import eventually
 
 from api.fields import Schema
 from api.resources import auth, testing, youtube
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.monitoring.performance import Timings
 from engine.runtime import Runtime
 from models.base import new_id

@@ -21,7 +21,7 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import downloads, file_removal
 from engine.events import Event
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
 from engine.plex import arrival_work, arrivals, sync, sync_work

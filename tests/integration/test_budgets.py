@@ -18,8 +18,8 @@ from engine import downloads, queues, source_hosts, waiting
 from engine.clients.fetch_error import FetchError
 from engine.download_work import DOWNLOAD, failure
 from engine.errors import Conflict, NotFound
+from engine.job_names import Job
 from engine.jobs import lease
-from engine.jobs.names import Job
 from engine.jobs.reconcile import due
 from engine.jobs.runner import Attempt, GiveUp, Retry, run_next
 from engine.runtime import Runtime

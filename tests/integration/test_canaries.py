@@ -25,7 +25,7 @@ from psycopg import sql
 from stack import BIN, Stack, eventually, running
 
 from config.redaction import redacted
-from engine.key_rotation import SEALED
+from engine.secrets.rotation import SEALED
 
 
 def canary(name: str) -> str:

@@ -10,9 +10,9 @@ from door import API, PASSWORD, Door, Person, data_of, opened, opened_once, refu
 from sqlalchemy import func, select, text, update
 
 from config.variables import Rate
-from engine.accounts import api_keys
-from engine.accounts.permissions import permissions_of
-from engine.accounts.sessions import Identity
+from engine.identity import api_keys
+from engine.identity.sessions import Identity
+from engine.permissions import permissions_of
 from models.audit import AuditEntry
 from models.base import new_id
 from models.login import Login

@@ -16,7 +16,7 @@ from config.settings import Settings
 from engine import downloads
 from engine.downloads import choose, confine
 from engine.errors import Conflict, NotFound, ValidationFailed
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.paging import compact_counts
 from engine.runtime import Runtime
 from models.download import Download, FileRemoval

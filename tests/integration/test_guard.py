@@ -27,7 +27,7 @@ from engine.clients.media_probe import NotMediaError, Probe, probe
 from engine.clients.packets import Contents
 from engine.clients.ytdlp_options import deno_path
 from engine.clients.ytdlp_signals import FetchSpec
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime
 from models.download import Download, Preview

@@ -13,9 +13,10 @@ from door import API, PASSWORD, Door, Person, data_of, opened_once, refused
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from engine.accounts import api_keys, keys, sessions
-from engine.accounts.permissions import Permission
+from engine.identity import api_keys, sessions
+from engine.permissions import Permission
 from engine.runtime import Runtime
+from engine.secrets import keys
 from models.login import Login
 from models.user import User
 

@@ -12,10 +12,10 @@ from factories import make_user
 from sqlalchemy import func, select, text, update
 
 from engine.accounts import administration
-from engine.accounts.permissions import permissions_of
-from engine.accounts.sessions import Identity
 from engine.audit import Actor
 from engine.errors import Forbidden, Unauthorized
+from engine.identity.sessions import Identity
+from engine.permissions import permissions_of
 from engine.runtime import Runtime
 from models.audit import AuditEntry
 from models.base import new_id

@@ -27,13 +27,14 @@ from cli.doctor.plex_server import plex_server
 from cli.doctor.services import Services
 from config.redis import make_redis
 from config.settings import Settings
-from engine import errors, key_rotation, secret_box
+from engine import errors
 from engine.accounts import plex_access, plex_accounts
 from engine.clients.plex_library import PlexError, PlexGone, PlexUnreachable
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.plex import connection, servers, sync, sync_work
 from engine.runtime import Runtime
+from engine.secrets import rotation, secret_box
 from models.audit import AuditEntry
 from models.integration import Integration
 from models.plex_library import PlexServer
@@ -480,7 +481,7 @@ def test_a_new_secret_key_seals_the_token_anew(admin: Person, plex: PlexDouble, 
     )
     with runtime.unit_of_work() as db:
         before = db.get_one(Integration, "plex").token
-        assert key_rotation.reseal(db, rotated) >= 1
+        assert rotation.reseal(db, rotated) >= 1
     only_new = dataclasses.replace(rotated, secret_key_previous=())
     with runtime.unit_of_work() as db:
         assert db.get_one(Integration, "plex").token != before

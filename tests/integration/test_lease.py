@@ -14,9 +14,9 @@ from sqlalchemy import func, update
 
 from config.settings import Settings
 from engine.download_work import DOWNLOAD
+from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested, Fenced
-from engine.jobs.names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.reconcile import reconcile, rescue
 from engine.jobs.slots import take_slot

@@ -21,7 +21,7 @@ from sqlalchemy import func, select, text, update
 from config.redis import make_redis
 from config.settings import Settings
 from engine import mail_work, mails
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
 from engine.mail_texts import Template

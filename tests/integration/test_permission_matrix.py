@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
-from engine.accounts import api_keys, sessions
-from engine.accounts.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
-from engine.accounts.sessions import Device, Identity
+from engine.identity import api_keys, sessions
+from engine.identity.sessions import Device, Identity
+from engine.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
 from models.base import new_id
 from models.user import User
 

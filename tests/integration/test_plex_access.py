@@ -15,15 +15,16 @@ from stack import Stack, eventually, running
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine import secret_box
-from engine.accounts import api_keys, plex_access, plex_accounts, plex_sign_in, sessions
-from engine.accounts.permissions import Permission, permissions_of
+from engine.accounts import plex_access, plex_accounts, plex_sign_in
 from engine.accounts.plex_accounts import Admitted
-from engine.accounts.sessions import Device, Identity
 from engine.clients.gate import gate_of
 from engine.clients.plextv import Account
 from engine.errors import PlexUnreachable
+from engine.identity import api_keys, sessions
+from engine.identity.sessions import Device, Identity
+from engine.permissions import Permission, permissions_of
 from engine.runtime import Runtime
+from engine.secrets import secret_box
 from models.audit import AuditEntry
 from models.base import new_id
 from models.integration import Integration

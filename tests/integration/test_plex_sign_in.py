@@ -23,9 +23,9 @@ from werkzeug.test import TestResponse
 
 from api.browsers import BROWSER_COOKIE
 from config.variables import Rate
-from engine import secret_box
 from engine.accounts import password_reset, plex_accounts
 from engine.clients.gate import gate_of
+from engine.secrets import secret_box
 from models.audit import AuditEntry
 from models.base import Base
 from models.integration import Integration

@@ -25,10 +25,10 @@ from cli.embedded import EmbeddedRedis
 from config.redis import make_redis
 from config.settings import Settings
 from config.variables import Rate
-from engine.accounts import api_keys, sessions
-from engine.accounts.permissions import Permission
-from engine.rate_limits import Asker, Name, RateLimiter, RateLimitExceeded
-from engine.sliding_windows import Asked, RedisWindows
+from engine.identity import api_keys, sessions
+from engine.permissions import Permission
+from engine.rate_limits.limits import Asker, Name, RateLimiter, RateLimitExceeded
+from engine.rate_limits.sliding_windows import Asked, RedisWindows
 from models.setting import StoredSetting
 from models.user import User
 

@@ -24,7 +24,7 @@ from api import socket_loop, socket_peer
 from api.socket_loop import SocketLoop
 from api.socket_peer import PING, Audience, Frame, Peer, text_frame
 from engine import downloads
-from engine.accounts import sessions
+from engine.identity import sessions
 from engine.plex import sync
 from models.base import new_id
 from models.download import Download

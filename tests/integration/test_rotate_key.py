@@ -16,8 +16,8 @@ from cryptography.fernet import InvalidToken
 from stack import BIN, PASSWORD, ROOT, Stack, eventually, running
 
 from config.settings import Settings
-from engine import key_rotation, secret_box
-from engine.accounts.refresh_tokens import RefreshToken
+from engine.identity.refresh_tokens import RefreshToken
+from engine.secrets import rotation, secret_box
 from models.session import Database
 
 OLD, NEW = "o" * 48, "n" * 48
@@ -214,7 +214,7 @@ def test_what_no_key_opens_is_named_and_nothing_changes(
 
 def _rows(database: Database) -> list[tuple[str, str]]:
     with database.reading() as db:
-        return [(name, token) for _, _, name, token in key_rotation._sealed(db)]
+        return [(name, token) for _, _, name, token in rotation._sealed(db)]
 
 
 def test_several_at_once_come_one_after_the_other(

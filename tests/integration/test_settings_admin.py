@@ -17,9 +17,9 @@ from stack import Client, Stack, eventually, free_port, running
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
-from engine import settings_admin
-from engine.live_settings import LiveSettings
 from engine.runtime import Runtime
+from engine.settings import admin as settings_admin
+from engine.settings.live import LiveSettings
 
 SMTP = "smtp://mailer:canary-of-a-secret@mail.example:587"
 

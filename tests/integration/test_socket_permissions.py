@@ -16,9 +16,9 @@ from factories import make_download
 from house import House, Person, hear, hear_until, opened_house
 
 from api.resources.sockets import NAMESPACES
-from engine.accounts import api_keys, sessions
-from engine.accounts.permissions import ROLES, Permission
+from engine.identity import api_keys, sessions
 from engine.notifications import notify
+from engine.permissions import ROLES, Permission
 from engine.plex import sync
 from engine.readers import DATA
 from models.base import new_id

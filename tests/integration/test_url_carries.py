@@ -19,7 +19,7 @@ from config.settings import Settings
 from engine import download_work, downloads, preview_work, previews
 from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime
 from models.download import Download, Preview

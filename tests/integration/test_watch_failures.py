@@ -9,9 +9,9 @@ from catalogues import connected, synced
 from door import Door, Person, data_of
 
 from config.settings import Settings
-from engine import secret_box
 from engine.accounts.plex_accounts import secret_name
 from engine.plex import watch_refresh
+from engine.secrets import secret_box
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakeAccount, FakePlexTv
 

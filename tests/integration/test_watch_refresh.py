@@ -14,11 +14,11 @@ from door import Door, Person, data_of
 from sqlalchemy import select, update
 
 from config.settings import Settings
-from engine import secret_box
 from engine.accounts.plex_accounts import secret_name
 from engine.clients.plex_library import PlexUnauthorized
-from engine.jobs.names import Job
+from engine.job_names import Job
 from engine.plex import progress, watch_refresh
+from engine.secrets import secret_box
 from models.media import MediaItem, WatchLook
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakeAccount, FakePlexTv

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.foreign_json import DEEPEST, NotJson, decoded, mended, storable
+from engine.clients.foreign_json import DEEPEST, NotJson, decoded, mended, storable
 
 MENDED: list[tuple[bytes | str, Any]] = [
     (b'{"a": "caf\xe9", "b": 1}', {"a": "caf\ufffd", "b": 1}),

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from engine.accounts.guessing import weakness
-from engine.accounts.passwords import chosen, matches
 from engine.errors import ValidationFailed
+from engine.identity.guessing import weakness
+from engine.identity.passwords import chosen, matches
 
 ANN = ("Ann Smith", "ann.smith@example.com")
 

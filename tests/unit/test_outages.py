@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from config.celery import make_celery
 from config.settings import Settings
-from engine.database_trouble import reason
-from engine.jobs.names import Job
+from engine.job_names import Job
+from engine.stores.database_errors import reason
 from models.session import Database
 from schedules.periodic import timetable
 from schedules.timekeeper import Timekeeper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from engine.accounts import passwords
+from engine.identity import passwords
 
 
 def test_only_the_password_matches_its_hash() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.accounts.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
+from engine.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
 
 TABLE = {
     "guest": "media.read profile.read",

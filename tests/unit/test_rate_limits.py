@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from config import variables
 from config.settings import Settings
 from config.variables import Rate
-from engine import sliding_windows
-from engine.rate_limits import LIMITS
-from engine.sliding_windows import Asked, LocalWindows
+from engine.rate_limits import sliding_windows
+from engine.rate_limits.limits import LIMITS
+from engine.rate_limits.sliding_windows import Asked, LocalWindows
 
 
 @pytest.fixture

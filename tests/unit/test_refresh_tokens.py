@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from config.settings import Settings
-from engine.accounts.refresh_tokens import RefreshToken
+from engine.identity.refresh_tokens import RefreshToken
 
 SETTINGS = Settings(secret_key="s" * 48)
 OTHERS = Settings(secret_key="t" * 48)

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts import passwords, sessions
-from engine.accounts.sessions import Identity
 from engine.audit import Actor, Subject
 from engine.errors import ConfirmationRequired, Conflict, Forbidden, Unauthorized
+from engine.identity import passwords, sessions
+from engine.identity.sessions import Identity
 from models.user import User
 
 _KEY_PREFIX = "key-"

@@ -29,9 +29,9 @@ from redis.retry import Retry
 from config.redis import make_redis
 from config.settings import Settings
 from config.variables import Rate
-from engine.accounts.sessions import Identity
 from engine.errors import MediaNestError
-from engine.sliding_windows import Asked, LocalWindows, RedisWindows, Verdict
+from engine.identity.sessions import Identity
+from engine.rate_limits.sliding_windows import Asked, LocalWindows, RedisWindows, Verdict
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from sqlalchemy import column, func, select, table, text, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
 from engine.errors import Conflict
+from engine.secrets import secret_box
 
 # Every column that `secret_box.sealed` writes to, with the one that names its row.
 SEALED = (

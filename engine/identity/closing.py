@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from engine.accounts import api_keys, sessions
+from engine.identity import api_keys, sessions
 from models.invitation import Invitation
 from models.password_reset import PasswordReset
 from models.user import User

@@ -7,8 +7,8 @@ import threading
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from engine.accounts import guessing
 from engine.errors import ValidationFailed
+from engine.identity import guessing
 
 MIN_LENGTH = 8  # NIST SP 800-63B-4, memorized secrets
 MAX_LENGTH = 128

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from config.settings import Settings
-from engine.accounts.keys import REFRESH_TOKENS, key, sign, signer
+from engine.secrets.keys import REFRESH_TOKENS, key, sign, signer
 
 _SECRET_BYTES = 32
 _TAG_BYTES = 16

@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from engine import audit
-from engine.accounts.permissions import Permission, permissions_of
-from engine.accounts.sessions import Identity
 from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized, ValidationFailed
+from engine.identity.sessions import Identity
+from engine.permissions import Permission, permissions_of
 from models.api_key import ApiKey
 from models.base import new_id
 from models.user import User

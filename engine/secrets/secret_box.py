@@ -1,6 +1,6 @@
 """Keeps secrets encrypted in the database; the key comes from `SECRET_KEY`, which is never in it.
 
-What an older key has sealed is opened as well; only the current one seals. See `engine/key_rotation.py`.
+What an older key has sealed is opened as well; only the current one seals. See `engine/secrets/rotation.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.accounts import keys
 from engine.errors import ServiceUnavailable
+from engine.secrets import keys
 from models.secret import Secret
 
 _PURPOSE = "medianest secrets at rest"

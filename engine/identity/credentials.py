@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine.accounts.permissions import Permission, permissions_of
-from engine.accounts.sessions import Identity
+from engine.identity.sessions import Identity
+from engine.permissions import Permission, permissions_of
 from models.api_key import ApiKey
 from models.login import Login
 from models.user import User

@@ -9,8 +9,8 @@ from datetime import timedelta
 from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 
-from engine.accounts.credentials import identities
-from engine.accounts.sessions import Identity
+from engine.identity.credentials import identities
+from engine.identity.sessions import Identity
 from models.socket_ticket import SocketTicket
 
 LIFE = timedelta(seconds=30)

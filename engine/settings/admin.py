@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session
 from config import variables
 from config.redaction import without_credentials
 from config.settings import Settings
-from engine import audit, secret_box
-from engine.accounts.confirmation import require_person
+from engine import audit
 from engine.audit import Actor, Subject
 from engine.errors import Conflict
-from engine.live_settings import opened, stored_texts
+from engine.identity.confirmation import require_person
+from engine.secrets import secret_box
+from engine.settings.live import opened, stored_texts
 from models.setting import StoredSetting
 
 log = structlog.get_logger(__name__)

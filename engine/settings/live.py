@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import secret_box
 from engine.errors import ServiceUnavailable
+from engine.secrets import secret_box
 from models.setting import StoredSetting
 
 log = structlog.get_logger(__name__)

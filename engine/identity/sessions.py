@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
-from engine.accounts.permissions import Permission, permissions_of
-from engine.accounts.refresh_tokens import RefreshToken
 from engine.audit import Actor, Subject
 from engine.errors import NotFound, Unauthorized
+from engine.identity.refresh_tokens import RefreshToken
+from engine.permissions import Permission, permissions_of
 from models.base import new_id
 from models.login import Login
 from models.user import User

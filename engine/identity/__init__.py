@@ -1,0 +1,1 @@
+"""Who acts: passwords, sessions, tokens, API keys, and the proof that a person is there."""

@@ -1,0 +1,1 @@
+"""How often somebody may ask: sliding windows in Redis, or in memory while Redis is away."""

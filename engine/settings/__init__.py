@@ -1,0 +1,1 @@
+"""Settings that admins change while the product runs."""
