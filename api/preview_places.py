@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.downloads.previews.previews import TooManyPreviews
 from engine.errors import ServiceUnavailable
-from engine.previews import TooManyPreviews
 
 _MOST = 8  # each holds a thread
 

@@ -13,8 +13,8 @@ from bench.installation import PATIENCE, installation, runtime_of, services, use
 from bench.report import Figure, Target, percentile
 from config.celery import broker_url, make_celery
 from config.settings import Settings
-from engine import downloads
-from engine.download_work import DOWNLOAD
+from engine.downloads import downloads
+from engine.downloads.work import DOWNLOAD
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.owner import this_process

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.download_work import DOWNLOAD
-from engine.file_removal import FILE_REMOVAL
+from engine.arrivals.work import ARRIVE
+from engine.downloads.previews.work import PREVIEW
+from engine.downloads.removal_work import FILE_REMOVAL
+from engine.downloads.work import DOWNLOAD
 from engine.jobs.kinds import JobKind
-from engine.mail_work import MAIL
-from engine.plex.arrival_work import ARRIVE
+from engine.mails.work import MAIL
 from engine.plex.sync_work import SYNC
-from engine.preview_work import PREVIEW
 from engine.webhooks.work import WEBHOOK
 
 KINDS: tuple[JobKind[Any], ...] = (DOWNLOAD, PREVIEW, FILE_REMOVAL, SYNC, ARRIVE, WEBHOOK, MAIL)

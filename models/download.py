@@ -26,7 +26,7 @@ class Download(JobRow, Base):
         folder: below `DOWNLOAD_DIR`, with `/`, `""` for the root.
         publishing: the step that makes the file visible, once begun: `{"name", "path", "facts"}` and the identity.
         file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
-        published: what the file is known by (`engine.file_identity`), whatever name it has; None of those that were
+        published: what the file is known by (`engine.storage.file_identity`), whatever name it has; None of those that were
             completed before this was written down.
         yielded_at: it was put back into the queue then, to make room for other people's, and waits since.
         speed: bytes a second. eta: seconds.
@@ -119,7 +119,7 @@ class FileRemoval(JobRow, Base):
     """A finished file to be deleted by a worker that sees it; `status`: queued, running, completed, failed.
 
     Attributes:
-        identity: what the file is known by (`engine.file_identity`), as far as its download knew it.
+        identity: what the file is known by (`engine.storage.file_identity`), as far as its download knew it.
         removed_at: the file is gone; Plex may not know it yet.
     """
 

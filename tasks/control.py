@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.worker.control import inspect_command
 
-from engine import shared_folder
+from engine.storage import shared_folder
 from tasks.app import settings
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine import download_work, file_removal, preview_work
+from engine.downloads import removal_work
+from engine.downloads import work as download_work
+from engine.downloads.previews import work as preview_work
 from engine.job_names import Job
 from tasks.app import app
 from tasks.work import work_off
@@ -23,4 +25,4 @@ def preview() -> None:
 @app.task(name=Job.REMOVE_FILE.value)
 def remove_file() -> None:
     """Remove the next file."""
-    work_off(file_removal.FILE_REMOVAL, file_removal.work)
+    work_off(removal_work.FILE_REMOVAL, removal_work.work)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from engine import audit, mails, notifications, paging, previews
+from engine import audit, paging
 from engine.accounts import password_reset
+from engine.downloads.previews import previews
 from engine.identity import api_keys, sessions, socket_tickets
 from engine.job_names import Job, periods
 from engine.job_registry import KINDS
 from engine.jobs.reconcile import reconcile as reconcile_jobs
 from engine.jobs.slots import forget_slots, take_slot
+from engine.mails import mails
 from engine.monitoring.heartbeats import forget_dead
+from engine.notifications import notifications
 from engine.plex import sync_schedule
 from engine.webhooks import inbox
 from tasks.app import app, bells_in_queue, runtime, settings

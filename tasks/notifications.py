@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine import mail_work
 from engine.job_names import Job
+from engine.mails import work as mail_work
 from tasks.app import app
 from tasks.work import work_off
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
+from engine.arrivals import work as arrival_work
 from engine.job_names import Job, periods
 from engine.jobs.runner import Attempt, Retry
 from engine.jobs.slots import take_slot
-from engine.plex import arrival_work, sync_schedule, sync_work
+from engine.plex import sync_schedule, sync_work
 from models.plex_arrival import PlexArrival
 from tasks.app import app, runtime, settings
 from tasks.work import work_off

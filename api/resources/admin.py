@@ -20,10 +20,12 @@ from api.resources.youtube import (
     note_foreign,
 )
 from config.celery import QUEUES
-from engine import audit, downloads, queues
+from engine import audit
 from engine.audit import Subject
+from engine.downloads import downloads
+from engine.monitoring import queues
+from engine.monitoring.queues import QueueState
 from engine.permissions import Permission
-from engine.queues import QueueState
 
 blueprint = Blueprint("admin", "/admin", "What belongs to everyone.")
 

@@ -10,8 +10,8 @@ from flask import Response
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Lines, Schema
-from engine import cookies
-from engine.cookies import CookieFile
+from engine.downloads.sources import cookies
+from engine.downloads.sources.cookies import CookieFile
 from engine.permissions import Permission
 
 blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")

@@ -12,15 +12,14 @@ from sqlalchemy.orm import Session
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Flag, Schema, Text
-from engine import integrations
 from engine.clients.probe import Failed
 from engine.errors import ServiceUnavailable
-from engine.integration_kind import Tested
-from engine.integration_values import MOST_PATHS, MOST_TOKEN, MOST_URL
-from engine.integrations import View
+from engine.integrations import integrations, plex_discovery
+from engine.integrations.integrations import View
+from engine.integrations.kind import Tested
+from engine.integrations.plex_discovery import Found
+from engine.integrations.validation import MOST_PATHS, MOST_TOKEN, MOST_URL
 from engine.permissions import Permission
-from engine.plex import account_servers
-from engine.plex.account_servers import Found
 from engine.webhooks import secrets
 
 STATES = ("online", "degraded", "offline", "disabled")
@@ -245,7 +244,7 @@ def test_integration(call: Call, body: dict[str, Any], name: str) -> Response:
 )
 def find_plex_servers(call: Call) -> Response:
     """The servers of one's own Plex account, with the addresses that answer from here."""
-    found = account_servers.listing(call.runtime, call.identity.user_id)
+    found = plex_discovery.listing(call.runtime, call.identity.user_id)
     return success({"servers": [_found(each) for each in found]})
 
 
@@ -262,7 +261,7 @@ def find_plex_servers(call: Call) -> Response:
 )
 def connect_plex_server(call: Call, body: dict[str, Any]) -> Response:
     """Connect one of them, with the token that plex.tv gives out for it."""
-    saved = account_servers.connect(
+    saved = plex_discovery.connect(
         call.runtime, call.identity.user_id, body["machine_identifier"], body.get("uri"), call.actor
     )
     return success(_saved(call, saved))

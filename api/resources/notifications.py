@@ -11,7 +11,7 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.errors import InvalidRequest
 from api.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
-from engine import notifications
+from engine.notifications import notifications
 from engine.permissions import Permission
 
 MOST_IDS = 500  # in one request

@@ -21,10 +21,11 @@ from api.resources.media_rows import (
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex import artwork, asked, catalogue, collection_rows, search, shelf, watch_refresh
+from engine.plex import artwork, asked, catalogue, collection_rows, shelf, watch_refresh
 from engine.plex.asked import PlexSilent
 from engine.plex.catalogue import Wanted
 from engine.plex.shelf import Shelf
+from engine.search import titles
 from models.plex_library import PlexCollection, PlexSection
 
 blueprint = Blueprint("plex", "/plex", "What is on the Plex server.", limit="media")
@@ -233,7 +234,7 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
 
     def build() -> dict[str, Any]:
         libraries = shelf.sections(call.db, found)
-        items = search.search(
+        items = titles.search(
             call.db, found, libraries, query["query"], page=query["page"], limit=query["limit"]
         )
         return _page(call, found, items)

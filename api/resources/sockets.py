@@ -27,7 +27,8 @@ from api.security import actor, authenticate
 from api.seldom import Seldom
 from api.socket_peer import Audience
 from api.socket_places import SocketsFull
-from engine import audit, downloads
+from engine import audit
+from engine.downloads import downloads
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
 from engine.identity import socket_tickets
 from engine.identity.credentials import identities

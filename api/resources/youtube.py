@@ -16,13 +16,15 @@ from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.paths import PREFIX
 from api.preview_places import place_for
 from api.security import credential
-from engine import audit, downloads, previews, waiting
+from engine import audit
+from engine.arrivals import arrivals
 from engine.audit import Subject
-from engine.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
+from engine.downloads import downloads, waiting
+from engine.downloads.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
+from engine.downloads.previews import previews
 from engine.errors import Forbidden, ServiceUnavailable, UpstreamFailed, ValidationFailed
 from engine.job_names import Job
 from engine.permissions import Permission
-from engine.plex import arrivals
 from models.download import Download, Preview
 
 blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.", limit="media")

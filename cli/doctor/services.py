@@ -19,7 +19,7 @@ from cli.installation import NotRunning, database_url, redis_url
 from config.celery import QUEUES
 from config.redis import make_redis
 from config.settings import Settings
-from engine import queues
+from engine.monitoring import queues
 from engine.monitoring.beat_pulse import is_beating
 from engine.monitoring.heartbeats import FRESH
 from models.heartbeat import Heartbeat

@@ -10,7 +10,7 @@ from cli.doctor.finding import Finding, fail, ok
 from cli.doctor.services import Services
 from config.celery import make_celery
 from engine.job_names import Job
-from engine.shared_folder import probe_path
+from engine.storage.shared_folder import probe_path
 
 SECONDS = 4.0  # for all answers together
 

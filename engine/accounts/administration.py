@@ -15,11 +15,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, downloads
+from engine import audit
 from engine.accounts import invitations, users
 from engine.accounts.account_notices import tell_admins_of_admin, tell_of_address
 from engine.accounts.plex_accounts import SECRET_PREFIX
 from engine.audit import Actor, Subject
+from engine.downloads import downloads
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
 from engine.identity import closing
 from engine.identity.confirmation import require_person

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, mails
+from engine import audit
 from engine.accounts import users
 from engine.accounts.account_notices import tell_admins_of_admin
 from engine.accounts.users import normal_email
@@ -20,8 +20,9 @@ from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound
 from engine.identity.confirmation import require_person
 from engine.identity.sessions import Identity
-from engine.mail_texts import Template
-from engine.notifications import notify
+from engine.mails import mails
+from engine.mails.texts import Template
+from engine.notifications.notifications import notify
 from engine.paging import Page
 from engine.permissions import ADMIN, ROLES, is_admin, permissions_of
 from models.base import new_id

@@ -11,14 +11,15 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import audit, mails
+from engine import audit
 from engine.accounts.users import normal_email
 from engine.audit import Actor, Subject
 from engine.errors import NotFound
 from engine.events import timestamp
 from engine.identity import api_keys, passwords, sessions
-from engine.mail_texts import Template
-from engine.notifications import notify
+from engine.mails import mails
+from engine.mails.texts import Template
+from engine.notifications.notifications import notify
 from models.base import new_id
 from models.password_reset import PasswordReset
 from models.user import User

@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import mails
 from engine.events import timestamp
-from engine.mail_texts import Template
-from engine.notifications import notify
+from engine.mails import mails
+from engine.mails.texts import Template
+from engine.notifications.notifications import notify
 from models.login import Login
 from models.user import User
 

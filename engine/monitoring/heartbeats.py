@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from engine import janitor
+from engine.downloads import cleanup
 from engine.job_names import Job, periods
 from engine.jobs.bell import enqueue
 from engine.jobs.owner import is_gone, this_process
@@ -44,7 +44,7 @@ class Pulse:
                     self._stand_in_for_beat(db)
                 if "downloads" in self._queues:
                     with self._runtime.unit_of_work() as db:
-                        janitor.sweep(db, self._runtime.settings)
+                        cleanup.sweep(db, self._runtime.settings)
             except SQLAlchemyError as error:
                 log.warning("pulse.database_away", reason=reason(error))
             except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.notifications import notify
+from engine.notifications.notifications import notify
 from engine.permissions import LOWEST_ROLE, ROLES, Permission
 from engine.plex.section_pass import FAILED, Report
 from models.sync_run import SyncRun

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import notifications
+from engine.notifications import notifications
 from engine.permissions import ROLES, Permission, permissions_of
 from engine.plex import activity, sync
 from engine.plex.activity import Seen

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from engine import publishing
+from engine.downloads import publishing
 from engine.jobs.runner import Attempt
 from tasks.app import app
 

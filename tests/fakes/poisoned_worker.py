@@ -7,8 +7,8 @@ import signal
 import time
 from typing import NoReturn
 
-from engine import download_work
 from engine.clients import ytdlp
+from engine.downloads import work as download_work
 from tasks.app import app
 
 _fetch = ytdlp.fetch

@@ -9,7 +9,7 @@ import pytest
 from door import API, Door, Person, data_of, opened, opened_once, refused
 from structlog.testing import capture_logs
 
-from engine import downloads
+from engine.downloads import downloads
 from engine.runtime import Runtime
 
 

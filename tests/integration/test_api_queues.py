@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from door import Door, Person, data_of, opened_once, refused
 
-from engine import source_hosts
+from engine.downloads.sources import host_breaker
 
 URL = "http://127.0.0.1/film.mp4"
 
@@ -41,7 +41,7 @@ def test_a_paused_queue_is_shown_and_says_so_to_who_waits(ann: Person, admin: Pe
 
 def test_all_queues_are_listed_with_throttled_hosts(door: Door, admin: Person) -> None:
     with door.runtime.unit_of_work() as db:
-        source_hosts.throttle(db, "youtube", "bot_check", 900)
+        host_breaker.throttle(db, "youtube", "bot_check", 900)
     rows = data_of(admin.get("/admin/queues"))["queues"]
     assert [row["name"] for row in rows] == [
         "downloads", "plex", "webhooks", "media", "notifications", "maintenance",

@@ -19,13 +19,15 @@ from stack import eventually
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine import downloads, file_removal
+from engine.arrivals import arrivals
+from engine.arrivals import work as arrival_work
+from engine.arrivals.work import ARRIVE
+from engine.downloads import downloads, removal_work
 from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
-from engine.plex import arrival_work, arrivals, sync, sync_work
-from engine.plex.arrival_work import ARRIVE
+from engine.plex import sync, sync_work
 from engine.runtime import Runtime
 from models.download import Download, FileRemoval
 from models.integration import Integration
@@ -602,7 +604,7 @@ def test_a_download_that_is_removed_meanwhile_is_not_looked_for(house: House) ->
 def remove_file(house: House) -> None:
     with house.runtime.unit_of_work() as db:
         db.execute(update(FileRemoval).values(next_run_at=func.now()))
-    run_next(house.runtime, file_removal.FILE_REMOVAL, file_removal.work)
+    run_next(house.runtime, removal_work.FILE_REMOVAL, removal_work.work)
 
 
 def test_plex_is_told_of_removed_files_once_a_folder(house: House) -> None:

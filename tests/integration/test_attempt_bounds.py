@@ -17,7 +17,7 @@ from factories import make_download, make_user
 from sqlalchemy import func, update
 from stack import eventually
 
-from engine.download_work import DOWNLOAD
+from engine.downloads.work import DOWNLOAD
 from engine.jobs.attempt_bounds import memory_of
 from engine.jobs.attempt_process import Emit, OverMemory, OverTime, run_isolated
 from engine.jobs.runner import Attempt, run_next

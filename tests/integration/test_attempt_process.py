@@ -15,7 +15,7 @@ from factories import make_download, make_user
 from sqlalchemy import func, select, update
 from stack import eventually
 
-from engine.download_work import DOWNLOAD
+from engine.downloads.work import DOWNLOAD
 from engine.jobs import drain, lease
 from engine.jobs.attempt_process import Emit, Stuck, run_isolated
 from engine.jobs.lease import CancelRequested, Fenced

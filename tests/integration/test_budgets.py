@@ -14,14 +14,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.celery import QUEUES
-from engine import downloads, queues, source_hosts, waiting
 from engine.clients.fetch_error import FetchError
-from engine.download_work import DOWNLOAD, failure
+from engine.downloads import downloads, waiting
+from engine.downloads.sources import host_breaker
+from engine.downloads.work import DOWNLOAD, failure
 from engine.errors import Conflict, NotFound
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.reconcile import due
 from engine.jobs.runner import Attempt, GiveUp, Retry, run_next
+from engine.monitoring import queues
 from engine.runtime import Runtime
 from models.download import Download
 from models.queue import SourceHost
@@ -49,7 +51,7 @@ def test_a_throttled_host_rests_and_others_go_on(db: Session, runtime: Runtime) 
     user = make_user(db)
     resting = make_download(db, user, host="a.example")
     other = make_download(db, user, host="b.example")
-    source_hosts.throttle(db, "a.example", "rate_limited", 900)
+    host_breaker.throttle(db, "a.example", "rate_limited", 900)
     row = claim(db, runtime)
     assert row is not None
     assert row.id == other.id
@@ -64,27 +66,27 @@ def test_a_throttled_host_rests_and_others_go_on(db: Session, runtime: Runtime) 
 def test_each_strike_in_a_row_doubles_the_rest_up_to_four_hours(db: Session) -> None:
     rests = []
     for _ in range(7):
-        source_hosts.throttle(db, "a.example", "bot_check", 900)
+        host_breaker.throttle(db, "a.example", "bot_check", 900)
         rests.append(round(until(db, "a.example") / 60))
         db.execute(update(SourceHost).values(throttled_until=func.clock_timestamp() - timedelta(seconds=1)))
     assert rests == [15, 30, 60, 120, 240, 240, 240]
-    source_hosts.forgive(db, "a.example")
-    source_hosts.throttle(db, "a.example", "bot_check", 900)
+    host_breaker.forgive(db, "a.example")
+    host_breaker.throttle(db, "a.example", "bot_check", 900)
     assert round(until(db, "a.example") / 60) == 15, "a success forgets the strikes"
 
 
 def test_complaints_of_downloads_under_way_count_once(db: Session) -> None:
     for _ in range(3):
-        source_hosts.throttle(db, "a.example", "bot_check", 900)
+        host_breaker.throttle(db, "a.example", "bot_check", 900)
     assert round(until(db, "a.example") / 60) == 15
-    source_hosts.forgive(db, "a.example")
+    host_breaker.forgive(db, "a.example")
     assert until(db, "a.example") > 0, "a success of one under way does not end the rest"
 
 
 def test_a_long_wish_of_the_site_is_granted(db: Session) -> None:
-    source_hosts.throttle(db, "a.example", "rate_limited", 5 * 3600)
+    host_breaker.throttle(db, "a.example", "rate_limited", 5 * 3600)
     db.execute(update(SourceHost).values(throttled_until=func.clock_timestamp() - timedelta(seconds=1)))
-    source_hosts.throttle(db, "a.example", "rate_limited", 5 * 3600)
+    host_breaker.throttle(db, "a.example", "rate_limited", 5 * 3600)
     assert round(until(db, "a.example") / 3600) == 5
 
 
@@ -169,7 +171,7 @@ def test_the_overview_counts_what_waits_and_what_runs(db: Session, runtime: Runt
     make_download(db, user, next_run_at=func.clock_timestamp() + timedelta(hours=1))
     make_download(db, user, status="completed", ended_at=func.clock_timestamp())
     assert claim(db, runtime) is not None
-    source_hosts.throttle(db, "youtube", "bot_check", 900)
+    host_breaker.throttle(db, "youtube", "bot_check", 900)
     state = {state.name: state for state in queues.overview(db, QUEUES)}["downloads"]
     assert (state.depth, state.delayed, state.running) == (1, 1, 1)
     assert state.oldest is not None
@@ -182,7 +184,7 @@ def test_a_queued_download_says_what_it_waits_for(db: Session, runtime: Runtime)
     later = make_download(db, user, next_run_at=func.clock_timestamp() + timedelta(hours=1))
     resting = make_download(db, user, host="youtube")
     plain = make_download(db, user)
-    source_hosts.throttle(db, "youtube", "bot_check", 900)
+    host_breaker.throttle(db, "youtube", "bot_check", 900)
     found = waiting.reasons(db, runtime.settings, [later, resting, plain])
     assert {row_id: reason["kind"] for row_id, reason in found.items()} == {
         later.id: "retry",

@@ -9,7 +9,7 @@ import pytest
 from door import Door, Person, data_of, opened_once, refused
 from sqlalchemy import text
 
-from engine import cookies
+from engine.downloads.sources import cookies
 from engine.errors import ServiceUnavailable
 
 FILE = (

@@ -14,12 +14,16 @@ from sqlalchemy import delete, func, select, update
 from stack import eventually
 
 from config.celery import QUEUES
-from engine import download_turns, download_work, queues, source_hosts, waiting
-from engine.download_progress import Pace
-from engine.download_work import DOWNLOAD
+from engine.downloads import turns as download_turns
+from engine.downloads import waiting
+from engine.downloads import work as download_work
+from engine.downloads.progress import Pace
+from engine.downloads.sources import host_breaker
+from engine.downloads.work import DOWNLOAD
 from engine.jobs import lease
 from engine.jobs.pauses import note_block
 from engine.jobs.runner import Attempt, Yielded, run_next
+from engine.monitoring import queues
 from engine.runtime import Runtime
 from models.download import Download, DownloadTurn
 from models.user import User
@@ -144,7 +148,7 @@ def test_a_place_that_would_help_nobody_is_kept(runtime: Runtime, why: str) -> N
     wait(runtime, bob, 1000, host="youtube")
     with runtime.unit_of_work() as db:
         if why == "throttled":
-            source_hosts.throttle(db, "youtube", "bot_check", 900)
+            host_breaker.throttle(db, "youtube", "bot_check", 900)
         elif why == "paused":
             queues.pause(db, QUEUES, "downloads", by="user-1")
         elif why == "disk":

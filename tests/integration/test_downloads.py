@@ -13,8 +13,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import downloads
-from engine.downloads import choose, confine
+from engine.downloads import downloads
+from engine.downloads.downloads import choose, confine
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.paging import compact_counts

@@ -14,9 +14,9 @@ from factories import make_download, make_user
 from sqlalchemy import func, select, update
 from stack import free_port
 
-from engine import downloads, publishing
-from engine.download_work import DOWNLOAD
-from engine.file_removal import FILE_REMOVAL, work
+from engine.downloads import downloads, publishing
+from engine.downloads.removal_work import FILE_REMOVAL, work
+from engine.downloads.work import DOWNLOAD
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime

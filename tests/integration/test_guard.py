@@ -19,7 +19,6 @@ from factories import make_user
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine import download_work, downloads, preview_work, previews
 from engine.clients import fetching, ffmpeg, guard
 from engine.clients.examination import Examined
 from engine.clients.fetch_error import FetchError
@@ -27,6 +26,10 @@ from engine.clients.media_probe import NotMediaError, Probe, probe
 from engine.clients.packets import Contents
 from engine.clients.ytdlp_options import deno_path
 from engine.clients.ytdlp_signals import FetchSpec
+from engine.downloads import downloads
+from engine.downloads import work as download_work
+from engine.downloads.previews import previews
+from engine.downloads.previews import work as preview_work
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime

@@ -17,7 +17,7 @@ from engine.clients.fetch_error import VERDICTS, FetchError
 from engine.clients.media_probe import probe
 from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound
-from engine.filenames import final_name
+from engine.storage.filenames import final_name
 from tests.fakes import lures
 from tests.fakes.video_site import VideoSite
 

@@ -17,8 +17,8 @@ from sqlalchemy import func, select, text, update
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
-from engine import mail_work
 from engine.jobs.runner import run_next
+from engine.mails import work as mail_work
 from models.audit import AuditEntry
 from models.invitation import Invitation
 from models.mail import Mail

@@ -13,7 +13,7 @@ from factories import make_download, make_user
 from sqlalchemy import func, update
 
 from config.settings import Settings
-from engine.download_work import DOWNLOAD
+from engine.downloads.work import DOWNLOAD
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested, Fenced

@@ -20,11 +20,12 @@ from sqlalchemy import func, select, text, update
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine import mail_work, mails
 from engine.job_names import Job
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
-from engine.mail_texts import Template
+from engine.mails import mails
+from engine.mails import work as mail_work
+from engine.mails.texts import Template
 from engine.runtime import Runtime
 from models.mail import Mail
 

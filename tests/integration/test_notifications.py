@@ -13,11 +13,11 @@ from fakes.mail_server import MailServer
 from sqlalchemy import func, select, update
 
 from config.settings import Settings
-from engine import mail_work
 from engine.accounts.sign_in_notices import device_name, tell_of_sign_in
 from engine.events import CHANNEL_PATTERN
 from engine.jobs.runner import run_next
-from engine.notifications import forget_old, notify
+from engine.mails import work as mail_work
+from engine.notifications.notifications import forget_old, notify
 from models.base import new_id
 from models.login import Login
 from models.notification import Notification

@@ -18,9 +18,9 @@ from werkzeug.test import TestResponse
 
 from config.settings import Settings
 from config.variables import Rate
-from engine import mail_work
 from engine.accounts import password_reset
 from engine.jobs.runner import run_next
+from engine.mails import work as mail_work
 from models.audit import AuditEntry
 from models.mail import Mail
 from models.password_reset import PasswordReset

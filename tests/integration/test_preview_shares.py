@@ -14,12 +14,12 @@ from factories import make_user
 from sqlalchemy import func, select, update
 from stack import eventually
 
-from engine import previews
+from engine.downloads.previews import previews
+from engine.downloads.previews.previews import TooManyPreviews
+from engine.downloads.previews.work import PREVIEW
 from engine.jobs import lease
 from engine.jobs.owner import this_process
 from engine.jobs.reconcile import due
-from engine.preview_work import PREVIEW
-from engine.previews import TooManyPreviews
 from engine.runtime import Runtime
 from models.download import Preview
 from models.user import User

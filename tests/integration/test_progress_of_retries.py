@@ -15,10 +15,11 @@ from fakes.flaky_site import flaky_site
 from fakes.video_site import VideoSite
 from sqlalchemy import func, update
 
-from engine import download_work, downloads, janitor, publishing
 from engine.clients.fetch_error import FetchError
-from engine.download_work import DOWNLOAD, failure
-from engine.downloads import STAGING
+from engine.downloads import cleanup, downloads, publishing
+from engine.downloads import work as download_work
+from engine.downloads.downloads import STAGING
+from engine.downloads.work import DOWNLOAD, failure
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, Retry, run_next
@@ -134,7 +135,7 @@ def work_folder(runtime: Runtime, row_id: str) -> Path:
 
 def sweep(runtime: Runtime) -> None:
     with runtime.unit_of_work() as db:
-        janitor.sweep(db, runtime.settings)
+        cleanup.sweep(db, runtime.settings)
 
 
 def ended(runtime: Runtime, row_id: str, *, error: dict[str, Any] | None, **values: Any) -> None:

@@ -14,9 +14,9 @@ import pytest
 from factories import make_download, make_user
 from sqlalchemy import func, update
 
-from engine import janitor, publishing
-from engine.download_work import DOWNLOAD
-from engine.downloads import STAGING
+from engine.downloads import cleanup, publishing
+from engine.downloads.downloads import STAGING
+from engine.downloads.work import DOWNLOAD
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.reconcile import rescue
@@ -305,12 +305,12 @@ def test_what_an_ended_download_left_on_another_file_system_goes(
         publishing.publish(attempt, finished(runtime), NAME, FACTS)
     assert staged(runtime, "films")
     with runtime.unit_of_work() as db:
-        janitor.sweep(db, runtime.settings)
+        cleanup.sweep(db, runtime.settings)
     assert staged(runtime, "films"), "it has not ended"
     with runtime.unit_of_work() as db:
         db.execute(
             update(Download).values(ended_at=func.clock_timestamp(), lease_until=None, status="failed")
         )
     with runtime.unit_of_work() as db:
-        janitor.sweep(db, runtime.settings)
+        cleanup.sweep(db, runtime.settings)
     assert staged(runtime) == staged(runtime, "films") == []

@@ -23,7 +23,7 @@ from stack import eventually
 from api import socket_loop, socket_peer
 from api.socket_loop import SocketLoop
 from api.socket_peer import PING, Audience, Frame, Peer, text_frame
-from engine import downloads
+from engine.downloads import downloads
 from engine.identity import sessions
 from engine.plex import sync
 from models.base import new_id

@@ -17,7 +17,7 @@ from house import House, Person, hear, hear_until, opened_house
 
 from api.resources.sockets import NAMESPACES
 from engine.identity import api_keys, sessions
-from engine.notifications import notify
+from engine.notifications.notifications import notify
 from engine.permissions import ROLES, Permission
 from engine.plex import sync
 from engine.readers import DATA

@@ -16,9 +16,12 @@ from factories import make_user
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine import download_work, downloads, preview_work, previews
 from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec
+from engine.downloads import downloads
+from engine.downloads import work as download_work
+from engine.downloads.previews import previews
+from engine.downloads.previews import work as preview_work
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.filenames import MAX_BYTES, final_name, numbered
+from engine.storage.filenames import MAX_BYTES, final_name, numbered
 
 HOSTILE = [
     "", " ", "   \t\n ", ".", "..", "...", "../../etc/passwd", "..\\..\\windows\\system32", "/etc/passwd",

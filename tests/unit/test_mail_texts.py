@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.mail_texts import Template, readable, render
+from engine.mails.texts import Template, readable, render
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from engine.downloads.sources.urls import accept
 from engine.errors import ValidationFailed
-from engine.source_urls import accept
 
 YOUTUBE = Settings()
 ANYWHERE = Settings(download_allowed_hosts=("*",))

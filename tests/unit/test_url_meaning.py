@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from config.settings import Settings
+from engine.downloads.sources.urls import accept, meaning
 from engine.errors import ValidationFailed
-from engine.source_urls import accept, meaning
 
 ANYWHERE = Settings(download_allowed_hosts=("*",))
 

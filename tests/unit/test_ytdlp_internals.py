@@ -34,8 +34,8 @@ from engine.clients import ytdlp_extract, ytdlp_manifests, ytdlp_notes, ytdlp_op
 from engine.clients.ytdlp_errors import classify
 from engine.clients.ytdlp_requests import HANDLERS, BoundedRequestsRH
 from engine.clients.ytdlp_signals import FetchSpec
+from engine.downloads.sources.urls import accept
 from engine.errors import ValidationFailed
-from engine.source_urls import accept
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:

@@ -16,21 +16,25 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from config.settings import Settings
-from engine import cookies, download_budget, download_turns, downloads, publishing, source_hosts, source_urls
+from engine.arrivals import arrivals
 from engine.clients.binaries import ffmpeg_path
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec
-from engine.download_progress import Watcher
+from engine.downloads import budget as download_budget
+from engine.downloads import downloads, publishing
+from engine.downloads import turns as download_turns
+from engine.downloads.progress import Watcher
+from engine.downloads.sources import cookies, host_breaker
+from engine.downloads.sources import urls as source_urls
 from engine.errors import ValidationFailed
-from engine.filenames import final_name
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.attempt_process import OverMemory, run_isolated
 from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import arrivals
+from engine.storage.filenames import final_name
 from models.download import Download
 
 log = structlog.get_logger(__name__)
@@ -45,7 +49,7 @@ _NO_MEMORY = re.compile(r"annot allocate memory|malloc of size \d+ failed")
 def _changed(db: Session, row: Download) -> None:
     download_turns.note(db, row)
     if row.status == "completed":
-        source_hosts.forgive(db, row.host)
+        host_breaker.forgive(db, row.host)
         arrivals.begin(db, row.id)
     downloads.announce(db, row)
 
@@ -90,7 +94,9 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
     except (CancelRequested, GiveUp) as end:
         publishing.discard(attempt)
         if isinstance(end, CancelRequested) or not end.error["retryable"]:
-            shutil.rmtree(folder, ignore_errors=True)  # else a retry goes on with it; see engine.janitor
+            shutil.rmtree(
+                folder, ignore_errors=True
+            )  # else a retry goes on with it; see engine.downloads.cleanup
         raise
     shutil.rmtree(folder, ignore_errors=True)
     _expect_in_plex(attempt)
@@ -150,7 +156,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         if error.retry == "throttled":
             pause = max(settings.download_throttle_seconds, error.retry_after or 0.0)
             with attempt.runtime.unit_of_work() as db:
-                source_hosts.throttle(db, row.host, error.kind, pause)
+                host_breaker.throttle(db, row.host, error.kind, pause)
         raise failure(error, row, settings) from error
     name = final_name(fetched.metadata.title, fetched.metadata.source_id, fetched.container)
     facts = {"container": fetched.container, "height": fetched.height, "duration": fetched.duration}

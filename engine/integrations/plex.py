@@ -13,7 +13,7 @@ from engine.audit import Actor
 from engine.clients import plex_discovery
 from engine.clients.plex_discovery import ServerFacts
 from engine.errors import Conflict
-from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
+from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
 from engine.plex import connection, servers, sync
 from models.integration import Integration
 from models.plex_library import PlexServer

@@ -20,9 +20,9 @@ from engine.clients.probe import Failed
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
-from engine.integration_kind import Given, Kind, Remembered, State, Target, Tested
-from engine.integration_values import accepted, accepted_options, same_place
-from engine.plex.setup import PlexKind
+from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
+from engine.integrations.plex import PlexKind
+from engine.integrations.validation import accepted, accepted_options, same_place
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from models.integration import Integration

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from engine.clients.typed_addresses import names_one_never_asked
 from engine.errors import ValidationFailed
-from engine.integration_kind import Given, Kind
+from engine.integrations.kind import Given, Kind
 
 MOST_URL, MOST_TOKEN, MOST_PATHS = 500, 2000, 50
 

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import download_budget, download_turns, source_hosts
+from engine.downloads import budget as download_budget
+from engine.downloads import turns as download_turns
+from engine.downloads.sources import host_breaker
 from engine.job_names import Job
 from models.queue import Queue
 
@@ -26,7 +28,7 @@ def reasons(db: Session, settings: Settings, rows: Iterable[Any]) -> Mapping[str
     queued = [row for row in rows if row.status == "queued"]
     if not queued:
         return {}
-    resting = {host.name: host for host in source_hosts.throttled(db)}
+    resting = {host.name: host for host in host_breaker.throttled(db)}
     busy = set(download_budget.busy_hosts(db, settings))
     queue = db.get(Queue, Job.DOWNLOAD.queue)
     running = download_turns.running(db)

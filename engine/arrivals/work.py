@@ -15,6 +15,10 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.arrivals import arrivals
+from engine.arrivals import reasons as arrival_reasons
+from engine.arrivals.reasons import said
+from engine.arrivals.search import Item, Search, scan
 from engine.clients.plex_library import PlexError
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
@@ -22,9 +26,7 @@ from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import arrival_reasons, arrivals, connection, paths, servers, sync
-from engine.plex.arrival_reasons import said
-from engine.plex.arrival_search import Item, Search, scan
+from engine.plex import connection, paths, servers, sync
 from engine.plex.connection import PlexConnection
 from engine.plex.parsing import TYPE_NUMBERS
 from engine.plex.paths import Place

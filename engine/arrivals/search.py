@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import select
 
+from engine.arrivals import reasons as arrival_reasons
+from engine.arrivals.reasons import Reason
 from engine.clients import plex_scan
 from engine.clients.plex_library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
-from engine.downloads import AUDIO_FORMATS, STAGING
+from engine.downloads.downloads import AUDIO_FORMATS, STAGING
 from engine.jobs.runner import Attempt
-from engine.plex import arrival_reasons, paths, servers
-from engine.plex.arrival_reasons import Reason
+from engine.plex import paths, servers
 from engine.plex.connection import PlexConnection
 from engine.plex.paths import Place
 from engine.plex.patience import Patience

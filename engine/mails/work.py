@@ -11,7 +11,6 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import mail_texts, mails
 from engine.accounts import password_reset
 from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
@@ -21,7 +20,9 @@ from engine.jobs.drain import Draining
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
-from engine.mail_texts import Template, Text
+from engine.mails import mails
+from engine.mails import texts as mail_texts
+from engine.mails.texts import Template, Text
 from models.mail import Mail
 
 log = structlog.get_logger(__name__)

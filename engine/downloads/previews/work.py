@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
-from engine import cookies, preview_budget, source_urls
 from engine.clients.fetch_error import FetchError
 from engine.clients.fetching import preview
 from engine.clients.ytdlp_signals import Preview
+from engine.downloads.previews import budget as preview_budget
+from engine.downloads.sources import cookies
+from engine.downloads.sources import urls as source_urls
 from engine.job_names import Job
 from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.download_budget import disk_is_short
-from engine.downloads import STAGING
-from engine.publishing import NEAR
+from engine.downloads.budget import disk_is_short
+from engine.downloads.downloads import STAGING
+from engine.downloads.publishing import NEAR
 from models.download import Download, Preview
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    if path.suffix == NEAR and path.is_symlink():  # of `engine.publishing`: there is more at the other end
+    if (
+        path.suffix == NEAR and path.is_symlink()
+    ):  # of `engine.downloads.publishing`: there is more at the other end
         (path.readlink() / path.stem).unlink(missing_ok=True)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

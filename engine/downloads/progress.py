@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from engine import download_turns, downloads
 from engine.clients.ytdlp_signals import MetadataFound, Progress
+from engine.downloads import downloads
+from engine.downloads import turns as download_turns
 from engine.jobs.lease import now
 from engine.jobs.runner import Attempt, Yielded
 from models.download import Download

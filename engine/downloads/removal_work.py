@@ -13,14 +13,14 @@ import structlog
 from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
+from engine.arrivals import work as arrival_work
 from engine.clients.plex_library import PlexError
-from engine.file_identity import is_same
-from engine.filenames import numbered
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import now
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import arrival_work
+from engine.storage.file_identity import is_same
+from engine.storage.filenames import numbered
 from models.download import Download, FileRemoval
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""Mails that are to be sent: each a row, sealed, for the work in `engine.mail_work`."""
+"""Mails that are to be sent: each a row, sealed, for the work in `engine.mails.work`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
-from engine.mail_texts import Template
+from engine.mails.texts import Template
 from engine.secrets import secret_box
 from models.base import new_id
 from models.mail import Mail

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import integrations
 from engine.accounts import plex_access, plex_accounts
 from engine.audit import Actor, Subject
 from engine.clients import plex_discovery
@@ -15,7 +14,8 @@ from engine.clients.probe import Failed
 from engine.errors import Conflict, NotFound, PlexUnreachable, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
-from engine.integrations import Saved
+from engine.integrations import integrations
+from engine.integrations.integrations import Saved
 from engine.plex import connection
 from engine.runtime import Runtime
 from engine.secrets import secret_box

@@ -13,11 +13,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import events, notifications
+from engine import events
 from engine.errors import ServiceUnavailable
 from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
+from engine.notifications import notifications
 from engine.plex import connection
 from engine.readers import ARRIVAL
 from models.base import new_id

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import download_budget, source_hosts
+from engine.downloads import budget as download_budget
+from engine.downloads.sources import host_breaker
 from engine.job_names import Job
 from engine.jobs.lease import waiting
 from models.download import Download, DownloadTurn
@@ -71,7 +72,7 @@ def makes_room(db: Session, settings: Settings, row: Download, *, slow: bool) ->
     held = db.scalars(select(Download).where(_held)).all()
     busy = Counter(each.user_id for each in held)
     full = set(download_budget.busy_hosts(db, settings))
-    closed = {host.name for host in source_hosts.throttled(db)}
+    closed = {host.name for host in host_breaker.throttled(db)}
     today = db.execute(select(_now())).scalar_one()
     turn = timedelta(seconds=settings.download_turn_seconds)
     for waiter in _waiters(db, busy, closed):

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import source_urls
+from engine.downloads.sources import urls as source_urls
 from engine.errors import MediaNestError, NotFound
 from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from engine import source_hosts
+from engine.downloads.sources import host_breaker
 from engine.errors import Conflict, NotFound
 from engine.job_names import Job
 from engine.job_registry import KINDS
@@ -57,7 +57,7 @@ def overview(db: Session, names: Sequence[str]) -> list[QueueState]:
     fresh = select(Queue.name, Queue.blocked_reason).where(Queue.blocked_at > _now() - _STALE)
     for name, reason in db.execute(fresh):
         states[name].blocked = reason
-    states[Job.DOWNLOAD.queue].throttled_hosts = source_hosts.throttled(db)
+    states[Job.DOWNLOAD.queue].throttled_hosts = host_breaker.throttled(db)
     return list(states.values())
 
 

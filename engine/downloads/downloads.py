@@ -16,16 +16,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import events, source_urls
+from engine import events
+from engine.arrivals import arrivals
+from engine.downloads.sources import urls as source_urls
 from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
 from engine.events import Event
-from engine.filenames import is_safe_folder
 from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
 from engine.jobs.kinds import forget_marks
 from engine.paging import Page
-from engine.plex import arrivals
 from engine.readers import DOWNLOAD
+from engine.storage.filenames import is_safe_folder
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
@@ -250,7 +251,7 @@ def cancel_all(db: Session, user_id: str) -> int:
 def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     """Let a failed or cancelled download begin anew, with all its attempts; one that waits for its time begins now.
 
-    What a failed one has fetched is gone on with, on the host that has it (`engine.janitor`).
+    What a failed one has fetched is gone on with, on the host that has it (`engine.downloads.cleanup`).
 
     Raises:
         NotFound: there is none, or it is another user's.

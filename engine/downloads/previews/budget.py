@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, false, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from config.settings import Settings
-from engine.download_budget import busy_here
+from engine.downloads.budget import busy_here
 from models.download import Preview
 from models.job import JobRow
 

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, case, false, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import source_hosts, source_urls
+from engine.downloads.sources import host_breaker
+from engine.downloads.sources import urls as source_urls
 from engine.job_names import Job
 from engine.jobs.owner import this_process
 from engine.jobs.pauses import note_block
@@ -28,7 +29,7 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
     note_block(db, Job.DOWNLOAD.queue, "disk" if short else None)
     if short:
         return [false()]
-    closed = {*busy_hosts(db, settings), *(host.name for host in source_hosts.throttled(db))}
+    closed = {*busy_hosts(db, settings), *(host.name for host in host_breaker.throttled(db))}
     return [Download.host.not_in(closed)] if closed else []
 
 

@@ -26,11 +26,11 @@ from typing import Any
 
 import structlog
 
-from engine.downloads import STAGING, confine
+from engine.downloads.downloads import STAGING, confine
 from engine.errors import ValidationFailed
-from engine.file_identity import identity_of, is_same
-from engine.filenames import numbered
 from engine.jobs.runner import Attempt, GiveUp
+from engine.storage.file_identity import identity_of, is_same
+from engine.storage.filenames import numbered
 from models.download import Download
 
 log = structlog.get_logger(__name__)

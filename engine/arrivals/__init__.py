@@ -1,0 +1,1 @@
+"""A finished download's way into Plex: scan, search, and the reasons why it isn't there yet."""

@@ -1,0 +1,1 @@
+"""Videos by URL: requested, queued, fetched, published, removed."""

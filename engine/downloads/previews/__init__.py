@@ -1,0 +1,1 @@
+"""What a URL holds, shown before anybody downloads it."""

@@ -1,0 +1,1 @@
+"""The sites that videos come from: their URLs, their failures, their cookies."""

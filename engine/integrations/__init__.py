@@ -1,0 +1,1 @@
+"""Plex, Overseerr and TMDB as admins set them up: values, tests, discovery."""

@@ -1,0 +1,1 @@
+"""E-mail: the texts, the queue, the delivery."""

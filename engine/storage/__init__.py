@@ -1,0 +1,1 @@
+"""The file system: names, folders, and what a file is known by."""
