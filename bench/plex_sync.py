@@ -20,7 +20,8 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine.clients.plex_library import PlexLibrary
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from tests.fakes.plex_server import control
 from tests.fakes.plex_server.control import Remote

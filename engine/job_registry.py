@@ -10,7 +10,7 @@ from engine.downloads.removal_work import FILE_REMOVAL
 from engine.downloads.work import DOWNLOAD
 from engine.jobs.kinds import JobKind
 from engine.mails.work import MAIL
-from engine.plex.sync_work import SYNC
+from engine.plex.sync.work import SYNC
 from engine.webhooks.work import WEBHOOK
 
 KINDS: tuple[JobKind[Any], ...] = (DOWNLOAD, PREVIEW, FILE_REMOVAL, SYNC, ARRIVE, WEBHOOK, MAIL)

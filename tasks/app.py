@@ -24,7 +24,7 @@ from engine.clients.fetching import warm_up
 from engine.job_names import Job
 from engine.jobs.drain import drain_on
 from engine.monitoring.heartbeats import Pulse
-from engine.plex.listening import Listener
+from engine.plex.sync.push_listener import Listener
 from engine.runtime import Runtime
 
 settings = Settings.of_process()

@@ -16,7 +16,7 @@ from engine.jobs.slots import forget_slots, take_slot
 from engine.mails import mails
 from engine.monitoring.heartbeats import forget_dead
 from engine.notifications import notifications
-from engine.plex import sync_schedule
+from engine.plex.sync import schedule as sync_schedule
 from engine.webhooks import inbox
 from tasks.app import app, bells_in_queue, runtime, settings
 from tasks.outages import outlived

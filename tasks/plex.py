@@ -12,7 +12,8 @@ from engine.arrivals import work as arrival_work
 from engine.job_names import Job, periods
 from engine.jobs.runner import Attempt, Retry
 from engine.jobs.slots import take_slot
-from engine.plex import sync_schedule, sync_work
+from engine.plex.sync import schedule as sync_schedule
+from engine.plex.sync import work as sync_work
 from models.plex_arrival import PlexArrival
 from tasks.app import app, runtime, settings
 from tasks.work import work_off

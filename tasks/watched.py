@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.job_names import Job
-from engine.plex import watch_refresh
+from engine.plex.watching import refresh as watch_refresh
 from tasks.app import app, runtime
 
 

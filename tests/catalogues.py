@@ -10,7 +10,8 @@ from door import Door, opened
 
 from config.settings import Settings
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from tests.fakes.plex_server import PlexDouble
 

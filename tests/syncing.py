@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
-from engine.plex.parsing import fingerprint, row_of
+from engine.plex.answers.parsing import fingerprint, row_of
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from models.integration import Integration

@@ -19,9 +19,12 @@ from api.resources.media_rows import (
 )
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex import catalogue, shelf, watch_refresh, watch_states
-from engine.plex.catalogue import Wanted
-from engine.plex.watch_states import NEVER
+from engine.plex.catalogue import items as catalogue
+from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue.items import Wanted
+from engine.plex.watching import refresh as watch_refresh
+from engine.plex.watching import states as watch_states
+from engine.plex.watching.states import NEVER
 
 blueprint = Blueprint("media", "/media", "The catalogue over all libraries.", limit="media")
 

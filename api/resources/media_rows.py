@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 from api.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text
 from api.paths import PREFIX
 from config.settings import Settings
-from engine.plex import artwork, catalogue, watch_states
-from engine.plex.shelf import Shelf
-from engine.plex.watch_states import NEVER, Seen
+from engine.plex.catalogue import artwork
+from engine.plex.catalogue import items as catalogue
+from engine.plex.catalogue.version import Shelf
+from engine.plex.watching import states as watch_states
+from engine.plex.watching.states import NEVER, Seen
 from models.media import MediaItem
 
 _SYNCED = "How old all of it is: when a sync last went through."

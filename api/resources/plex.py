@@ -21,10 +21,14 @@ from api.resources.media_rows import (
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex import artwork, asked, catalogue, collection_rows, shelf, watch_refresh
-from engine.plex.asked import PlexSilent
-from engine.plex.catalogue import Wanted
-from engine.plex.shelf import Shelf
+from engine.plex.catalogue import artwork, live_queries
+from engine.plex.catalogue import collections as collection_rows
+from engine.plex.catalogue import items as catalogue
+from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue.items import Wanted
+from engine.plex.catalogue.live_queries import PlexSilent
+from engine.plex.catalogue.version import Shelf
+from engine.plex.watching import refresh as watch_refresh
 from engine.search import titles
 from models.plex_library import PlexCollection, PlexSection
 
@@ -145,7 +149,7 @@ def get_plex_server(call: Call) -> Response:
     if not found.server_id:
         raise PlexSilent
     try:
-        users, source = asked.accounts(call.runtime, found), "plex"
+        users, source = live_queries.accounts(call.runtime, found), "plex"
     except (PlexUnreachable, UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
         with call.runtime.reading() as db:
             users, source = shelf.people(db), "medianest"
@@ -351,7 +355,7 @@ def show_artwork(call: Call, query: dict[str, Any], picture_id: str) -> Response
 def _members(call: Call, found: Shelf, rating_key: str) -> list[str]:
     """What Plex says is in a collection; a refusal tells how old its last answer is."""
     try:
-        return asked.members(call.runtime, found, rating_key)
+        return live_queries.members(call.runtime, found, rating_key)
     except PlexSilent as error:
         age = error.age
 

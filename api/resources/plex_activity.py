@@ -13,7 +13,8 @@ from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
 from engine.permissions import Permission
-from engine.plex import activity, connection, statistics
+from engine.plex.server import connection
+from engine.plex.watching import activity, statistics
 from models.plex_activity import PlexActivity
 
 blueprint = Blueprint("plex activity", "/plex", "What people watched.")

@@ -16,7 +16,8 @@ from engine import audit
 from engine.audit import Subject
 from engine.errors import Conflict
 from engine.permissions import Permission
-from engine.plex import connection, sync
+from engine.plex.server import connection
+from engine.plex.sync import runs as sync
 from models.sync_run import SyncChange
 
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")

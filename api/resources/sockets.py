@@ -34,7 +34,7 @@ from engine.identity import socket_tickets
 from engine.identity.credentials import identities
 from engine.identity.sessions import Identity
 from engine.permissions import Permission
-from engine.plex import sync
+from engine.plex.sync import runs as sync
 from engine.rate_limits.limits import counted_address
 from engine.readers import DOWNLOAD, SYNC, Topic, readable
 from engine.runtime import Runtime

@@ -14,8 +14,8 @@ from cli.installation import database_url
 from engine.clients import plex_discovery, probe
 from engine.clients.probe import Failed
 from engine.errors import ServiceUnavailable
-from engine.plex import connection
-from engine.plex.connection import PlexConnection
+from engine.plex.server import connection
+from engine.plex.server.connection import PlexConnection
 from models.session import Database
 
 

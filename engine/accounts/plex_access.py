@@ -19,8 +19,8 @@ from engine.clients import plex
 from engine.clients.plex_http import PRODUCT, PlexOutage
 from engine.clients.plextv import SECONDS, Account, PlexTv, Server, TokenRefused
 from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
-from engine.plex import connection
-from engine.plex.connection import Address
+from engine.plex.server import connection
+from engine.plex.server.connection import Address
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from models.secret import Secret

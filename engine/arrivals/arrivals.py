@@ -19,7 +19,7 @@ from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
 from engine.notifications import notifications
-from engine.plex import connection
+from engine.plex.server import connection
 from engine.readers import ARRIVAL
 from models.base import new_id
 from models.download import Download

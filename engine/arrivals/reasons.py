@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from engine.plex.paths import Place
+from engine.plex.server.paths import Place
 
 Reason = dict[str, Any]
 

@@ -13,10 +13,10 @@ from engine.clients import plex_scan
 from engine.clients.plex_library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
 from engine.downloads.downloads import AUDIO_FORMATS, STAGING
 from engine.jobs.runner import Attempt
-from engine.plex import paths, servers
-from engine.plex.connection import PlexConnection
-from engine.plex.paths import Place
-from engine.plex.patience import Patience
+from engine.plex.server import libraries, paths
+from engine.plex.server.connection import PlexConnection
+from engine.plex.server.paths import Place
+from engine.plex.sync.leased_calls import Patience
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
@@ -69,7 +69,7 @@ class Search:
             raise OtherServer("Another Plex server answers at the address of ours.")
         sections = self._patience.call(self._library.libraries).entries
         with self._runtime.unit_of_work() as db:
-            servers.answered(db, self.server_id)
+            libraries.answered(db, self.server_id)
         found = paths.places(str(self._path), sections, self._configured.paths)
         wanted = {"artist"} if self._audio else {"movie", "show"}
         return [place for place in found if place.section.get("type") in wanted] or found[:1]

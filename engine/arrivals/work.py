@@ -26,11 +26,12 @@ from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import connection, paths, servers, sync
-from engine.plex.connection import PlexConnection
-from engine.plex.parsing import TYPE_NUMBERS
-from engine.plex.paths import Place
-from engine.plex.patience import Patience
+from engine.plex.answers.parsing import TYPE_NUMBERS
+from engine.plex.server import connection, libraries, paths
+from engine.plex.server.connection import PlexConnection
+from engine.plex.server.paths import Place
+from engine.plex.sync import runs as sync
+from engine.plex.sync.leased_calls import Patience
 from models.download import Download
 from models.job import JobRow
 from models.media import MediaItem
@@ -97,7 +98,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
         return _Look(attempt, configured, search, now).go()
     except PlexError as error:
         with runtime.unit_of_work() as db:
-            servers.failed(db, configured, error)
+            libraries.failed(db, configured, error)
         raise _away(attempt, now, error.kind, str(error)) from error
     finally:
         library.close()

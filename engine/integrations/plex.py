@@ -14,7 +14,8 @@ from engine.clients import plex_discovery
 from engine.clients.plex_discovery import ServerFacts
 from engine.errors import Conflict
 from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
-from engine.plex import connection, servers, sync
+from engine.plex.server import connection, libraries
+from engine.plex.sync import runs as sync
 from models.integration import Integration
 from models.plex_library import PlexServer
 from models.sync_run import SyncRun
@@ -49,7 +50,7 @@ class PlexKind(Kind):
 
     def state(self, db: Session, settings: Settings, row: Integration | None) -> State:
         """As syncs and calls on behalf of people have found it."""
-        return servers.state(db, settings)
+        return libraries.state(db, settings)
 
     def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
         """As a sync, or the test that went with connecting it, saw it."""
@@ -76,7 +77,7 @@ class PlexKind(Kind):
         found = connection.configured(db, settings)
         if found is None or not isinstance(tested.facts, ServerFacts):
             return None
-        servers.met(db, found, tested.facts.identity, tested.facts.root)
+        libraries.met(db, found, tested.facts.identity, tested.facts.root)
         return sync.start(db, full=False, trigger="manual", user_id=actor.user_id)[0].id
 
     def removed(self, db: Session, settings: Settings) -> None:

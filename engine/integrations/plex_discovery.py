@@ -16,7 +16,7 @@ from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
 from engine.integrations import integrations
 from engine.integrations.integrations import Saved
-from engine.plex import connection
+from engine.plex.server import connection
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 
 from engine.monitoring.beat_pulse import is_beating
 from engine.monitoring.heartbeats import FRESH
-from engine.plex import servers
+from engine.plex.server import libraries
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 from models.revision import newest
@@ -84,7 +84,7 @@ class HealthMonitor:
             beating = db.scalars(select(Heartbeat.queues).where(fresh)).all()
             current = version == newest()
             # An older schema may lack what is asked for.
-            plex: State = servers.state(db, self._runtime.settings) if current else "offline"
+            plex: State = libraries.state(db, self._runtime.settings) if current else "offline"
         served = {queue for queues in beating for queue in queues.split(",")}
         workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
         return {

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.paging import Page
-from engine.plex import catalogue
-from engine.plex.shelf import Shelf, remembered
+from engine.plex.catalogue import items as catalogue
+from engine.plex.catalogue.version import Shelf, remembered
 from models.media import MediaItem
 from models.plex_library import PlexSection
 

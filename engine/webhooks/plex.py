@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.notifications import notifications
 from engine.permissions import ROLES, Permission, permissions_of
-from engine.plex import activity, sync
-from engine.plex.activity import Seen
-from engine.plex.connection import configured
+from engine.plex.server.connection import configured
+from engine.plex.sync import runs as sync
+from engine.plex.watching import activity
+from engine.plex.watching.activity import Seen
 from engine.webhooks.meaning import Handler, Outcome
 from models.user import User
 from models.webhook import Webhook

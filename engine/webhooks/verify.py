@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.errors import Unauthorized
-from engine.plex import connection
+from engine.plex.server import connection
 from engine.webhooks import secrets
 
 OLDEST_SECONDS = 300  # of a signature; also into the future, for clocks that differ

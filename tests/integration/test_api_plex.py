@@ -12,7 +12,7 @@ from door import Door, Person, data_of, opened, opened_once, refused
 from sqlalchemy import func, insert, select
 
 from config.settings import Settings
-from engine.plex.catalogue import SORTS
+from engine.plex.catalogue.items import SORTS
 from models.media import MediaItem, WatchState
 from models.plex_library import PlexSection
 from models.sync_run import SyncChange, SyncRun
@@ -345,7 +345,7 @@ def test_recently_added_has_one_episode_of_a_season(ann: Person, door: Door, ple
 @pytest.mark.parametrize("read", [5000, 3])
 def test_recently_added_page_by_page(ann: Person, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
     whole = titles(walk(ann, "/plex/recently-added", 100))
-    monkeypatch.setattr("engine.plex.catalogue._MOST_READ", read)
+    monkeypatch.setattr("engine.plex.catalogue.items._MOST_READ", read)
 
     assert titles(walk(ann, "/plex/recently-added", 3)) == whole
     assert len(whole) > 40
@@ -576,7 +576,7 @@ def test_a_kept_answer_serves_while_plex_is_down_and_then_tells_its_age(
     plex.stop()
 
     assert data_of(ann.get(path))["items"] == before["items"]
-    monkeypatch.setattr("engine.plex.asked.MEMBER_SECONDS", -1.0)
+    monkeypatch.setattr("engine.plex.catalogue.live_queries.MEMBER_SECONDS", -1.0)
     answer = ann.get(path)
     error = refused(answer, 503, "PLEX_UNREACHABLE")
     assert int(answer.headers["Age"]) < 60

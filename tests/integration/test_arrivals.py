@@ -27,7 +27,8 @@ from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from models.download import Download, FileRemoval
 from models.integration import Integration

@@ -32,7 +32,9 @@ from engine.accounts import plex_access, plex_accounts
 from engine.clients.plex_library import PlexError, PlexGone, PlexUnreachable
 from engine.job_names import Job
 from engine.jobs.runner import run_next
-from engine.plex import connection, servers, sync, sync_work
+from engine.plex.server import connection, libraries
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from engine.secrets import rotation, secret_box
 from models.audit import AuditEntry
@@ -533,7 +535,7 @@ def test_plex_switched_off(door: Door, admin: Person, plex: PlexDouble, settings
         with off.runtime.reading() as db:
             assert connection.configured(db, off.runtime.settings) is None
             assert connection.server_id(db, off.runtime.settings) is None
-        with pytest.raises(errors.NotFound), servers.asking(off.runtime):
+        with pytest.raises(errors.NotFound), libraries.asking(off.runtime):
             pass
         health = data_of(off.stranger().get(f"{API}/health"))
         assert health["services"]["plex"] == "disabled"
@@ -723,7 +725,7 @@ def test_the_doctor_asks_the_server(admin: Person, plex: PlexDouble, settings: S
 
 
 def ask(runtime: Runtime) -> None:
-    with servers.asking(runtime, seconds=2.0) as plex:
+    with libraries.asking(runtime, seconds=2.0) as plex:
         plex.container("/status/sessions")
 
 
@@ -790,7 +792,7 @@ def test_one_probe_goes_first(admin: Person, plex: PlexDouble, runtime: Runtime,
 
     def probe() -> None:
         try:
-            with servers.asking(runtime, seconds=20.0) as client:
+            with libraries.asking(runtime, seconds=20.0) as client:
                 client.container("/status/sessions")
         except BaseException as error:
             went_wrong.append(error)
@@ -817,7 +819,7 @@ def test_of_many_at_once_one_goes_first(admin: Person, plex: PlexDouble, runtime
     def one() -> None:
         ready.wait(20)
         try:
-            with servers.asking(runtime, seconds=20.0) as client:
+            with libraries.asking(runtime, seconds=20.0) as client:
                 client.container("/status/sessions")
         except errors.PlexUnreachable as refusal:
             refusals.put(refusal.code)
@@ -838,7 +840,7 @@ def test_failures_at_once_do_not_add_up(admin: Person, plex: PlexDouble, runtime
     ready = threading.Barrier(8)
 
     def one() -> None:
-        with pytest.raises(PlexError), servers.asking(runtime) as client:
+        with pytest.raises(PlexError), libraries.asking(runtime) as client:
             ready.wait(20)
             client.container("/status/sessions")
 
@@ -859,7 +861,7 @@ def test_an_answer_that_says_no_is_an_answer(admin: Person, plex: PlexDouble, ru
     for _ in range(2):
         with pytest.raises(PlexUnreachable):
             ask(runtime)
-    with pytest.raises(PlexGone), servers.asking(runtime) as client:
+    with pytest.raises(PlexGone), libraries.asking(runtime) as client:
         client.container("/library/metadata/999999")
     with runtime.reading() as db:
         assert db.get_one(PlexServer, plex.machine_id).failures == 0

@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.events import CHANNEL_PATTERN
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
-from engine.plex.statistics import statistics
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
+from engine.plex.watching.statistics import statistics
 from engine.webhooks import inbox
 from engine.webhooks.plex import title_of
 from engine.webhooks.work import WEBHOOK, work
@@ -573,12 +574,12 @@ class TestStatistics:
         assert plays() == 1
         happened(door, said("play", key="2"))
         assert plays() == 2, "what is quick is always exact"
-        monkeypatch.setattr("engine.plex.statistics._WORTH_KEEPING", 0.0)
-        monkeypatch.setattr("engine.plex.statistics._KEPT_FACTOR", 1e6)
+        monkeypatch.setattr("engine.plex.watching.statistics._WORTH_KEEPING", 0.0)
+        monkeypatch.setattr("engine.plex.watching.statistics._KEPT_FACTOR", 1e6)
         assert plays() == 2
         happened(door, said("play", key="3"))
         assert plays() == 2
-        monkeypatch.setattr("engine.plex.statistics._LONGEST_KEPT", 0.0)
+        monkeypatch.setattr("engine.plex.watching.statistics._LONGEST_KEPT", 0.0)
         assert plays() == 3
 
     def test_nothing_at_all(self, ann: Person) -> None:

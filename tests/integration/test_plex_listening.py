@@ -12,8 +12,8 @@ from stack import eventually
 from structlog.testing import capture_logs
 from syncing import Syncing, syncing
 
-from engine.plex import listening
-from engine.plex.listening import Listener, named
+from engine.plex.sync import push_listener
+from engine.plex.sync.push_listener import Listener, named
 from engine.runtime import Runtime
 from models.sync_run import SyncRun
 from tests.fakes.plex_server import populate
@@ -22,10 +22,10 @@ from tests.fakes.plex_server import populate
 @pytest.fixture
 def plex(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syncing]:
     """A small library in step, and a hurry."""
-    monkeypatch.setattr(listening, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(listening, "SETTINGS_SECONDS", 0.3)
-    monkeypatch.setattr(listening, "FIRST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(listening, "LONGEST_PAUSE_SECONDS", 0.8)
+    monkeypatch.setattr(push_listener, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(push_listener, "SETTINGS_SECONDS", 0.3)
+    monkeypatch.setattr(push_listener, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(push_listener, "LONGEST_PAUSE_SECONDS", 0.8)
     with syncing(runtime) as made:
         populate(made.library, films=5, shows=1, episodes_per_show=3)
         made.sync()

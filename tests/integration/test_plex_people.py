@@ -8,7 +8,7 @@ from typing import Any
 from door import Door, Person, data_of
 from sqlalchemy import func, select, update
 
-from engine.plex.statistics import statistics
+from engine.plex.watching.statistics import statistics
 from models.notification import Notification
 from models.user import User
 from tests.integration.test_plex_activity import (

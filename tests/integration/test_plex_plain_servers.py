@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from engine.clients.plex_discovery import examine
 from engine.jobs.runner import run_next
-from engine.plex import sync, sync_work
+from engine.plex.sync import runs as sync
+from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
 from models.media import MediaItem
 from models.sync_run import SyncRun

@@ -80,7 +80,7 @@ def test_what_was_ahead_of_time_is_read_once_its_time_has_come(
     for _ in range(2):
         plex.sync(full=True)
         assert added() is None
-    monkeypatch.setattr("engine.plex.parsing.time", lambda: float(ahead))
+    monkeypatch.setattr("engine.plex.answers.parsing.time", lambda: float(ahead))
     plex.sync(full=True)
     assert int(added().timestamp()) == ahead
 

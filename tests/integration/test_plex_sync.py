@@ -15,8 +15,9 @@ from syncing import Syncing, syncing
 
 from engine.jobs import lease
 from engine.jobs.reconcile import rescue
-from engine.plex import sync, sync_schedule
-from engine.plex.sync_work import SYNC
+from engine.plex.sync import runs as sync
+from engine.plex.sync import schedule as sync_schedule
+from engine.plex.sync.work import SYNC
 from engine.runtime import Runtime
 from models.notification import Notification
 from models.plex_library import PlexCollection, PlexSection, PlexServer

@@ -25,7 +25,7 @@ from api.socket_loop import SocketLoop
 from api.socket_peer import PING, Audience, Frame, Peer, text_frame
 from engine.downloads import downloads
 from engine.identity import sessions
-from engine.plex import sync
+from engine.plex.sync import runs as sync
 from models.base import new_id
 from models.download import Download
 from models.user import User

@@ -19,7 +19,7 @@ from api.resources.sockets import NAMESPACES
 from engine.identity import api_keys, sessions
 from engine.notifications.notifications import notify
 from engine.permissions import ROLES, Permission
-from engine.plex import sync
+from engine.plex.sync import runs as sync
 from engine.readers import DATA
 from models.base import new_id
 from models.plex_activity import PlexActivity

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from config.settings import Settings
-from engine.plex import catalogue, shelf
+from engine.plex.catalogue import items as catalogue
+from engine.plex.catalogue import version as shelf
 from tests.fakes.plex_server import PlexDouble
 
 NOW = 1_700_000_000

@@ -10,8 +10,8 @@ from sqlalchemy import select, text
 from stack import eventually
 
 from engine.jobs import lease
-from engine.plex import sync
-from engine.plex.sync_work import SYNC
+from engine.plex.sync import runs as sync
+from engine.plex.sync.work import SYNC
 from engine.runtime import Runtime
 from models.sync_run import SyncRun
 

@@ -10,7 +10,7 @@ from door import Door, Person, data_of
 
 from config.settings import Settings
 from engine.accounts.plex_accounts import secret_name
-from engine.plex import watch_refresh
+from engine.plex.watching import refresh as watch_refresh
 from engine.secrets import secret_box
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakeAccount, FakePlexTv

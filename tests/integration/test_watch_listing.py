@@ -11,7 +11,8 @@ from catalogues import synced
 from door import Person
 from sqlalchemy import func, select, update
 
-from engine.plex import progress, watch_refresh
+from engine.plex.watching import progress
+from engine.plex.watching import refresh as watch_refresh
 from models.media import MediaItem, WatchLook, WatchState
 from tests.integration.test_watch_refresh import World, world
 

@@ -17,7 +17,8 @@ from config.settings import Settings
 from engine.accounts.plex_accounts import secret_name
 from engine.clients.plex_library import PlexUnauthorized
 from engine.job_names import Job
-from engine.plex import progress, watch_refresh
+from engine.plex.watching import progress
+from engine.plex.watching import refresh as watch_refresh
 from engine.secrets import secret_box
 from models.media import MediaItem, WatchLook
 from tests.fakes.plex_server import PlexDouble

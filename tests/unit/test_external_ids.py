@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.plex.external_ids import external_ids
+from engine.plex.answers.external_ids import external_ids
 
 AGENTS = "com.plexapp.agents"
 FOUND = [

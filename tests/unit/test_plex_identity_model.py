@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plex.identity import Traits, recognise
+from engine.plex.recognition.matching import Traits, recognise
 
 KINDS = ("plex", "imdb", "local")
 

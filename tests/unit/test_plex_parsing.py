@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.plex import parsing
-from engine.plex.parsing import Row, external_ids, fingerprint, row_of
+from engine.plex.answers import parsing
+from engine.plex.answers.parsing import Row, external_ids, fingerprint, row_of
 
 Find = Callable[[str], Path]
 

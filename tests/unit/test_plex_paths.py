@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.plex.paths import folder, places, same, to_server
+from engine.plex.server.paths import folder, places, same, to_server
 
 PAIRS = [("/srv", "/mnt/all"), ("/srv/downloads", "/media/in"), ("/srv/downloads/films", r"D:\Films")]
 ZOE = "Zoë"

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from engine.clients.plex_questions import PlexQuestions
-from engine.plex.watch_refresh import _Listing
+from engine.plex.watching.refresh import _Listing
 
 Entries = list[dict[str, Any]]
 Answer = Callable[[Entries, int, int], Entries]

@@ -9,8 +9,8 @@ from engine.clients.plex_library import PlexError, PlexGone
 from engine.clients.plex_library import PlexUnreachable as Unreachable
 from engine.clients.plex_questions import PlexQuestions
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
-from engine.plex import servers
-from engine.plex.shelf import Shelf
+from engine.plex.catalogue.version import Shelf
+from engine.plex.server import libraries
 from engine.runtime import Runtime
 from engine.stores import cache
 
@@ -84,7 +84,7 @@ def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
         UpstreamFailed: it refuses, or answers rubbish.
     """
     try:
-        with servers.asking(runtime) as plex:
+        with libraries.asking(runtime) as plex:
             return ask(plex)
     except PlexGone:
         raise NotFound("Plex has no such thing any more.") from None

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from engine.plex.parsing import Row
+from engine.plex.answers.parsing import Row
 from models.base import new_id
 
 MOST_CHANGES = 1000  # of a kind, one by one, in a library

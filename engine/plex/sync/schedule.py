@@ -8,7 +8,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.plex import connection, sync
+from engine.plex.server import connection
+from engine.plex.sync import runs as sync
 from models.sync_run import SyncRun
 
 _BETWEEN = timedelta(hours=12)  # of two full ones, at least

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from engine.notifications.notifications import notify
 from engine.permissions import LOWEST_ROLE, ROLES, Permission
-from engine.plex.section_pass import FAILED, Report
+from engine.plex.sync.library_pass import FAILED, Report
 from models.sync_run import SyncRun
 from models.user import User
 

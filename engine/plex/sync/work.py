@@ -27,22 +27,16 @@ from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex import (
-    alarms,
-    collections,
-    connection,
-    named_pass,
-    section_pass,
-    servers,
-    sync,
-    sync_changes,
-)
-from engine.plex.collections import Listed
-from engine.plex.connection import PlexConnection
-from engine.plex.patience import Patience
-from engine.plex.section_pass import FAILED, Outcome, Report, SectionPass
-from engine.plex.staging import PART, Changes, Stage
-from engine.plex.sync_asking import LOCAL, Asking
+from engine.plex.recognition.staging import PART, Changes, Stage
+from engine.plex.server import connection, libraries
+from engine.plex.server.connection import PlexConnection
+from engine.plex.sync import admin_notices, collections, items_pass, library_pass
+from engine.plex.sync import changes as sync_changes
+from engine.plex.sync import runs as sync
+from engine.plex.sync.asking import LOCAL, Asking
+from engine.plex.sync.collections import Listed
+from engine.plex.sync.leased_calls import Patience
+from engine.plex.sync.library_pass import FAILED, Outcome, Report, SectionPass
 from engine.stores.database_errors import is_refused, reason
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -59,9 +53,9 @@ def _one_at_a_time(db: Session, settings: object) -> Sequence[Any]:
 def _changed(db: Session, run: SyncRun) -> None:
     sync.announce(db, run)
     if run.status == "failed":
-        alarms.failed(db, run)
+        admin_notices.failed(db, run)
     elif run.status == "completed":
-        alarms.partly_failed(db, run)
+        admin_notices.partly_failed(db, run)
 
 
 SYNC = JobKind(
@@ -94,7 +88,7 @@ def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
         return _Run(attempt, configured, library).go()
     except PlexError as error:
         with runtime.unit_of_work() as db:
-            servers.failed(db, configured, error)
+            libraries.failed(db, configured, error)
         raise failure(error) from error
     finally:
         library.close()
@@ -137,14 +131,14 @@ class _Run:
                 if self._run.rating_keys is None:
                     self._all_sections(asking)
                 else:
-                    outcome = named_pass.look(asking, self._run.rating_keys)
+                    outcome = items_pass.look(asking, self._run.rating_keys)
                     self._write(asking, outcome, quiet=False)
             finally:
                 stage.close()
         trouble = self._unless_again()
         with self._runtime.unit_of_work() as db:
             _lightly(db)
-            servers.synced(db, self._server_id, trouble)
+            libraries.synced(db, self._server_id, trouble)
         log.info("sync.completed", counts=self._counts(), seconds=round(time.monotonic() - began, 3))
         return {"counts": self._counts(), "sections": self._lines()}
 
@@ -166,17 +160,17 @@ class _Run:
             facts = {}  # it only says what the server calls itself; the list of libraries shows that it lets us in
         with self._runtime.unit_of_work() as db:
             _lightly(db)
-            self._server_id = servers.met(db, self._configured, identity, facts)
+            self._server_id = libraries.met(db, self._configured, identity, facts)
             lease.write(db, SYNC, self._run, unless_cancelled=True, server_id=self._server_id)
 
     def _all_sections(self, asking: Asking) -> None:
         listed = asking.libraries()
         with self._runtime.reading() as db:
-            before = servers.section_keys(db, self._server_id)
+            before = libraries.section_keys(db, self._server_id)
         absent = asking.absent(before, listed)
         with self._runtime.unit_of_work() as db:
             _lightly(db)
-            known, gone = servers.note_sections(db, self._server_id, listed.entries, absent)
+            known, gone = libraries.note_sections(db, self._server_id, listed.entries, absent)
         done = {report["key"] for report in self._done}
         for number, entry in enumerate(listed.entries, 1):
             section = known[str(entry["key"])]
@@ -206,7 +200,7 @@ class _Run:
 
     def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
         """The collections of a library, where they may have changed; None: they stay as they are."""
-        if section.type not in section_pass.TYPES or not (self._run.full or outcome.changed):
+        if section.type not in library_pass.TYPES or not (self._run.full or outcome.changed):
             return None
         try:
             return self._patience.call(collections.listed, self._library, section.key)
@@ -274,11 +268,11 @@ class _Run:
         report, server_id = outcome.report, self._server_id
         with self._runtime.unit_on(asking.stage.connection) as db:
             _lightly(db)
-            changes = section_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
+            changes = library_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
             asking.stage.clear(db)
             still = report.mode == "unchanged" and not any(some.total for some in changes)
             if report.key and report.mode != "gone" and not still:
-                servers.mark_section(db, server_id, report.key, outcome.marks)
+                libraries.mark_section(db, server_id, report.key, outcome.marks)
             if members is not None:
                 collections.replace(db, server_id, report.key, members)
             line = report.shown()
@@ -286,7 +280,7 @@ class _Run:
             sync_changes.record(db, self._run.id, changes)
             sync_changes.publish(db, changes, quiet=quiet)
             if report.held_back:
-                alarms.held_back(db, self._run, server_id, report)
+                admin_notices.held_back(db, self._run, server_id, report)
             done = [*self._done, line]
             lines = [*done, *(failed.line for failed in self._failed)]
             lease.write(db, SYNC, self._run, unless_cancelled=True, sections=lines, counts=_sum(done))

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import PlexGone
 from engine.clients.plex_paging import key_of
-from engine.plex.item_reading import read
-from engine.plex.parsing import Metadata, Row, Unreadable, int_of
-from engine.plex.section_pass import ALWAYS_REMOVED, SHRINKS_BY, Outcome, Report, live_count
-from engine.plex.staging import Prints
-from engine.plex.sync_asking import LOCAL, Asking, live
+from engine.plex.answers.items import read
+from engine.plex.answers.parsing import Metadata, Row, Unreadable, int_of
+from engine.plex.recognition.staging import Prints
+from engine.plex.sync.asking import LOCAL, Asking, live
+from engine.plex.sync.library_pass import ALWAYS_REMOVED, SHRINKS_BY, Outcome, Report, live_count
 from models.media import MediaItem
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from engine.plex.parsing import Row
-from engine.plex.staging import Change, Changes, Stage
+from engine.plex.answers.parsing import Row
+from engine.plex.recognition.staging import Change, Changes, Stage
 
 _COLUMNS = ("section_key", "hash", "listed_hash", *Row._fields)
 

@@ -17,12 +17,20 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_paging import AT_ONCE, Page, key_of
-from engine.plex import recognition, staging, succession
-from engine.plex.identity import Traits
-from engine.plex.item_reading import read
-from engine.plex.parsing import TYPE_NUMBERS, Metadata, Row, Unreadable, int_of, is_ahead, listed_print
-from engine.plex.staging import Change, Changes, Prints, Stage
-from engine.plex.sync_asking import LOCAL, Asking, live
+from engine.plex.answers.items import read
+from engine.plex.answers.parsing import (
+    TYPE_NUMBERS,
+    Metadata,
+    Row,
+    Unreadable,
+    int_of,
+    is_ahead,
+    listed_print,
+)
+from engine.plex.recognition import recognition, staging, succession
+from engine.plex.recognition.matching import Traits
+from engine.plex.recognition.staging import Change, Changes, Prints, Stage
+from engine.plex.sync.asking import LOCAL, Asking, live
 from models.media import MediaItem
 from models.plex_library import PlexSection
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from engine.clients.foreign_json import objects
-from engine.plex.external_ids import external_ids
+from engine.plex.answers.external_ids import external_ids
 
 TYPE_NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4}
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from engine import events
 from engine.events import Event
-from engine.plex.staging import Changes
+from engine.plex.recognition.staging import Changes
 from engine.readers import CATALOGUE
 from models.sync_run import SyncChange
 

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from config.settings import Settings
 from engine.errors import NotFound
-from engine.plex.connection import NAME, NOT_CONFIGURED, refuse_if_off
+from engine.plex.server.connection import NAME, NOT_CONFIGURED, refuse_if_off
 from models.integration import Integration
 from models.media import MediaItem, WatchState
 from models.plex_library import PlexSection, PlexServer

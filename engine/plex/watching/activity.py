@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from engine import events
 from engine.events import Event
 from engine.paging import Page
-from engine.plex import progress
+from engine.plex.watching import progress
 from engine.readers import WATCHING, WATCHING_OF_STRANGERS
 from models.base import new_id
 from models.media import MediaItem

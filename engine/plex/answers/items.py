@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import structlog
 
-from engine.plex.parsing import Metadata, Row, Unreadable, fingerprint, row_of
+from engine.plex.answers.parsing import Metadata, Row, Unreadable, fingerprint, row_of
 
 log = structlog.get_logger(__name__)
 

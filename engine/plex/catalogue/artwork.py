@@ -20,10 +20,11 @@ from config.settings import Settings
 from engine.clients import plex_artwork
 from engine.clients.plex_artwork import Picture
 from engine.errors import Forbidden, NotFound
-from engine.plex import asked, shelf
-from engine.plex.asked import PlexSilent
-from engine.plex.picture_store import PictureStore
-from engine.plex.shelf import Shelf
+from engine.plex.catalogue import live_queries
+from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue.artwork_files import PictureStore
+from engine.plex.catalogue.live_queries import PlexSilent
+from engine.plex.catalogue.version import Shelf
 from engine.runtime import Runtime
 from engine.secrets import keys
 from models.media import MediaItem
@@ -123,7 +124,7 @@ def _fetched(runtime: Runtime, source: str, kind: Kind, width: int) -> Picture:
         raise PlexSilent
     try:
         height = round(width * _HEIGHTS[kind])
-        return asked.ask_plex(runtime, lambda plex: plex_artwork.fetch(plex, source, width, height))
+        return live_queries.ask_plex(runtime, lambda plex: plex_artwork.fetch(plex, source, width, height))
     finally:
         _FETCHES.release()
 

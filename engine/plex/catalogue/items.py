@@ -13,8 +13,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from engine.errors import NotFound
 from engine.paging import Page
-from engine.plex import watch_states
-from engine.plex.shelf import Shelf, remembered
+from engine.plex.catalogue.version import Shelf, remembered
+from engine.plex.watching import states as watch_states
 from models.media import MediaItem
 from models.plex_library import PlexSection
 

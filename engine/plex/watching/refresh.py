@@ -24,8 +24,8 @@ from engine.clients.plex_questions import PlexQuestions
 from engine.clients.plextv import TokenRefused
 from engine.errors import MediaNestError
 from engine.job_names import Job
-from engine.plex import connection
-from engine.plex.parsing import TYPE_NUMBERS, int_of, time_of
+from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
+from engine.plex.server import connection
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from engine.stores import cache

@@ -21,10 +21,10 @@ from config.settings import Settings
 from engine.clients.plex_library import PlexError, PlexUnreachable
 from engine.clients.plex_questions import SECONDS, PlexQuestions
 from engine.errors import PlexUnreachable as Unreachable
-from engine.plex import connection as connections
-from engine.plex import paths
-from engine.plex.connection import NAME, PlexConnection
-from engine.plex.parsing import int_of, text_of, time_of
+from engine.plex.answers.parsing import int_of, text_of, time_of
+from engine.plex.server import connection as connections
+from engine.plex.server import paths
+from engine.plex.server.connection import NAME, PlexConnection
 from engine.runtime import Runtime
 from models.integration import Integration
 from models.plex_library import PlexSection, PlexServer

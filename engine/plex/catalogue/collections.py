@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from engine.errors import NotFound
 from engine.paging import Page
-from engine.plex.shelf import Shelf
+from engine.plex.catalogue.version import Shelf
 from models.plex_library import PlexCollection, PlexSection
 
 

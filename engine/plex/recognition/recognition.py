@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from engine.clients.plex_paging import key_of
-from engine.plex import staging
-from engine.plex.identity import Traits, recognise
-from engine.plex.item_reading import read
-from engine.plex.parsing import Metadata, Unreadable
-from engine.plex.staging import Changes, Stage
+from engine.plex.answers.items import read
+from engine.plex.answers.parsing import Metadata, Unreadable
+from engine.plex.recognition import staging
+from engine.plex.recognition.matching import Traits, recognise
+from engine.plex.recognition.staging import Changes, Stage
 
 ROUNDS = 20  # of questions: who has the key of whom; what is still open then, the next full pass finds
 

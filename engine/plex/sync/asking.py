@@ -18,11 +18,11 @@ from engine.clients.plex_library import (
     PlexUnreachable,
 )
 from engine.clients.plex_paging import key_of
-from engine.plex import recognition
-from engine.plex.identity import Traits
-from engine.plex.parsing import TYPE_NUMBERS, Metadata
-from engine.plex.patience import Patience
-from engine.plex.staging import Prints, Stage
+from engine.plex.answers.parsing import TYPE_NUMBERS, Metadata
+from engine.plex.recognition import recognition
+from engine.plex.recognition.matching import Traits
+from engine.plex.recognition.staging import Prints, Stage
+from engine.plex.sync.leased_calls import Patience
 from models.media import MediaItem
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.clients.plex_library import PlexLibrary
 from engine.clients.plex_paging import key_of
-from engine.plex.parsing import int_of, text_of, time_of
+from engine.plex.answers.parsing import int_of, text_of, time_of
 from models.plex_library import PlexCollection
 
 

@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.clients import plex_notifications
 from engine.clients.plex_library import PlexError
 from engine.errors import ServiceUnavailable
-from engine.plex import connection, sync
-from engine.plex.connection import PlexConnection
+from engine.plex.server import connection
+from engine.plex.server.connection import PlexConnection
+from engine.plex.sync import runs as sync
 from engine.runtime import Runtime
 
 log = structlog.get_logger(__name__)

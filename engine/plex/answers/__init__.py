@@ -1,0 +1,1 @@
+"""What the answers of a Plex server mean, as rows of the catalogue."""

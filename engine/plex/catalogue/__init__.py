@@ -1,0 +1,1 @@
+"""The mirror of Plex as users read it: items, collections, artwork, live queries."""

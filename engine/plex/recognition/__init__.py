@@ -1,0 +1,1 @@
+"""Which item of Plex is which item of the catalogue."""

@@ -1,0 +1,1 @@
+"""The connected Plex server: address and token, circuit breaker, libraries, path mappings."""

@@ -1,0 +1,1 @@
+"""The sync of the catalogue with a Plex server: runs, passes, push notifications."""
