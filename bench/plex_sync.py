@@ -18,7 +18,7 @@ from bench.report import Figure, Target
 from config.logging import configure_logging
 from config.redis import make_redis
 from config.settings import Settings
-from engine.clients.plex_library import PlexLibrary
+from engine.clients.plex.library import PlexLibrary
 from engine.jobs.runner import run_next
 from engine.plex.sync import runs as sync
 from engine.plex.sync import work as sync_work

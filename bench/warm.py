@@ -13,9 +13,10 @@ from typing import Any
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
 
-from engine.clients.binaries import ffmpeg_path
-from engine.clients.ytdlp import fetch, warm_up
-from engine.clients.ytdlp_signals import FetchSpec, Progress
+from engine.clients.fetch_signals import FetchSpec, Progress
+from engine.clients.media.binaries import ffmpeg_path
+from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp.fetch import warm_up
 
 
 def first_bytes(pipe: Connection, folder: Path) -> None:

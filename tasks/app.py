@@ -20,7 +20,7 @@ from config.celery import make_bell, make_celery
 from config.logging import configure_logging
 from config.redis import make_redis
 from config.settings import Settings, SettingsError
-from engine.clients.fetching import warm_up
+from engine.clients.ytdlp.entry import warm_up
 from engine.job_names import Job
 from engine.jobs.drain import drain_on
 from engine.monitoring.heartbeats import Pulse

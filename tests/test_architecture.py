@@ -63,4 +63,4 @@ def test_only_the_settings_read_the_environment() -> None:
         if any(word in path.read_text() for word in ("os.environ", "getenv", "environb"))
     ]
     # The supervisor hands an environment to its children; yt-dlp is told of its caches through one.
-    assert set(readers) <= {"config/settings.py", "cli/up.py", "engine/clients/ytdlp_extract.py"}
+    assert set(readers) <= {"config/settings.py", "cli/up.py", "engine/clients/ytdlp/extract.py"}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.blueprint import Blueprint, Call
 from api.envelope import success
 from api.fields import Flag, Schema, Text
-from engine.clients.probe import Failed
+from engine.clients.connection_test import Failed
 from engine.errors import ServiceUnavailable
 from engine.integrations import integrations, plex_discovery
 from engine.integrations.integrations import View

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cli.doctor.finding import Finding, fail, ok, warn
 from config.settings import Settings
-from engine.clients.binaries import ffmpeg_path
-from engine.clients.ytdlp_options import deno_path
+from engine.clients.media.binaries import ffmpeg_path
+from engine.clients.ytdlp.options import deno_path
 from engine.downloads.budget import free_bytes, reserve_bytes
 
 YTDLP_DAYS = 60  # sites change; after two months YouTube may well refuse an old yt-dlp

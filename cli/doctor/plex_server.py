@@ -11,8 +11,9 @@ from cli.doctor.finding import Finding, fail, ok, warn
 from cli.doctor.services import Services
 from cli.errors import CommandError
 from cli.installation import database_url
-from engine.clients import plex_discovery, probe
-from engine.clients.probe import Failed
+from engine.clients import connection_test
+from engine.clients.connection_test import Failed
+from engine.clients.plex import discovery
 from engine.errors import ServiceUnavailable
 from engine.plex.server import connection
 from engine.plex.server.connection import PlexConnection
@@ -60,8 +61,8 @@ def _configured(services: Services) -> PlexConnection | None:
 
 def _asked(found: PlexConnection) -> Finding:
     try:
-        server = probe.alone(
-            lambda: plex_discovery.examine(
+        server = connection_test.alone(
+            lambda: discovery.examine(
                 found.url, found.token, found.client_id, expected=found.machine_id, verify=found.verify
             )
         )

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from engine import installation
 from engine.accounts import plex_accounts
 from engine.accounts.plex_accounts import Admitted
-from engine.clients import plex
-from engine.clients.plex_http import PRODUCT, PlexOutage
-from engine.clients.plextv import SECONDS, Account, PlexTv, Server, TokenRefused
+from engine.clients.plex import identity as plex
+from engine.clients.plex.http import PRODUCT, PlexOutage
+from engine.clients.plex.tv import SECONDS, Account, PlexTv, Server, TokenRefused
 from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
 from engine.plex.server import connection
 from engine.plex.server.connection import Address

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from engine.arrivals import reasons as arrival_reasons
 from engine.arrivals.reasons import Reason
-from engine.clients import plex_scan
-from engine.clients.plex_library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
+from engine.clients.plex import scan as plex_scan
+from engine.clients.plex.library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
 from engine.downloads.downloads import AUDIO_FORMATS, STAGING
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from engine.clients.guard import BlockedAddressError, is_never_asked
+from engine.clients.egress_guard import BlockedAddressError, is_never_asked
 
 
 class NeverAsked(NewConnectionError):

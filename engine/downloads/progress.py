@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from engine.clients.ytdlp_signals import MetadataFound, Progress
+from engine.clients.fetch_signals import MetadataFound, Progress
 from engine.downloads import downloads
 from engine.downloads import turns as download_turns
 from engine.jobs.lease import now

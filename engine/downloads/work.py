@@ -17,10 +17,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from config.settings import Settings
 from engine.arrivals import arrivals
-from engine.clients.binaries import ffmpeg_path
-from engine.clients.fetch_error import FetchError
-from engine.clients.fetching import fetch
-from engine.clients.ytdlp_signals import Fetched, FetchSpec
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Fetched, FetchSpec
+from engine.clients.media.binaries import ffmpeg_path
+from engine.clients.ytdlp.entry import fetch
 from engine.downloads import budget as download_budget
 from engine.downloads import downloads, publishing
 from engine.downloads import turns as download_turns
@@ -179,7 +179,7 @@ def _address(row: Download, settings: Settings) -> str:
 
 
 def failure(error: FetchError, row: Download, settings: Settings) -> Retry | GiveUp:
-    """What a failed fetch means for the row, by the retry class of its kind (`engine.clients.fetch_error`)."""
+    """What a failed fetch means for the row, by the retry class of its kind (`engine.clients.fetch_errors`)."""
     said = {
         "kind": error.kind,
         "message": error.message,

@@ -15,8 +15,8 @@ from config.redaction import without_credentials
 from config.settings import Settings
 from engine import audit, events
 from engine.audit import Actor, Subject
-from engine.clients import overseerr_probe, probe, tmdb_probe
-from engine.clients.probe import Failed
+from engine.clients import connection_test, overseerr, tmdb
+from engine.clients.connection_test import Failed
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
@@ -37,18 +37,18 @@ class _Overseerr(Kind):
 
     def examine(self, target: Target) -> Tested:
         """Whether it is there and takes the key."""
-        overseerr_probe.examine(target.url, target.token, verify=target.verify)
+        overseerr.examine(target.url, target.token, verify=target.verify)
         return Tested(ok=True)
 
 
 class _Tmdb(Kind):
     """The Movie Database."""
 
-    name, title, standard_url = "tmdb", "TMDB", tmdb_probe.STANDARD_URL
+    name, title, standard_url = "tmdb", "TMDB", tmdb.STANDARD_URL
 
     def examine(self, target: Target) -> Tested:
         """Whether it is there and takes the token."""
-        tmdb_probe.examine(target.url, target.token, verify=target.verify)
+        tmdb.examine(target.url, target.token, verify=target.verify)
         return Tested(ok=True)
 
 
@@ -304,7 +304,7 @@ def _target(
 
 def _examined(kind: Kind, target: Target) -> Tested:
     try:
-        return probe.alone(lambda: kind.examine(target))
+        return connection_test.alone(lambda: kind.examine(target))
     except Failed as failed:
         return Tested(ok=False, reason=failed.reason, message=failed.message, advice=failed.advice)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.audit import Actor
-from engine.clients.probe import Reason
+from engine.clients.connection_test import Reason
 from models.integration import Integration
 
 State = Literal["online", "offline", "degraded", "disabled"]

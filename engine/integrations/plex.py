@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.audit import Actor
-from engine.clients import plex_discovery
-from engine.clients.plex_discovery import ServerFacts
+from engine.clients.plex import discovery
+from engine.clients.plex.discovery import ServerFacts
 from engine.errors import Conflict
 from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
 from engine.plex.server import connection, libraries
@@ -37,7 +37,7 @@ class PlexKind(Kind):
 
     def examine(self, target: Target) -> Tested:
         """Whether it is a server, the one that is meant, and lets us in."""
-        found = plex_discovery.examine(
+        found = discovery.examine(
             target.url, target.token, target.client_id, expected=target.expected, verify=target.verify
         )
         shown = {

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from engine.accounts import plex_access, plex_accounts
 from engine.audit import Actor, Subject
-from engine.clients import plex_discovery
-from engine.clients.plex_discovery import Offer, Place
-from engine.clients.plextv import TokenRefused
-from engine.clients.probe import Failed
+from engine.clients.connection_test import Failed
+from engine.clients.plex import discovery
+from engine.clients.plex.discovery import Offer, Place
+from engine.clients.plex.tv import TokenRefused
 from engine.errors import Conflict, NotFound, PlexUnreachable, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
@@ -59,7 +59,7 @@ def listing(runtime: Runtime, user_id: str) -> list[Found]:
     with runtime.reading() as db:
         client_id = client_identifier(db)
         ours = connection.server_id(db, runtime.settings)
-    answers = plex_discovery.reachable(offers, client_id)
+    answers = discovery.reachable(offers, client_id)
     return [
         Found(
             offer,
@@ -87,7 +87,7 @@ def connect(runtime: Runtime, user_id: str, machine_id: str, uri: str | None, ac
     if uri is None:
         with runtime.reading() as db:
             client_id = client_identifier(db)
-        (failures,) = plex_discovery.reachable([offer], client_id)
+        (failures,) = discovery.reachable([offer], client_id)
         best = [place.uri for place, failure in zip(offer.places, failures, strict=True) if failure is None]
         if not best:
             raise PlexUnreachable(
@@ -113,7 +113,7 @@ def _offers(runtime: Runtime, user_id: str) -> list[Offer]:
         )
     with plex_access.conversation(runtime) as tv:
         try:
-            return tv.resources(token, plex_discovery.offers_of)
+            return tv.resources(token, discovery.offers_of)
         except TokenRefused:
             raise Conflict(
                 "plex.tv does not accept your sign-in any more: unlink your Plex account and link it anew."

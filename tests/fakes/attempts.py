@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.clients import fetching, guard, ytdlp_extract
+from engine.clients import egress_guard
+from engine.clients.ytdlp import entry as fetching
+from engine.clients.ytdlp import extract as ytdlp_extract
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,16 +108,16 @@ def connect(how: str, address: Any, family: int = socket.AF_INET) -> None:
 
 def after_install(install: Mapping[str, Any], steps: Callable[[], Any]) -> Any:
     """Guard this process, then go on."""
-    guard.install(**install)
+    egress_guard.install(**install)
     return steps()
 
 
 def _carry_out(order: Order, answers: BinaryIO) -> None:
     os.environ.update(order.environment)
     if order.guarded:
-        guard.install = partial(guard.install, allowed=order.allowed)
+        egress_guard.install = partial(egress_guard.install, allowed=order.allowed)
     else:
-        guard.install = lambda **_: None  # type: ignore[assignment]
+        egress_guard.install = lambda **_: None  # type: ignore[assignment]
     if order.names:
         socket.getaddrinfo = _Resolver(order.names)
     try:

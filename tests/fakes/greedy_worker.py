@@ -7,7 +7,7 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from engine.clients import ytdlp
+from engine.clients.ytdlp import fetch as ytdlp
 from engine.downloads import work as download_work
 from tasks.app import app
 

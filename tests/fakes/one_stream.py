@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine.clients import ytdlp_streams
-from engine.clients.fetch_error import FetchError
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import FetchSpec
 from engine.clients.promises import Promise
-from engine.clients.ytdlp_errors import classify
-from engine.clients.ytdlp_extract import youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.ytdlp import streams as ytdlp_streams
+from engine.clients.ytdlp.classify import classify
+from engine.clients.ytdlp.extract import youtube_dl
 from tests.fakes.piece_site import PieceSite, playlist
 from tests.fakes.video_site import Seen
 

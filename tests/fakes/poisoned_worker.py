@@ -7,7 +7,7 @@ import signal
 import time
 from typing import NoReturn
 
-from engine.clients import ytdlp
+from engine.clients.ytdlp import fetch as ytdlp
 from engine.downloads import work as download_work
 from tasks.app import app
 

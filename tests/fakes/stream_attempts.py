@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from engine.clients import stream_journal, ytdlp_streams
+from engine.clients.fetch_signals import FetchSpec
 from engine.clients.promises import Promise
-from engine.clients.ytdlp_extract import chosen_streams, extract, youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.streams import journal as stream_journal
+from engine.clients.ytdlp import streams as ytdlp_streams
+from engine.clients.ytdlp.extract import chosen_streams, extract, youtube_dl
 from tests.fakes.attempts import Attempts, Order
 from tests.stack import eventually
 

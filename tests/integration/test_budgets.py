@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.celery import QUEUES
-from engine.clients.fetch_error import FetchError
+from engine.clients.fetch_errors import FetchError
 from engine.downloads import downloads, waiting
 from engine.downloads.sources import host_breaker
 from engine.downloads.work import DOWNLOAD, failure

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.clients import media_probe
-from engine.clients.examination import Examined, examine
-from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import NotMediaError, probe
+from engine.clients.fetch_errors import FetchError
+from engine.clients.media import probe as media_probe
+from engine.clients.media.examination import Examined, examine
+from engine.clients.media.probe import NotMediaError, probe
 from engine.clients.promises import Promise
 from tests.fakes import containers, media
 from tests.fakes.containers import boxes, made, patched

@@ -14,13 +14,13 @@ import av
 import imageio_ffmpeg
 import pytest
 
-from engine.clients import ffmpeg, ffmpeg_run
-from engine.clients.examination import Examined, check_result, examine
-from engine.clients.fetch_error import FetchError
-from engine.clients.ffmpeg_plan import sources
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Fetched, FetchSpec
+from engine.clients.media import ffmpeg, ffmpeg_run
+from engine.clients.media.examination import Examined, check_result, examine
+from engine.clients.media.ffmpeg_plan import sources
 from engine.clients.promises import Promise
 from engine.clients.ytdlp import fetch
-from engine.clients.ytdlp_signals import Fetched, FetchSpec
 from tests.fakes import media
 from tests.fakes.containers import boxes, source
 from tests.fakes.file_site import FileSite

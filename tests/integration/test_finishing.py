@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.clients import ffmpeg
-from engine.clients.cover import cover_of
-from engine.clients.embedding import Chapter, Embedding, chapters_of, ffmetadata, tags_of
-from engine.clients.examination import Examined, check_result, examine
-from engine.clients.fetch_error import FetchError
-from engine.clients.ffmpeg_plan import sources
-from engine.clients.media_probe import probe
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Fetched, FetchSpec, metadata_of
+from engine.clients.media import ffmpeg
+from engine.clients.media.embedding import Chapter, Embedding, chapters_of, ffmetadata, tags_of
+from engine.clients.media.examination import Examined, check_result, examine
+from engine.clients.media.ffmpeg_plan import sources
+from engine.clients.media.probe import probe
+from engine.clients.media.shared_clock import delays
 from engine.clients.promises import Promise
-from engine.clients.shared_clock import delays
 from engine.clients.ytdlp import fetch
-from engine.clients.ytdlp_extract import youtube_dl
-from engine.clients.ytdlp_signals import Fetched, FetchSpec, metadata_of
+from engine.clients.ytdlp.cover import cover_of
+from engine.clients.ytdlp.extract import youtube_dl
 from tests.fakes import containers, media
 from tests.fakes.containers import made, source
 from tests.fakes.file_site import FileSite

@@ -19,13 +19,15 @@ from factories import make_user
 
 from config.redis import make_redis
 from config.settings import Settings
-from engine.clients import fetching, ffmpeg, guard
-from engine.clients.examination import Examined
-from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import NotMediaError, Probe, probe
-from engine.clients.packets import Contents
-from engine.clients.ytdlp_options import deno_path
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients import egress_guard
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import FetchSpec
+from engine.clients.media import ffmpeg
+from engine.clients.media.examination import Examined
+from engine.clients.media.packets import Contents
+from engine.clients.media.probe import NotMediaError, Probe, probe
+from engine.clients.ytdlp import entry as fetching
+from engine.clients.ytdlp.options import deno_path
 from engine.downloads import downloads
 from engine.downloads import work as download_work
 from engine.downloads.previews import previews
@@ -293,7 +295,7 @@ def test_there_is_no_other_door_to_yt_dlp() -> None:
         r"engine\.clients\.(ytdlp(_extract|_streams)?|stream_\w+) import"
         r"|clients import [^\n]*\b(ytdlp(_extract)?|stream_\w+)\b"
     )
-    root = Path(guard.__file__).parents[2]
+    root = Path(egress_guard.__file__).parents[2]
     rooms = ("api", "cli", "engine", "schedules", "tasks")
     files = [file for room in rooms for file in (root / room).rglob("*.py") if file.parent.name != "clients"]
 
@@ -309,13 +311,13 @@ GUARDED = {"allow_private": False}
 @pytest.mark.parametrize("how", ["connect", "connect_ex", "sendto", "sendmsg", "underneath"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "10.1.2.3", "169.254.169.254"])
 def test_no_way_around(attempts: Attempts, how: str, host: str) -> None:
-    with pytest.raises(guard.BlockedAddressError):
+    with pytest.raises(egress_guard.BlockedAddressError):
         attempts(Order(call=partial(after_install, GUARDED, partial(connect, how, (host, 9)))))
 
 
 def test_no_local_sockets(attempts: Attempts, tmp_path: Path) -> None:
     unix = partial(connect, "connect", str(tmp_path / "socket"), socket.AF_UNIX)
-    with pytest.raises(guard.BlockedAddressError):
+    with pytest.raises(egress_guard.BlockedAddressError):
         attempts(Order(call=partial(after_install, GUARDED, unix)))
 
 
@@ -378,14 +380,14 @@ PUBLIC = [
 
 
 def test_what_is_public() -> None:
-    assert [address for address in PRIVATE + NEVER if guard.is_public(address)] == []
-    assert [address for address in PUBLIC if not guard.is_public(address)] == []
+    assert [address for address in PRIVATE + NEVER if egress_guard.is_public(address)] == []
+    assert [address for address in PUBLIC if not egress_guard.is_public(address)] == []
 
 
 def test_what_is_refused_even_where_private_networks_are_allowed(attempts: Attempts) -> None:
     for address in NEVER:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with pytest.raises((guard.BlockedAddressError, socket.gaierror)):
+        with pytest.raises((egress_guard.BlockedAddressError, socket.gaierror)):
             step = partial(connect, "sendto", (address, 9), family)
             attempts(Order(call=partial(after_install, {"allow_private": True}, step)))
 
@@ -413,7 +415,7 @@ def test_only_our_programs_without_any_way_out_are_started(
     if starts:
         assert attempts(order).returncode == 0
     else:
-        with pytest.raises(guard.BlockedProgramError):
+        with pytest.raises(egress_guard.BlockedProgramError):
             attempts(order)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from engine.clients import ytdlp_requests
-from engine.clients.fetch_error import VERDICTS, FetchError
-from engine.clients.media_probe import probe
+from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_signals import Fetched, FetchSpec, MetadataFound
+from engine.clients.media.probe import probe
 from engine.clients.ytdlp import fetch
-from engine.clients.ytdlp_signals import Fetched, FetchSpec, MetadataFound
+from engine.clients.ytdlp import requests as ytdlp_requests
 from engine.storage.filenames import final_name
 from tests.fakes import lures
 from tests.fakes.video_site import VideoSite

@@ -29,7 +29,7 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import errors
 from engine.accounts import plex_access, plex_accounts
-from engine.clients.plex_library import PlexError, PlexGone, PlexUnreachable
+from engine.clients.plex.library import PlexError, PlexGone, PlexUnreachable
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.plex.server import connection, libraries
@@ -290,7 +290,7 @@ def spoiled(plex: PlexDouble, how: str) -> None:
 def test_a_test_says_what_is_wrong(
     admin: Person, plex: PlexDouble, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.clients.probe.SECONDS", 1.0)
+    monkeypatch.setattr("engine.clients.connection_test.SECONDS", 1.0)
     token = plex.token
     spoiled(plex, how)
 
@@ -410,7 +410,7 @@ def test_one_who_drips_his_answer_keeps_nobody(
             except OSError:
                 return
 
-    monkeypatch.setattr("engine.clients.probe.alone.__defaults__", (1.0,))
+    monkeypatch.setattr("engine.clients.connection_test.alone.__defaults__", (1.0,))
     assert tried(admin, url=speaking(drip), token="t")["reason"] == "timeout"
     gone.set()
 

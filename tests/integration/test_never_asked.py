@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from door import Person, data_of, opened_once, refused
 
-from engine.clients import guard, typed_addresses
+from engine.clients import egress_guard, typed_addresses
 from engine.clients.plex import identity
-from engine.clients.plex_library import PlexLibrary, PlexUnreachable
-from engine.clients.plex_notifications import messages
-from engine.clients.plex_questions import PlexQuestions
-from engine.clients.plex_scan import scan
+from engine.clients.plex.library import PlexLibrary, PlexUnreachable
+from engine.clients.plex.push import messages
+from engine.clients.plex.queries import PlexQuestions
+from engine.clients.plex.scan import scan
 from engine.errors import PlexUnreachable as ServerUnreachable
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.raw_site import RawSite, head
@@ -141,7 +141,7 @@ def test_a_stored_address_that_leads_there_later_is_not_asked(
 
 @pytest.mark.parametrize("address", MAY_BE)
 def test_a_server_at_home_may_be_asked(address: str) -> None:
-    assert not guard.is_never_asked(address)
+    assert not egress_guard.is_never_asked(address)
 
 
 def test_the_next_address_of_a_name_is_tried(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:

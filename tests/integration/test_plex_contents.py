@@ -16,7 +16,7 @@ from tests.fakes.plex_server import populate
 @pytest.fixture
 def plex(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syncing]:
     """Some shows, in step; pages of 4, so that what is in a show has borders."""
-    monkeypatch.setattr("engine.clients.plex_library.PAGE", 4)
+    monkeypatch.setattr("engine.clients.plex.library.PAGE", 4)
     with syncing(runtime) as made:
         populate(made.library, films=2, shows=8, episodes_per_show=10)
         made.sync()

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import select
 
-from engine.clients.plex_discovery import examine
+from engine.clients.plex.discovery import examine
 from engine.jobs.runner import run_next
 from engine.plex.sync import runs as sync
 from engine.plex.sync import work as sync_work

@@ -15,7 +15,7 @@ from fakes.flaky_site import flaky_site
 from fakes.video_site import VideoSite
 from sqlalchemy import func, update
 
-from engine.clients.fetch_error import FetchError
+from engine.clients.fetch_errors import FetchError
 from engine.downloads import cleanup, downloads, publishing
 from engine.downloads import work as download_work
 from engine.downloads.downloads import STAGING

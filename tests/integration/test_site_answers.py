@@ -13,11 +13,13 @@ import imageio_ffmpeg
 import pytest
 from yt_dlp.networking.exceptions import HTTPError
 
-from engine.clients import fetching, ytdlp_requests
-from engine.clients.fetch_error import VERDICTS, FetchError
-from engine.clients.ytdlp import fetch, preview
-from engine.clients.ytdlp_extract import youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_signals import FetchSpec
+from engine.clients.ytdlp import entry as fetching
+from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp import requests as ytdlp_requests
+from engine.clients.ytdlp.extract import youtube_dl
+from engine.clients.ytdlp.fetch import preview
 from tests.fakes import media
 from tests.fakes.attempts import Attempts, Order
 from tests.fakes.attempts import fetch as fetch_guarded

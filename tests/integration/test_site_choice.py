@@ -11,11 +11,12 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import probe
-from engine.clients.ytdlp import fetch, preview
-from engine.clients.ytdlp_extract import chosen_streams, extract, youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import FetchSpec
+from engine.clients.media.probe import probe
+from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp.extract import chosen_streams, extract, youtube_dl
+from engine.clients.ytdlp.fetch import preview
 from tests.fakes import media
 from tests.fakes.raw_site import RawSite, head
 

@@ -10,12 +10,14 @@ import pytest
 from yt_dlp.networking import Request  # type: ignore[import-untyped]
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
-from engine.clients import stream_source, ytdlp_requests, ytdlp_streams
-from engine.clients.fetch_error import FetchError
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import FetchSpec
 from engine.clients.promises import Promise
-from engine.clients.stream_plan import Piece
-from engine.clients.ytdlp_extract import youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.streams import source as stream_source
+from engine.clients.streams.plan import Piece
+from engine.clients.ytdlp import requests as ytdlp_requests
+from engine.clients.ytdlp import streams as ytdlp_streams
+from engine.clients.ytdlp.extract import youtube_dl
 from tests.fakes.one_stream import Stream
 from tests.fakes.piece_site import PieceSite
 

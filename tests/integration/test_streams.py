@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.clients import ytdlp_streams
 from engine.clients.promises import Promise
+from engine.clients.ytdlp import streams as ytdlp_streams
 from tests.fakes import media
 from tests.fakes.one_stream import Stream
 from tests.fakes.piece_site import KEY, KINDS, PieceSite, encrypted, index

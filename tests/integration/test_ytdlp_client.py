@@ -19,10 +19,11 @@ from mutagen.id3 import ID3
 from mutagen.mp4 import MP4
 from mutagen.oggopus import OggOpus
 
-from engine.clients.fetch_error import FetchError
-from engine.clients.media_probe import NotMediaError, probe
-from engine.clients.ytdlp import fetch, preview
-from engine.clients.ytdlp_signals import Fetched, FetchSpec, Metadata, MetadataFound, Progress, Signal
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Fetched, FetchSpec, Metadata, MetadataFound, Progress, Signal
+from engine.clients.media.probe import NotMediaError, probe
+from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp.fetch import preview
 from tests.fakes import media
 from tests.fakes.video_site import VideoSite
 

@@ -19,8 +19,8 @@ from yt_dlp.networking.exceptions import (  # type: ignore[import-untyped]
 )
 from yt_dlp.utils import determine_protocol, parse_duration, update_url_query  # type: ignore[import-untyped]
 
-from engine.clients.ytdlp_extract import chosen_streams, extract, youtube_dl
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.fetch_signals import FetchSpec
+from engine.clients.ytdlp.extract import chosen_streams, extract, youtube_dl
 from tests.fakes.piece_site import PieceSite, index
 
 # Fields of a format that yt-dlp's downloaders read. Left alone: what belongs to live streams, consoles, ffmpeg or itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.clients.plex import Malformed, container_of, identity_of
+from engine.clients.plex.identity import Malformed, container_of, identity_of
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.clients import plex_paging
-from engine.clients.plex_paging import AT_ONCE, Endless, Item, pages
+from engine.clients.plex import paging as plex_paging
+from engine.clients.plex.paging import AT_ONCE, Endless, Item, pages
 
 
 @dataclass

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clients import plex, plextv
-from engine.clients.plex_http import plain
-from engine.clients.plextv import Server, Servers
+from engine.clients.plex import identity as plex
+from engine.clients.plex import tv as plextv
+from engine.clients.plex.http import plain
+from engine.clients.plex.tv import Server, Servers
 
 Recorded = Callable[[str], Any]
 JSON = st.recursive(

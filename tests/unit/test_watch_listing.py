@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.clients.plex_questions import PlexQuestions
+from engine.clients.plex.queries import PlexQuestions
 from engine.plex.watching.refresh import _Listing
 
 Entries = list[dict[str, Any]]

@@ -24,9 +24,9 @@ from yt_dlp.utils import (
     UserNotLive,
 )
 
-from engine.clients.fetch_error import VERDICTS, FetchError
-from engine.clients.media_probe import NotMediaError
-from engine.clients.ytdlp_errors import classify, cleaned
+from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.media.probe import NotMediaError
+from engine.clients.ytdlp.classify import classify, cleaned
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "error_messages.json"
 EXPECTED = {

@@ -30,10 +30,13 @@ from yt_dlp.utils import DownloadError, ExtractorError, FormatSorter, _utils
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from config.settings import Settings
-from engine.clients import ytdlp_extract, ytdlp_manifests, ytdlp_notes, ytdlp_options
-from engine.clients.ytdlp_errors import classify
-from engine.clients.ytdlp_requests import HANDLERS, BoundedRequestsRH
-from engine.clients.ytdlp_signals import FetchSpec
+from engine.clients.fetch_signals import FetchSpec
+from engine.clients.ytdlp import extract as ytdlp_extract
+from engine.clients.ytdlp import manifests
+from engine.clients.ytdlp import notes as ytdlp_notes
+from engine.clients.ytdlp import options as ytdlp_options
+from engine.clients.ytdlp.classify import classify
+from engine.clients.ytdlp.requests import HANDLERS, BoundedRequestsRH
 from engine.downloads.sources.urls import accept
 from engine.errors import ValidationFailed
 
@@ -118,10 +121,8 @@ MPD = (
 def test_a_manifest_of_dash_is_read_period_by_period(ydl: YoutubeDL) -> None:
     extractor = ydl.get_info_extractor("Generic")
 
-    assert parameters(ytdlp_manifests._read_periods) == ["mpd_doc", "mpd_id", "mpd_base_url", "mpd_url"]
-    (period,) = ytdlp_manifests._read_periods(
-        extractor, fromstring(MPD), "dash", "", "https://m.example/a.mpd"
-    )
+    assert parameters(manifests._read_periods) == ["mpd_doc", "mpd_id", "mpd_base_url", "mpd_url"]
+    (period,) = manifests._read_periods(extractor, fromstring(MPD), "dash", "", "https://m.example/a.mpd")
     (audio,) = period["formats"]
     assert (audio["format_id"], audio["tbr"], audio["language"]) == ("dash-a", 64.0, "en")
     assert len(audio["fragments"]) == 2
@@ -138,9 +139,9 @@ def test_periods_are_merged_by_all_but_three_of_their_fields(ydl: YoutubeDL) -> 
         for number, name in enumerate("ab")
     ]
 
-    formats, subtitles = ytdlp_manifests._merge_periods(extractor, periods)
+    formats, subtitles = manifests._merge_periods(extractor, periods)
 
-    assert parameters(ytdlp_manifests._merge_periods) == ["periods"]
+    assert parameters(manifests._merge_periods) == ["periods"]
     assert [each["fragments"] for each in formats] == [["a", "b"]]
     assert formats[0] is periods[0]["formats"][0]
     assert subtitles == {}
@@ -153,10 +154,10 @@ def test_a_master_playlist_is_read_from_its_text(ydl: YoutubeDL) -> None:
 
     def read(uri: str) -> list[dict[str, Any]]:
         text = "\n".join(["#EXTM3U", media.format(uri), variant])
-        formats, _ = ytdlp_manifests._read_playlist(extractor, text, "https://m.example/m.m3u8")
+        formats, _ = manifests._read_playlist(extractor, text, "https://m.example/m.m3u8")
         return list(formats)
 
-    assert parameters(ytdlp_manifests._read_playlist)[:2] == ["m3u8_doc", "m3u8_url"]
+    assert parameters(manifests._read_playlist)[:2] == ["m3u8_doc", "m3u8_url"]
     assert [each["url"] for each in read(',URI="a.m3u8"')] == [
         "https://m.example/a.m3u8",
         "https://m.example/v.m3u8",
@@ -171,9 +172,9 @@ def test_all_extractors_read_manifests_our_way() -> None:
     own = [file.name for file in folder.rglob("*.py") for name in names if f"def {name}" in file.read_text()]
 
     assert own == ["common.py"] * len(names)
-    assert InfoExtractor._parse_mpd_periods is ytdlp_manifests._periods
-    assert InfoExtractor._merge_mpd_periods is ytdlp_manifests._merged
-    assert InfoExtractor._parse_m3u8_formats_and_subtitles is ytdlp_manifests._playlist
+    assert InfoExtractor._parse_mpd_periods is manifests._periods
+    assert InfoExtractor._merge_mpd_periods is manifests._merged
+    assert InfoExtractor._parse_m3u8_formats_and_subtitles is manifests._playlist
 
 
 def test_the_language_preference_is_what_lang_sorts_by(ydl: YoutubeDL) -> None:

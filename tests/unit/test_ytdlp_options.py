@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yt_dlp import YoutubeDL
 
-from engine.clients import ytdlp_options as options
+from engine.clients.ytdlp import options
 
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "info_json"
 recorded = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recorded answers of YouTube are not here")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clients.fetch_error import FetchError
-from engine.clients.ytdlp_progress import Expected, Meter
-from engine.clients.ytdlp_signals import Progress, Signal
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Progress, Signal
+from engine.clients.ytdlp.progress import Expected, Meter
 
 
 class Clock:

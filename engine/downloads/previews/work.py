@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
-from engine.clients.fetch_error import FetchError
-from engine.clients.fetching import preview
-from engine.clients.ytdlp_signals import Preview
+from engine.clients.fetch_errors import FetchError
+from engine.clients.fetch_signals import Preview
+from engine.clients.ytdlp.entry import preview
 from engine.downloads.previews import budget as preview_budget
 from engine.downloads.sources import cookies
 from engine.downloads.sources import urls as source_urls

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients import plex_artwork
-from engine.clients.plex_artwork import Picture
+from engine.clients.plex import artwork
+from engine.clients.plex.artwork import Picture
 from engine.errors import Forbidden, NotFound
 from engine.plex.catalogue import live_queries
 from engine.plex.catalogue import version as shelf
@@ -106,7 +106,7 @@ def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -
     store = PictureStore(runtime.settings.data_dir / "artwork")
     name = hashlib.sha256(f"{found.server_id}\n{source}\n{kind}\n{width}".encode()).hexdigest()
     body = store.get(name)
-    kept = None if body is None else plex_artwork.type_of(body)
+    kept = None if body is None else artwork.type_of(body)
     if body is not None and kept is not None:
         return Shown(Picture(kept, body), current)
     picture = _fetched(runtime, source, kind, width)
@@ -124,7 +124,7 @@ def _fetched(runtime: Runtime, source: str, kind: Kind, width: int) -> Picture:
         raise PlexSilent
     try:
         height = round(width * _HEIGHTS[kind])
-        return live_queries.ask_plex(runtime, lambda plex: plex_artwork.fetch(plex, source, width, height))
+        return live_queries.ask_plex(runtime, lambda plex: artwork.fetch(plex, source, width, height))
     finally:
         _FETCHES.release()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from engine.clients.plex_library import PlexError, PlexGone
-from engine.clients.plex_library import PlexUnreachable as Unreachable
-from engine.clients.plex_questions import PlexQuestions
+from engine.clients.plex.library import PlexError, PlexGone
+from engine.clients.plex.library import PlexUnreachable as Unreachable
+from engine.clients.plex.queries import PlexQuestions
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.plex.catalogue.version import Shelf
 from engine.plex.server import libraries

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_paging import key_of
+from engine.clients.plex.paging import key_of
 from engine.plex.answers.items import read
 from engine.plex.answers.parsing import Metadata, Unreadable
 from engine.plex.recognition import staging

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients.plex_library import PlexLibrary
+from engine.clients.plex.library import PlexLibrary
 from engine.errors import NotFound
 from engine.installation import client_identifier
 from engine.secrets import secret_box

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients.plex_library import PlexError, PlexUnreachable
-from engine.clients.plex_questions import SECONDS, PlexQuestions
+from engine.clients.plex.library import PlexError, PlexUnreachable
+from engine.clients.plex.queries import SECONDS, PlexQuestions
 from engine.errors import PlexUnreachable as Unreachable
 from engine.plex.answers.parsing import int_of, text_of, time_of
 from engine.plex.server import connection as connections

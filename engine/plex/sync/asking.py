@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_library import (
+from engine.clients.plex.library import (
     KEYS_AT_ONCE,
     Libraries,
     PlexGarbled,
@@ -17,7 +17,7 @@ from engine.clients.plex_library import (
     PlexUnauthorized,
     PlexUnreachable,
 )
-from engine.clients.plex_paging import key_of
+from engine.clients.plex.paging import key_of
 from engine.plex.answers.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.recognition import recognition
 from engine.plex.recognition.matching import Traits

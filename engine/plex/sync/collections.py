@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_library import PlexLibrary
-from engine.clients.plex_paging import key_of
+from engine.clients.plex.library import PlexLibrary
+from engine.clients.plex.paging import key_of
 from engine.plex.answers.parsing import int_of, text_of, time_of
 from models.plex_library import PlexCollection
 

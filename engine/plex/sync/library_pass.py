@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_paging import AT_ONCE, Page, key_of
+from engine.clients.plex.paging import AT_ONCE, Page, key_of
 from engine.plex.answers.items import read
 from engine.plex.answers.parsing import (
     TYPE_NUMBERS,

@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.clients import plex_notifications
-from engine.clients.plex_library import PlexError
+from engine.clients.plex import push as plex_notifications
+from engine.clients.plex.library import PlexError
 from engine.errors import ServiceUnavailable
 from engine.plex.server import connection
 from engine.plex.server.connection import PlexConnection

@@ -16,13 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine.clients.plex_library import (
-    PlexError,
-    PlexGarbled,
-    PlexGone,
-    PlexLibrary,
-    PlexUnauthorized,
-)
+from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexLibrary, PlexUnauthorized
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind

@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.accounts import plex_accounts
-from engine.clients import plextv_access
-from engine.clients.plex_library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
-from engine.clients.plex_questions import PlexQuestions
-from engine.clients.plextv import TokenRefused
+from engine.clients.plex import tv_access
+from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
+from engine.clients.plex.queries import PlexQuestions
+from engine.clients.plex.tv import TokenRefused
 from engine.errors import MediaNestError
 from engine.job_names import Job
 from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
@@ -92,7 +92,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
         ).all()
         look = db.get(WatchLook, (user_id, server_id))
         began: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
-    access = plextv_access.server_token(settings.plex_tv_url, found.client_id, token, server_id)
+    access = tv_access.server_token(settings.plex_tv_url, found.client_id, token, server_id)
     if access is None:
         return None
     whole = look is None or began - look.whole_at >= WHOLE_EVERY

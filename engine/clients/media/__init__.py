@@ -1,0 +1,1 @@
+"""ffmpeg and PyAV: probing, examining, converting and embedding."""

@@ -1,0 +1,66 @@
+"""The boxes of MP4 and QuickTime files (ISO 14496-12, 4.2): finds them, and reads numbers in them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.clients.media.endings.ending import ImplausibleError, Reader
+
+_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"cmov"}
+
+
+class Box(NamedTuple):
+    """A box: its four letters, where its body begins, where it ends by its own word."""
+
+    kind: bytes
+    body: int
+    end: int
+
+
+def boxes(reader: Reader, start: int, end: int) -> Iterator[Box]:
+    """Box after box between two offsets; the last may end behind `end`."""
+    offset = start
+    while offset + 8 <= end:
+        reader.count()
+        head = reader.at(offset, 16)
+        if len(head) < 8:
+            return
+        length, kind = struct.unpack_from(">I4s", head)
+        body = offset + 8
+        if length == 1 and len(head) == 16:
+            length, body = struct.unpack_from(">Q", head, 8)[0], offset + 16
+        elif length == 0:
+            length = end - offset
+        if length < body - offset:
+            return  # padding, or the end of a QuickTime list
+        yield Box(kind, body, offset + length)
+        offset += length
+
+
+def inside(reader: Reader, box: Box) -> Iterator[Box]:
+    """All boxes below, those of containers included.
+
+    Raises:
+        ImplausibleError: one that is larger than what it is in.
+    """
+    for inner in boxes(reader, box.body, box.end):
+        if inner.end > box.end:
+            raise ImplausibleError(f"{inner.kind!r} is larger than what it is in")
+        yield inner
+        if inner.kind in _CONTAINERS:
+            yield from inside(reader, inner)
+
+
+def number(reader: Reader, box: Box, narrow_at: int, wide_at: int, *, wide: int = 4) -> int:
+    """A number whose place, or width, depends on the version of the box."""
+    version = (reader.at(box.body, 1) or b"\0")[0]
+    if version == 0:
+        return u32(reader, box.body + narrow_at)
+    return int.from_bytes(reader.at(box.body + wide_at, wide))
+
+
+def u32(reader: Reader, offset: int) -> int:
+    """The 32-bit number that stands there."""
+    return int.from_bytes(reader.at(offset, 4))

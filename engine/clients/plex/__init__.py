@@ -1,0 +1,1 @@
+"""Plex servers and plex.tv over HTTP and WebSocket."""

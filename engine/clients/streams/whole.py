@@ -1,0 +1,50 @@
+"""Fetches a stream that is one file at the site."""
+
+from __future__ import annotations
+
+from engine.clients.streams.files import StreamFiles, read_note, write_note
+from engine.clients.streams.report import Report
+from engine.clients.streams.source import Source
+from engine.clients.streams.transfer import UNKNOWN, Transfer, Version
+
+
+def fetch(
+    source: Source, url: str, files: StreamFiles, report: Report, *, chunk: int | None, resumable: bool
+) -> int | None:
+    """Bring the part to its end; returns its length by the site's headers, None where they said none.
+
+    Args:
+        chunk: most bytes to ask for at a time: some sites slow down whoever asks for more.
+        resumable: whether what an earlier attempt left may be gone on with.
+
+    Raises:
+        FetchError, yt_dlp.networking.exceptions.RequestError: see `Transfer.run`.
+    """
+    version = _version(files) if resumable and files.part.exists() else None
+    if version is None:
+        files.part.unlink(missing_ok=True)
+
+    def remember(found: Version) -> None:
+        report.expect(total=found.size)
+        write_note(files.version, found._asdict())
+
+    with files.part.open("r+b" if version else "w+b") as file:
+        report.expect(total=version.size if version else None)
+        transfer = Transfer(
+            source,
+            url,
+            file,
+            arrived=report.arrived,
+            chunk=chunk,
+            version=version or UNKNOWN,
+            remember=remember,
+        )
+        return transfer.run().size
+
+
+def _version(files: StreamFiles) -> Version | None:
+    note = read_note(files.version)
+    try:
+        return Version(**note) if note else None
+    except TypeError:
+        return None

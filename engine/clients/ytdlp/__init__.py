@@ -1,0 +1,1 @@
+"""yt-dlp: extraction, choice of formats, fetching, and what its errors mean."""
