@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import correlation, cors, errors, extensions, headers, openapi, rate_limits
-from api.addresses import RealAddress
+from api import extensions
 from api.extensions import Parts
-from api.paths import UnversionedPaths
+from api.operations import openapi
+from api.pages import mail_links
 from api.resources import (
     admin,
     audit,
@@ -22,13 +22,11 @@ from api.resources import (
     me,
     media,
     notifications,
-    pages,
     password_reset,
     plex,
     plex_activity,
     plex_auth,
     plex_syncs,
-    sockets,
     testing,
     users,
     webhook_inbox,
@@ -36,6 +34,11 @@ from api.resources import (
     youtube,
 )
 from api.resources import settings as admin_settings
+from api.security import cors, headers, rate_limits
+from api.security.addresses import RealAddress
+from api.sockets import endpoints as sockets
+from api.wire import correlation, errors
+from api.wire.unversioned_paths import UnversionedPaths
 from config.celery import QUEUES, make_bell, make_celery
 from config.redis import make_redis
 from config.settings import Settings
@@ -64,7 +67,7 @@ BLUEPRINTS = (
     invitations.blueprint,
     invitations.accepting,
     notifications.blueprint,
-    pages.blueprint,
+    mail_links.blueprint,
     webhooks.blueprint,
     webhook_inbox.blueprint,
     plex.blueprint,

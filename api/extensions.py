@@ -12,9 +12,9 @@ from flask import Flask, current_app
 from flask_jwt_extended import JWTManager
 from flask_smorest import Api, Blueprint  # type: ignore[import-untyped]
 
-from api.envelope import OrjsonProvider
-from api.errors import ErrorEnvelope
-from api.requests import MAX_BODY
+from api.wire.envelope import OrjsonProvider
+from api.wire.errors import ErrorEnvelope
+from api.wire.requests import MAX_BODY
 from config.settings import Settings
 from engine.monitoring.health import HealthMonitor
 from engine.runtime import Runtime
@@ -86,7 +86,7 @@ def init_app(app: Flask, parts: Parts) -> DocumentedApi:
         OPENAPI_VERSION="3.1.0",
         **_token_config(settings),
     )
-    # Asked for each token: a key may be rotated while we run. Tokens are read in api.security.
+    # Asked for each token: a key may be rotated while we run. Tokens are read in api.security.authentication.
     JWTManager(app).encode_key_loader(lambda _: keys.key(parts.runtime.settings, keys.ACCESS_TOKENS))
     return DocumentedApi(app)
 
@@ -104,5 +104,5 @@ def _token_config(settings: Settings) -> dict[str, object]:
         "JWT_ENCODE_AUDIENCE": ISSUER,
         "JWT_ENCODE_NBF": False,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
-        "JWT_COOKIE_CSRF_PROTECT": False,  # api.csrf does it, with a token that outlives the access token
+        "JWT_COOKIE_CSRF_PROTECT": False,  # api.security.csrf does it, with a token that outlives the access token
     }

@@ -12,7 +12,8 @@ from gunicorn import glogging, util  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from api import malformed, rate_limits
+from api.security import rate_limits
+from api.server import malformed
 from config.logging import configure_logging
 from config.settings import Settings
 from engine.accounts import users
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log lines by our own way; requests are logged by `api.correlation`."""
+    """gunicorn's log lines by our own way; requests are logged by `api.wire.correlation`."""
 
     def setup(self, cfg: Any) -> None:
         """Hand everything to the root logger."""
@@ -39,14 +40,14 @@ bind = (
     if ":" in settings.listen_host
     else (f"{settings.listen_host}:{settings.port}")
 )
-worker_class = "api.web_worker.PatientWorker"
+worker_class = "api.server.worker.PatientWorker"
 workers = settings.web_processes
 threads = settings.web_threads
 preload_app = True  # one import, whose memory the workers share
 graceful_timeout = 5  # seconds for requests in hand after SIGTERM
 keepalive = 15  # seconds; longer than a proxy's pause between two requests
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the heartbeat file: no disk
-forwarded_allow_ips = ""  # api.addresses decides whose word is taken
+forwarded_allow_ips = ""  # api.security.addresses decides whose word is taken
 control_socket_disable = True  # the supervisor controls us
 logger_class = Logger
 accesslog = None

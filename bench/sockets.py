@@ -39,8 +39,8 @@ from factories import make_download, make_user  # noqa: E402
 from stack import Stack, eventually, running  # noqa: E402
 
 from api import extensions  # noqa: E402
-from api.security import issue_access_token  # noqa: E402
-from api.socket_peer import text_frame  # noqa: E402
+from api.security.authentication import issue_access_token  # noqa: E402
+from api.sockets.peer import text_frame  # noqa: E402
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
 from config.settings import Settings  # noqa: E402

@@ -26,8 +26,8 @@ class Download(JobRow, Base):
         folder: below `DOWNLOAD_DIR`, with `/`, `""` for the root.
         publishing: the step that makes the file visible, once begun: `{"name", "path", "facts"}` and the identity.
         file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
-        published: what the file is known by (`engine.storage.file_identity`), whatever name it has; None of those that were
-            completed before this was written down.
+        published: what the file is known by (`engine.storage.file_identity`), whatever name it has; None of those that
+            were completed before this was written down.
         yielded_at: it was put back into the queue then, to make room for other people's, and waits since.
         speed: bytes a second. eta: seconds.
     """

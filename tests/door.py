@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.csrf import csrf_token
-from api.security import issue_access_token
+from api.security.authentication import issue_access_token
+from api.security.csrf import csrf_token
 from config.redis import make_redis
 from config.settings import Settings
 from engine.identity import passwords, sessions

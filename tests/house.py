@@ -18,7 +18,7 @@ from flask import Flask
 from stack import Stack, running
 
 from api import extensions
-from api.security import issue_access_token
+from api.security.authentication import issue_access_token
 from cli.embedded import EmbeddedRedis
 from config.redis import make_redis
 from config.settings import Settings

@@ -8,9 +8,7 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Schema
+from api.operations.blueprint import Blueprint, Call
 from api.resources.youtube import (
     DownloadPage,
     DownloadSchema,
@@ -19,6 +17,8 @@ from api.resources.youtube import (
     downloads_page,
     note_foreign,
 )
+from api.wire.envelope import success
+from api.wire.fields import Schema
 from config.celery import QUEUES
 from engine import audit
 from engine.audit import Subject

@@ -8,21 +8,15 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api import browsers
-from api.blueprint import Blueprint, Call
-from api.csrf import check_csrf, csrf_token
-from api.csrf_counts import counts
-from api.envelope import success
-from api.fields import Email, Flag, Name, Password, Schema, Text
-from api.own_hosts import refuse_foreign_host, refuse_foreign_page
+from api.operations.blueprint import Blueprint, Call
 from api.resources.user_rows import UserSchema, user_row
-from api.security import (
-    REFRESH_COOKIE,
-    clear_cookies,
-    device,
-    issue_access_token,
-    set_cookies,
-)
+from api.security import browsers
+from api.security.authentication import REFRESH_COOKIE, clear_cookies, device, issue_access_token, set_cookies
+from api.security.csrf import check_csrf, csrf_token
+from api.security.csrf_counts import counts
+from api.security.own_hosts import refuse_foreign_host, refuse_foreign_page
+from api.wire.envelope import success
+from api.wire.fields import Email, Flag, Name, Password, Schema, Text
 from engine import audit
 from engine.accounts import users
 from engine.accounts.sign_in import refuse, sign_in

@@ -8,11 +8,11 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.errors import InvalidRequest
-from api.fields import Choice, Password, Schema, Text
-from api.proving import confirm_by_pin, proving
+from api.operations.blueprint import Blueprint, Call
+from api.operations.proving import confirm_by_pin, proving
+from api.wire.envelope import success
+from api.wire.errors import InvalidRequest
+from api.wire.fields import Choice, Password, Schema, Text
 from engine.identity import confirmation
 from engine.identity.passwords import MAX_LENGTH
 from engine.permissions import Permission

@@ -7,9 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Lines, Schema
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Lines, Schema
 from engine.downloads.sources import cookies
 from engine.downloads.sources.cookies import CookieFile
 from engine.permissions import Permission

@@ -7,13 +7,13 @@ from typing import Literal
 import marshmallow as ma
 from flask import Request, Response, request
 
-from api import browsers
-from api.blueprint import Blueprint, Call
-from api.csrf import csrf_token
-from api.csrf_counts import counts
-from api.envelope import success
-from api.fields import Schema
-from api.security import REFRESH_COOKIE, credential, session_of
+from api.operations.blueprint import Blueprint, Call
+from api.security import browsers
+from api.security.authentication import REFRESH_COOKIE, credential, session_of
+from api.security.csrf import csrf_token
+from api.security.csrf_counts import counts
+from api.wire.envelope import success
+from api.wire.fields import Schema
 from config.settings import Settings
 from engine.errors import Unauthorized
 from engine.identity import sessions

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from api.blueprint import Blueprint, Call
-from api.envelope import failure
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import failure
 from engine.errors import ServiceUnavailable, Unauthorized
 from engine.monitoring import flower_pass
 from engine.permissions import Permission

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import bare, failure, success
-from api.fields import Schema
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import bare, failure, success
+from api.wire.fields import Schema
 
 STATES = ("online", "degraded", "offline", "disabled")
 

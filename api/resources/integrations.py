@@ -9,9 +9,9 @@ import marshmallow as ma
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Flag, Schema, Text
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Flag, Schema, Text
 from engine.clients.connection_test import Failed
 from engine.errors import ServiceUnavailable
 from engine.integrations import integrations, plex_discovery

@@ -7,11 +7,11 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, Email, Name, PageQuery, Password, Schema, Text, page_data, page_of
+from api.operations.blueprint import Blueprint, Call
 from api.resources.auth import SignedInSchema, signed_in_answer
-from api.security import device
+from api.security.authentication import device
+from api.wire.envelope import success
+from api.wire.fields import Choice, Email, Name, PageQuery, Password, Schema, Text, page_data, page_of
 from engine.accounts import invitations
 from engine.accounts.invitations import STATUSES, Listed
 from engine.accounts.sign_in import sign_in

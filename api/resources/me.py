@@ -8,12 +8,12 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, Email, Name, Password, Schema, Text
-from api.proving import confirm_by_pin, proving
+from api.operations.blueprint import Blueprint, Call
+from api.operations.proving import confirm_by_pin, proving
 from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
+from api.wire.envelope import success
+from api.wire.fields import Choice, Email, Name, Password, Schema, Text
 from engine.accounts import profile, users
 from engine.identity import api_keys
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH

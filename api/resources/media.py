@@ -6,9 +6,8 @@ from typing import Any
 
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.caching import HEADERS, SHORT, kept
-from api.fields import Flag, Text, page_data
+from api.operations.blueprint import Blueprint, Call
+from api.operations.caching import HEADERS, SHORT, kept
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -17,6 +16,7 @@ from api.resources.media_rows import (
     item_rows,
     version_rows,
 )
+from api.wire.fields import Flag, Text, page_data
 from engine.paging import Page
 from engine.permissions import Permission
 from engine.plex.catalogue import items as catalogue

@@ -10,8 +10,8 @@ import marshmallow as ma
 from marshmallow import validate
 from sqlalchemy.orm import Session
 
-from api.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text
-from api.paths import PREFIX
+from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text
+from api.wire.unversioned_paths import PREFIX
 from config.settings import Settings
 from engine.plex.catalogue import artwork
 from engine.plex.catalogue import items as catalogue

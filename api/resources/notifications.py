@@ -7,10 +7,10 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.errors import InvalidRequest
-from api.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.errors import InvalidRequest
+from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
 from engine.notifications import notifications
 from engine.permissions import Permission
 

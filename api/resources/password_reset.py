@@ -7,9 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Email, Password, Schema, Text
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Email, Password, Schema, Text
 from engine.accounts import password_reset
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 

@@ -8,9 +8,8 @@ import marshmallow as ma
 from flask import Response, after_this_request, request
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.caching import HEADERS, LONG, MEDIUM, SHORT, kept
-from api.fields import Choice, Count, PageQuery, Pagination, Schema, Text, page_data, page_of
+from api.operations.blueprint import Blueprint, Call
+from api.operations.caching import HEADERS, LONG, MEDIUM, SHORT, kept
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -18,6 +17,7 @@ from api.resources.media_rows import (
     item_rows,
     picture_url,
 )
+from api.wire.fields import Choice, Count, PageQuery, Pagination, Schema, Text, page_data, page_of
 from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission

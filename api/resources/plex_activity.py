@@ -9,9 +9,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.watching import activity, statistics

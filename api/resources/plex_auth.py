@@ -7,17 +7,17 @@ from typing import Any
 import marshmallow as ma
 from flask import Request, Response, request
 
-from api import browsers
-from api.blueprint import Blueprint, Call
-from api.csrf import check_csrf
-from api.envelope import success
-from api.fields import Choice, Flag, Password, Schema, Text
-from api.proving import proving
+from api.operations.blueprint import Blueprint, Call
+from api.operations.proving import proving
 from api.resources.auth import SignedInSchema, signed_in_answer
 from api.resources.confirmation import PendingSchema
 from api.resources.csrf import session_named_by
 from api.resources.user_rows import UserSchema, user_row
-from api.security import device
+from api.security import browsers
+from api.security.authentication import device
+from api.security.csrf import check_csrf
+from api.wire.envelope import success
+from api.wire.fields import Choice, Flag, Password, Schema, Text
 from config.settings import Settings
 from engine.accounts import plex_accounts, plex_sign_in
 from engine.errors import CsrfInvalid

@@ -9,9 +9,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Schema
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Schema
 from config.settings import Settings
 from engine.permissions import Permission
 from engine.settings import admin as settings_admin

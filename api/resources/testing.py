@@ -9,10 +9,10 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Schema
-from api.security import clear_cookies
+from api.operations.blueprint import Blueprint, Call
+from api.security.authentication import clear_cookies
+from api.wire.envelope import success
+from api.wire.fields import Schema
 from engine.monitoring import performance
 from engine.permissions import Permission
 from engine.reset import reset

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from api.fields import Schema
+from api.wire.fields import Schema
 from engine.permissions import ROLES, Permission, permissions_of
 from models.user import User
 

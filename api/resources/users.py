@@ -8,10 +8,21 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, Email, Flag, Name, PageQuery, Pagination, Password, Schema, Text, page_data
+from api.operations.blueprint import Blueprint, Call
 from api.resources.user_rows import TIERS
+from api.wire.envelope import success
+from api.wire.fields import (
+    Choice,
+    Email,
+    Flag,
+    Name,
+    PageQuery,
+    Pagination,
+    Password,
+    Schema,
+    Text,
+    page_data,
+)
 from engine.accounts import administration, user_list
 from engine.accounts.user_list import SORTS, STATUSES
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH

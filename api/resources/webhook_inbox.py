@@ -8,10 +8,10 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, PageQuery, Schema, Text, page_data, page_of
-from api.paths import PREFIX
+from api.operations.blueprint import Blueprint, Call
+from api.wire.envelope import success
+from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
+from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.audit import Subject
 from engine.permissions import Permission

@@ -14,11 +14,11 @@ from flask import Response, request
 from marshmallow import validate
 from werkzeug.http import parse_options_header
 
-from api import rate_limits
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.errors import UNSUPPORTED, InvalidRequest
-from api.fields import Schema
+from api.operations.blueprint import Blueprint, Call
+from api.security import rate_limits
+from api.wire.envelope import success
+from api.wire.errors import UNSUPPORTED, InvalidRequest
+from api.wire.fields import Schema
 from engine.errors import MediaNestError
 from engine.webhooks import inbox, verify
 from engine.webhooks.verify import Unproven

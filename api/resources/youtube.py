@@ -10,12 +10,12 @@ from flask import Response, request
 from marshmallow import validate
 from sqlalchemy import Row
 
-from api.blueprint import Blueprint, Call
-from api.envelope import success
-from api.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
-from api.paths import PREFIX
+from api.operations.blueprint import Blueprint, Call
 from api.preview_places import place_for
-from api.security import credential
+from api.security.authentication import credential
+from api.wire.envelope import success
+from api.wire.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
+from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.arrivals import arrivals
 from engine.audit import Subject

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from api.paths import PREFIX
+from api.wire.unversioned_paths import PREFIX
 from cli.about import VERSION
 from cli.client.terminal import clean
 from cli.errors import CommandError

@@ -16,7 +16,7 @@ import websocket
 from house import House, Person, farewell, opened_house
 from sqlalchemy import func, select, update
 
-from api.resources.sockets import NAMESPACES
+from api.sockets.endpoints import NAMESPACES
 from engine.identity import api_keys, credentials, sessions, socket_tickets
 from engine.permissions import ROLES, Permission, permissions_of
 from models.api_key import ApiKey

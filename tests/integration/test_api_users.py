@@ -13,11 +13,11 @@ from door import API, PASSWORD, Door, Person, data_of, opened_once, refused
 from factories import make_download, make_user
 from sqlalchemy import func, select, text
 
-from api.fields import Schema
 from api.resources.audit import AuditEntrySchema, audit_row
 from api.resources.me import ApiKeySchema, api_key_row
 from api.resources.user_rows import UserSchema, user_row
 from api.resources.users import ManagedUserSchema, managed_user_row
+from api.wire.fields import Schema
 from engine.identity import api_keys, sessions
 from engine.identity.sessions import Identity
 from engine.permissions import Permission, permissions_of

@@ -12,8 +12,8 @@ from factories import make_download
 from sqlalchemy import func, select, update
 from stack import eventually
 
-from api.fields import Schema
 from api.resources import auth, testing, youtube
+from api.wire.fields import Schema
 from engine.job_names import Job
 from engine.monitoring.performance import Timings
 from engine.runtime import Runtime

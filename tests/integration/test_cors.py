@@ -8,7 +8,7 @@ import pytest
 from door import API, Door, opened, opened_once
 from sqlalchemy import func
 
-from api.cors import allowed
+from api.security.cors import allowed
 from models.setting import StoredSetting
 
 FRONT = "https://media.example.com"

@@ -9,7 +9,7 @@ import pytest
 from door import API, PASSWORD, Door, Person, data_of, opened, refused
 from flask.testing import FlaskClient
 
-from api.csrf import csrf_token
+from api.security.csrf import csrf_token
 from config.settings import Settings
 
 TOKEN = "X-CSRF-Token"

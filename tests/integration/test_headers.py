@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from door import API, Door, opened, opened_once
 
-from api.headers import DATA_POLICY
+from api.security.headers import DATA_POLICY
 
 ANSWERS = {
     "/health": 200,

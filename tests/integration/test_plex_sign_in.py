@@ -21,7 +21,7 @@ from sqlalchemy import delete, func, select, text, update
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from api.browsers import BROWSER_COOKIE
+from api.security.browsers import BROWSER_COOKIE
 from config.variables import Rate
 from engine.accounts import password_reset, plex_accounts
 from engine.clients.gate import gate_of

@@ -20,9 +20,10 @@ from house import House, farewell, hear, hear_until, opened_house
 from sqlalchemy import func
 from stack import eventually
 
-from api import socket_loop, socket_peer
-from api.socket_loop import SocketLoop
-from api.socket_peer import PING, Audience, Frame, Peer, text_frame
+from api.sockets import loop as socket_loop
+from api.sockets import peer as socket_peer
+from api.sockets.loop import SocketLoop
+from api.sockets.peer import PING, Audience, Frame, Peer, text_frame
 from engine.downloads import downloads
 from engine.identity import sessions
 from engine.plex.sync import runs as sync

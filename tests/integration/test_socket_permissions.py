@@ -15,7 +15,7 @@ import websocket
 from factories import make_download
 from house import House, Person, hear, hear_until, opened_house
 
-from api.resources.sockets import NAMESPACES
+from api.sockets.endpoints import NAMESPACES
 from engine.identity import api_keys, sessions
 from engine.notifications.notifications import notify
 from engine.permissions import ROLES, Permission

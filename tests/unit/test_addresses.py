@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.addresses import RealAddress
+from api.security.addresses import RealAddress
 from engine.rate_limits.limits import counted_address
 
 PROXY, INNER = "10.0.0.1", "10.0.0.2"

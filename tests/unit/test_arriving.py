@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from api import arriving, slow_lane
-from api.arriving import LARGEST, Arriving, BoundedUnreader, BrokenOff, Stage, stage_of
-from api.slow_lane import SlowLane
+from api.server import arriving, slow_lane
+from api.server.arriving import LARGEST, Arriving, BoundedUnreader, BrokenOff, Stage, stage_of
+from api.server.slow_lane import SlowLane
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 

@@ -7,7 +7,7 @@ from typing import Literal
 from flask import Flask, Response, current_app, g, request
 
 from api.extensions import parts
-from api.paths import PREFIX
+from api.wire.unversioned_paths import PREFIX
 from engine.identity.sessions import Identity
 from engine.rate_limits.limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
 from engine.rate_limits.sliding_windows import Verdict

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from api.envelope import failure
+from api.wire.envelope import failure
 from engine.errors import MediaNestError
 from engine.rate_limits.limits import RateLimitExceeded
 

@@ -13,11 +13,12 @@ import orjson
 from flask import Flask, Response, current_app, send_from_directory
 from werkzeug.routing import BaseConverter
 
-from api import correlation, csrf, rate_limits
-from api.blueprint import Blueprint, Call
-from api.errors import CODES
 from api.extensions import DocumentedApi
-from api.security import ACCESS_COOKIE, KEY_HEADER
+from api.operations.blueprint import Blueprint, Call
+from api.security import csrf, rate_limits
+from api.security.authentication import ACCESS_COOKIE, KEY_HEADER
+from api.wire import correlation
+from api.wire.errors import CODES
 
 _DIST = Path(flask_swagger_ui.__file__).parent / "dist"
 _START_NAME = "start.js"

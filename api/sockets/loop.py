@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from api.socket_peer import PING, TRY_AGAIN_LATER, Peer
+from api.sockets.peer import PING, TRY_AGAIN_LATER, Peer
 
 log = structlog.get_logger(__name__)
 

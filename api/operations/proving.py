@@ -8,8 +8,8 @@ from datetime import datetime
 
 from flask import request
 
-from api import browsers
-from api.blueprint import Call
+from api.operations.blueprint import Call
+from api.security import browsers
 from engine import audit
 from engine.accounts import plex_sign_in, users
 from engine.accounts.administration import subject_of

@@ -8,9 +8,10 @@ from functools import lru_cache
 from flask import Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from api import correlation, csrf
 from api.extensions import parts
-from api.security import KEY_HEADER
+from api.security import csrf
+from api.security.authentication import KEY_HEADER
+from api.wire import correlation
 
 _ASKED_METHOD = "Access-Control-Request-Method"
 _ACCEPTED = ("Authorization", "Content-Type", KEY_HEADER, csrf.HEADER, correlation.HEADER)

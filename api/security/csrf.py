@@ -7,7 +7,7 @@ import secrets
 
 from flask import Request
 
-from api.csrf_counts import counts
+from api.security.csrf_counts import counts
 from config.settings import Settings
 from engine.errors import CsrfInvalid
 from engine.secrets import keys

@@ -10,9 +10,9 @@ import orjson
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http import errors as refused  # type: ignore[import-untyped]
 
-from api.arriving import BrokenOff
-from api.headers import ALWAYS, DATA_POLICY
-from api.seldom import Seldom
+from api.log_throttle import Seldom
+from api.security.headers import ALWAYS, DATA_POLICY
+from api.server.arriving import BrokenOff
 from config.settings import Settings
 from engine.rate_limits.limits import Asker, RateLimiter, RateLimitExceeded
 

@@ -9,7 +9,7 @@ import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
-from api.correlation import correlation_id
+from api.wire.correlation import correlation_id
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Response, request
 
-from api.blueprint import Call
-from api.envelope import success
+from api.operations.blueprint import Call
+from api.wire.envelope import success
 from engine.secrets import keys
 
 LONG, MEDIUM, SHORT = 3600, 300, 30  # seconds

@@ -15,10 +15,8 @@ from flask import Response, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from api import rate_limits
 from api.extensions import Parts, parts
-from api.fields import Schema
-from api.operation_docs import (
+from api.operations.documentation import (
     CORRELATION,
     LIMITED,
     document_access,
@@ -27,10 +25,12 @@ from api.operation_docs import (
     usual_errors,
     with_confirmation,
 )
-from api.paths import PREFIX
-from api.rate_limits import Counted, Spent
-from api.requests import MAX_BODY, Parser, read_body, refuse_parameters
-from api.security import actor, allow, authenticate, credential
+from api.security import rate_limits
+from api.security.authentication import actor, allow, authenticate, credential
+from api.security.rate_limits import Counted, Spent
+from api.wire.fields import Schema
+from api.wire.requests import MAX_BODY, Parser, read_body, refuse_parameters
+from api.wire.unversioned_paths import PREFIX
 from config.settings import Settings
 from engine import audit
 from engine.audit import Actor

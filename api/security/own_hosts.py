@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import psutil
 from flask import Request
 
-from api.addresses import parsed
-from api.cors import allowed
+from api.security.addresses import parsed
+from api.security.cors import allowed
 from config.settings import Settings
 from engine.errors import Forbidden
 

@@ -17,16 +17,16 @@ from simple_websocket import Server
 from sqlalchemy.orm import Session
 from wsproto.utilities import RemoteProtocolError
 
-from api import rate_limits
-from api.cors import allowed
-from api.envelope import failure
-from api.errors import RETRY_AFTER
-from api.own_hosts import own_origins
-from api.relay import Relay, RelayOfProcess
-from api.security import actor, authenticate
-from api.seldom import Seldom
-from api.socket_peer import Audience
-from api.socket_places import SocketsFull
+from api.log_throttle import Seldom
+from api.security import rate_limits
+from api.security.authentication import actor, authenticate
+from api.security.cors import allowed
+from api.security.own_hosts import own_origins
+from api.sockets.peer import Audience
+from api.sockets.places import SocketsFull
+from api.sockets.relay import Relay, RelayOfProcess
+from api.wire.envelope import failure
+from api.wire.errors import RETRY_AFTER
 from engine import audit
 from engine.downloads import downloads
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed

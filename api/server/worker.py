@@ -27,12 +27,12 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     ThreadWorker,
 )
 
-from api.addresses import is_within
-from api.arriving import LARGEST, SEND_SECONDS, Arriving, BoundedUnreader, Stage, stage_of
-from api.bodies import MalformedBody, guard
-from api.malformed import Malformed
-from api.seldom import Seldom
-from api.slow_lane import SlowLane
+from api.log_throttle import Seldom
+from api.security.addresses import is_within
+from api.server.arriving import LARGEST, SEND_SECONDS, Arriving, BoundedUnreader, Stage, stage_of
+from api.server.bodies import MalformedBody, guard
+from api.server.malformed import Malformed
+from api.server.slow_lane import SlowLane
 from engine.rate_limits.limits import counted_address
 
 UNFINISHED = 100  # requests of one address that are gathered at once; the oldest makes room for the next

@@ -9,8 +9,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from api import rate_limits
-from api.correlation import HEADER as CORRELATION_HEADER
+from api.security import rate_limits
+from api.wire.correlation import HEADER as CORRELATION_HEADER
 from engine.permissions import Permission
 
 

@@ -13,8 +13,8 @@ from flask import Request, Response
 from flask_jwt_extended import create_access_token
 from sqlalchemy.orm import Session
 
-from api.csrf import check_csrf
 from api.extensions import ALGORITHM, ISSUER, parts
+from api.security.csrf import check_csrf
 from config.settings import Settings
 from engine.audit import Actor
 from engine.errors import Forbidden, TokenExpired, Unauthorized

@@ -22,9 +22,9 @@ from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api.socket_loop import SocketLoop
-from api.socket_peer import SESSION_ENDED, Audience, Frame, Peer, text_frame
-from api.socket_places import SocketPlaces
+from api.sockets.loop import SocketLoop
+from api.sockets.peer import SESSION_ENDED, Audience, Frame, Peer, text_frame
+from api.sockets.places import SocketPlaces
 from config.redis import make_subscriber
 from engine.events import CHANNEL_PATTERN, frame
 from engine.runtime import Runtime

@@ -10,8 +10,8 @@ from flask import Request, request
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from api.errors import InvalidRequest
-from api.fields import QueryDict
+from api.wire.errors import InvalidRequest
+from api.wire.fields import QueryDict
 
 MAX_BODY = 1024 * 1024
 _DRAINED = 16 * 1024 * 1024  # of a body that is too large; a client that still sends would not see our answer

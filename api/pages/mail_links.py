@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flask import Response
 
-from api.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint, Call
 
-_FOLDER = Path(__file__).resolve().parent.parent / "pages"
+_FOLDER = Path(__file__).resolve().parent
 _KEPT_SECONDS = 3600  # by browsers
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -58,7 +58,7 @@ def pages_script(call: Call) -> Response:
 
 def _page(name: str) -> Response:
     """A page whose address holds a secret: nobody keeps it or is told where one came from."""
-    answer = Response((_FOLDER / name).read_bytes(), mimetype="text/html")
+    answer = Response((_FOLDER / "templates" / name).read_bytes(), mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Content-Security-Policy"] = _POLICY
     answer.headers["Referrer-Policy"] = "no-referrer"
@@ -67,6 +67,6 @@ def _page(name: str) -> Response:
 
 
 def _asset(name: str, mimetype: str) -> Response:
-    answer = Response((_FOLDER / name).read_bytes(), mimetype=mimetype)
+    answer = Response((_FOLDER / "static" / name).read_bytes(), mimetype=mimetype)
     answer.headers["Cache-Control"] = f"public, max-age={_KEPT_SECONDS}"
     return answer

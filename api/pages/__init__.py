@@ -1,0 +1,1 @@
+"""Pages of HTML that people open in a browser."""

@@ -1,0 +1,1 @@
+"""The web worker: connections, requests that arrive slowly or malformed, slow requests."""

@@ -1,0 +1,1 @@
+"""The bytes of requests and answers: envelope, errors, fields, correlation id."""
