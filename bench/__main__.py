@@ -10,7 +10,9 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import (
+from bench import report
+from bench.report import Figure
+from bench.rows import (
     enqueue,
     files30,
     limited,
@@ -19,11 +21,9 @@ from bench import (
     plex_sync,
     post,
     relayed,
-    report,
     started,
     webhooks,
 )
-from bench.report import Figure
 
 ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "post": post.run,

@@ -112,7 +112,7 @@ def start_bare_web(stack: Stack) -> int:
     stack.start(
         "bare", "gunicorn", "-k", "gthread", "-w", str(settings.web_processes), "--threads", str(settings.web_threads),
         "--keep-alive", "15", "--preload", "--worker-tmp-dir", "/dev/shm", "--no-control-socket",
-        "-b", f"127.0.0.1:{port}", "bench.bare_web:app",
+        "-b", f"127.0.0.1:{port}", "bench.floors.bare_web:app",
     )  # fmt: skip
 
     def answers() -> bool:

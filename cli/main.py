@@ -12,19 +12,19 @@ from contextlib import suppress
 
 from cli import interrupts
 from cli.about import SUMMARY, VERSION
-from cli.client.terminal import forgive_encoding
 from cli.errors import CommandError
+from cli.terminal import forgive_encoding
 from config.settings import Settings, SettingsError
 
 # Each module has configure(parser), to add arguments, and run(args, settings), which returns the exit code.
 COMMANDS = {
     "up": ("cli.up", "start everything: databases where none are given, web, workers, beat"),
-    "migrate": ("cli.migrate", "bring the database to the newest schema"),
+    "migrate": ("cli.maintenance.migrate", "bring the database to the newest schema"),
     "doctor": ("cli.doctor", "say what is wrong, and what to do about it"),
-    "backup": ("cli.backup", "write database and secrets into one file"),
-    "restore": ("cli.restore", "bring back what `backup` has written"),
-    "rotate-key": ("cli.rotate_key", "make a new secret key, without signing anybody out"),
-    "flower": ("cli.flower", "show workers and tasks to admins, at /flower/ of the web processes"),
+    "backup": ("cli.maintenance.backup", "write database and secrets into one file"),
+    "restore": ("cli.maintenance.restore", "bring back what `backup` has written"),
+    "rotate-key": ("cli.maintenance.rotate_key", "make a new secret key, without signing anybody out"),
+    "flower": ("cli.flower.command", "show workers and tasks to admins, at /flower/ of the web processes"),
     "setup": ("cli.client.setup", "create the first administrator of a running server"),
     "login": ("cli.client.login", "sign in to a running server"),
     "logout": ("cli.client.logout", "sign out"),

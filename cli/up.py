@@ -13,14 +13,14 @@ import time
 from functools import partial
 from pathlib import Path
 
-from cli.console import Console
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 from cli.errors import CommandError
-from cli.leftovers import end_leftovers, mark, sole_owner
 from cli.processes import signal_when_parent_dies, spawn
-from cli.procfile import FLOWER, RELEASE, read_procfile, shell_command
-from cli.readiness import local_address, missing
-from cli.supervisor import Child, StopRequested, Supervisor
+from cli.supervision.console import Console
+from cli.supervision.leftovers import end_leftovers, mark, sole_owner
+from cli.supervision.procfile import FLOWER, RELEASE, read_procfile, shell_command
+from cli.supervision.readiness import local_address, missing
+from cli.supervision.supervisor import Child, StopRequested, Supervisor
 from config.settings import Settings
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"

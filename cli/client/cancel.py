@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.account import Account, add_server
 from cli.client.download_state import DownloadState, find
-from cli.client.server import Refused, one
+from cli.client.session.account import Account, add_server
+from cli.client.session.server import Refused, one
 from cli.errors import CommandError
 from config.settings import Settings
 

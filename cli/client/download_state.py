@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cli.client.account import Account
-from cli.client.server import one
-from cli.client.terminal import clean
+from cli.client.session.account import Account
+from cli.client.session.server import one
+from cli.terminal import clean
 
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from cli.client.account import Account, add_server
 from cli.client.download_state import DownloadState
-from cli.client.terminal import columns_of, fit, size_text, width
+from cli.client.session.account import Account, add_server
+from cli.terminal import columns_of, fit, size_text, width
 from config.settings import Settings
 
 HEAD = ("ID", "STATUS", "DONE", "SIZE", "ADDED", "TITLE")

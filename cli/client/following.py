@@ -12,13 +12,13 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from cli.client.account import Account
 from cli.client.download_state import DownloadState, find
 from cli.client.progress import Display
-from cli.client.server import USER_AGENT, Refused, Unreachable
-from cli.client.terminal import clean
+from cli.client.session.account import Account
+from cli.client.session.server import USER_AGENT, Refused, Unreachable
 from cli.errors import CommandError
 from cli.interrupts import shielded
+from cli.terminal import clean
 
 TICK_SECONDS = 0.25
 SILENCE_SECONDS = 15.0  # then we look ourselves: the socket may stand while the server has lost its Redis

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from cli.client.account import Account, add_server
 from cli.client.download_state import DownloadState
 from cli.client.following import Following
 from cli.client.progress import display_on
-from cli.client.terminal import clean
+from cli.client.session.account import Account, add_server
 from cli.errors import CommandError
 from cli.interrupts import Interrupted
+from cli.terminal import clean
 from config.settings import Settings
 
 GOES_ON = """\

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from cli.client.account import add_server, chosen_server
 from cli.client.questions import add_password, ask, ask_password
-from cli.client.saved_login import SavedLogin
-from cli.client.server import Server
-from cli.client.terminal import clean
+from cli.client.session.account import add_server, chosen_server
+from cli.client.session.saved_login import SavedLogin
+from cli.client.session.server import Server
+from cli.terminal import clean
 from config.settings import Settings
 
 

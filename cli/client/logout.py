@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.account import Account
-from cli.client.saved_login import SavedLogin
-from cli.client.server import Refused, Unreachable
+from cli.client.session.account import Account
+from cli.client.session.saved_login import SavedLogin
+from cli.client.session.server import Refused, Unreachable
 from cli.errors import CommandError
 from config.settings import Settings
 

@@ -6,7 +6,7 @@ import time
 from typing import Protocol, TextIO
 
 from cli.client.download_state import DownloadState
-from cli.client.terminal import columns_of, fit, part_text, size_text, width
+from cli.terminal import columns_of, fit, part_text, size_text, width
 
 LINE_SECONDS = 1.0
 _PHASE = 11  # columns of the longest one

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.account import Account, add_server
 from cli.client.download_state import DownloadState, find
-from cli.client.server import one
-from cli.client.terminal import clean
+from cli.client.session.account import Account, add_server
+from cli.client.session.server import one
 from cli.errors import CommandError
+from cli.terminal import clean
 from config.settings import Settings
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.account import Account, add_server
-from cli.client.server import one
+from cli.client.session.account import Account, add_server
+from cli.client.session.server import one
 from config.settings import Settings
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.account import add_server, chosen_server
 from cli.client.login import keep
 from cli.client.questions import add_password, ask, ask_password, ask_secret
-from cli.client.server import Refused
+from cli.client.session.account import add_server, chosen_server
+from cli.client.session.server import Refused
 from cli.errors import CommandError
 from config.settings import Settings
 

@@ -8,14 +8,14 @@ import json
 import logging
 from collections.abc import Iterator
 
-from cli.client.server import server_url
-from cli.client.terminal import clean
+from cli.client.session.server import server_url
 from cli.doctor import machine
 from cli.doctor.finding import Finding, examine
 from cli.doctor.plex_server import plex_server
 from cli.doctor.server import Server
 from cli.doctor.services import Services
 from cli.doctor.shared_folder import shared_folder
+from cli.terminal import clean
 from config.settings import Settings
 
 EXIT_CODES = {"ok": 0, "warn": 1, "fail": 2}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from cli.doctor.finding import Finding, fail, ok, warn
 from cli.doctor.services import Services
 from cli.errors import CommandError
-from cli.installation import database_url
+from cli.maintenance.installation import database_url
 from engine.clients import connection_test
 from engine.clients.connection_test import Failed
 from engine.clients.plex import discovery

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from cli.doctor.finding import Finding, fail, ok, warn
 from cli.doctor.machine import may_listen
-from cli.readiness import local_address
+from cli.supervision.readiness import local_address
 from config.settings import Settings
 
 SECONDS = 5.0

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from cli.doctor.finding import Finding, fail, ok, warn
 from cli.errors import CommandError
-from cli.installation import NotRunning, database_url, redis_url
+from cli.maintenance.installation import NotRunning, database_url, redis_url
 from config.celery import QUEUES
 from config.redis import make_redis
 from config.settings import Settings

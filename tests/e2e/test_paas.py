@@ -18,7 +18,7 @@ from fakes.video_site import VideoSite
 from stack import BIN, PASSWORD, ROOT, Client, Stack, eventually, free_port, running
 from tcp_services import TcpPostgres, TcpRedis
 
-from cli.procfile import RELEASE, read_procfile, shell_command
+from cli.supervision.procfile import RELEASE, read_procfile, shell_command
 
 SIZE = 3_000_000
 SETUP_TOKEN = "t" * 40

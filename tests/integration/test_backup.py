@@ -16,9 +16,9 @@ import pytest
 from factories import make_user
 from psycopg import sql
 
-from cli import archive
 from cli.embedded import EmbeddedPostgres
 from cli.main import main
+from cli.maintenance import archive
 from config.settings import Settings
 from models.migrate import upgrade
 from models.revision import newest

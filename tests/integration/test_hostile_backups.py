@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from factories import make_user
 
-from cli import archive
 from cli.main import main
+from cli.maintenance import archive
 from models.session import Database
 
 SECRET = "k" * 40

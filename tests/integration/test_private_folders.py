@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis
-from cli.leftovers import sole_owner
+from cli.supervision.leftovers import sole_owner
 from config import private_folders
 from config.settings import Settings
 

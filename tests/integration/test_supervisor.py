@@ -20,8 +20,8 @@ import requests
 
 from cli.embedded import EmbeddedRedis
 from cli.embedded.holders import holders
-from cli.leftovers import MARK
 from cli.processes import wait_until
+from cli.supervision.leftovers import MARK
 
 ROOT = Path(__file__).parent.parent.parent
 WEB = """

@@ -13,6 +13,7 @@ from functools import partial
 import redis
 import websocket
 
+from bench.floors.warm import first_bytes
 from bench.installation import (
     Door,
     heard,
@@ -24,7 +25,6 @@ from bench.installation import (
     video_site,
 )
 from bench.report import Figure, Target, percentile
-from bench.warm import first_bytes
 from tests.stack import Client, Stack, eventually
 
 SIZE = 5_000_000

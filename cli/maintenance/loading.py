@@ -10,8 +10,8 @@ from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.dump import Dump
 from cli.errors import CommandError
+from cli.maintenance.dump import Dump
 from models import migrate
 
 _CHUNK = 1 << 20

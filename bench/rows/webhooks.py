@@ -1,6 +1,6 @@
 """Webhooks of Plex with their picture: how many are taken in a second, how soon each is answered, how soon worked on.
 
-python -m bench.webhooks PORT CLIENTS SECONDS   (the path on standard input, JSON on standard output)
+python -m bench.rows.webhooks PORT CLIENTS SECONDS   (the path on standard input, JSON on standard output)
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 import orjson
 
+from bench.floors.keepalive import Visitor
 from bench.installation import installation, services, start_bare_web, user_of
-from bench.keepalive import Visitor
 from bench.report import Figure, Target, percentile
 from tests.stack import ROOT, Stack, eventually
 
@@ -77,7 +77,7 @@ def _worked_off(stack: Stack, most: int) -> Figure:
 
 
 def _visit(port: int, path: str, seconds: float, clients: int = CLIENTS) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.webhooks", str(port), str(clients), str(seconds)]
+    command = [sys.executable, "-m", "bench.rows.webhooks", str(port), str(clients), str(seconds)]
     done = subprocess.run(command, input=path, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
     return dict(json.loads(done.stdout))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import redis
 from celery import Celery
 
-from bench.bare_celery import NAME, QUEUE
+from bench.floors.bare_celery import NAME, QUEUE
 from bench.installation import PATIENCE, installation, runtime_of, services, user_of, video_site
 from bench.report import Figure, Target, percentile
 from config.celery import broker_url, make_celery
@@ -72,7 +72,7 @@ def _worker(stack: Stack, name: str, number: int) -> Celery:
     """A bare worker in a Redis database of its own, of as many processes as the product's; the app to send by."""
     url = _database(stack.redis_url, number)
     stack.start(
-        "bare" if name == "app" else name, "celery", "-A", f"bench.bare_celery:{name}", "worker",
+        "bare" if name == "app" else name, "celery", "-A", f"bench.floors.bare_celery:{name}", "worker",
         "-n", f"{name}@%h", "-Q", QUEUE, "-c", "2", "--without-gossip", "--without-mingle", REDIS_URL=url,
     )  # fmt: skip
     if name == "app":

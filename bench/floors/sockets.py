@@ -1,6 +1,6 @@
 """What open sockets cost: one event to many, stalled ones among them, memory, CPU, and what requests notice of it.
 
-    python bench/sockets.py [--sockets 1000] [--events 50] [--json FILE]
+    python bench/floors/sockets.py [--sockets 1000] [--events 50] [--json FILE]
 
 A real web process (one worker) over an embedded PostgreSQL and Redis; the clients are one other process. The floor is
 a bare loop of `send` over as many connections, to the same clients, in the same run.

@@ -49,7 +49,7 @@ def run(_args: argparse.Namespace, settings: Settings) -> int:
     log.info("flower.ready", port=settings.flower_port)
     visitor = _visitor(listener, settings)
     # Only now: Celery and Flower take 25 MB that nobody needs while nobody looks.
-    from cli.flower_pages import serve  # noqa: PLC0415
+    from cli.flower.pages import serve  # noqa: PLC0415
 
     log.info("flower.awake")
     serve(settings, listener, visitor, IDLE_SECONDS, _fall_asleep)

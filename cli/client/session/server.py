@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from api.wire.unversioned_paths import PREFIX
 from cli.about import VERSION
-from cli.client.terminal import clean
 from cli.errors import CommandError
+from cli.terminal import clean
 
 SECONDS = 40.0  # beyond the longest answer, a metadata preview
 

@@ -79,7 +79,15 @@ class _Asked:
 
     def visit(self, port: int, path: str, seconds: float) -> dict[str, float]:
         """Let the clients, a process of their own, ask for that long."""
-        command = [sys.executable, "-m", "bench.keepalive", str(port), path, str(CLIENTS), str(seconds)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.floors.keepalive",
+            str(port),
+            path,
+            str(CLIENTS),
+            str(seconds),
+        ]
         done = subprocess.run(
             command, input=self.token, capture_output=True, text=True, cwd=ROOT, check=False
         )

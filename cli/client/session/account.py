@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any, Self
 
-from cli.client.saved_login import SavedLogin, sole_renewer
-from cli.client.server import Refused, Server, server_url
+from cli.client.session.saved_login import SavedLogin, sole_renewer
+from cli.client.session.server import Refused, Server, server_url
 from cli.errors import CommandError
 from config.settings import Settings
 

@@ -1,6 +1,6 @@
 """A client that costs little: one process, one thread, kept-alive connections, each asking as soon as it was answered.
 
-python -m bench.keepalive PORT PATH CLIENTS SECONDS   (the token on standard input, JSON on standard output)
+python -m bench.floors.keepalive PORT PATH CLIENTS SECONDS   (the token on standard input, JSON on standard output)
 """
 
 from __future__ import annotations

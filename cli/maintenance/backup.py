@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import archive, postgres_client
 from cli.about import VERSION
 from cli.errors import CommandError
-from cli.installation import reachable_database
+from cli.maintenance import archive, postgres_client
+from cli.maintenance.installation import reachable_database
 from config.settings import Settings
 from models.session import Database
 

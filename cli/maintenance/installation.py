@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 from cli.errors import CommandError
-from cli.leftovers import sole_owner
+from cli.supervision.leftovers import sole_owner
 from config.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""One event to many sockets: the figures of `bench/sockets.py` that have a target."""
+"""One event to many sockets: the figures of `bench/floors/sockets.py` that have a target."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.stack import ROOT
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """All of it prints when it is called by itself: `python bench/sockets.py`."""
+    """All of it prints when it is called by itself: `python bench/floors/sockets.py`."""
     counts = ("--sockets", "50", "--events", "5") if quick else ("--sockets", "1000", "--events", "50")
     with scratch() as folder:
         file = folder / "sockets.json"
-        command = [sys.executable, str(ROOT / "bench/sockets.py"), *counts, "--json", str(file)]
+        command = [sys.executable, str(ROOT / "bench/floors/sockets.py"), *counts, "--json", str(file)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         yield from _figures(json.loads(file.read_text()))

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import psycopg
 
 from bench.installation import installation, services, user_of
-from bench.listing import CLIENTS, FILL, FIRST
 from bench.report import Figure, Target
+from bench.rows.listing import CLIENTS, FILL, FIRST
 from tests.stack import ROOT, Stack
 
 ROWS = 1_000
@@ -61,7 +61,15 @@ def _filled(stack: Stack) -> str:
 
 
 def _visit(stack: Stack, token: str, seconds: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.keepalive", str(stack.port), FIRST, str(CLIENTS), str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.floors.keepalive",
+        str(stack.port),
+        FIRST,
+        str(CLIENTS),
+        str(seconds),
+    ]
     done = subprocess.run(command, input=token, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
     return dict(json.loads(done.stdout))

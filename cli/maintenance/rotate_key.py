@@ -8,7 +8,7 @@ import dataclasses
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.errors import CommandError
-from cli.installation import reachable_database
+from cli.maintenance.installation import reachable_database
 from config import secret_files
 from config.settings import Settings
 from engine import audit

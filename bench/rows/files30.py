@@ -7,9 +7,9 @@ import statistics
 import time
 from collections.abc import Iterator
 
+from bench.floors.warm import pool
 from bench.installation import Door, heard, installation, services, spawned, start_workers, video_site
 from bench.report import Figure, Target
-from bench.warm import pool
 from tests.stack import Stack, eventually
 
 SIZE = 5_000_000

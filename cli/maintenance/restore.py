@@ -11,10 +11,10 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from cli import archive, dump, loading
-from cli.client.terminal import clean
 from cli.errors import CommandError
-from cli.installation import idle_database
+from cli.maintenance import archive, dump, loading
+from cli.maintenance.installation import idle_database
+from cli.terminal import clean
 from config import private_folders
 from config.settings import Settings
 from engine.monitoring.heartbeats import FRESH

@@ -16,9 +16,9 @@ from typing import Self
 
 import psutil
 
-from cli.console import Console
-from cli.output import Output
 from cli.processes import adopt_orphans, kill_tree, signal_group
+from cli.supervision.console import Console
+from cli.supervision.output import Output
 
 # The promise is to be gone within 10 s; a worker's own shutdown takes up to 8 s.
 PROCESS_STOP_SECONDS = 8.0

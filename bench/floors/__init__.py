@@ -1,0 +1,1 @@
+"""The least that a job costs: what each row is compared with."""

@@ -1,0 +1,1 @@
+"""Which server a client command talks to, and as whom."""

@@ -1,0 +1,1 @@
+"""Flower, read-only behind our own sign-in."""

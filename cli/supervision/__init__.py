@@ -1,0 +1,1 @@
+"""The supervisor of `medianest up`: processes, their output, what an earlier run left behind."""
