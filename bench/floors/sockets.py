@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 from flask import Flask
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from factories import make_download, make_user  # noqa: E402
