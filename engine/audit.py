@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from engine.correlation import correlation_id
 from engine.errors import MediaNestError
-from engine.jobs.bell import correlation_id
 from engine.paging import Page
 from models.audit import AuditEntry
 from models.base import new_id

@@ -18,7 +18,6 @@ from config.settings import Settings
 from engine import audit
 from engine.accounts import invitations, users
 from engine.accounts.account_notices import tell_admins_of_admin, tell_of_address
-from engine.accounts.plex_accounts import SECRET_PREFIX
 from engine.audit import Actor, Subject
 from engine.downloads import downloads
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
@@ -26,6 +25,7 @@ from engine.identity import closing
 from engine.identity.confirmation import require_person
 from engine.identity.sessions import Identity
 from engine.permissions import GUEST, Permission, is_admin, permissions_of
+from engine.plex.server.user_tokens import secret_name
 from engine.secrets import secret_box
 from models.api_key import ApiKey
 from models.invitation import Invitation
@@ -177,7 +177,7 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
         db.execute(sql_delete(table).where(table.user_id == user.id))
     db.execute(sql_delete(Invitation).where(Invitation.accepted_by == user.id))  # it bears his address
     closing.take_back_invitations(db, user.id)
-    secret_box.drop(db, SECRET_PREFIX + user.id)
+    secret_box.drop(db, secret_name(user.id))
     audit.record(db, "user.deleted", actor, subject_of(user), role=user.role, cancelledDownloads=cancelled)
     db.flush()
     db.expunge(user)

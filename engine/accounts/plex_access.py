@@ -19,7 +19,7 @@ from engine.clients.plex import identity as plex
 from engine.clients.plex.http import PRODUCT, PlexOutage
 from engine.clients.plex.tv import SECONDS, Account, PlexTv, Server, TokenRefused
 from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
-from engine.plex.server import connection
+from engine.plex.server import connection, user_tokens
 from engine.plex.server.connection import Address
 from engine.runtime import Runtime
 from engine.secrets import secret_box
@@ -183,7 +183,7 @@ def check(runtime: Runtime, user_id: str) -> None:
     """
     try:
         with runtime.reading() as db:
-            token = secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id))
+            token = secret_box.take(db, runtime.settings, user_tokens.secret_name(user_id))
     except ServiceUnavailable:  # written with a key that is lost
         return
     if token is None:
@@ -202,7 +202,7 @@ def check(runtime: Runtime, user_id: str) -> None:
             plex_accounts.confirm(db, user_id, entry.identifier, owner=entry.owned)
         elif (
             why is not None
-            and secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id)) == token
+            and secret_box.take(db, runtime.settings, user_tokens.secret_name(user_id)) == token
         ):
             plex_accounts.end_access(db, user_id, why)  # else he has just signed in anew
 
@@ -228,7 +228,7 @@ def _due(runtime: Runtime) -> Sequence[str]:
     age = timedelta(seconds=runtime.settings.plex_check_seconds)
     query = (
         select(User.id)
-        .join(Secret, Secret.name == plex_accounts.SECRET_PREFIX + User.id)
+        .join(Secret, Secret.name == user_tokens.SECRET_PREFIX + User.id)
         .where(User.plex_id.is_not(None), User.disabled_at.is_(None), User.deleted_at.is_(None))
         .where(func.coalesce(User.plex_checked_at < _now() - age, True))
         .order_by(User.plex_checked_at.asc().nulls_first(), User.id)

@@ -20,11 +20,10 @@ from engine.errors import Conflict, NotFound
 from engine.identity import closing
 from engine.identity.confirmation import require_person
 from engine.permissions import ADMIN, ROLES, USER
+from engine.plex.server.user_tokens import secret_name
 from engine.secrets import secret_box
 from models.base import new_id
 from models.user import User
-
-SECRET_PREFIX = "plex-user:"  # noqa: S105 - a name
 
 log = structlog.get_logger(__name__)
 _now = func.clock_timestamp
@@ -43,11 +42,6 @@ class Admitted:
     owner: bool
     token: str = field(repr=False)
     server_id: str | None = None
-
-
-def secret_name(user_id: str) -> str:
-    """Under which the token of a user is kept, encrypted; it leaves the server only towards Plex."""
-    return SECRET_PREFIX + user_id
 
 
 def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: str | None) -> User:

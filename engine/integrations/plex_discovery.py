@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.accounts import plex_access, plex_accounts
+from engine.accounts import plex_access
 from engine.audit import Actor, Subject
 from engine.clients.connection_test import Failed
 from engine.clients.plex import discovery
@@ -16,7 +16,7 @@ from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
 from engine.integrations import integrations
 from engine.integrations.integrations import Saved
-from engine.plex.server import connection
+from engine.plex.server import connection, user_tokens
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 
@@ -105,7 +105,7 @@ def _offers(runtime: Runtime, user_id: str) -> list[Offer]:
     if not runtime.settings.plex_enabled:
         raise Conflict("Plex is switched off here (PLEX_ENABLED=false).")
     with runtime.reading() as db:
-        token = secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id))
+        token = secret_box.take(db, runtime.settings, user_tokens.secret_name(user_id))
     if token is None:
         raise Conflict(
             "You have no Plex account linked, through which servers could be found: link it (POST /auth/plex/pin, then "

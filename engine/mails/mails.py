@@ -10,8 +10,9 @@ from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.correlation import correlation_id
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.mails.texts import Template
 from engine.secrets import secret_box
 from models.base import new_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import Any
 
@@ -11,7 +11,6 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.accounts import password_reset
 from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
@@ -26,6 +25,9 @@ from engine.mails.texts import Template, Text
 from models.mail import Mail
 
 log = structlog.get_logger(__name__)
+
+# Of the address that was asked for: whom to write to, and the details of the text; None: nobody.
+LateDetails = Callable[[Session, Settings, str], tuple[str, Mapping[str, str]] | None]
 
 _ATTEMPTS = 12  # over about two hours: servers that refuse strangers for a while take them later
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
@@ -70,8 +72,10 @@ class _InTheClear:
         return f"\n\n{self._text}"
 
 
-def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
+def work(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> Mapping[str, Any]:
     """Write the mail and send it; one whose account does not exist ends without having been sent.
+
+    The details of most mails are in their rows; those of the templates in `late` are made now, by their function.
 
     `handed_over_at` is committed right before the server is given the text. Whoever finds it set does not send.
 
@@ -82,7 +86,7 @@ def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
     row, settings = attempt.row, attempt.runtime.settings
     if row.handed_over_at is not None:
         raise GiveUp(_UNKNOWN_OUTCOME)
-    written = _write(attempt)
+    written = _write(attempt, late)
     if written is None:
         return {}
     recipient, text = written
@@ -96,23 +100,19 @@ def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
     return {}
 
 
-def _write(attempt: Attempt[Mail]) -> tuple[str, Text] | None:
+def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tuple[str, Text] | None:
     """To whom, and what; None where there is nobody to write to."""
     row, settings = attempt.row, attempt.runtime.settings
     template = Template(row.template)
-    if template is not Template.PASSWORD_RESET:
-        try:
-            return row.recipient, mail_texts.render(template, mails.details_of(settings, row))
-        except ServiceUnavailable as error:
-            said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
-            raise GiveUp({**said, "retryable": False}) from error
-    with attempt.runtime.unit_of_work() as db:
-        issued = password_reset.issue(db, settings, row.recipient)
-    if issued is None:
-        return None
-    user, url = issued
-    details = {"name": user.name, "url": url, "minutes": f"{settings.reset_seconds / 60:.0f}"}
-    return user.email or row.recipient, mail_texts.render(template, details)
+    if template in late:
+        with attempt.runtime.unit_of_work() as db:
+            made = late[template](db, settings, row.recipient)
+        return made and (made[0], mail_texts.render(template, made[1]))
+    try:
+        return row.recipient, mail_texts.render(template, mails.details_of(settings, row))
+    except ServiceUnavailable as error:
+        said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
+        raise GiveUp({**said, "retryable": False}) from error
 
 
 def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: Text) -> None:

@@ -10,10 +10,11 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from engine import events
+from engine.correlation import correlation_id
 from engine.errors import Conflict, NotFound
 from engine.events import Event
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.paging import Page
 from engine.readers import SYNC
 from models.base import new_id
