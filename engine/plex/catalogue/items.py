@@ -55,7 +55,7 @@ class Wanted:
 
     Attributes:
         sections: keys of libraries.
-        unwatched: True what the user has not seen to the end, False what he has.
+        unwatched: True: items that the user has not watched to the end; False: watched ones.
         search: prefixes of words of the title.
         deleted: items that the server no longer has, instead of the live ones.
     """
