@@ -385,7 +385,7 @@ class TestWithoutAServer:
         code = (
             "from config.logging import configure_logging; from config.settings import Settings;"
             "from config.redis import make_redis; from engine.runtime import Runtime;"
-            "from engine.jobs.runner import run_next; from engine.mail_work import MAIL, work;"
+            "from engine.jobs.runner import run_next; from engine.mails.work import MAIL, work;"
             "s = Settings.load(); configure_logging(s);"
             "print(run_next(Runtime(s, make_redis(s), lambda job: None), MAIL, work))"
         )
