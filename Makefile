@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-war
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test faults lint format bench lock clean
+.PHONY: help up test faults lint format graph migration bench lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.embedded ## start everything; Ctrl-C stops it
 	@$(BIN)/medianest up --with-parent
@@ -32,6 +32,12 @@ lint: $(VENV)/.dev ## check style, types and who imports whom
 format: $(VENV)/.dev ## put the code into its canonical form
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+graph: $(VENV)/.dev ## show which room imports which
+	@$(BIN)/python -m tests.import_graph
+
+migration: $(VENV)/.dev ## write the next migration from what the models have and the tables lack (ABOUT='Reminders')
+	@$(BIN)/python -m tests.new_migration "$(ABOUT)"
 
 bench: $(VENV)/.dev ## measure; figures, no verdict
 	@$(BIN)/python -m bench

@@ -148,7 +148,7 @@ class Door:
 @contextlib.contextmanager
 def video_site(names: list[str], size: int) -> Iterator[str]:
     """The tests' video site in a process of its own, with files of these names made beforehand; yields its URL."""
-    code = "from bench.served_videos import main; main()"
+    code = "from bench.floors.served_videos import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(size), *names], stdout=subprocess.PIPE, cwd=ROOT, text=True
     )

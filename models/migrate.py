@@ -11,9 +11,11 @@ from sqlalchemy import Connection, create_engine, text
 _LOCK = 7_240_411  # any number that nobody else uses for an advisory lock
 
 
-def _config() -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """What Alembic's commands need to work on this connection, in its transaction."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
     return config
 
 
@@ -37,9 +39,7 @@ def upgrade(database_url: str) -> None:
 def upgrade_on(connection: Connection, revision: str = "head") -> None:
     """As `upgrade`, in the caller's transaction; up to `revision`."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    command.upgrade(alembic_config(connection), revision)
 
 
 def rebuild(connection: Connection, revision: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from engine.job_names import Job
+from engine.job_registry import KINDS
+from models import Base
+from models.job import JobRow
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("api", "cli", "config", "engine", "models", "schedules", "tasks")
+PAGES = [
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+]
+ROOMS = ("bench", "tests", *PACKAGES)
+PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(ROOMS)})/[\w./-]*")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 JUNK_DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
@@ -50,6 +61,11 @@ def test_every_job_has_exactly_one_task_and_every_task_is_a_job() -> None:
     assert sorted(out.stdout.split()) == sorted(job.value for job in Job)
 
 
+def test_the_reconciler_knows_every_table_of_jobs() -> None:
+    tables = {mapper.class_ for mapper in Base.registry.mappers if issubclass(mapper.class_, JobRow)}
+    assert {kind.model for kind in KINDS} == tables, "name the kind in engine/job_registry.py"
+
+
 def test_every_queue_of_a_job_exists() -> None:
     from config.celery import QUEUES
 
@@ -64,3 +80,18 @@ def test_only_the_settings_read_the_environment() -> None:
     ]
     # The supervisor hands an environment to its children; yt-dlp is told of its caches through one.
     assert set(readers) <= {"config/settings.py", "cli/up.py", "engine/clients/ytdlp/extract.py"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    """Outside of fenced examples, which may show files that are to be written."""
+    named = {found.rstrip(".") for found in PATH.findall(FENCED.sub("", page.read_text()))}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_page_on_architecture_names_every_folder() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    folders = {path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert len(folders) > 50
+    missing = [f"{folder}/" for folder in sorted(folders) if f"| `{folder}/` |" not in page]
+    assert missing == [], "give each a line in docs/architecture.md"

@@ -1,4 +1,4 @@
-"""`medianest migrate` says from which schema to which it went, and nothing where there was nothing to do."""
+"""Migrations: what `medianest migrate` says, and that they make the tables that the models describe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import psycopg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
+from models import Base
 from models.revision import newest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,3 +42,12 @@ def test_an_upgrade_is_told_with_both_schemas(postgres: str, tmp_path: Path) -> 
             assert migrate(url, tmp_path) == []
         finally:
             connection.execute("DROP DATABASE migrate_me WITH (FORCE)")
+
+
+def test_the_migrations_make_the_tables_that_the_models_describe(database_url: str) -> None:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        compared = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        missing = compare_metadata(compared, Base.metadata)
+    engine.dispose()
+    assert missing == [], "these differences need a migration in models/migrations/versions"

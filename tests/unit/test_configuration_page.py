@@ -23,7 +23,7 @@ def test_every_setting_is_on_the_page_with_its_default_and_whether_it_is_live_an
         )
         for field in fields(Settings)
     }
-    assert shown == actual
+    assert shown == actual, "docs/configuration.md has another row, or none"
 
 
 def default(value: object, about: str) -> str:
