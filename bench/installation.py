@@ -184,7 +184,7 @@ def heard(pipe: Connection) -> Any:
 
 
 def user_of(stack: Stack) -> tuple[Client, str]:
-    """The administrator, made now, and his id."""
+    """The administrator, made now, and their id."""
     client = stack.bootstrap()
     return client, str(stack.query("SELECT id FROM users")[0][0])
 

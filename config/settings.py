@@ -378,7 +378,7 @@ class Settings:
         "PLEX_OWNER_IS_ADMIN",
         variables.boolean,
         False,
-        "true: whoever owns the Plex server at PLEX_URL becomes an admin when he signs in with Plex",
+        "true: whoever owns the Plex server at PLEX_URL becomes an admin when they sign in with Plex",
         live=True,
         guarded=True,
     )

@@ -51,7 +51,7 @@ def run(quick: bool) -> Iterator[Figure]:
 
 
 def _filled(stack: Stack) -> str:
-    """Start the web processes over rows of a user; his token."""
+    """Start the web processes over rows of a user; returns their token."""
     stack.start_web()
     client, user_id = user_of(stack)
     with psycopg.connect(stack.database_url.replace("+psycopg", ""), autocommit=True) as connection:

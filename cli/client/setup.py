@@ -1,4 +1,4 @@
-"""`medianest setup`: create the first administrator of a fresh server, and sign in as him."""
+"""`medianest setup`: create the first administrator of a fresh server, and sign in as them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from engine.monitoring import flower_pass
 
 PORT_SECONDS = 10.0  # between two looks at a port that is taken
 IDLE_SECONDS = 900.0  # without a visitor, after which the memory is given back
-HEAD_SECONDS = 1.0  # that a visitor may take to say what he wants
+HEAD_SECONDS = 1.0  # that a client may take to send its request head
 _HEAD_BYTES = 16384
 _REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""The signed-in user: calls with his token, which is renewed when it has expired."""
+"""The signed-in user: calls with their token, which is renewed when it has expired."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Account:
     """The user of the saved login.
 
     Attributes:
-        server: where he is signed in.
-        token: his access token; it may have expired.
+        server: where they are signed in.
+        token: their access token; it may have expired.
     """
 
     def __init__(self, server: Server, token: str) -> None:
@@ -43,7 +43,7 @@ class Account:
         """The account at the named server, or wherever the user is signed in.
 
         Raises:
-            CommandError: he is not.
+            CommandError: they are not signed in.
         """
         saved = SavedLogin.load()
         if saved is None or (named is not None and named != saved.server):
