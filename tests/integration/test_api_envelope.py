@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from door import API, Door, Person, data_of, opened, opened_once, refused
+from door import API, Door, Person, data_of, opened, refused
 from structlog.testing import capture_logs
 
 from engine import downloads
-from engine.runtime import Runtime
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
 
 
 @pytest.mark.parametrize("given", ["abc", "A-b_c.9", "x" * 128])

@@ -124,9 +124,13 @@ def test_its_pages_are_whole_under_our_policy(operated: Installation) -> None:
         policy = answer.headers["Content-Security-Policy"]
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers
-        for asset in re.findall(r'(?:src|href)="/flower(/static/[^"]+)"', answer.text):
+        assets = re.findall(r'(?:src|href)="/flower(/static/[^"]+)"', answer.text)
+        scripts = re.findall(r"<script(?: type=[^>]*)?>(.*?)</script>", answer.text, re.DOTALL)
+        assert assets
+        assert scripts
+        for asset in assets:
             assert operated.see(asset).status_code == 200, asset
-        for script in re.findall(r"<script(?: type=[^>]*)?>(.*?)</script>", answer.text, re.DOTALL):
+        for script in scripts:
             assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
     assert "'POST'" not in operated.see("/static/js/flower.js").text.partition("/tasks/datatable")[0][-80:]
 

@@ -214,7 +214,9 @@ def test_what_no_key_opens_is_named_and_nothing_changes(
 
 def _rows(database: Database) -> list[tuple[str, str]]:
     with database.reading() as db:
-        return [(name, token) for _, _, name, token in key_rotation._sealed(db)]
+        found = [(name, token) for _, _, name, token in key_rotation._sealed(db)]
+    assert found, "nothing is sealed that could be read"
+    return found
 
 
 def test_several_at_once_come_one_after_the_other(

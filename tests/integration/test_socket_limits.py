@@ -22,6 +22,7 @@ PLACES = 27  # of a process that may open few files: a third of them for people 
 
 @pytest.fixture
 def house(postgres: str, short_tmp: Path) -> Iterator[House]:
+    """One for each test, because what a test fills stays full."""
     with opened_house(postgres, short_tmp / new_id("places").replace("-", "").lower()) as house:
         yield house
         for each in house.sockets:

@@ -14,12 +14,10 @@ import pytest
 from door import Door, Person, data_of
 from factories import make_user
 
-from config.redis import make_redis
 from config.settings import Settings
 from engine import download_work, downloads, preview_work, previews
 from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp_signals import Fetched, FetchSpec
-from engine.jobs.names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime
 from models.download import Download, Preview
@@ -48,12 +46,8 @@ def site() -> Iterator[RawSite]:
 
 
 @pytest.fixture
-def runtime(settings: Settings, rung: list[Job]) -> Iterator[Runtime]:
-    anywhere = replace(settings, download_allow_private_networks=True, download_allowed_hosts=("*",))
-    running = Runtime(anywhere, make_redis(anywhere), rung.append)
-    yield running
-    running.database.close()
-    running.redis.close()
+def settings(settings: Settings) -> Settings:
+    return replace(settings, download_allow_private_networks=True, download_allowed_hosts=("*",))
 
 
 def untouched(site: RawSite, found: str) -> None:

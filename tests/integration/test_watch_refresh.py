@@ -51,10 +51,8 @@ class World:
 
 
 @pytest.fixture
-def world(settings: Settings, rung: list[Job]) -> Iterator[World]:
-    tv = FakePlexTv()
-    tv.start()
-    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=tv.url) as door:
+def world(settings: Settings, rung: list[Job], plextv: FakePlexTv) -> Iterator[World]:
+    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=plextv.url) as door:
         films = plex.library.add_section("movie", "Films")
         for title in ("Heat", "Alien", "Solaris"):
             plex.library.add_film(films, title)
@@ -62,8 +60,7 @@ def world(settings: Settings, rung: list[Job]) -> Iterator[World]:
         plex.library.add_episode(show, 1, 1, "1:23:45")
         synced(door.runtime)
         door.runtime._ring = rung.append
-        yield World(plex, tv, door, rung)
-    tv.stop()
+        yield World(plex, plextv, door, rung)
 
 
 def states(person: Person) -> dict[str, tuple[bool, int, int | None]]:
