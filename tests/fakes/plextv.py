@@ -43,7 +43,7 @@ _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 @dataclass
 class FakeAccount:
-    """Somebody at plex.tv; `servers` are the machine identifiers that he may use, `owned` those that are his."""
+    """Somebody at plex.tv; `servers` are the machine identifiers they may use, `owned` those that are theirs."""
 
     username: str
     id: int = field(default_factory=lambda: next(_ids))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pytest
 from catalogues import connected, synced
@@ -27,6 +28,8 @@ from tests.fakes.video_site import VideoSite
 
 if TYPE_CHECKING:
     from tests.fakes.one_stream import Stream
+
+T = TypeVar("T")
 
 # --- the API in this process ------------------------------------------------------------------------------------
 
@@ -119,74 +122,38 @@ def house(module_house: House) -> Iterator[House]:
         module_house.sockets.pop().shutdown()
 
 
-# --- other people's servers -------------------------------------------------------------------------------------
+# --- servers of others ------------------------------------------------------------------------------------------
+
+Scope = Literal["function", "module"]
 
 
-@pytest.fixture
-def plextv() -> Iterator[FakePlexTv]:
-    with FakePlexTv() as running:
-        yield running
+def _running(make: Callable[[], AbstractContextManager[T]], scope: Scope) -> Callable[..., Iterator[T]]:
+    """A fixture: a server that runs for a test, or for all tests of a file."""
+
+    @pytest.fixture(scope=scope)
+    def started() -> Iterator[T]:
+        with make() as running:
+            yield running
+
+    return started
 
 
-@pytest.fixture(scope="module")
-def module_plextv() -> Iterator[FakePlexTv]:
-    with FakePlexTv() as running:
-        yield running
-
-
-@pytest.fixture
-def plex_server() -> Iterator[FakePlexServer]:
-    with FakePlexServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def module_plex_server() -> Iterator[FakePlexServer]:
-    with FakePlexServer() as running:
-        yield running
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def attempts() -> Iterator[Attempts]:
-    with Attempts() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def video_site() -> Iterator[VideoSite]:
-    with VideoSite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def piece_site() -> Iterator[PieceSite]:
-    with PieceSite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def raw_site() -> Iterator[RawSite]:
-    with RawSite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def file_site() -> Iterator[FileSite]:
-    with FileSite() as running:
-        yield running
+plextv = _running(FakePlexTv, "function")
+module_plextv = _running(FakePlexTv, "module")
+plex_server = _running(FakePlexServer, "function")
+module_plex_server = _running(FakePlexServer, "module")
+mail_server = _running(MailServer, "function")
+attempts = _running(Attempts, "module")
+video_site = _running(VideoSite, "module")
+piece_site = _running(PieceSite, "module")
+raw_site = _running(RawSite, "module")
+file_site = _running(FileSite, "module")
 
 
 @pytest.fixture
 def stream(piece_site: PieceSite, tmp_path: Path) -> Stream:
     """Fetches a path of the site into the test's folder."""
-    from tests.fakes.one_stream import (
-        Stream,  # imports yt-dlp, which takes a second that other tests need not wait
-    )
+    # imports yt-dlp, which takes a second: only these tests wait for it
+    from tests.fakes.one_stream import Stream
 
     return Stream(piece_site, tmp_path)

@@ -62,7 +62,7 @@ def login_id_of(runtime: Runtime, person: Person) -> str:
 
 
 class TestBootstrap:
-    def test_makes_the_first_super_admin_and_signs_him_in(self, nobody: Door) -> None:
+    def test_makes_the_first_super_admin_and_signs_them_in(self, nobody: Door) -> None:
         answer = nobody.stranger().post("/api/auth/admin", json=ADMIN | {"email": "  Admin@MediaNest.com "})
 
         data = data_of(answer)

@@ -145,7 +145,7 @@ def test_an_id_that_can_be_nobodys_is_not_found(ann: Person, bad: str) -> None:
     refused(ann.get(f"/youtube/downloads/{bad}"), 404, "NOT_FOUND")
 
 
-def test_who_asks_comes_before_what_he_asks(door: Door) -> None:
+def test_who_asks_comes_before_what_is_asked(door: Door) -> None:
     stranger = door.stranger()
 
     refused(stranger.get(f"{API}/youtube/downloads?limit=0"), 401, "UNAUTHORIZED")

@@ -1,4 +1,4 @@
-"""API keys: made and ended by their owner, shown once, never able to do more than he may at the time."""
+"""API keys: made and ended by their owner, shown once, never able to do more than they may at the time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TestMaking:
         assert key not in dump
         assert key[len(made["hint"]) :] not in dump
 
-    def test_nobody_gives_a_key_what_he_lacks(self, ann: Person) -> None:
+    def test_nobody_gives_a_key_what_they_lack(self, ann: Person) -> None:
         message = refused(make(ann, ["media.read", "users.manage", "settings.manage"]), 403, "FORBIDDEN")[
             "message"
         ]

@@ -109,11 +109,11 @@ def test_paths_of_files_are_for_those_who_configure(guest: Person, synced_door: 
     path = f"/media/items/{item_of(guest, 'Heat')['id']}"
     chief = synced_door.person("admin")
 
-    hers, his = guest.get(path), chief.get(path)
+    guests, admins = guest.get(path), chief.get(path)
 
-    assert "/srv/" not in hers.text
-    assert data_of(his)["versions"][0]["files"][0]["path"] == "/srv/media/films/Heat.mkv"
-    tag = {"If-None-Match": his.headers["ETag"]}
+    assert "/srv/" not in guests.text
+    assert data_of(admins)["versions"][0]["files"][0]["path"] == "/srv/media/films/Heat.mkv"
+    tag = {"If-None-Match": admins.headers["ETag"]}
     assert chief.get(path, headers=tag).status_code == 304
     assert guest.get(path, headers=tag).status_code == 200
 

@@ -451,11 +451,11 @@ def test_two_people_have_watch_states_of_their_own(synced_door: Door, guest: Per
 
     again = guest.get(path, headers=tag)
     assert again.status_code == 200, "what somebody watched is seen at once"
-    (hers,), (his,) = (data_of(one.get(path))["items"] for one in (guest, ben))
+    (guests,), (bens,) = (data_of(one.get(path))["items"] for one in (guest, ben))
 
-    assert (hers["watched"], hers["viewCount"], hers["viewOffset"]) == (True, 2, None)
-    assert (his["watched"], his["viewCount"], his["viewOffset"]) == (False, 0, 90_000)
-    assert hers["lastViewedAt"].endswith("Z")
+    assert (guests["watched"], guests["viewCount"], guests["viewOffset"]) == (True, 2, None)
+    assert (bens["watched"], bens["viewCount"], bens["viewOffset"]) == (False, 0, 90_000)
+    assert guests["lastViewedAt"].endswith("Z")
     assert titles(walk(guest, "/plex/libraries/1/items?unwatched=false")) == ["Batman Begins"]
     assert walk(ben, "/plex/libraries/1/items?unwatched=false") == []
     assert titles(walk(ben, "/plex/libraries/1/items?sort=lastViewedAt"))[0] == "Batman Begins"

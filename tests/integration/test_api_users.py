@@ -431,7 +431,7 @@ class TestRole:
 
 
 class TestRanks:
-    def test_an_admin_raises_nobody_above_himself(self, admin: Person, door: Door) -> None:
+    def test_an_admin_raises_nobody_above_themselves(self, admin: Person, door: Door) -> None:
         bob = make(door.runtime)
 
         refused(patch(admin, f"/admin/users/{bob}/role", role="super_admin"), 403, "FORBIDDEN")
@@ -445,7 +445,7 @@ class TestRanks:
         refused(admin.delete(f"/admin/users/{chief.id}"), 403, "FORBIDDEN")
         assert data_of(admin.get(f"/admin/users/{chief.id}"))["role"] == "super_admin"
 
-    def test_a_super_admin_may_make_and_unmake_his_like(self, chief: Person, door: Door) -> None:
+    def test_a_super_admin_may_make_and_unmake_their_like(self, chief: Person, door: Door) -> None:
         bob = make(door.runtime)
 
         assert data_of(patch(chief, f"/admin/users/{bob}/role", role="super_admin"))["role"] == "super_admin"

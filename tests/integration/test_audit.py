@@ -155,7 +155,7 @@ class TestWriting:
 
         assert entries(admin) == []
 
-    def test_who_reaches_above_himself_is_written_down(self, door: Door, admin: Person) -> None:
+    def test_who_reaches_above_themselves_is_written_down(self, door: Door, admin: Person) -> None:
         chief, bob = door.person("super_admin"), door.person()
         new = {"email": "x@example.com", "name": "X", "password": "long enough", "role": "super_admin"}
 

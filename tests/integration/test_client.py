@@ -32,7 +32,7 @@ SIZE = 2_000_000
 
 
 class Person:
-    """Somebody at a terminal, with a home of his own."""
+    """Somebody at a terminal, with a home folder of their own."""
 
     def __init__(self, home: Path, stack: Stack) -> None:
         self.home, self.stack = home, stack

@@ -296,7 +296,7 @@ class TestMassAssignment:
         "field",
         ["role", "tier", "permissions", "id", "passwordHash", "password_hash", "disabledAt", "plexId"],
     )
-    def test_nobody_promotes_himself(self, door: Door, ann: Person, field: str) -> None:
+    def test_nobody_promotes_themselves(self, door: Door, ann: Person, field: str) -> None:
         for method, path in (("PATCH", "/users/me"), ("PUT", "/users/me")):
             answer = ann.request(method, path, json={"name": "Ann", field: "super_admin"})
             assert answer.status_code in {400, 404, 405}, answer.text

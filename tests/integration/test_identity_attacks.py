@@ -251,8 +251,8 @@ class TestAudit:
 
 
 class TestActingAdmin:
-    def test_who_was_demoted_while_he_waited_does_nothing(self, admin: Person, door: Door) -> None:
-        """His rights were looked up when his request began: they are looked up again where it counts."""
+    def test_who_was_demoted_while_they_waited_does_nothing(self, admin: Person, door: Door) -> None:
+        """Their rights were read when the request began: they are read again in the transaction that grants."""
         with door.runtime.unit_of_work() as db:
             bob = make_user(db).id
             db.execute(update(User).where(User.id == admin.id).values(role="user"))

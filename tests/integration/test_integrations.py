@@ -197,7 +197,9 @@ def test_the_stored_token_is_only_sent_to_where_it_was_stored_for(
     assert data_of(own_admin.get(PLEX))["url"] == plex.url
 
 
-def test_the_token_goes_only_to_who_says_he_is_the_right_server(own_admin: Person, plex: PlexDouble) -> None:
+def test_the_token_goes_only_to_a_server_that_says_it_is_the_right_one(
+    own_admin: Person, plex: PlexDouble
+) -> None:
     connect(own_admin, plex)
     plex.machine_id = "another"
     plex.forget()
@@ -389,7 +391,7 @@ def test_no_redirect_is_followed(
     assert plex.requests == []
 
 
-def test_one_who_drips_his_answer_keeps_nobody(
+def test_a_server_that_answers_slowly_blocks_nobody(
     own_admin: Person, speaking: Callable[[Answering], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = threading.Event()
@@ -616,7 +618,7 @@ def test_finding_servers_takes_a_linked_account_that_holds(
     refused(own_admin.get(f"{PLEX}/servers"), 503, "PLEX_UNREACHABLE")
 
 
-def test_who_is_to_connect_the_first_server_can_link_his_account_before_there_is_one(
+def test_who_is_to_connect_the_first_server_can_link_their_account_before_there_is_one(
     own_door: Door, plextv: FakePlexTv, runtime: Runtime
 ) -> None:
     account = plextv.account("ann")

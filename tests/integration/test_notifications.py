@@ -142,7 +142,7 @@ class TestTelling:
 
         assert told(ann)["unread"] == 3
 
-    def test_nobody_of_his_own_doing(self, door: Door, ann: Person) -> None:
+    def test_nobody_of_their_own_doing(self, door: Door, ann: Person) -> None:
         assert tell(door, ann, by=ann.id) is None
         assert tell(door, ann, by="user-somebody") is not None
 

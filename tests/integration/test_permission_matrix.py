@@ -70,7 +70,7 @@ def key_of(db: Session, user: User, settings: Settings) -> str:
     return made_key(db, user, {Permission.PROFILE_READ})[0]
 
 
-# Ids in paths that mean an object of a person: how he gets one.
+# Ids in paths that mean an object of a person: how they get one.
 OWNED: dict[str, Callable[[Session, User, Settings], str]] = {
     "download_id": failed_download,
     "session_id": another_session,

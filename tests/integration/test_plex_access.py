@@ -58,7 +58,7 @@ def user(runtime: Runtime, user_id: str) -> User:
 
 
 def checked(runtime: Runtime, user_id: str) -> bool:
-    """Whether plex.tv confirmed him in this test."""
+    """Whether plex.tv confirmed their access in this test."""
     with runtime.reading() as db:
         fresh = User.plex_checked_at > func.now() - text("interval '1 hour'")
         return bool(db.scalar(select(fresh).where(User.id == user_id)))
@@ -130,7 +130,7 @@ def test_who_looks_after_the_others_stays(
     assert plextv.seen == []
 
 
-def test_nothing_that_acted_for_him_comes_back_with_him(
+def test_nothing_that_acted_for_them_comes_back_with_them(
     runtime: Runtime, plextv: FakePlexTv, settings: Settings
 ) -> None:
     account = plextv.account("eve")

@@ -181,7 +181,7 @@ class TestHistory:
             },
         )
 
-    def test_the_owner_is_known_by_his_name(self, door: Door) -> None:
+    def test_the_owner_is_known_by_their_name(self, door: Door) -> None:
         owner = linked(door, "4711", "Elan")
         film(door)
 
@@ -594,7 +594,7 @@ class TestStatistics:
         assert shown["total"] == {"plays": 0, "views": 0, "watchSeconds": 0}
         assert (shown["byUser"], shown["byTitle"], len(shown["byDay"])) == ([], [], 30)
 
-    def test_who_is_none_of_ours_counts_for_himself(self, door: Door, ann: Person) -> None:
+    def test_who_is_none_of_ours_counts_for_themselves(self, door: Door, ann: Person) -> None:
         happened(door, said("play"), said("play", account=8, name="bob"), said("play", account=9, name="eve"))
 
         found = look(door, lambda db: statistics(db, days=1))

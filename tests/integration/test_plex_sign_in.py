@@ -520,7 +520,7 @@ class TestAccounts:
     def test_but_not_of_a_server_that_an_admin_connected(
         self, door: Door, plextv: FakePlexTv, module_plex_server: FakePlexServer
     ) -> None:
-        """An admin who may connect a server would else make admins of whom he likes."""
+        """An admin who may connect a server could otherwise make an admin of anybody."""
         owner = plextv.account("friend", owned={SERVER})
         with door.runtime.unit_of_work() as db:
             chosen = {"machineIdentifier": SERVER}
@@ -848,7 +848,7 @@ class TestLinking:
 
         refused(ann.link(pin["id"]), 404, "NOT_FOUND")
 
-    def test_nobody_locks_himself_out(self, door: Door, plextv: FakePlexTv, bob: FakeAccount) -> None:
+    def test_nobody_locks_themselves_out(self, door: Door, plextv: FakePlexTv, bob: FakeAccount) -> None:
         data = data_of(sign_in(door, plextv, bob))
 
         headers = {"Authorization": f"Bearer {data['token']}"}

@@ -29,7 +29,7 @@ def medianest(env: Mapping[str, str], *words: str) -> subprocess.CompletedProces
 
 
 class Visitor:
-    """The administrator in a browser: cookies, and the CSRF token of his sign-in."""
+    """The administrator in a browser: cookies, and the CSRF token of their sign-in."""
 
     def __init__(self, url: str) -> None:
         self.url, self.session = f"{url}/api/v1", requests.Session()

@@ -71,7 +71,7 @@ def states(person: Person) -> dict[str, tuple[bool, int, int | None]]:
     return {one["title"]: (one["watched"], one["viewCount"], one["viewOffset"]) for one in items}
 
 
-def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> None:
+def test_what_somebody_watched_in_plex_is_seen_after_they_looked(world: World) -> None:
     ann, ben = world.friend("ann"), world.friend("ben")
     world.watch("Heat", "ann", count=2)
     world.watch("Alien", "ann", offset=60_000)
@@ -79,7 +79,7 @@ def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> 
     world.watch("Solaris", "ben", count=1)
 
     assert set(states(ann).values()) == {(False, 0, None)}
-    assert world.rung == [Job.WATCHED], "once, however often she looks"
+    assert world.rung == [Job.WATCHED], "once, however often they look"
     watch_refresh.refresh_wanted(world.door.runtime)
 
     hers = states(ann)
@@ -90,7 +90,7 @@ def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> 
     )
     assert hers["Chernobyl"] == (True, 1, None)
     assert hers["Solaris"] == (False, 0, None)
-    assert set(states(ben).values()) == {(False, 0, None)}, "he has not been asked about yet"
+    assert set(states(ben).values()) == {(False, 0, None)}, "their watch states were not read yet"
 
 
 def test_the_next_time_only_what_is_new_is_written(world: World) -> None:
@@ -189,7 +189,7 @@ def test_a_server_that_refuses_everything_was_not_asked(world: World) -> None:
     assert states(ann)["Heat"] == (True, 1, None)
 
 
-def test_his_token_goes_to_plex_tv_and_the_access_token_to_the_server(world: World) -> None:
+def test_their_token_goes_to_plex_tv_and_the_access_token_to_the_server(world: World) -> None:
     ann = world.friend("ann")
     world.plex.forget()
     watch_refresh.refresh(world.door.runtime, ann.id)

@@ -287,7 +287,7 @@ def test_the_first_signal_comes_with_the_first_bytes(get: Fetcher) -> None:
 @pytest.mark.parametrize("phase", ["extracting", "downloading", "processing"])
 def test_what_the_receiver_raises_comes_through_and_stops_everything(get: Fetcher, phase: str) -> None:
     class Cancelled(Exception):
-        """Somebody changed his mind."""
+        """The caller changed their mind."""
 
     def emit(signal: Signal) -> None:
         if isinstance(signal, Progress) and signal.phase == phase:

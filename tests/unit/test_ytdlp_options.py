@@ -152,8 +152,8 @@ def test_sixty_frames_are_preferred_at_the_same_lines(recording: Recording, form
 @pytest.mark.parametrize(("format", "codec"), [("m4a", "mp4a"), ("opus", "opus"), ("mp3", "")])
 def test_sound_comes_alone_and_in_its_own_codec_where_there_is_one(
     recording: Recording,
-    format: str,
-    codec: str,  # noqa: A002
+    format: str,  # noqa: A002
+    codec: str,
 ) -> None:
     for name in ("video_JjQDik3yNhA_2023", "was_live_gogEJyoSB9s_chapters", "formats_hdr"):
         (chosen,) = choose(recording(name), "audio", format, duration=600)
