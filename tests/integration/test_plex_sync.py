@@ -128,13 +128,19 @@ LISTING_FAULTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "said"), LISTING_FAULTS, ids=lambda value: str(value))
-@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "said", "total"),
+    [
+        (kind, said, total)
+        for total in (True, False)
+        for kind, said in LISTING_FAULTS
+        if total or said.get("size") != 1  # pages of one item without a total can't be told from the end
+    ],
+    ids=str,
+)
 def test_odd_paging_is_coped_with(plex: Syncing, kind: str, said: dict[str, Any], total: bool) -> None:
     plex.plex.faults.add(kind, path="/library/sections", **said)
     if not total:
-        if said.get("size") == 1:
-            pytest.skip("pages of one item without a total can't be told from the end")
         plex.plex.faults.add("no_total", path="/library/sections")
     assert plex.sync().counts["created"] == 106
     plex.in_step()
