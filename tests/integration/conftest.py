@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.runtime import Runtime
-from tests.fakes.attempts import Attempts
 from tests.fakes.file_site import FileSite
 from tests.fakes.mail_server import MailServer
 from tests.fakes.piece_site import PieceSite
@@ -26,7 +25,8 @@ from tests.fakes.plextv import FakePlexServer, FakePlexTv
 from tests.fakes.raw_site import RawSite
 from tests.fakes.video_site import VideoSite
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # both import yt-dlp, which takes a second: only tests that ask for them wait for it
+    from tests.fakes.attempts import Attempts
     from tests.fakes.one_stream import Stream
 
 T = TypeVar("T")
@@ -143,17 +143,23 @@ module_plextv = _running(FakePlexTv, "module")
 plex_server = _running(FakePlexServer, "function")
 module_plex_server = _running(FakePlexServer, "module")
 mail_server = _running(MailServer, "function")
-attempts = _running(Attempts, "module")
 video_site = _running(VideoSite, "module")
 piece_site = _running(PieceSite, "module")
 raw_site = _running(RawSite, "module")
 file_site = _running(FileSite, "module")
 
 
+@pytest.fixture(scope="module")
+def attempts() -> Iterator[Attempts]:
+    from tests.fakes.attempts import Attempts  # see above
+
+    with Attempts() as running:
+        yield running
+
+
 @pytest.fixture
 def stream(piece_site: PieceSite, tmp_path: Path) -> Stream:
     """Fetches a path of the site into the test's folder."""
-    # imports yt-dlp, which takes a second: only these tests wait for it
-    from tests.fakes.one_stream import Stream
+    from tests.fakes.one_stream import Stream  # see above
 
     return Stream(piece_site, tmp_path)
