@@ -139,10 +139,12 @@ LISTING_FAULTS: list[tuple[str, dict[str, Any]]] = [
     ids=str,
 )
 def test_odd_paging_is_coped_with(plex: Syncing, kind: str, said: dict[str, Any], total: bool) -> None:
-    plex.plex.faults.add(kind, path="/library/sections", **said)
+    faults = [plex.plex.faults.add(kind, path="/library/sections", **said)]
     if not total:
-        plex.plex.faults.add("no_total", path="/library/sections")
+        faults.append(plex.plex.faults.add("no_total", path="/library/sections"))
     assert plex.sync().counts["created"] == 106
+    for fault in faults:
+        fault.wait_met()
     plex.in_step()
     for number in (0, 30, 50):
         plex.library.remove(films(plex)[number])
