@@ -255,7 +255,9 @@ def test_a_job_is_guarded_as_the_settings_say(
         lambda host, *more, **by: [place] if host == "inside.example" else known(host, *more, **by),
     )
     url = f"http://inside.example:{canary.port}/a.mp4"
-    settings = replace(settings, download_allow_private_networks=private, download_allowed_hosts=("*",))
+    settings = replace(
+        settings, download_allow_private_networks=private, download_allowed_hosts=("*",), preview_seconds=60.0
+    )
     runtime = Runtime(settings, make_redis(settings), rung.append)
     with runtime.unit_of_work() as db:
         user = make_user(db)
