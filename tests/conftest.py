@@ -145,15 +145,21 @@ def runtime(settings: Settings, rung: list[Job]) -> Iterator[Runtime]:
     built.redis.close()
 
 
-@pytest.fixture(scope="session")
-def fixtures() -> Callable[[str], Path]:
-    """Finds a recorded answer; skips where the recordings are not present."""
+@pytest.fixture(params=["ours", "recorded"])
+def fixtures(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """Finds an answer of another system by its name: the small one of `tests/recordings`, then a recorded one.
+
+    Where the recorded ones are not present, a test is skipped; in CI it fails.
+    """
+    if request.param == "ours":
+        return (ROOT / "tests" / "recordings").joinpath
     folder = Path(os.environ.get("MEDIANEST_FIXTURES", ROOT.parent / "shared" / "fixtures"))
 
     def find(name: str) -> Path:
         path = folder / name
         if not path.exists():
-            pytest.skip(f"no recorded answers at hand ({name})")
+            absent = pytest.fail if os.environ.get("CI") else pytest.skip
+            absent(f"{path} is not there")
         return path
 
     return find

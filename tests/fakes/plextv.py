@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 REQUIRED = (
@@ -43,7 +43,7 @@ _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 @dataclass
 class FakeAccount:
-    """Somebody at plex.tv; `servers` are the machine identifiers that he may use, `owned` those that are his."""
+    """Somebody at plex.tv; `servers` are the machine identifiers they may use, `owned` those that are theirs."""
 
     username: str
     id: int = field(default_factory=lambda: next(_ids))
@@ -140,11 +140,12 @@ class _Service(ABC):
         self._server.over = threading.Event()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         run = {"poll_interval": 0.05}
         threading.Thread(target=self._server.serve_forever, kwargs=run, daemon=True).start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.over.set()
         self._server.shutdown()
         self._server.server_close()

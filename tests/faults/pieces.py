@@ -41,6 +41,7 @@ def in_pieces(installation: Installation, ledger: Ledger) -> None:
                 attempt.kill()
                 left[download_id] -= 1
                 installation.measures.faults["killed: attempt at a piece"] += 1
+    assert sum(left.values()) < KILLS * len(left), "no attempt was killed"
     ledger.drain(120)
 
 

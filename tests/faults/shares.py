@@ -65,6 +65,9 @@ def under_kills(installation: Installation, download_id: str) -> None:
         with contextlib.suppress(AssertionError):
             eventually(lambda: installation.rows(query, [download_id])[0][0], 3)
     revive(installation)
+    eventually(
+        lambda: installation.rows(query, [download_id])[0][0], what=f"the file of {download_id} is removed"
+    )
 
 
 def slow(installation: Installation, ledger: Ledger) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from door import API, PASSWORD, Door, Person, data_of, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, refused
 from sqlalchemy import func, select, update
 
 from engine.accounts import password_reset
@@ -16,12 +15,6 @@ from models.mail import Mail
 from models.user import User
 
 OWN = "my very own password"
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
 
 
 def fresh() -> str:

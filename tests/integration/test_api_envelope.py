@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from door import API, Door, Person, data_of, opened, opened_once, refused
+from door import API, Door, Person, data_of, opened, refused
 from structlog.testing import capture_logs
 
 from engine.downloads import downloads
 from engine.formats import QUALITIES
-from engine.runtime import Runtime
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
 
 
 @pytest.mark.parametrize("given", ["abc", "A-b_c.9", "x" * 128])
@@ -164,7 +146,7 @@ def test_an_id_that_can_be_nobodys_is_not_found(ann: Person, bad: str) -> None:
     refused(ann.get(f"/youtube/downloads/{bad}"), 404, "NOT_FOUND")
 
 
-def test_who_asks_comes_before_what_he_asks(door: Door) -> None:
+def test_who_asks_comes_before_what_is_asked(door: Door) -> None:
     stranger = door.stranger()
 
     refused(stranger.get(f"{API}/youtube/downloads?limit=0"), 401, "UNAUTHORIZED")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from door import API, Door, data_of, opened, opened_once
+from door import API, Door, data_of, opened
 from sqlalchemy import func, insert, update
 
 from config.celery import QUEUES
@@ -17,18 +17,6 @@ from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
 
 ALL = ",".join(QUEUES)
-
-
-@pytest.fixture
-def door(runtime: Runtime) -> Door:
-    return Door(runtime)
-
-
-@pytest.fixture(scope="module")
-def lonely(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """Without Redis, workers, beat."""
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
 
 
 @pytest.fixture
@@ -44,8 +32,8 @@ def serve(runtime: Runtime, name: str, queues: str) -> None:
         db.execute(insert(Heartbeat).values(name=name, **values))
 
 
-def test_the_process_serves(lonely: Door) -> None:
-    answer = lonely.stranger().get("/health?from=balancer")
+def test_the_process_serves(door: Door) -> None:
+    answer = door.stranger().get("/health?from=balancer")
 
     assert answer.status_code == 200
     assert answer.get_json()["status"] == "ok"
@@ -61,37 +49,37 @@ def services(door: Door) -> dict[str, str]:
     return found
 
 
-def test_all_there_is_healthy(door: Door) -> None:
-    serve(door.runtime, "a", "downloads")
-    serve(door.runtime, "b", ALL.replace("downloads,", ""))
-    door.runtime.redis.set(beat_pulse.KEY, "1")
+def test_all_there_is_healthy(own_door: Door) -> None:
+    serve(own_door.runtime, "a", "downloads")
+    serve(own_door.runtime, "b", ALL.replace("downloads,", ""))
+    own_door.runtime.redis.set(beat_pulse.KEY, "1")
 
-    answer = door.stranger().get("/api/health")
+    answer = own_door.stranger().get("/api/health")
 
     assert answer.status_code == 200
-    assert services(door) == {
+    assert services(own_door) == {
         "database": "online", "redis": "online", "workers": "online", "beat": "online", "plex": "disabled",
     }  # fmt: skip
 
 
-def test_a_queue_that_nobody_serves_degrades(door: Door) -> None:
-    serve(door.runtime, "a", ALL.replace("downloads,", ""))
+def test_a_queue_that_nobody_serves_degrades(own_door: Door) -> None:
+    serve(own_door.runtime, "a", ALL.replace("downloads,", ""))
 
-    assert services(door)["workers"] == "degraded"
+    assert services(own_door)["workers"] == "degraded"
 
 
-def test_a_process_that_fell_silent_is_offline(door: Door) -> None:
-    serve(door.runtime, "a", ALL)
-    assert services(door)["workers"] == "online"
+def test_a_process_that_fell_silent_is_offline(own_door: Door) -> None:
+    serve(own_door.runtime, "a", ALL)
+    assert services(own_door)["workers"] == "online"
 
-    with door.runtime.unit_of_work() as db:
+    with own_door.runtime.unit_of_work() as db:
         db.execute(update(Heartbeat).values(seen_at=func.now() - timedelta(seconds=31)))
 
-    assert (services(door)["workers"], services(door)["beat"]) == ("offline", "offline")
+    assert (services(own_door)["workers"], services(own_door)["beat"]) == ("offline", "offline")
 
 
-def test_missing_redis_and_workers_degrade(lonely: Door) -> None:
-    answer = lonely.stranger().get(f"{API}/health")
+def test_missing_redis_and_workers_degrade(door: Door) -> None:
+    answer = door.stranger().get(f"{API}/health")
 
     assert answer.status_code == 200
     data = data_of(answer)
@@ -116,22 +104,22 @@ def unhealthy(door: Door) -> None:
     assert door.stranger().get("/health").status_code == 200
 
 
-def test_a_database_that_is_down_is_unhealthy(lonely: Door) -> None:
+def test_a_database_that_is_down_is_unhealthy(door: Door) -> None:
     nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
-    with opened(lonely.runtime.settings, database_url=nowhere) as door:
+    with opened(door.runtime.settings, database_url=nowhere) as door:
         unhealthy(door)
 
 
-def test_so_is_one_that_is_frozen_however_often_one_asks(lonely: Door, frozen: int) -> None:
+def test_so_is_one_that_is_frozen_however_often_one_asks(door: Door, frozen: int) -> None:
     with opened(
-        lonely.runtime.settings, database_url=f"postgresql+psycopg://nobody@127.0.0.1:{frozen}/x"
+        door.runtime.settings, database_url=f"postgresql+psycopg://nobody@127.0.0.1:{frozen}/x"
     ) as door:
         unhealthy(door)
         unhealthy(door)
 
 
-def test_a_frozen_redis_degrades(lonely: Door, frozen: int) -> None:
-    with opened(lonely.runtime.settings, redis_url=f"redis://127.0.0.1:{frozen}/0") as door:
+def test_a_frozen_redis_degrades(door: Door, frozen: int) -> None:
+    with opened(door.runtime.settings, redis_url=f"redis://127.0.0.1:{frozen}/0") as door:
         began = time.monotonic()
         data = data_of(door.stranger().get(f"{API}/health"))
 
@@ -139,8 +127,8 @@ def test_a_frozen_redis_degrades(lonely: Door, frozen: int) -> None:
     assert time.monotonic() - began < 3
 
 
-def test_an_empty_database_is_unhealthy(lonely: Door) -> None:
-    server, _, query = lonely.runtime.settings.database_url.partition("?")
+def test_an_empty_database_is_unhealthy(door: Door) -> None:
+    server, _, query = door.runtime.settings.database_url.partition("?")
     empty = f"{server.rpartition('/')[0]}/postgres?{query}"
-    with opened(lonely.runtime.settings, database_url=empty) as door:
+    with opened(door.runtime.settings, database_url=empty) as door:
         unhealthy(door)

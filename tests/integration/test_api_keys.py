@@ -1,14 +1,13 @@
-"""API keys: made and ended by their owner, shown once, never able to do more than he may at the time."""
+"""API keys: made and ended by their owner, shown once, never able to do more than they may at the time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from door import API, Door, Person, data_of, opened_once, refused
+from door import API, Door, Person, data_of, refused
 from sqlalchemy import func, select, text, update
 
 from engine.identity import api_keys
@@ -20,22 +19,6 @@ from models.audit import AuditEntry
 from models.user import User
 
 READ = ["profile.read"]
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
 
 
 def make(person: Person, permissions: Any = READ, **more: Any) -> Any:
@@ -60,7 +43,7 @@ def test_a_key_in_the_place_of_a_token_gets_a_hint(door: Door, ann: Person) -> N
 
 
 class TestMaking:
-    def test_a_key_is_shown_once_and_stored_hashed(self, door: Door, ann: Person, runtime: Runtime) -> None:
+    def test_a_key_is_shown_once_and_stored_hashed(self, door: Door, ann: Person) -> None:
         answer = make(ann, ["profile.read", "media.read", "profile.read"], name=" phone ")
 
         made = data_of(answer)
@@ -73,13 +56,13 @@ class TestMaking:
         assert len(key) > 40
         assert data_of(ann.get("/users/me/api-keys")) == {"items": [made]}
         assert data_of(by_key(door, key))["id"] == ann.id
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             dump = str(db.execute(text("SELECT to_jsonb(k) FROM api_keys k")).all())
             dump += str(db.execute(text("SELECT to_jsonb(a) FROM audit_entries a")).all())
         assert key not in dump
         assert key[len(made["hint"]) :] not in dump
 
-    def test_nobody_gives_a_key_what_he_lacks(self, ann: Person) -> None:
+    def test_nobody_gives_a_key_what_they_lack(self, ann: Person) -> None:
         message = refused(make(ann, ["media.read", "users.manage", "settings.manage"]), 403, "FORBIDDEN")[
             "message"
         ]
@@ -155,23 +138,23 @@ class TestUse:
         refused(by_key(door, key, "/youtube/downloads"), 403, "FORBIDDEN")
         refused(by_key(door, key, method="PATCH", json={"name": "X"}), 403, "FORBIDDEN")
 
-    def test_not_what_its_owner_may_not_do_any_more(self, door: Door, runtime: Runtime) -> None:
+    def test_not_what_its_owner_may_not_do_any_more(self, door: Door) -> None:
         boss = door.person("admin")
         key = data_of(make(boss, ["profile.read", "users.manage"]))["key"]
         assert by_key(door, key, "/admin/users").status_code == 200
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             db.execute(update(User).where(User.id == boss.id).values(role="user"))
 
         refused(by_key(door, key, "/admin/users"), 403, "FORBIDDEN")
         assert by_key(door, key).status_code == 200
 
-    def test_a_key_that_ran_out_opens_nothing(self, door: Door, ann: Person, runtime: Runtime) -> None:
+    def test_a_key_that_ran_out_opens_nothing(self, door: Door, ann: Person) -> None:
         soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         made = data_of(make(ann, expiresAt=soon))
         assert by_key(door, made["key"]).status_code == 200
 
-        change(runtime, made["id"], expires_at=func.now() - timedelta(seconds=1))
+        change(door.runtime, made["id"], expires_at=func.now() - timedelta(seconds=1))
 
         refused(by_key(door, made["key"]), 401, "UNAUTHORIZED")
 
@@ -179,7 +162,7 @@ class TestUse:
     def test_an_invented_one_neither(self, door: Door, key: str) -> None:
         refused(by_key(door, key), 401, "UNAUTHORIZED")
 
-    def test_its_last_use_is_told_to_the_minute(self, door: Door, ann: Person, runtime: Runtime) -> None:
+    def test_its_last_use_is_told_to_the_minute(self, door: Door, ann: Person) -> None:
         made = data_of(make(ann))
         by_key(door, made["key"])
         (row,) = data_of(ann.get("/users/me/api-keys"))["items"]
@@ -187,7 +170,7 @@ class TestUse:
         by_key(door, made["key"])
         assert data_of(ann.get("/users/me/api-keys"))["items"][0]["lastUsedAt"] == row["lastUsedAt"]
 
-        change(runtime, made["id"], last_used_at=func.now() - timedelta(minutes=2))
+        change(door.runtime, made["id"], last_used_at=func.now() - timedelta(minutes=2))
         by_key(door, made["key"])
 
         assert data_of(ann.get("/users/me/api-keys"))["items"][0]["lastUsedAt"] > row["lastUsedAt"]
@@ -211,11 +194,11 @@ class TestEnding:
             assert data_of(other.get("/users/me/api-keys"))["items"] == []
         assert by_key(door, made["key"]).status_code == 200
 
-    def test_both_are_written_down(self, ann: Person, runtime: Runtime) -> None:
+    def test_both_are_written_down(self, ann: Person, door: Door) -> None:
         made = data_of(make(ann))
         ann.delete(f"/users/me/api-keys/{made['id']}")
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             mine = select(AuditEntry).where(AuditEntry.subject_id == made["id"]).order_by(AuditEntry.id)
             created, revoked = db.scalars(mine).all()
         assert (created.action, revoked.action) == ("key.created", "key.revoked")
@@ -223,14 +206,14 @@ class TestEnding:
         assert created.details is not None
         assert created.details["permissions"] == READ
 
-    def test_after_a_while_its_row_goes_too(self, ann: Person, runtime: Runtime) -> None:
+    def test_after_a_while_its_row_goes_too(self, ann: Person, door: Door) -> None:
         ids = {name: data_of(make(ann, name=name))["id"] for name in ("live", "ended", "long ago", "ran out")}
         long_ago = func.now() - timedelta(days=31)
-        change(runtime, ids["ended"], revoked_at=func.now())
-        change(runtime, ids["long ago"], revoked_at=long_ago)
-        change(runtime, ids["ran out"], expires_at=long_ago)
+        change(door.runtime, ids["ended"], revoked_at=func.now())
+        change(door.runtime, ids["long ago"], revoked_at=long_ago)
+        change(door.runtime, ids["ran out"], expires_at=long_ago)
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             api_keys.forget_old(db, timedelta(days=30))
             left = set(db.scalars(select(ApiKey.name).where(ApiKey.user_id == ann.id)))
 

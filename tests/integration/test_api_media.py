@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from catalogues import connected, synced
+from catalogues import synced
 from door import Door, Person, data_of, opened, refused
 
 from config.settings import Settings
@@ -35,18 +35,6 @@ def plex() -> Iterator[PlexDouble]:
                 library.add_episode(show, season, number)
         library.add_film(hidden, "Secret", 1999)
         yield double
-
-
-@pytest.fixture
-def door(settings: Settings, plex: PlexDouble) -> Iterator[Door]:
-    with connected(settings, plex) as made:
-        synced(made.runtime)
-        yield made
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person("guest")
 
 
 def titles(answer: Any) -> list[str]:
@@ -78,10 +66,10 @@ def item_of(person: Person, title: str, kind: str = "movie") -> dict[str, Any]:
         ("?deleted=true", []),
     ],
 )
-def test_the_catalogue_over_all_libraries(ann: Person, query: str, expected: list[str]) -> None:
+def test_the_catalogue_over_all_libraries(guest: Person, query: str, expected: list[str]) -> None:
     sort = "&sort=title" if query else "?sort=title"
 
-    answer = ann.get("/media" + query + sort)
+    answer = guest.get("/media" + query + sort)
 
     assert titles(answer) == expected
     assert data_of(answer)["pagination"]["totalItems"] == len(expected)
@@ -89,21 +77,21 @@ def test_the_catalogue_over_all_libraries(ann: Person, query: str, expected: lis
 
 
 def test_what_plex_has_no_more_is_only_in_the_list_of_those(
-    ann: Person, door: Door, plex: PlexDouble
+    guest: Person, synced_door: Door, plex: PlexDouble
 ) -> None:
-    heat = item_of(ann, "Heat")
+    heat = item_of(guest, "Heat")
     plex.library.remove(plex.library.titled("Heat"))
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    assert titles(ann.get("/media?type=movie")) == ["Alien"]
-    assert titles(ann.get("/media?deleted=true")) == ["Heat"]
-    row = data_of(ann.get(f"/media/items/{heat['id']}"))
+    assert titles(guest.get("/media?type=movie")) == ["Alien"]
+    assert titles(guest.get("/media?deleted=true")) == ["Heat"]
+    row = data_of(guest.get(f"/media/items/{heat['id']}"))
     assert row["deletedAt"].endswith("Z")
     assert (row["poster"], row["art"]) == (None, None)
 
 
-def test_details_of_a_film(ann: Person) -> None:
-    row = data_of(ann.get(f"/media/items/{item_of(ann, 'Heat')['id']}"))
+def test_details_of_a_film(guest: Person) -> None:
+    row = data_of(guest.get(f"/media/items/{item_of(guest, 'Heat')['id']}"))
 
     assert (row["title"], row["year"], row["resolution"], row["size"]) == ("Heat", 1995, "4k", 28_000)
     assert row["ids"] == {"imdb": "tt0113277", "tmdb": "949", "tvdb": None}
@@ -114,26 +102,26 @@ def test_details_of_a_film(ann: Person) -> None:
         ("4k", "hevc"),
     ]
     assert row["versions"][0]["files"] == [{"path": None, "size": 8_000, "duration": 6_000_000}]
-    assert item_of(ann, "Alien")["edition"] == "Director's Cut"
+    assert item_of(guest, "Alien")["edition"] == "Director's Cut"
 
 
-def test_paths_of_files_are_for_those_who_configure(ann: Person, door: Door) -> None:
-    path = f"/media/items/{item_of(ann, 'Heat')['id']}"
-    chief = door.person("admin")
+def test_paths_of_files_are_for_those_who_configure(guest: Person, synced_door: Door) -> None:
+    path = f"/media/items/{item_of(guest, 'Heat')['id']}"
+    chief = synced_door.person("admin")
 
-    hers, his = ann.get(path), chief.get(path)
+    guests, admins = guest.get(path), chief.get(path)
 
-    assert "/srv/" not in hers.text
-    assert data_of(his)["versions"][0]["files"][0]["path"] == "/srv/media/films/Heat.mkv"
-    tag = {"If-None-Match": his.headers["ETag"]}
+    assert "/srv/" not in guests.text
+    assert data_of(admins)["versions"][0]["files"][0]["path"] == "/srv/media/films/Heat.mkv"
+    tag = {"If-None-Match": admins.headers["ETag"]}
     assert chief.get(path, headers=tag).status_code == 304
-    assert ann.get(path, headers=tag).status_code == 200
+    assert guest.get(path, headers=tag).status_code == 200
 
 
-def test_a_show_has_its_seasons_and_a_season_its_episodes_in_order(ann: Person) -> None:
-    show = data_of(ann.get(f"/media/items/{item_of(ann, 'Chernobyl', 'show')['id']}"))
-    season = data_of(ann.get(f"/media/items/{show['children'][0]['id']}"))
-    episode = data_of(ann.get(f"/media/items/{season['children'][1]['id']}"))
+def test_a_show_has_its_seasons_and_a_season_its_episodes_in_order(guest: Person) -> None:
+    show = data_of(guest.get(f"/media/items/{item_of(guest, 'Chernobyl', 'show')['id']}"))
+    season = data_of(guest.get(f"/media/items/{show['children'][0]['id']}"))
+    episode = data_of(guest.get(f"/media/items/{season['children'][1]['id']}"))
 
     assert [child["index"] for child in show["children"]] == [1, 2]
     assert [child["index"] for child in season["children"]] == [1, 2]
@@ -146,13 +134,13 @@ def test_a_show_has_its_seasons_and_a_season_its_episodes_in_order(ann: Person) 
 
 
 @pytest.mark.parametrize("item_id", ["med-00000000000000000000000000", "x", "dl-1"])
-def test_an_item_that_does_not_exist(ann: Person, item_id: str) -> None:
-    refused(ann.get(f"/media/items/{item_id}"), 404, "NOT_FOUND")
+def test_an_item_that_does_not_exist(guest: Person, item_id: str) -> None:
+    refused(guest.get(f"/media/items/{item_id}"), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("query", ["type=album", "deleted=1", "library=", "imdb=", "sort=id"])
-def test_a_query_that_is_not_valid(ann: Person, query: str) -> None:
-    refused(ann.get(f"/media?{query}"), 400, "VALIDATION_ERROR")
+def test_a_query_that_is_not_valid(guest: Person, query: str) -> None:
+    refused(guest.get(f"/media?{query}"), 400, "VALIDATION_ERROR")
 
 
 def test_without_a_server_the_catalogue_is_empty(settings: Settings) -> None:
@@ -164,6 +152,6 @@ def test_without_a_server_the_catalogue_is_empty(settings: Settings) -> None:
         refused(ann.get("/media/items/med-1"), 404, "NOT_FOUND")
 
 
-def test_nobody_looks_without_signing_in(door: Door) -> None:
+def test_nobody_looks_without_signing_in(synced_door: Door) -> None:
     for path in ("/media", "/media/items/med-1", "/plex/server", "/plex/libraries/1/items"):
-        refused(door.stranger().get("/api/v1" + path), 401, "UNAUTHORIZED")
+        refused(synced_door.stranger().get("/api/v1" + path), 401, "UNAUTHORIZED")

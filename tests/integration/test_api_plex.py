@@ -77,18 +77,6 @@ def reader(shared: Door) -> Person:
     return shared.person("guest")
 
 
-@pytest.fixture
-def door(settings: Settings, plex: PlexDouble) -> Iterator[Door]:
-    with connected(settings, plex) as made:
-        synced(made.runtime)
-        yield made
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person("guest")
-
-
 def walk(person: Person, path: str, limit: int = 7) -> list[dict[str, Any]]:
     """All items of a list, page by page."""
     found, page = [], 1
@@ -125,10 +113,10 @@ def saw(door: Door, person: Person, title: str, kind: str = "movie", **values: A
 # -- the seed's examples -----------------------------------------------------------------------------------------------
 
 
-def test_the_server(ann: Person, plex: PlexDouble) -> None:
+def test_the_server(guest: Person, plex: PlexDouble) -> None:
     plex.library.add_account("ben")
 
-    answer = ann.get("/plex/server")
+    answer = guest.get("/plex/server")
 
     assert answer.headers["Cache-Control"] == "private, max-age=3600"
     data = data_of(answer)
@@ -143,15 +131,15 @@ def test_the_server(ann: Person, plex: PlexDouble) -> None:
     assert data["plexPass"] is True
 
 
-def test_the_number_of_people_is_asked_once_an_hour(ann: Person, plex: PlexDouble) -> None:
+def test_the_number_of_people_is_asked_once_an_hour(guest: Person, plex: PlexDouble) -> None:
     for _ in range(3):
-        ann.get("/plex/server")
+        guest.get("/plex/server")
 
     assert sum(seen.path == "/accounts" for seen in plex.requests) == 1
 
 
-def test_the_libraries_with_their_counts(ann: Person) -> None:
-    answer = ann.get("/plex/libraries")
+def test_the_libraries_with_their_counts(guest: Person) -> None:
+    answer = guest.get("/plex/libraries")
 
     assert answer.headers["Cache-Control"] == "private, max-age=3600"
     rows = data_of(answer)["libraries"]
@@ -165,8 +153,8 @@ def test_the_libraries_with_their_counts(ann: Person) -> None:
     assert (rows[1]["seasons"], rows[1]["episodes"], rows[2]["hidden"]) == (2, 10, True)
 
 
-def test_items_of_a_library_as_in_the_seed(ann: Person) -> None:
-    answer = ann.get("/plex/libraries/1/items?page=1&limit=50&sort=addedAt:desc")
+def test_items_of_a_library_as_in_the_seed(guest: Person) -> None:
+    answer = guest.get("/plex/libraries/1/items?page=1&limit=50&sort=addedAt:desc")
 
     data = data_of(answer)
     assert data["pagination"] == {
@@ -236,10 +224,10 @@ def test_filters(shared: Door, reader: Person, query: str, expected: int) -> Non
     assert len(walk(reader, f"/plex/libraries/1/items?{query}")) == expected
 
 
-def test_shows_seasons_and_episodes(ann: Person) -> None:
-    shows = walk(ann, "/plex/libraries/2/items?sort=title")
-    seasons = walk(ann, "/plex/libraries/2/items?type=season")
-    episodes = walk(ann, "/plex/libraries/2/items?type=episode")
+def test_shows_seasons_and_episodes(guest: Person) -> None:
+    shows = walk(guest, "/plex/libraries/2/items?sort=title")
+    seasons = walk(guest, "/plex/libraries/2/items?type=season")
+    episodes = walk(guest, "/plex/libraries/2/items?type=episode")
 
     assert titles(shows) == ["Batman", "Chernobyl"]
     assert {season["showId"] for season in seasons} == {show["id"] for show in shows}
@@ -267,14 +255,14 @@ def test_a_query_that_is_not_valid(reader: Person, query: str) -> None:
     assert query.partition("=")[0] in error["details"]
 
 
-def test_a_page_behind_the_last(ann: Person) -> None:
-    data = data_of(ann.get("/plex/libraries/1/items?page=999"))
+def test_a_page_behind_the_last(guest: Person) -> None:
+    data = data_of(guest.get("/plex/libraries/1/items?page=999"))
 
     assert (data["items"], data["pagination"]["totalItems"]) == ([], 48)
 
 
-def test_music_has_no_items_here(ann: Person) -> None:
-    assert walk(ann, "/plex/libraries/4/items") == []
+def test_music_has_no_items_here(guest: Person) -> None:
+    assert walk(guest, "/plex/libraries/4/items") == []
 
 
 @pytest.mark.parametrize(
@@ -287,8 +275,8 @@ def test_what_does_not_exist(reader: Person, path: str) -> None:
 # -- search, recently added, hidden libraries --------------------------------------------------------------------------
 
 
-def test_search_shows_films_and_shows_before_episodes(ann: Person) -> None:
-    answer = ann.get("/plex/search?query=batman&limit=20")
+def test_search_shows_films_and_shows_before_episodes(guest: Person) -> None:
+    answer = guest.get("/plex/search?query=batman&limit=20")
 
     assert answer.headers["Cache-Control"] == "private, max-age=300"
     data = data_of(answer)
@@ -297,7 +285,7 @@ def test_search_shows_films_and_shows_before_episodes(ann: Person) -> None:
     assert found[2:4] == [("movie", "Batman Begins"), ("movie", "The Lego Batman Movie")]
     assert {kind for kind, _ in found[4:]} == {"episode"}
     assert data["pagination"]["totalItems"] == len(found) == 9
-    assert [item["id"] for item in walk(ann, "/plex/search?query=batman", 2)] == [
+    assert [item["id"] for item in walk(guest, "/plex/search?query=batman", 2)] == [
         item["id"] for item in data["items"]
     ]
 
@@ -325,12 +313,14 @@ def test_search_for_nothing(reader: Person, query: str) -> None:
     refused(reader.get("/plex/search", query_string={"query": query}), 400, "VALIDATION_ERROR")
 
 
-def test_recently_added_has_one_episode_of_a_season(ann: Person, door: Door, plex: PlexDouble) -> None:
+def test_recently_added_has_one_episode_of_a_season(
+    guest: Person, synced_door: Door, plex: PlexDouble
+) -> None:
     batman = plex.library.titled("Batman", "show")
     plex.library.add_episode(batman, 1, 6, "The newest", added_at=int(time.time()) + 60)
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    answer = ann.get("/plex/recently-added?limit=4")
+    answer = guest.get("/plex/recently-added?limit=4")
 
     assert answer.headers["Cache-Control"] == "private, max-age=300"
     items = data_of(answer)["items"]
@@ -343,18 +333,18 @@ def test_recently_added_has_one_episode_of_a_season(ann: Person, door: Door, ple
 
 
 @pytest.mark.parametrize("read", [5000, 3])
-def test_recently_added_page_by_page(ann: Person, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
-    whole = titles(walk(ann, "/plex/recently-added", 100))
+def test_recently_added_page_by_page(guest: Person, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    whole = titles(walk(guest, "/plex/recently-added", 100))
     monkeypatch.setattr("engine.plex.catalogue.items._MOST_READ", read)
 
-    assert titles(walk(ann, "/plex/recently-added", 3)) == whole
+    assert titles(walk(guest, "/plex/recently-added", 3)) == whole
     assert len(whole) > 40
-    assert data_of(ann.get("/plex/recently-added?page=99"))["items"] == []
+    assert data_of(guest.get("/plex/recently-added?page=99"))["items"] == []
 
 
-def test_libraries_page_by_page(ann: Person) -> None:
-    every = data_of(ann.get("/plex/libraries"))
-    pages = [data_of(ann.get(f"/plex/libraries?limit=2&page={page}")) for page in (1, 2, 3)]
+def test_libraries_page_by_page(guest: Person) -> None:
+    every = data_of(guest.get("/plex/libraries"))
+    pages = [data_of(guest.get(f"/plex/libraries?limit=2&page={page}")) for page in (1, 2, 3)]
 
     assert [row["key"] for page in pages for row in page["libraries"]] == [
         row["key"] for row in every["libraries"]
@@ -365,30 +355,30 @@ def test_libraries_page_by_page(ann: Person) -> None:
     }  # fmt: skip
 
 
-def test_a_hidden_library_is_shown_to_who_asks_for_it(ann: Person) -> None:
-    assert titles(walk(ann, "/plex/libraries/3/items")) == ["Batman in the Attic"]
+def test_a_hidden_library_is_shown_to_who_asks_for_it(guest: Person) -> None:
+    assert titles(walk(guest, "/plex/libraries/3/items")) == ["Batman in the Attic"]
 
 
 # -- what changes ------------------------------------------------------------------------------------------------------
 
 
-def test_a_removed_item_vanishes_everywhere(ann: Person, door: Door, plex: PlexDouble) -> None:
+def test_a_removed_item_vanishes_everywhere(guest: Person, synced_door: Door, plex: PlexDouble) -> None:
     plex.library.remove(plex.library.titled("Batman Begins"))
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    assert "Batman Begins" not in titles(walk(ann, "/plex/libraries/1/items", 50))
-    assert "Batman Begins" not in titles(walk(ann, "/plex/search?query=begins", 50))
-    assert "Batman Begins" not in titles(data_of(ann.get("/plex/recently-added?limit=100"))["items"])
-    assert data_of(ann.get("/plex/libraries"))["libraries"][0]["count"] == 47
-    assert titles(data_of(ann.get(collection(ann)))["items"]) == ["Batman"]
+    assert "Batman Begins" not in titles(walk(guest, "/plex/libraries/1/items", 50))
+    assert "Batman Begins" not in titles(walk(guest, "/plex/search?query=begins", 50))
+    assert "Batman Begins" not in titles(data_of(guest.get("/plex/recently-added?limit=100"))["items"])
+    assert data_of(guest.get("/plex/libraries"))["libraries"][0]["count"] == 47
+    assert titles(data_of(guest.get(collection(guest)))["items"]) == ["Batman"]
 
 
-def test_a_library_that_is_gone(ann: Person, door: Door, plex: PlexDouble) -> None:
+def test_a_library_that_is_gone(guest: Person, synced_door: Door, plex: PlexDouble) -> None:
     plex.library.remove_section(3)
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    assert [row["key"] for row in data_of(ann.get("/plex/libraries"))["libraries"]] == ["1", "2", "4", "5"]
-    refused(ann.get("/plex/libraries/3/items"), 404, "NOT_FOUND")
+    assert [row["key"] for row in data_of(guest.get("/plex/libraries"))["libraries"]] == ["1", "2", "4", "5"]
+    refused(guest.get("/plex/libraries/3/items"), 404, "NOT_FOUND")
 
 
 CACHED = [
@@ -403,12 +393,12 @@ CACHED = [
 
 @pytest.mark.parametrize("path", CACHED)
 def test_the_same_again_is_a_304_until_the_next_sync(
-    ann: Person, door: Door, plex: PlexDouble, path: str
+    guest: Person, synced_door: Door, plex: PlexDouble, path: str
 ) -> None:
-    first = ann.get(path)
+    first = guest.get(path)
     seen = {"If-None-Match": first.headers["ETag"]}
 
-    again = ann.get(path, headers=seen)
+    again = guest.get(path, headers=seen)
 
     assert (again.status_code, again.data) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
@@ -416,34 +406,34 @@ def test_the_same_again_is_a_304_until_the_next_sync(
     assert "Authorization" in first.headers["Vary"]
     plex.library.add_film(1, "Batman Returns", 1992)
     plex.library.add_collection(1, "Another", [])
-    synced(door.runtime, full=True)
-    fresh = ann.get(path, headers=seen)
+    synced(synced_door.runtime, full=True)
+    fresh = guest.get(path, headers=seen)
     assert fresh.status_code == 200
     assert fresh.headers["ETag"] != first.headers["ETag"]
 
 
-def test_an_etag_is_for_one_person_and_one_question(ann: Person, door: Door) -> None:
+def test_an_etag_is_for_one_person_and_one_question(guest: Person, synced_door: Door) -> None:
     path = "/plex/libraries/1/items"
-    tag = {"If-None-Match": ann.get(path).headers["ETag"]}
+    tag = {"If-None-Match": guest.get(path).headers["ETag"]}
 
-    assert door.person("guest").get(path, headers=tag).status_code == 200
-    assert ann.get(path + "?limit=2", headers=tag).status_code == 200
-    assert ann.get(path, headers={"If-None-Match": f"W/{tag['If-None-Match']}"}).status_code == 304
-    assert ann.get(path, headers={"If-None-Match": "*"}).status_code == 304
-    refused(ann.get("/plex/libraries/77/items", headers={"If-None-Match": "*"}), 404, "NOT_FOUND")
+    assert synced_door.person("guest").get(path, headers=tag).status_code == 200
+    assert guest.get(path + "?limit=2", headers=tag).status_code == 200
+    assert guest.get(path, headers={"If-None-Match": f"W/{tag['If-None-Match']}"}).status_code == 304
+    assert guest.get(path, headers={"If-None-Match": "*"}).status_code == 304
+    refused(guest.get("/plex/libraries/77/items", headers={"If-None-Match": "*"}), 404, "NOT_FOUND")
 
 
-def test_a_change_within_a_sync_is_seen_before_its_end(ann: Person, door: Door) -> None:
+def test_a_change_within_a_sync_is_seen_before_its_end(guest: Person, synced_door: Door) -> None:
     """A library is written when it has been looked at, not when all of them have."""
     path = "/plex/libraries/1/items?search=batman"
-    tag = {"If-None-Match": ann.get(path).headers["ETag"]}
-    with door.runtime.unit_of_work() as db:
+    tag = {"If-None-Match": guest.get(path).headers["ETag"]}
+    with synced_door.runtime.unit_of_work() as db:
         row = db.scalars(select(MediaItem).where(MediaItem.title == "Batman Begins")).one()
         row.deleted_at = func.now()
         run = db.scalars(select(SyncRun.id)).first()
         db.add(SyncChange(sync_id=run, item_id=row.id, kind="removed", type="movie", title=row.title))
 
-    fresh = ann.get(path, headers=tag)
+    fresh = guest.get(path, headers=tag)
 
     assert fresh.status_code == 200
     assert data_of(fresh)["pagination"]["totalItems"] == 2
@@ -452,43 +442,43 @@ def test_a_change_within_a_sync_is_seen_before_its_end(ann: Person, door: Door) 
 # -- watch states ------------------------------------------------------------------------------------------------------
 
 
-def test_two_people_have_watch_states_of_their_own(door: Door, ann: Person) -> None:
-    ben = door.person("user")
+def test_two_people_have_watch_states_of_their_own(synced_door: Door, guest: Person) -> None:
+    ben = synced_door.person("user")
     path = "/plex/libraries/1/items?search=begins"
-    tag = {"If-None-Match": ann.get(path).headers["ETag"]}
-    saw(door, ann, "Batman Begins", view_count=2)
-    saw(door, ben, "Batman Begins", view_count=0, view_offset=90_000)
+    tag = {"If-None-Match": guest.get(path).headers["ETag"]}
+    saw(synced_door, guest, "Batman Begins", view_count=2)
+    saw(synced_door, ben, "Batman Begins", view_count=0, view_offset=90_000)
 
-    again = ann.get(path, headers=tag)
+    again = guest.get(path, headers=tag)
     assert again.status_code == 200, "what somebody watched is seen at once"
-    (hers,), (his,) = (data_of(one.get(path))["items"] for one in (ann, ben))
+    (guests,), (bens,) = (data_of(one.get(path))["items"] for one in (guest, ben))
 
-    assert (hers["watched"], hers["viewCount"], hers["viewOffset"]) == (True, 2, None)
-    assert (his["watched"], his["viewCount"], his["viewOffset"]) == (False, 0, 90_000)
-    assert hers["lastViewedAt"].endswith("Z")
-    assert titles(walk(ann, "/plex/libraries/1/items?unwatched=false")) == ["Batman Begins"]
+    assert (guests["watched"], guests["viewCount"], guests["viewOffset"]) == (True, 2, None)
+    assert (bens["watched"], bens["viewCount"], bens["viewOffset"]) == (False, 0, 90_000)
+    assert guests["lastViewedAt"].endswith("Z")
+    assert titles(walk(guest, "/plex/libraries/1/items?unwatched=false")) == ["Batman Begins"]
     assert walk(ben, "/plex/libraries/1/items?unwatched=false") == []
     assert titles(walk(ben, "/plex/libraries/1/items?sort=lastViewedAt"))[0] == "Batman Begins"
 
 
-def test_a_show_is_watched_when_all_its_episodes_are(door: Door, ann: Person) -> None:
+def test_a_show_is_watched_when_all_its_episodes_are(synced_door: Door, guest: Person) -> None:
     for number in range(1, 5):
-        saw(door, ann, f"Chernobyl Part {number}", "episode")
+        saw(synced_door, guest, f"Chernobyl Part {number}", "episode")
 
     def chernobyl(kind: str) -> dict[str, Any]:
-        found = walk(ann, f"/plex/libraries/2/items?type={kind}")
+        found = walk(guest, f"/plex/libraries/2/items?type={kind}")
         return next(one for one in found if "Chernobyl" in {one["title"], one["showTitle"]})
 
     assert [(one["watched"], one["viewCount"]) for one in map(chernobyl, ("show", "season"))] == [
         (False, 4)
     ] * 2
-    assert len(walk(ann, "/plex/libraries/2/items?unwatched=true")) == 2
-    saw(door, ann, "Chernobyl Part 5", "episode")
+    assert len(walk(guest, "/plex/libraries/2/items?unwatched=true")) == 2
+    saw(synced_door, guest, "Chernobyl Part 5", "episode")
     assert [(one["watched"], one["viewCount"]) for one in map(chernobyl, ("show", "season"))] == [
         (True, 5)
     ] * 2
-    assert titles(walk(ann, "/plex/libraries/2/items?unwatched=true")) == ["Batman"]
-    assert titles(walk(ann, "/plex/libraries/2/items?sort=lastViewedAt"))[0] == "Chernobyl"
+    assert titles(walk(guest, "/plex/libraries/2/items?unwatched=true")) == ["Batman"]
+    assert titles(walk(guest, "/plex/libraries/2/items?sort=lastViewedAt"))[0] == "Chernobyl"
 
 
 # -- collections -------------------------------------------------------------------------------------------------------
@@ -501,52 +491,52 @@ def collection(person: Person) -> str:
     return f"/plex/collections/{row['id']}"
 
 
-def test_a_collection_has_its_items_in_its_order(ann: Person, plex: PlexDouble) -> None:
-    path = collection(ann)
+def test_a_collection_has_its_items_in_its_order(guest: Person, plex: PlexDouble) -> None:
+    path = collection(guest)
     assert path.startswith("/plex/collections/col-")
 
-    answer = ann.get(path)
+    answer = guest.get(path)
 
     assert answer.headers["Cache-Control"] == "private, max-age=300"
     data = data_of(answer)
     assert (data["title"], data["childCount"]) == ("Dark Knights", 2)
     assert (data["title"], titles(data["items"])) == ("Dark Knights", ["Batman Begins", "Batman"])
-    assert [titles(data_of(ann.get(f"{path}?limit=1&page={page}"))["items"]) for page in (1, 2, 3)] == [
+    assert [titles(data_of(guest.get(f"{path}?limit=1&page={page}"))["items"]) for page in (1, 2, 3)] == [
         ["Batman Begins"],
         ["Batman"],
         [],
     ]
     assert sum(seen.path.endswith("/children") for seen in plex.requests) == 1
-    assert ann.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert guest.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 
 
-def test_a_large_collection_is_asked_for_in_parts(ann: Person, door: Door, plex: PlexDouble) -> None:
+def test_a_large_collection_is_asked_for_in_parts(guest: Person, synced_door: Door, plex: PlexDouble) -> None:
     films = plex.library.section(1).of("movie")
     more = [plex.library.add_film(1, f"More {number}", 1980) for number in range(180)]
     plex.library.add_collection(1, "All of them", [*films, *more])
-    synced(door.runtime, full=True)
-    rows = data_of(ann.get("/plex/libraries/1/collections"))["items"]
+    synced(synced_door.runtime, full=True)
+    rows = data_of(guest.get("/plex/libraries/1/collections"))["items"]
     path = f"/plex/collections/{rows[0]['id']}"
 
-    assert len({item["id"] for item in walk(ann, path, 100)}) == 228
+    assert len({item["id"] for item in walk(guest, path, 100)}) == 228
     plex.faults.add("ignore_paging")
-    assert door.runtime.redis.flushall()
-    assert len({item["id"] for item in walk(ann, path, 100)}) == 228
+    assert synced_door.runtime.redis.flushall()
+    assert len({item["id"] for item in walk(guest, path, 100)}) == 228
 
 
-def test_a_collection_that_plex_removed_meanwhile(ann: Person, plex: PlexDouble) -> None:
-    path = collection(ann)
+def test_a_collection_that_plex_removed_meanwhile(guest: Person, plex: PlexDouble) -> None:
+    path = collection(guest)
     plex.library.remove(plex.library.titled("Dark Knights"))
 
-    refused(ann.get(path), 404, "NOT_FOUND")
+    refused(guest.get(path), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("fault", ["html_200", "invalid_json"])
-def test_a_collection_of_a_server_that_talks_nonsense(ann: Person, plex: PlexDouble, fault: str) -> None:
-    path = collection(ann)
+def test_a_collection_of_a_server_that_talks_nonsense(guest: Person, plex: PlexDouble, fault: str) -> None:
+    path = collection(guest)
     plex.faults.add(fault, path="/library/collections")
 
-    error = refused(ann.get(path), 502, "UPSTREAM_ERROR")
+    error = refused(guest.get(path), 502, "UPSTREAM_ERROR")
 
     assert plex.token not in str(error)
 
@@ -554,30 +544,30 @@ def test_a_collection_of_a_server_that_talks_nonsense(ann: Person, plex: PlexDou
 # -- without Plex, without Redis ---------------------------------------------------------------------------------------
 
 
-def test_lists_work_while_plex_is_down(ann: Person, plex: PlexDouble) -> None:
-    path = collection(ann)
+def test_lists_work_while_plex_is_down(guest: Person, plex: PlexDouble) -> None:
+    path = collection(guest)
     plex.stop()
 
-    assert len(walk(ann, "/plex/libraries/1/items", 100)) == 48
-    assert len(data_of(ann.get("/plex/libraries"))["libraries"]) == 5
-    assert walk(ann, "/plex/search?query=lego")
-    server = data_of(ann.get("/plex/server"))
+    assert len(walk(guest, "/plex/libraries/1/items", 100)) == 48
+    assert len(data_of(guest.get("/plex/libraries"))["libraries"]) == 5
+    assert walk(guest, "/plex/search?query=lego")
+    server = data_of(guest.get("/plex/server"))
     assert (server["name"], server["users"], server["usersFrom"]) == ("Double", 0, "medianest")
-    answer = ann.get(path)
+    answer = guest.get(path)
     refused(answer, 503, "PLEX_UNREACHABLE")
     assert "Age" not in answer.headers
 
 
 def test_a_kept_answer_serves_while_plex_is_down_and_then_tells_its_age(
-    ann: Person, plex: PlexDouble, monkeypatch: pytest.MonkeyPatch
+    guest: Person, plex: PlexDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = collection(ann)
-    before = data_of(ann.get(path))
+    path = collection(guest)
+    before = data_of(guest.get(path))
     plex.stop()
 
-    assert data_of(ann.get(path))["items"] == before["items"]
+    assert data_of(guest.get(path))["items"] == before["items"]
     monkeypatch.setattr("engine.plex.catalogue.live_queries.MEMBER_SECONDS", -1.0)
-    answer = ann.get(path)
+    answer = guest.get(path)
     error = refused(answer, 503, "PLEX_UNREACHABLE")
     assert int(answer.headers["Age"]) < 60
     assert answer.headers["Cache-Control"] == "no-store"
@@ -585,11 +575,11 @@ def test_a_kept_answer_serves_while_plex_is_down_and_then_tells_its_age(
     plex.start()
 
 
-def test_a_server_that_keeps_failing_is_left_alone(ann: Person, plex: PlexDouble) -> None:
-    path = collection(ann)
+def test_a_server_that_keeps_failing_is_left_alone(guest: Person, plex: PlexDouble) -> None:
+    path = collection(guest)
     plex.faults.add("status", path="/library/collections", code=503)
     for _ in range(5):
-        refused(ann.get(path), 503, "PLEX_UNREACHABLE")
+        refused(guest.get(path), 503, "PLEX_UNREACHABLE")
 
     assert sum(seen.path.endswith("/children") for seen in plex.requests) <= 4
 
@@ -620,7 +610,7 @@ def test_nothing_is_configured(settings: Settings, path: str) -> None:
     assert error["message"] == "No Plex server is configured."
 
 
-def test_switched_off(settings: Settings, plex: PlexDouble, door: Door) -> None:
+def test_switched_off(settings: Settings, plex: PlexDouble, synced_door: Door) -> None:
     with connected(settings, plex, plex_enabled=False) as other:
         boss = other.person("admin")
         paths = ["server", "libraries", "search?query=x", "activity", "statistics", "syncs", "syncs/sync-1"]
@@ -641,7 +631,9 @@ def test_configured_and_not_met_yet(settings: Settings, plex: PlexDouble) -> Non
         assert data_of(ann.get("/plex/search?query=x"))["pagination"]["totalItems"] == 0
 
 
-def test_another_server_brings_its_own_libraries(settings: Settings, plex: PlexDouble, door: Door) -> None:
+def test_another_server_brings_its_own_libraries(
+    settings: Settings, plex: PlexDouble, synced_door: Door
+) -> None:
     with PlexDouble() as second:
         second.library.add_section("movie", "Other films")
         with connected(settings, second) as other:
@@ -649,18 +641,18 @@ def test_another_server_brings_its_own_libraries(settings: Settings, plex: PlexD
             rows = data_of(other.person("guest").get("/plex/libraries"))["libraries"]
 
     assert [(row["title"], row["count"]) for row in rows] == [("Other films", 0)]
-    with door.runtime.reading() as db:
+    with synced_door.runtime.reading() as db:
         assert db.scalar(select(func.count()).select_from(PlexSection)) == 6
 
 
 # -- what must not be seen ---------------------------------------------------------------------------------------------
 
 
-def test_no_token_and_no_path_in_any_answer(ann: Person, plex: PlexDouble) -> None:
-    paths = [*CACHED, collection(ann), "/media", "/media?type=episode"]
-    item = data_of(ann.get("/plex/libraries/1/items"))["items"][0]
+def test_no_token_and_no_path_in_any_answer(guest: Person, plex: PlexDouble) -> None:
+    paths = [*CACHED, collection(guest), "/media", "/media?type=episode"]
+    item = data_of(guest.get("/plex/libraries/1/items"))["items"][0]
     for path in [*paths, f"/media/items/{item['id']}"]:
-        text = ann.get(path).text
+        text = guest.get(path).text
 
         assert plex.token not in text
         assert "/srv/media" not in text

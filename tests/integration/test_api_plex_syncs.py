@@ -17,19 +17,14 @@ SYNCS = "/plex/syncs"
 
 
 @pytest.fixture
-def door(runtime: Runtime) -> Door:
-    return Door(runtime)
-
-
-@pytest.fixture
 def plex(runtime: Runtime) -> Iterator[Syncing]:
     with syncing(runtime) as made:
         populate(made.library, films=5, shows=1, episodes_per_show=3)
         yield made
 
 
-def test_sync_by_hand_and_its_report(door: Door, plex: Syncing) -> None:
-    admin = door.person("admin")
+def test_sync_by_hand_and_its_report(own_door: Door, plex: Syncing) -> None:
+    admin = own_door.person("admin")
 
     answer = admin.post(SYNCS, json={})
 
@@ -52,8 +47,8 @@ def test_sync_by_hand_and_its_report(door: Door, plex: Syncing) -> None:
     assert report["startedAt"] < report["finishedAt"]
 
 
-def test_list_is_paged_and_filtered(door: Door, plex: Syncing) -> None:
-    admin = door.person("admin")
+def test_list_is_paged_and_filtered(own_door: Door, plex: Syncing) -> None:
+    admin = own_door.person("admin")
     for _ in range(3):
         plex.sync()
     waiting = data_of(admin.post(SYNCS, json={}))
@@ -65,8 +60,8 @@ def test_list_is_paged_and_filtered(door: Door, plex: Syncing) -> None:
     refused(admin.get(f"{SYNCS}?status=done"), 400, "VALIDATION_ERROR")
 
 
-def test_cancelling(door: Door, plex: Syncing) -> None:
-    admin = door.person("admin")
+def test_cancelling(own_door: Door, plex: Syncing) -> None:
+    admin = own_door.person("admin")
     row = data_of(admin.post(SYNCS, json={}))
     assert data_of(admin.delete(f"{SYNCS}/{row['id']}"))["status"] == "cancelled"
     refused(admin.delete(f"{SYNCS}/{row['id']}"), 409, "CONFLICT")
@@ -83,8 +78,8 @@ def test_cancelling(door: Door, plex: Syncing) -> None:
     ]
 
 
-def test_failure_is_told_in_words(door: Door, plex: Syncing) -> None:
-    admin = door.person("admin")
+def test_failure_is_told_in_words(own_door: Door, plex: Syncing) -> None:
+    admin = own_door.person("admin")
     plex.plex.library.owner.token = "another"
     run = plex.sync()
     error = data_of(admin.get(f"{SYNCS}/{run.id}"))["error"]
@@ -96,9 +91,9 @@ def test_failure_is_told_in_words(door: Door, plex: Syncing) -> None:
     ]
 
 
-def test_without_a_server_and_without_permission(door: Door) -> None:
-    refused(door.person("admin").post(SYNCS, json={}), 409, "CONFLICT")
-    user = door.person("user")
+def test_without_a_server_and_without_permission(own_door: Door) -> None:
+    refused(own_door.person("admin").post(SYNCS, json={}), 409, "CONFLICT")
+    user = own_door.person("user")
     for answer in (user.get(SYNCS), user.post(SYNCS, json={}), user.delete(f"{SYNCS}/sync-1")):
         refused(answer, 403, "FORBIDDEN")
-    refused(door.person("admin").post(SYNCS, json={"full": "yes"}), 400, "VALIDATION_ERROR")
+    refused(own_door.person("admin").post(SYNCS, json={"full": "yes"}), 400, "VALIDATION_ERROR")

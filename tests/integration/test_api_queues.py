@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from door import Door, Person, data_of, opened_once, refused
+from door import Door, Person, data_of, refused
 
 from engine.downloads.sources import host_breaker
 
 URL = "http://127.0.0.1/film.mp4"
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
 
 
 def test_a_paused_queue_is_shown_and_says_so_to_who_waits(ann: Person, admin: Person) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 import websocket
-from house import House, Person, farewell, opened_house
+from house import House, Person, farewell
 from sqlalchemy import func, select, update
 
 from api.sockets.endpoints import NAMESPACES
@@ -25,19 +24,6 @@ from models.socket_ticket import SocketTicket
 from models.user import User
 
 NOBODY = (401, "UNAUTHORIZED")
-
-
-@pytest.fixture(scope="module")
-def shared_house(postgres: str, short_tmp: Path) -> Iterator[House]:
-    with opened_house(postgres, short_tmp / "sockets") as house:
-        yield house
-
-
-@pytest.fixture
-def house(shared_house: House) -> Iterator[House]:
-    yield shared_house
-    while shared_house.sockets:
-        shared_house.sockets.pop().shutdown()
 
 
 def ticket_of(house: House, **headers: str) -> str:

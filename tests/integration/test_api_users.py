@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
-from door import API, PASSWORD, Door, Person, data_of, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, refused
 from factories import make_download, make_user
 from sqlalchemy import func, select, text
 
@@ -37,32 +36,7 @@ from models.user import User
 ANN = {"email": "Ann@Example.com", "name": "Ann", "password": PASSWORD}
 UNKNOWN = ["user-0000000000000000000000000", "dl-0000000000000000000000000", "x"]
 
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture(autouse=True)
-def nobody_yet(door: Door) -> None:
-    with door.runtime.unit_of_work() as db:
-        db.execute(text("TRUNCATE users, audit_entries CASCADE"))
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
-
-
-@pytest.fixture
-def chief(door: Door) -> Person:
-    return door.person("super_admin")
+pytestmark = pytest.mark.usefixtures("empty_users")
 
 
 def patch(person: Person, path: str, **body: Any) -> Any:
@@ -89,9 +63,9 @@ class TestList:
     def names(self, person: Person, query: str = "") -> list[str]:
         return [user["name"] for user in data_of(person.get(f"/admin/users{query}"))["users"]]
 
-    def test_shows_a_page_as_documented(self, admin: Person, runtime: Runtime) -> None:
+    def test_shows_a_page_as_documented(self, admin: Person, door: Door) -> None:
         john = make(
-            runtime,
+            door.runtime,
             email="user@example.com",
             name="John Doe",
             plex_id="7",
@@ -128,10 +102,10 @@ class TestList:
             "hasPrev": False,
         }
 
-    def test_filters_by_role_and_status(self, admin: Person, runtime: Runtime) -> None:
-        make(runtime, name="Guest", role="guest")
-        make(runtime, name="Off", role="guest", disabled_at=func.now(), disabled_reason="plex")
-        make(runtime, name="Gone", role="guest", disabled_at=func.now(), deleted_at=func.now())
+    def test_filters_by_role_and_status(self, admin: Person, door: Door) -> None:
+        make(door.runtime, name="Guest", role="guest")
+        make(door.runtime, name="Off", role="guest", disabled_at=func.now(), disabled_reason="plex")
+        make(door.runtime, name="Gone", role="guest", disabled_at=func.now(), deleted_at=func.now())
 
         assert self.names(admin, "?role=guest&sort=name") == ["Guest", "Off"]
         assert self.names(admin, "?role=guest&status=active") == ["Guest"]
@@ -150,7 +124,7 @@ class TestList:
         ],
     )
     def test_searches_text_and_not_patterns(
-        self, admin: Person, runtime: Runtime, sought: str, found: list[str]
+        self, admin: Person, door: Door, sought: str, found: list[str]
     ) -> None:
         for name, values in {
             "Annabel": {},
@@ -160,7 +134,7 @@ class TestList:
             "a_b": {},
             "back\\slash": {},
         }.items():
-            make(runtime, **{"name": name, "email": f"{name[:1]}@example.org", **values})
+            make(door.runtime, **{"name": name, "email": f"{name[:1]}@example.org", **values})
 
         assert sorted(self.names(admin, f"?role=user&search={sought}")) == sorted(found)
 
@@ -180,11 +154,11 @@ class TestList:
             ("createdAt:desc", "a B c"),
         ],
     )
-    def test_sorts_by_any_column(self, admin: Person, runtime: Runtime, sort: str, order: str) -> None:
+    def test_sorts_by_any_column(self, admin: Person, door: Door, sort: str, order: str) -> None:
         early, late = datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 1, 2, tzinfo=UTC)
-        make(runtime, name="c", email="a@x.org", role="user", last_login_at=late)
-        make(runtime, name="B", email=None, role="guest")
-        make(runtime, name="a", email="b@x.org", role="user", last_login_at=early)
+        make(door.runtime, name="c", email="a@x.org", role="user", last_login_at=late)
+        make(door.runtime, name="B", email=None, role="guest")
+        make(door.runtime, name="a", email="b@x.org", role="user", last_login_at=early)
 
         found = [name for name in self.names(admin, f"?sort={sort}") if name != "Ann"]
 
@@ -192,8 +166,8 @@ class TestList:
             order = "B c a" if sort == "role" else "a c B"
         assert found == order.split()
 
-    def test_pages_of_equals_neither_repeat_nor_miss_anybody(self, admin: Person, runtime: Runtime) -> None:
-        everybody = {make(runtime, name="Same", last_login_at=None) for _ in range(7)}
+    def test_pages_of_equals_neither_repeat_nor_miss_anybody(self, admin: Person, door: Door) -> None:
+        everybody = {make(door.runtime, name="Same", last_login_at=None) for _ in range(7)}
 
         for sort in ("name", "lastLoginAt:desc", "role"):
             pages = [
@@ -225,14 +199,14 @@ class TestList:
 
 
 class TestCreate:
-    def test_makes_somebody_who_can_sign_in(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_makes_somebody_who_can_sign_in(self, door: Door, admin: Person) -> None:
         answer = admin.post("/admin/users", json=ANN | {"role": "guest", "tier": "premium"})
 
         row = data_of(answer)
         assert answer.status_code == 201
         assert (row["email"], row["role"], row["tier"]) == ("ann@example.com", "guest", "premium")
         assert data_of(door.sign_in("ann@example.com").get("/auth/session"))["user"]["id"] == row["id"]
-        (entry,) = audited(runtime, "user.created")
+        (entry,) = audited(door.runtime, "user.created")
         assert (entry.actor_id, entry.subject_id, entry.subject_name) == (admin.id, row["id"], "Ann")
         assert PASSWORD not in str(entry.details)
 
@@ -245,13 +219,13 @@ class TestCreate:
         "values", [{"password_hash": "x"}, {"plex_id": "1"}, {"disabled_at": func.now()}]
     )
     def test_an_address_belongs_to_one_live_account(
-        self, admin: Person, runtime: Runtime, values: dict[str, Any]
+        self, admin: Person, door: Door, values: dict[str, Any]
     ) -> None:
-        make(runtime, email="ann@example.com", **values)
+        make(door.runtime, email="ann@example.com", **values)
 
         refused(admin.post("/admin/users", json=ANN), 409, "CONFLICT")
 
-    def test_ten_at_once_make_one(self, admin: Person, runtime: Runtime) -> None:
+    def test_ten_at_once_make_one(self, admin: Person, door: Door) -> None:
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(lambda _: admin.post("/admin/users", json=ANN).status_code, range(10)))
 
@@ -289,10 +263,10 @@ class TestCreate:
 
 
 class TestDetails:
-    def test_tell_how_much_a_user_has(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_tell_how_much_a_user_has(self, door: Door, admin: Person) -> None:
         bob = door.person()
         door.sign_in(bob.email).post("/auth/logout")
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             user = db.get_one(User, bob.id)
             make_download(db, user)
             make_download(db, user, status="completed", ended_at=func.now())
@@ -312,40 +286,40 @@ class TestDetails:
 
 
 class TestChange:
-    def test_changes_what_is_given(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime, name="Bob")
+    def test_changes_what_is_given(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime, name="Bob")
 
         row = data_of(
             patch(admin, f"/admin/users/{bob}", name="Rob", email="ROB@example.com", tier="premium")
         )
 
         assert (row["name"], row["email"], row["tier"]) == ("Rob", "rob@example.com", "premium")
-        (entry,) = audited(runtime, "user.updated")
+        (entry,) = audited(door.runtime, "user.updated")
         assert entry.details is not None
         assert entry.details["changes"]["tier"] == {"before": "standard", "after": "premium"}
 
     @pytest.mark.parametrize("body", [{}, {"tier": "standard"}, {"name": "Bob", "disabled": False}])
-    def test_no_change_is_none(self, admin: Person, runtime: Runtime, body: dict[str, Any]) -> None:
-        bob = make(runtime, name="Bob")
+    def test_no_change_is_none(self, admin: Person, door: Door, body: dict[str, Any]) -> None:
+        bob = make(door.runtime, name="Bob")
 
         assert data_of(patch(admin, f"/admin/users/{bob}", **body))["name"] == "Bob"
 
-        assert not audited(runtime, "user.updated")
-        assert not audited(runtime, "user.enabled")
+        assert not audited(door.runtime, "user.updated")
+        assert not audited(door.runtime, "user.enabled")
 
-    def test_another_address_ends_the_resets_of_the_former(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime, password_hash="x")
-        with runtime.unit_of_work() as db:
+    def test_another_address_ends_the_resets_of_the_former(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime, password_hash="x")
+        with door.runtime.unit_of_work() as db:
             db.add(reset_of(bob))
 
         patch(admin, f"/admin/users/{bob}", email="new@example.com")
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             assert db.scalar(select(func.count()).select_from(PasswordReset)) == 0
 
-    def test_a_taken_address_is_refused(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime)
-        make(runtime, email="taken@example.com")
+    def test_a_taken_address_is_refused(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime)
+        make(door.runtime, email="taken@example.com")
 
         refused(patch(admin, f"/admin/users/{bob}", email="Taken@Example.com"), 409, "CONFLICT")
 
@@ -363,19 +337,19 @@ class TestChange:
         ],
     )
     def test_takes_nothing_but_what_is_documented(
-        self, admin: Person, runtime: Runtime, field: str, value: object
+        self, admin: Person, door: Door, field: str, value: object
     ) -> None:
         error = refused(
-            patch(admin, f"/admin/users/{make(runtime)}", **{field: value}), 400, "VALIDATION_ERROR"
+            patch(admin, f"/admin/users/{make(door.runtime)}", **{field: value}), 400, "VALIDATION_ERROR"
         )
 
         assert list(error["details"]) == [field]
 
 
 class TestDisable:
-    def test_ends_sessions_and_keys_at_once(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_ends_sessions_and_keys_at_once(self, door: Door, admin: Person) -> None:
         bob = door.person()
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             key = key_for(db, bob.id)
 
         row = data_of(patch(admin, f"/admin/users/{bob.id}", disabled=True))
@@ -383,11 +357,11 @@ class TestDisable:
         assert (row["disabled"], row["disabledReason"]) == (True, "admin")
         refused(bob.get("/auth/session"), 401, "UNAUTHORIZED")
         refused(door.stranger().get(f"{API}/users/me", headers={"X-Api-Key": key}), 401, "UNAUTHORIZED")
-        (entry,) = audited(runtime, "user.disabled")
+        (entry,) = audited(door.runtime, "user.disabled")
         assert entry.details is not None
         assert (entry.details["sessions"], entry.details["keys"]) == (1, 1)
 
-    def test_enabling_brings_back_no_old_session(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_enabling_brings_back_no_old_session(self, door: Door, admin: Person) -> None:
         bob = door.person()
         patch(admin, f"/admin/users/{bob.id}", disabled=True)
         patch(admin, f"/admin/users/{bob.id}", disabled=True)
@@ -397,18 +371,16 @@ class TestDisable:
         assert (row["disabled"], row["disabledReason"]) == (False, None)
         refused(bob.get("/auth/session"), 401, "UNAUTHORIZED")
         assert door.sign_in(bob.email).get("/auth/session").status_code == 200
-        assert len(audited(runtime, "user.disabled")) == len(audited(runtime, "user.enabled")) == 1
+        assert len(audited(door.runtime, "user.disabled")) == len(audited(door.runtime, "user.enabled")) == 1
 
-    def test_of_one_whom_plex_shut_out_is_for_good(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime, disabled_at=func.now(), disabled_reason="plex")
+    def test_of_one_whom_plex_shut_out_is_for_good(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime, disabled_at=func.now(), disabled_reason="plex")
 
         assert data_of(patch(admin, f"/admin/users/{bob}", disabled=True))["disabledReason"] == "admin"
 
 
 class TestRole:
-    def test_holds_from_the_next_request_and_keeps_the_session(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
+    def test_holds_from_the_next_request_and_keeps_the_session(self, door: Door, admin: Person) -> None:
         bob = door.person()
         refused(bob.get("/admin/users"), 403, "FORBIDDEN")
 
@@ -418,14 +390,14 @@ class TestRole:
 
         refused(bob.get("/admin/users"), 403, "FORBIDDEN")
         assert bob.get("/auth/session").status_code == 200
-        first, second = audited(runtime, "user.role_changed")
+        first, second = audited(door.runtime, "user.role_changed")
         assert first.details is not None
         assert (first.details["before"], first.details["after"]) == ("user", "admin")
         assert second.subject_id == bob.id
 
-    def test_a_demoted_ones_key_can_do_less(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_a_demoted_ones_key_can_do_less(self, door: Door, admin: Person) -> None:
         bob = door.person("admin")
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             headers = {"X-Api-Key": key_for(db, bob.id, role="admin")}
         assert door.stranger().get(f"{API}/admin/users", headers=headers).status_code == 200
 
@@ -434,35 +406,33 @@ class TestRole:
         refused(door.stranger().get(f"{API}/admin/users", headers=headers), 403, "FORBIDDEN")
         assert door.stranger().get(f"{API}/users/me", headers=headers).status_code == 200
 
-    def test_a_demoted_ones_invitations_do_not_hold(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
+    def test_a_demoted_ones_invitations_do_not_hold(self, door: Door, admin: Person) -> None:
         bob = door.person("admin")
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             db.add(invitation(bob.id))
 
         patch(admin, f"/admin/users/{bob.id}/role", role="user")
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             assert db.scalars(select(Invitation.revoked_at)).one() is not None
 
-    def test_the_same_again_is_no_change(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime)
+    def test_the_same_again_is_no_change(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime)
 
         assert patch(admin, f"/admin/users/{bob}/role", role="user").status_code == 200
 
-        assert not audited(runtime, "user.role_changed")
+        assert not audited(door.runtime, "user.role_changed")
 
     @pytest.mark.parametrize(
         "body", [{}, {"role": None}, {"role": "owner"}, {"role": "user", "tier": "premium"}]
     )
-    def test_is_one_of_four(self, admin: Person, runtime: Runtime, body: dict[str, Any]) -> None:
-        refused(patch(admin, f"/admin/users/{make(runtime)}/role", **body), 400, "VALIDATION_ERROR")
+    def test_is_one_of_four(self, admin: Person, door: Door, body: dict[str, Any]) -> None:
+        refused(patch(admin, f"/admin/users/{make(door.runtime)}/role", **body), 400, "VALIDATION_ERROR")
 
 
 class TestRanks:
-    def test_an_admin_raises_nobody_above_himself(self, admin: Person, runtime: Runtime) -> None:
-        bob = make(runtime)
+    def test_an_admin_raises_nobody_above_themselves(self, admin: Person, door: Door) -> None:
+        bob = make(door.runtime)
 
         refused(patch(admin, f"/admin/users/{bob}/role", role="super_admin"), 403, "FORBIDDEN")
         refused(patch(admin, f"/admin/users/{admin.id}/role", role="super_admin"), 403, "FORBIDDEN")
@@ -475,17 +445,15 @@ class TestRanks:
         refused(admin.delete(f"/admin/users/{chief.id}"), 403, "FORBIDDEN")
         assert data_of(admin.get(f"/admin/users/{chief.id}"))["role"] == "super_admin"
 
-    def test_a_super_admin_may_make_and_unmake_his_like(self, chief: Person, runtime: Runtime) -> None:
-        bob = make(runtime)
+    def test_a_super_admin_may_make_and_unmake_their_like(self, chief: Person, door: Door) -> None:
+        bob = make(door.runtime)
 
         assert data_of(patch(chief, f"/admin/users/{bob}/role", role="super_admin"))["role"] == "super_admin"
         assert data_of(patch(chief, f"/admin/users/{bob}/role", role="user"))["role"] == "user"
 
-    def test_a_key_reaches_no_further_than_its_permissions(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
-        bob = make(runtime)
-        with runtime.unit_of_work() as db:
+    def test_a_key_reaches_no_further_than_its_permissions(self, door: Door, admin: Person) -> None:
+        bob = make(door.runtime)
+        with door.runtime.unit_of_work() as db:
             small = key_for(db, admin.id, role="admin", permissions={Permission.USERS_MANAGE})
             users = permissions_of("user") | {Permission.USERS_MANAGE}
             larger = key_for(db, admin.id, role="admin", permissions=users)
@@ -502,10 +470,10 @@ class TestRanks:
 
 class TestTheLastSuperAdmin:
     @pytest.mark.parametrize("others", [[], ["admin"], ["disabled"]])
-    def test_stays(self, door: Door, chief: Person, runtime: Runtime, others: list[str]) -> None:
+    def test_stays(self, door: Door, chief: Person, others: list[str]) -> None:
         for role in others:
             off = {"disabled_at": func.now(), "role": "super_admin"} if role == "disabled" else {"role": role}
-            make(runtime, **off)
+            make(door.runtime, **off)
         mine = f"/admin/users/{chief.id}"
 
         refused(patch(chief, f"{mine}/role", role="admin"), 409, "CONFLICT")
@@ -514,7 +482,7 @@ class TestTheLastSuperAdmin:
         assert chief.get("/auth/session").status_code == 200
         assert patch(chief, mine, name="Boss", disabled=False).status_code == 200
 
-    def test_with_another_one_may_go(self, door: Door, chief: Person, runtime: Runtime) -> None:
+    def test_with_another_one_may_go(self, door: Door, chief: Person) -> None:
         door.person("super_admin")
 
         assert data_of(chief.delete(f"/admin/users/{chief.id}"))["role"] == "super_admin"
@@ -522,9 +490,7 @@ class TestTheLastSuperAdmin:
         refused(chief.get("/auth/session"), 401, "UNAUTHORIZED")
 
     @pytest.mark.parametrize("way", ["role", "disabled", "delete"])
-    def test_is_left_when_all_turn_on_each_other_at_once(
-        self, door: Door, runtime: Runtime, way: str
-    ) -> None:
+    def test_is_left_when_all_turn_on_each_other_at_once(self, door: Door, way: str) -> None:
         for _ in range(5):
             chiefs = [door.person("super_admin") for _ in range(2)]
             together = Barrier(2)
@@ -541,16 +507,16 @@ class TestTheLastSuperAdmin:
             with ThreadPoolExecutor(2) as pool:
                 answers = sorted(pool.map(turn, range(2)))
 
-            assert super_admins(runtime) == 1
+            assert super_admins(door.runtime) == 1
             assert answers[0] == 200
             assert answers[1] in {401, 403, 409}
-            with runtime.unit_of_work() as db:
+            with door.runtime.unit_of_work() as db:
                 db.execute(text("TRUNCATE users CASCADE"))
 
 
 class TestDelete:
-    def test_leaves_no_trace_of_the_person(self, door: Door, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_leaves_no_trace_of_the_person(self, door: Door, admin: Person) -> None:
+        with door.runtime.unit_of_work() as db:
             known = {
                 "plex_id": "7",
                 "plex_username": "bobby",
@@ -561,18 +527,18 @@ class TestDelete:
                 db, name="Bob", email="bob@example.com", tier="premium", password_hash="x", **known
             )
             sessions.start(
-                db, runtime.settings, bob, remember_me=True, device=sessions.Device("phone", "10.0.0.1")
+                db, door.runtime.settings, bob, remember_me=True, device=sessions.Device("phone", "10.0.0.1")
             )
             key_for(db, bob.id)
             db.add(reset_of(bob.id))
             db.add(Notification(id=new_id("ntf"), user_id=bob.id, type="x", title="x", message="x"))
             db.add(invitation(admin.id, email="bob@example.com", accepted_by=bob.id, accepted_at=func.now()))
-            secret_box.put(db, runtime.settings, f"plex-user:{bob.id}", "token")
+            secret_box.put(db, door.runtime.settings, f"plex-user:{bob.id}", "token")
 
         row = data_of(admin.delete(f"/admin/users/{bob.id}"))
 
         assert (row["name"], row["email"], row["plexUsername"]) == ("Bob", "bob@example.com", "bobby")
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             for table in (ApiKey, PasswordReset, Notification, Secret, Invitation):
                 assert db.scalar(select(func.count()).select_from(table)) == 0, table
             assert db.scalar(select(func.count()).where(Login.user_id == bob.id)) == 0
@@ -584,7 +550,7 @@ class TestDelete:
         assert left.disabled_at is not None
         personal = ("email", "password_hash", "plex_id", "plex_username", "plex_avatar", "plex_checked_at")
         assert [facts[name] for name in personal] == [None] * 6
-        (entry,) = audited(runtime, "user.deleted")
+        (entry,) = audited(door.runtime, "user.deleted")
         assert (entry.subject_id, entry.subject_name) == (bob.id, "Bob")
 
     def test_takes_effect_at_once_and_everywhere(self, door: Door, admin: Person) -> None:
@@ -605,19 +571,17 @@ class TestDelete:
         assert [user["id"] for user in listed["users"]] == [admin.id]
         assert listed["pagination"]["totalUsers"] == 1
 
-    def test_frees_the_address(self, admin: Person, runtime: Runtime) -> None:
+    def test_frees_the_address(self, admin: Person, door: Door) -> None:
         first = data_of(admin.post("/admin/users", json=ANN))["id"]
         admin.delete(f"/admin/users/{first}")
 
         assert data_of(admin.post("/admin/users", json=ANN))["id"] != first
 
-    def test_cancels_what_is_under_way_and_keeps_what_is_finished(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
+    def test_cancels_what_is_under_way_and_keeps_what_is_finished(self, door: Door, admin: Person) -> None:
         bob = door.person()
         held = {"lease_until": func.now() + timedelta(minutes=1)}
         file = {"path": "a.mp4", "size": 1, "container": "mp4", "height": None, "duration": None}
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             user, other = db.get_one(User, bob.id), db.get_one(User, admin.id)
             ids = {
                 "queued": make_download(db, user).id,
@@ -629,7 +593,7 @@ class TestDelete:
 
         admin.delete(f"/admin/users/{bob.id}")
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             rows = {name: db.get_one(Download, found) for name, found in ids.items()}
         assert rows["queued"].status == "cancelled"
         assert rows["queued"].ended_at is not None
@@ -638,13 +602,11 @@ class TestDelete:
         assert (rows["another's"].status, rows["another's"].cancel_requested_at) == ("queued", None)
         shown = data_of(admin.get(f"/youtube/downloads/{ids['finished']}"))
         assert (shown["status"], shown["userId"], shown["file"]) == ("completed", bob.id, file)
-        (entry,) = audited(runtime, "user.deleted")
+        (entry,) = audited(door.runtime, "user.deleted")
         assert entry.details is not None
         assert entry.details["cancelledDownloads"] == 2
 
-    def test_lets_no_wish_slip_through_that_comes_at_the_same_moment(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
+    def test_lets_no_wish_slip_through_that_comes_at_the_same_moment(self, door: Door, admin: Person) -> None:
         for _ in range(8):
             bob = door.person()
             together = Barrier(5)
@@ -661,7 +623,7 @@ class TestDelete:
 
             assert deleted == 200
             assert set(asked) <= {202, 401}
-            with runtime.unit_of_work() as db:
+            with door.runtime.unit_of_work() as db:
                 active = select(func.count()).where(Download.user_id == bob.id, Download.ended_at.is_(None))
                 assert db.scalar(active) == 0
 

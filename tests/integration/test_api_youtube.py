@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from door import API, Door, Person, data_of, opened, opened_once, refused
+from door import API, Door, Person, data_of, opened, refused
 from factories import make_download
 from sqlalchemy import func, select, update
 from stack import eventually
@@ -32,17 +32,6 @@ RESULT = {
     "heights": [720],
     "qualities": ["best", "720p"],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
 
 
 def given(door: Door, person: Person, **values: Any) -> str:

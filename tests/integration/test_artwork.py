@@ -29,16 +29,9 @@ def plex() -> Iterator[PlexDouble]:
 
 
 @pytest.fixture
-def door(settings: Settings, plex: PlexDouble) -> Iterator[Door]:
-    with connected(settings, plex) as made:
-        synced(made.runtime)
-        yield made
-
-
-@pytest.fixture
-def url(door: Door) -> str:
+def url(synced_door: Door) -> str:
     """The address of a poster."""
-    item = data_of(door.person("guest").get("/media"))["items"][0]
+    item = data_of(synced_door.person("guest").get("/media"))["items"][0]
     assert item["poster"].startswith(f"/api/v1/plex/artwork/{item['id']}?")
     return str(item["poster"])
 
@@ -52,8 +45,8 @@ def look(door: Door, url: str) -> TestResponse:
     return door.stranger().get(url)
 
 
-def test_a_browser_gets_it_without_signing_in(door: Door, plex: PlexDouble, url: str) -> None:
-    answer = look(door, url)
+def test_a_browser_gets_it_without_signing_in(synced_door: Door, plex: PlexDouble, url: str) -> None:
+    answer = look(synced_door, url)
 
     assert (answer.status_code, answer.mimetype) == (200, "image/jpeg")
     assert answer.data.startswith(b"\xff\xd8\xff")
@@ -67,27 +60,27 @@ def test_a_browser_gets_it_without_signing_in(door: Door, plex: PlexDouble, url:
     assert plex.token not in url
 
 
-def test_what_a_browser_has_is_not_sent_again(door: Door, url: str) -> None:
-    tag = look(door, url).headers["ETag"]
+def test_what_a_browser_has_is_not_sent_again(synced_door: Door, url: str) -> None:
+    tag = look(synced_door, url).headers["ETag"]
 
-    again = door.stranger().get(url, headers={"If-None-Match": tag})
+    again = synced_door.stranger().get(url, headers={"If-None-Match": tag})
 
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_plex_is_asked_once_for_each_width(door: Door, plex: PlexDouble, url: str) -> None:
+def test_plex_is_asked_once_for_each_width(synced_door: Door, plex: PlexDouble, url: str) -> None:
     for width in (150, 300, 300, 1280, 150):
-        assert look(door, url.replace("width=300", f"width={width}")).status_code == 200
+        assert look(synced_door, url.replace("width=300", f"width={width}")).status_code == 200
 
     assert [query["width"] for query in asked(plex)] == ["150", "300", "1280"]
 
 
-def test_the_disk_serves_while_plex_is_down(door: Door, plex: PlexDouble, url: str) -> None:
-    before = look(door, url).data
+def test_the_disk_serves_while_plex_is_down(synced_door: Door, plex: PlexDouble, url: str) -> None:
+    before = look(synced_door, url).data
     plex.stop()
 
-    assert look(door, url).data == before
-    refused(look(door, url.replace("width=300", "width=500")), 503, "PLEX_UNREACHABLE")
+    assert look(synced_door, url).data == before
+    refused(look(synced_door, url.replace("width=300", "width=500")), 503, "PLEX_UNREACHABLE")
 
 
 @pytest.mark.parametrize(
@@ -100,28 +93,28 @@ def test_the_disk_serves_while_plex_is_down(door: Door, plex: PlexDouble, url: s
         ("sig=", "sig=%C3%A9"),
     ],
 )
-def test_a_forged_address(door: Door, plex: PlexDouble, url: str, old: str, new: str) -> None:
-    refused(look(door, url.replace(old, new, 1)), 403, "FORBIDDEN")
+def test_a_forged_address(synced_door: Door, plex: PlexDouble, url: str, old: str, new: str) -> None:
+    refused(look(synced_door, url.replace(old, new, 1)), 403, "FORBIDDEN")
 
     assert asked(plex) == []
 
 
 def test_the_address_of_another_installation(
-    door: Door, settings: Settings, plex: PlexDouble, url: str
+    synced_door: Door, settings: Settings, plex: PlexDouble, url: str
 ) -> None:
     with connected(settings, plex, secret_key="t" * 48) as other:
         refused(look(other, url), 403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("change", ["width=301", "width=0", "width=99999", "width=x", "width=300&height=9"])
-def test_a_size_that_is_not_offered(door: Door, plex: PlexDouble, url: str, change: str) -> None:
-    refused(look(door, url.replace("width=300", change)), 400, "VALIDATION_ERROR")
+def test_a_size_that_is_not_offered(synced_door: Door, plex: PlexDouble, url: str, change: str) -> None:
+    refused(look(synced_door, url.replace("width=300", change)), 400, "VALIDATION_ERROR")
 
     assert asked(plex) == []
 
 
-def test_without_a_signature(door: Door, url: str) -> None:
-    refused(look(door, url.partition("&sig=")[0]), 400, "VALIDATION_ERROR")
+def test_without_a_signature(synced_door: Door, url: str) -> None:
+    refused(look(synced_door, url.partition("&sig=")[0]), 400, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -136,91 +129,91 @@ def test_without_a_signature(door: Door, url: str) -> None:
     ],
 )
 def test_plex_sends_no_picture(
-    door: Door, plex: PlexDouble, url: str, fault: str, said: dict[str, int], status: int, code: str
+    synced_door: Door, plex: PlexDouble, url: str, fault: str, said: dict[str, int], status: int, code: str
 ) -> None:
     plex.faults.add(fault, path=TRANSCODE, **said)
 
-    error = refused(look(door, url), status, code)
+    error = refused(look(synced_door, url), status, code)
 
     assert plex.token not in str(error)
     plex.faults.clear()
-    assert look(door, url).status_code == 200, "nothing of it was kept"
+    assert look(synced_door, url).status_code == 200, "nothing of it was kept"
 
 
-def test_a_picture_whose_header_lies(door: Door, plex: PlexDouble, url: str) -> None:
+def test_a_picture_whose_header_lies(synced_door: Door, plex: PlexDouble, url: str) -> None:
     """What counts is what it is: the type comes from the bytes."""
     plex.faults.add("wrong_type", path=TRANSCODE, type="text/html")
 
-    answer = look(door, url)
+    answer = look(synced_door, url)
 
     assert (answer.status_code, answer.mimetype) == (200, "image/jpeg")
 
 
-def test_a_picture_of_twenty_megabytes(door: Door, plex: PlexDouble, url: str) -> None:
+def test_a_picture_of_twenty_megabytes(synced_door: Door, plex: PlexDouble, url: str) -> None:
     plex.picture_padding = 20 << 20
 
-    refused(look(door, url), 502, "UPSTREAM_ERROR")
+    refused(look(synced_door, url), 502, "UPSTREAM_ERROR")
 
 
 def test_a_new_poster_has_a_new_address_and_the_old_one_shows_it_too(
-    door: Door, plex: PlexDouble, url: str
+    synced_door: Door, plex: PlexDouble, url: str
 ) -> None:
-    look(door, url)
+    look(synced_door, url)
     heat = plex.library.titled("Heat")
     plex.library.change(heat, thumb=f"/library/metadata/{heat.id}/thumb/1999999999")
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    fresh = data_of(door.person("guest").get("/media"))["items"][0]["poster"]
-    old = look(door, url)
+    fresh = data_of(synced_door.person("guest").get("/media"))["items"][0]["poster"]
+    old = look(synced_door, url)
 
     assert fresh != url
     assert (old.status_code, old.headers["Cache-Control"]) == (200, "public, max-age=30")
-    assert look(door, fresh).headers["Cache-Control"].endswith("immutable")
+    assert look(synced_door, fresh).headers["Cache-Control"].endswith("immutable")
     assert len(asked(plex)) == 2
 
 
-def test_a_removed_item_has_no_picture(door: Door, plex: PlexDouble, url: str) -> None:
+def test_a_removed_item_has_no_picture(synced_door: Door, plex: PlexDouble, url: str) -> None:
     plex.library.remove(plex.library.titled("Heat"))
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    refused(look(door, url), 404, "NOT_FOUND")
+    refused(look(synced_door, url), 404, "NOT_FOUND")
 
 
-def test_the_server_fetches_nothing_from_elsewhere(door: Door, plex: PlexDouble) -> None:
+def test_the_server_fetches_nothing_from_elsewhere(synced_door: Door, plex: PlexDouble) -> None:
     film = plex.library.titled("Heat")
     for thumb in ("http://169.254.169.254/latest", "/library/../accounts", "//evil.example/x.jpg"):
         plex.library.change(film, thumb=thumb)
-        synced(door.runtime)
-        assert data_of(door.person("guest").get("/media"))["items"][0]["poster"] is None
+        synced(synced_door.runtime)
+        assert data_of(synced_door.person("guest").get("/media"))["items"][0]["poster"] is None
 
 
-def test_collections_and_libraries_have_pictures(door: Door, plex: PlexDouble) -> None:
-    ann = door.person("guest")
+def test_collections_and_libraries_have_pictures(synced_door: Door, plex: PlexDouble) -> None:
+    ann = synced_door.person("guest")
     (collection,) = data_of(ann.get("/plex/libraries/1/collections"))["items"]
     (library,) = data_of(ann.get("/plex/libraries"))["libraries"]
 
-    assert look(door, collection["poster"]).mimetype == "image/jpeg"
+    assert look(synced_door, collection["poster"]).mimetype == "image/jpeg"
     assert library["poster"].startswith("/api/v1/plex/artwork/lib-1?")
-    look(door, library["poster"])
+    look(synced_door, library["poster"])
     assert asked(plex)[-1]["url"].startswith("/library/sections/1/composite/")
 
 
-def test_the_background_of_an_item(door: Door, plex: PlexDouble) -> None:
+def test_the_background_of_an_item(synced_door: Door, plex: PlexDouble) -> None:
     heat = plex.library.titled("Heat")
     plex.library.change(heat, art=f"/library/metadata/{heat.id}/art/5")
-    synced(door.runtime)
+    synced(synced_door.runtime)
 
-    art = data_of(door.person("guest").get("/media"))["items"][0]["art"]
+    art = data_of(synced_door.person("guest").get("/media"))["items"][0]["art"]
 
     assert parse_qs(urlsplit(art).query)["width"] == ["1280"]
-    assert look(door, art).status_code == 200
+    assert look(synced_door, art).status_code == 200
     assert (asked(plex)[-1]["width"], asked(plex)[-1]["height"]) == ("1280", "720")
 
 
-def test_a_disk_that_takes_nothing_does_no_harm(door: Door, plex: PlexDouble, url: str) -> None:
-    (door.runtime.settings.data_dir / "artwork").write_text("in the way")
+def test_a_disk_that_takes_nothing_does_no_harm(synced_door: Door, plex: PlexDouble, url: str) -> None:
+    (synced_door.runtime.settings.data_dir / "artwork").write_text("in the way")
 
-    assert [look(door, url).status_code for _ in range(2)] == [200, 200]
+    assert [look(synced_door, url).status_code for _ in range(2)] == [200, 200]
     assert len(asked(plex)) == 2
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import pytest
-from factories import make_download, make_user
 from sqlalchemy import func, update
 from stack import eventually
 
@@ -79,12 +78,6 @@ def an_orphan(spec: int, emit: Emit) -> None:
 
 def fast_in_a_program(spec: int, emit: Emit) -> int:
     return subprocess.run(eat(blocks=1, block=6 << 30), stderr=subprocess.DEVNULL, check=False).returncode
-
-
-@pytest.fixture
-def row_id(runtime: Runtime) -> str:
-    with runtime.unit_of_work() as db:
-        return make_download(db, make_user(db)).id
 
 
 def attempted(runtime: Runtime, row_id: str, target: Any, **bounds: Any) -> tuple[Any, Download]:

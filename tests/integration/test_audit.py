@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from door import Door, Person, data_of, opened_once, refused
+from door import Door, Person, data_of, refused
 from factories import make_download
 from sqlalchemy import func, select, text, update
 
 from engine import audit
 from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict
-from engine.runtime import Runtime
 from models.audit import AuditEntry
 from models.user import User
 
 COOKIES = "# Netscape HTTP Cookie File\n.example.com\tTRUE\t/\tTRUE\t4102444800\tSID\tvery-secret-value\n"
 
 
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
 @pytest.fixture(autouse=True)
 def nothing_yet(door: Door) -> None:
     with door.runtime.unit_of_work() as db:
         db.execute(text("TRUNCATE audit_entries"))
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
 
 
 def entries(admin: Person, query: str = "") -> list[Any]:
@@ -72,15 +54,15 @@ class TestReading:
             "details": {"before": "user", "after": "guest"},
         }
 
-    def test_of_the_server_there_is_no_actor(self, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_of_the_server_there_is_no_actor(self, admin: Person, door: Door) -> None:
+        with door.runtime.unit_of_work() as db:
             audit.record(db, "user.disabled", SERVER)
 
         (entry,) = entries(admin)
 
         assert (entry["actor"], entry["subject"], entry["address"], entry["details"]) == (None,) * 4
 
-    def test_names_stay_as_they_were(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_names_stay_as_they_were(self, door: Door, admin: Person) -> None:
         bob = door.person("admin")
         bob.request("PATCH", "/users/me", json={"name": "Robert"})
         admin.delete(f"/admin/users/{bob.id}")
@@ -91,8 +73,8 @@ class TestReading:
         assert renamed["actor"]["name"] == "Robert"
         assert renamed["details"]["changes"]["name"] == {"before": "Ann", "after": "Robert"}
 
-    def test_pages_are_newest_first(self, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_pages_are_newest_first(self, admin: Person, door: Door) -> None:
+        with door.runtime.unit_of_work() as db:
             for number in range(5):
                 audit.record(db, f"test.number_{number}", SERVER)
 
@@ -108,9 +90,9 @@ class TestReading:
             "hasPrev": True,
         }
 
-    def test_is_filtered_by_everything(self, door: Door, admin: Person, runtime: Runtime) -> None:
+    def test_is_filtered_by_everything(self, door: Door, admin: Person) -> None:
         bob = door.person()
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             audit.record(db, "user.created", Actor(admin.id, None, "10.0.0.1"), Subject("user", bob.id))
             audit.record(db, "user.deleted", Actor(bob.id, None, "10.0.0.2"), Subject("user", "user-x"))
             audit.record(db, "userland.x", Actor(bob.id, None, "10.1.0.1"), outcome="denied")
@@ -127,8 +109,8 @@ class TestReading:
         assert actions(admin, f"?actor={bob.id}&outcome=failure") == ["auth.signed_in"]
         assert actions(admin, "?action=%25.") == []
 
-    def test_and_by_time(self, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_and_by_time(self, admin: Person, door: Door) -> None:
+        with door.runtime.unit_of_work() as db:
             for name in ("early", "middle", "late"):
                 audit.record(db, name, SERVER)
             db.flush()
@@ -165,15 +147,15 @@ class TestReading:
 
 
 class TestWriting:
-    def test_stands_or_falls_with_the_change(self, runtime: Runtime, admin: Person) -> None:
-        with pytest.raises(Conflict), runtime.unit_of_work() as db:
+    def test_stands_or_falls_with_the_change(self, door: Door, admin: Person) -> None:
+        with pytest.raises(Conflict), door.runtime.unit_of_work() as db:
             audit.record(db, "user.deleted", SERVER)
             db.flush()
             raise Conflict("No.")
 
         assert entries(admin) == []
 
-    def test_who_reaches_above_himself_is_written_down(self, door: Door, admin: Person) -> None:
+    def test_who_reaches_above_themselves_is_written_down(self, door: Door, admin: Person) -> None:
         chief, bob = door.person("super_admin"), door.person()
         new = {"email": "x@example.com", "name": "X", "password": "long enough", "role": "super_admin"}
 
@@ -217,11 +199,9 @@ class TestWriting:
         )
         assert entry["details"]["permission"] == "users.manage"
 
-    def test_so_is_what_an_admin_does_to_others_downloads(
-        self, door: Door, admin: Person, runtime: Runtime
-    ) -> None:
+    def test_so_is_what_an_admin_does_to_others_downloads(self, door: Door, admin: Person) -> None:
         bob = door.person()
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             user = db.get_one(User, bob.id)
             queued = make_download(db, user, title="A film").id
             failed = make_download(db, user, status="failed", ended_at=func.now()).id
@@ -238,8 +218,8 @@ class TestWriting:
         assert (retried["action"], retried["subject"]["id"]) == ("download.retried_by_admin", failed)
         assert {entry["actor"]["id"] for entry in (moved, cancelled, retried)} == {admin.id}
 
-    def test_but_not_what_one_does_to_ones_own(self, door: Door, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_but_not_what_one_does_to_ones_own(self, door: Door, admin: Person) -> None:
+        with door.runtime.unit_of_work() as db:
             mine = make_download(db, db.get_one(User, admin.id)).id
 
         admin.delete(f"/youtube/downloads/{mine}")
@@ -255,28 +235,28 @@ class TestWriting:
         assert actions(admin) == ["queue.resumed", "queue.paused"]
         assert entries(admin)[0]["subject"] == {"kind": "queue", "id": "downloads", "name": "downloads"}
 
-    def test_so_are_cookies_but_never_their_values(self, admin: Person, runtime: Runtime) -> None:
+    def test_so_are_cookies_but_never_their_values(self, admin: Person, door: Door) -> None:
         admin.request("PUT", "/admin/cookies", json={"cookies": COOKIES})
         admin.delete("/admin/cookies")
 
         deleted, stored = entries(admin)
 
         assert (stored["action"], deleted["action"]) == ("cookies.stored", "cookies.deleted")
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             dump = str(db.execute(text("SELECT to_jsonb(a) FROM audit_entries a")).all())
         assert "very-secret-value" not in dump
 
 
-def test_old_entries_are_forgotten(admin: Person, runtime: Runtime) -> None:
-    with runtime.unit_of_work() as db:
+def test_old_entries_are_forgotten(admin: Person, door: Door) -> None:
+    with door.runtime.unit_of_work() as db:
         for name in ("old", "young"):
             audit.record(db, name, SERVER)
         db.flush()
         past = func.now() - timedelta(days=366)
         db.execute(update(AuditEntry).where(AuditEntry.action == "old").values(created_at=past))
 
-    with runtime.unit_of_work() as db:
+    with door.runtime.unit_of_work() as db:
         audit.forget_old(db, timedelta(days=365))
 
-    with runtime.unit_of_work() as db:
+    with door.runtime.unit_of_work() as db:
         assert db.scalars(select(AuditEntry.action)).all() == ["young"]

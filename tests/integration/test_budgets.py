@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,12 +28,6 @@ from models.download import Download
 from models.queue import SourceHost
 
 OWNER = {"host": "elsewhere", "parent": 1, "pid": 1, "started": 1.0}
-
-
-@pytest.fixture
-def db(runtime: Runtime) -> Iterator[Session]:
-    with runtime.unit_of_work() as session:
-        yield session
 
 
 def claim(db: Session, runtime: Runtime) -> Download | None:

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -123,25 +122,15 @@ def _in_base64(secret: str) -> str:
 SIGNED_IN = ("token", "refreshToken", "csrfToken")
 
 
-@pytest.fixture
-def surroundings() -> Iterator[tuple[MailServer, FakePlexTv, FakePlexServer]]:
-    plextv, plex = FakePlexTv(), FakePlexServer()
-    plextv.start()
-    plex.start()
-    with MailServer() as mail:
-        mail.behaviour.users = {"mailer": PLANTED["mailpassword"]}
-        yield mail, plextv, plex
-    plex.stop()
-    plextv.stop()
-
-
 def test_no_secret_is_seen_where_it_must_not_be(
     tmp_path: Path,
     database_url: str,
     redis_url: str,
-    surroundings: tuple[MailServer, FakePlexTv, FakePlexServer],
+    mail_server: MailServer,
+    plextv: FakePlexTv,
+    plex_server: FakePlexServer,
 ) -> None:
-    mail, plextv, plex = surroundings
+    mail_server.behaviour.users = {"mailer": PLANTED["mailpassword"]}
     plain = database_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS canary")
@@ -158,7 +147,7 @@ def test_no_secret_is_seen_where_it_must_not_be(
         SECRET_KEY=PLANTED["secretkey"],
         SECRET_KEY_PREVIOUS=PLANTED["olderkey"],
         SETUP_TOKEN=PLANTED["setuptoken"],
-        PLEX_URL=plex.url,
+        PLEX_URL=plex_server.url,
         PLEX_TOKEN=PLANTED["plextoken"],
         PLEX_TV_URL=plextv.url,
         PUBLIC_URL="https://media.example",
@@ -168,7 +157,7 @@ def test_no_secret_is_seen_where_it_must_not_be(
         stack.start_worker()
         stack.start_maintenance()
         witness = Witness(stack)
-        live(witness, mail, plextv)
+        live(witness, mail_server, plextv)
         spoken = [_commands(stack)]
         lines = " ".join(
             part

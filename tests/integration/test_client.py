@@ -32,7 +32,7 @@ SIZE = 2_000_000
 
 
 class Person:
-    """Somebody at a terminal, with a home of his own."""
+    """Somebody at a terminal, with a home folder of their own."""
 
     def __init__(self, home: Path, stack: Stack) -> None:
         self.home, self.stack = home, stack
@@ -126,12 +126,6 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[VideoSite]:
-    with VideoSite() as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
 def stack(
     short_tmp: Path, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
@@ -210,9 +204,9 @@ def test_signing_in_and_out(stranger: Person, administrator: str, stack: Stack) 
     assert requests.get(f"{stack.url}/api/v1/auth/session", headers=header, timeout=5).status_code == 401
 
 
-def test_a_download_is_followed_to_its_file(ann: Person, stack: Stack, site: VideoSite) -> None:
+def test_a_download_is_followed_to_its_file(ann: Person, stack: Stack, video_site: VideoSite) -> None:
     done = ann.run(
-        "get", f"{site.url}/direct/calm.mp4?size={SIZE}&rate=500000", "--path", "a/b", "--format", "mp4"
+        "get", f"{video_site.url}/direct/calm.mp4?size={SIZE}&rate=500000", "--path", "a/b", "--format", "mp4"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "a/b/calm [calm].mp4\n"
@@ -224,16 +218,16 @@ def test_a_download_is_followed_to_its_file(ann: Person, stack: Stack, site: Vid
 
 
 def test_the_path_is_whole_where_the_folder_is_at_hand(
-    ann: Person, stack: Stack, site: VideoSite, monkeypatch: pytest.MonkeyPatch
+    ann: Person, stack: Stack, video_site: VideoSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ann.env, "DOWNLOAD_DIR", str(stack.downloads))
-    path = Path(ann.said("get", f"{site.url}/page/near"))
+    path = Path(ann.said("get", f"{video_site.url}/page/near"))
     assert path == stack.downloads / "The near film [near].mp4"
     assert path.is_file()
 
 
-def test_a_terminal_shows_one_moving_line(ann: Person, site: VideoSite) -> None:
-    terminal = Terminal(ann, "get", f"{site.url}/direct/bar.mp4?size={SIZE}&rate=2000000", columns=90)
+def test_a_terminal_shows_one_moving_line(ann: Person, video_site: VideoSite) -> None:
+    terminal = Terminal(ann, "get", f"{video_site.url}/direct/bar.mp4?size={SIZE}&rate=2000000", columns=90)
     assert terminal.wait() == 0, terminal.screen
     *frames, path, rest = re.split(r"\r\x1b\[K|\r\n", terminal.screen)
     assert (path, rest) == ("bar [bar].mp4", "")
@@ -246,30 +240,32 @@ def test_a_terminal_shows_one_moving_line(ann: Person, site: VideoSite) -> None:
     assert re.fullmatch(r"bar +━+ 100%  2\.0 MB  completed *", shown[-1])
 
 
-def test_a_failure_is_told_in_words(ann: Person, site: VideoSite) -> None:
-    line = ann.refused("get", f"{site.url}/text/nothing")
+def test_a_failure_is_told_in_words(ann: Person, video_site: VideoSite) -> None:
+    line = ann.refused("get", f"{video_site.url}/text/nothing")
     assert line.startswith("No video was found at this address. Give the address of the page")
-    process = ann.start("get", f"{site.url}/direct/broken.mp4?status=503")
+    process = ann.start("get", f"{video_site.url}/direct/broken.mp4?status=503")
     assert process.stderr is not None
     assert any(line.startswith("Attempt 1 failed: ") for line in iter(process.stderr.readline, ""))
-    ann.said("get", "--no-wait", f"{site.url}/page/bell")  # wakes a worker before the reconciler would
+    ann.said("get", "--no-wait", f"{video_site.url}/page/bell")  # wakes a worker before the reconciler would
     _, err = process.communicate(timeout=40)
     assert process.returncode == 1
     assert re.search(r"^medianest: .+ To try again: medianest retry dl-\w+$", err.splitlines()[-1])
 
 
-def test_what_is_not_accepted_is_named_by_field(ann: Person, site: VideoSite) -> None:
+def test_what_is_not_accepted_is_named_by_field(ann: Person, video_site: VideoSite) -> None:
     assert "url: Downloads from evil.example are not allowed." in ann.refused("get", "https://evil.example/")
-    assert "quality: Must be one of: best," in ann.refused("get", site.url, "--quality", "9p")
-    assert "downloadPath: Must be a folder" in ann.refused("get", site.url, "--path", "../x")
+    assert "quality: Must be one of: best," in ann.refused("get", video_site.url, "--quality", "9p")
+    assert "downloadPath: Must be a folder" in ann.refused("get", video_site.url, "--path", "../x")
     assert "status: Must be one of: queued," in ann.refused("downloads", "--status", "lost")
     assert ann.refused("cancel", "dl-none") == "There is no such download."
 
 
-def test_stopping_to_follow_does_not_stop_the_download(ann: Person, stack: Stack, site: VideoSite) -> None:
-    url = f"{site.url}/direct/goes-on.mp4?size={SIZE}&gate=goes-on&after=500000&skip=1"
+def test_stopping_to_follow_does_not_stop_the_download(
+    ann: Person, stack: Stack, video_site: VideoSite
+) -> None:
+    url = f"{video_site.url}/direct/goes-on.mp4?size={SIZE}&gate=goes-on&after=500000&skip=1"
     process = ann.start("get", url)
-    site.gate("goes-on").wait_held(20)
+    video_site.gate("goes-on").wait_held(20)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=40)
     assert process.returncode == 130
@@ -285,15 +281,15 @@ def test_stopping_to_follow_does_not_stop_the_download(ann: Person, stack: Stack
     assert again.returncode == 1
     assert err.endswith("medianest: the download was cancelled\n")
     assert "it has ended already" in ann.refused("cancel", row_id)
-    site.release("goes-on")
+    video_site.release("goes-on")
 
     assert ann.said("retry", row_id).startswith("Queued again")
     ended(stack, row_id)
     assert "completed" in ann.refused("retry", row_id)
 
 
-def test_no_wait_then_list_then_remove(ann: Person, stack: Stack, site: VideoSite) -> None:
-    ids = [ann.said("get", "--no-wait", f"{site.url}/page/{name}") for name in ("kept", "gone")]
+def test_no_wait_then_list_then_remove(ann: Person, stack: Stack, video_site: VideoSite) -> None:
+    ids = [ann.said("get", "--no-wait", f"{video_site.url}/page/{name}") for name in ("kept", "gone")]
     paths = [ended(stack, row_id) for row_id in ids]
     head, *rows = ann.said("downloads", "--status", "completed").splitlines()
     assert head.split() == ["ID", "STATUS", "DONE", "SIZE", "ADDED", "TITLE"]
@@ -308,14 +304,16 @@ def test_no_wait_then_list_then_remove(ann: Person, stack: Stack, site: VideoSit
     assert "No downloads here." in ann.said("downloads", "--page", "9")
 
 
-def test_a_restart_of_the_server_is_survived(ann: Person, stack: Stack, site: VideoSite) -> None:
-    process = ann.start("get", f"{site.url}/direct/lasting.mp4?size={SIZE}&gate=lasting&after=500000&skip=1")
-    site.gate("lasting").wait_held(20)
+def test_a_restart_of_the_server_is_survived(ann: Person, stack: Stack, video_site: VideoSite) -> None:
+    process = ann.start(
+        "get", f"{video_site.url}/direct/lasting.mp4?size={SIZE}&gate=lasting&after=500000&skip=1"
+    )
+    video_site.gate("lasting").wait_held(20)
     stack.kill_group("web")
     assert process.stderr is not None
     assert any("Connection lost" in line for line in iter(process.stderr.readline, ""))
     stack.start_web()
-    site.release("lasting")
+    video_site.release("lasting")
     out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (0, "lasting [lasting].mp4\n"), err
     assert "Connected again." in err
@@ -412,9 +410,9 @@ def test_other_answers_are_told_in_a_line(
 
 
 def test_a_terminal_is_safe_from_titles(
-    ann: Person, stack: Stack, site: VideoSite, monkeypatch: pytest.MonkeyPatch
+    ann: Person, stack: Stack, video_site: VideoSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row_id = ann.said("get", "--no-wait", f"{site.url}/page/evil")
+    row_id = ann.said("get", "--no-wait", f"{video_site.url}/page/evil")
     ended(stack, row_id)
     stack.query("UPDATE downloads SET title = %s WHERE id = %s", "a\x1b[2Jb\rc\u202ed", row_id)
     assert "a [2Jb c d" in ann.said("downloads")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from door import API, PASSWORD, Door, Person, data_of, opened, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, opened, refused
 from sqlalchemy import func, select, text, update
 
 from config.variables import Rate
@@ -25,23 +25,12 @@ Body = dict[str, Any]
 Where = Callable[[Door, Person], str]
 
 
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_set(door: Door) -> None:
     """Settings are stored, and hold for the tests that come after."""
     with door.runtime.unit_of_work() as db:
         db.execute(text("TRUNCATE stored_settings"))
     door.runtime.live.expire()
-
-
-@pytest.fixture
-def chief(door: Door) -> Person:
-    return door.person("super_admin")
 
 
 def address() -> str:

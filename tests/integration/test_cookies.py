@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
-from door import Door, Person, data_of, opened_once, refused
+from door import Door, Person, data_of, refused
 from sqlalchemy import text
 
 from engine.downloads.sources import cookies
@@ -18,17 +17,6 @@ FILE = (
     "#HttpOnly_.youtube.com\tTRUE\t/\tTRUE\t1900000000\tHSID\tcanary-of-a-secret\n"
     "example.com\tFALSE\t/\tFALSE\t0\tseen\tcanary-of-a-secret\n"
 )
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
 
 
 def test_stored_shown_in_outline_and_forgotten(door: Door, admin: Person) -> None:

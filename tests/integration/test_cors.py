@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from door import API, Door, opened, opened_once
+from door import API, Door, opened
 from sqlalchemy import func
 
 from api.security.cors import allowed
@@ -28,11 +28,8 @@ FOREIGN = [
 
 
 @pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with (
-        opened_once(postgres, tmp_path_factory.mktemp("door")) as door,
-        opened(door.runtime.settings, frontend_url=(FRONT, "http://localhost:3000")) as there,
-    ):
+def door(door: Door) -> Iterator[Door]:
+    with opened(door.runtime.settings, frontend_url=(FRONT, "http://localhost:3000")) as there:
         yield there
 
 

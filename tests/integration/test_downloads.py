@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -25,12 +24,6 @@ from models.download import Download, FileRemoval
 from models.user import User
 
 URL = "https://www.youtube.com/watch?v=YE7VzlLtp-4"
-
-
-@pytest.fixture
-def db(runtime: Runtime) -> Iterator[Session]:
-    with runtime.unit_of_work() as session:
-        yield session
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,6 @@ def get(url: str, folder: Path, container: str = "mp4") -> Fetched:
     return fetch(spec, lambda _: None)
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[FileSite]:
-    with FileSite() as running:
-        yield running
-
-
 # --- edit lists -------------------------------------------------------------------------------------------------
 
 
@@ -82,12 +76,12 @@ def test_a_trimmed_film_is_as_long_as_it_plays(trimmed: Path) -> None:
 
 @pytest.mark.parametrize(("container", "seconds"), [("mp4", 1.5), ("mkv", 6.0), ("mp3", 1.5)])
 def test_a_trimmed_film_is_completed(
-    site: FileSite, trimmed: Path, tmp_path: Path, container: str, seconds: float
+    file_site: FileSite, trimmed: Path, tmp_path: Path, container: str, seconds: float
 ) -> None:
     """Matroska has no edit lists, so what can't be cut off without encoding is shown in it."""
-    site.files["/trimmed.mp4"] = trimmed.read_bytes()
+    file_site.files["/trimmed.mp4"] = trimmed.read_bytes()
 
-    got = get(f"{site.url}/trimmed.mp4", tmp_path, container)
+    got = get(f"{file_site.url}/trimmed.mp4", tmp_path, container)
 
     assert got.path.suffix == f".{container}"
     assert got.duration == pytest.approx(shown(got.path), abs=0.15) == pytest.approx(seconds, abs=0.15)
@@ -210,17 +204,17 @@ def rounded(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 
 def test_a_playlist_in_whole_seconds_is_completed(
-    site: FileSite, rounded: list[bytes], tmp_path: Path
+    file_site: FileSite, rounded: list[bytes], tmp_path: Path
 ) -> None:
     """By the playlist the film has 10 seconds, by what is sent 8."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:2", "#EXT-X-TARGETDURATION:2"]
     for number, piece in zip(count(), rounded, strict=False):
-        site.files[f"/rounded-{number}.ts"] = piece
+        file_site.files[f"/rounded-{number}.ts"] = piece
         lines += ["#EXTINF:2,", f"rounded-{number}.ts"]
-    site.files["/rounded.m3u8"] = "\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()
-    site.headers["/rounded.m3u8"] = {"Content-Type": "application/vnd.apple.mpegurl"}
+    file_site.files["/rounded.m3u8"] = "\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()
+    file_site.headers["/rounded.m3u8"] = {"Content-Type": "application/vnd.apple.mpegurl"}
 
-    got = get(f"{site.url}/rounded.m3u8", tmp_path)
+    got = get(f"{file_site.url}/rounded.m3u8", tmp_path)
 
     assert len(rounded) == 5
     assert got.duration == pytest.approx(8, abs=0.2)

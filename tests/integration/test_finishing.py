@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -446,12 +446,6 @@ def test_a_long_description_goes_into_the_file_whole() -> None:
 # --- the whole way ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[FileSite]:
-    with FileSite() as running:
-        yield running
-
-
 def get(site: FileSite, folder: Path, url: str, container: str = "mp4") -> Fetched:
     spec = FetchSpec(
         url=url, quality="best", format=container, work_dir=folder, ffmpeg=FFMPEG, socket_timeout=5.0
@@ -459,17 +453,17 @@ def get(site: FileSite, folder: Path, url: str, container: str = "mp4") -> Fetch
     return fetch(spec, lambda _: None)
 
 
-def test_a_file_that_ended_early_is_not_completed_and_begun_anew(site: FileSite, tmp_path: Path) -> None:
+def test_a_file_that_ended_early_is_not_completed_and_begun_anew(file_site: FileSite, tmp_path: Path) -> None:
     whole = made("faststart.mp4").read_bytes()
-    site.files["/early.mp4"] = whole[: len(whole) // 2]
-    site.untold.add("/early.mp4")
+    file_site.files["/early.mp4"] = whole[: len(whole) // 2]
+    file_site.untold.add("/early.mp4")
     with pytest.raises(FetchError) as failed:
-        get(site, tmp_path / "work", f"{site.url}/early.mp4")
+        get(file_site, tmp_path / "work", f"{file_site.url}/early.mp4")
     assert (failed.value.kind, failed.value.retry) == ("truncated", "soon")
     assert list((tmp_path / "work").iterdir()) == []
 
-    site.files["/early.mp4"] = whole
-    got = get(site, tmp_path / "work", f"{site.url}/early.mp4")
+    file_site.files["/early.mp4"] = whole
+    got = get(file_site, tmp_path / "work", f"{file_site.url}/early.mp4")
 
     assert got.path.read_bytes() == whole
     assert got.duration == pytest.approx(6, abs=0.1)
@@ -485,29 +479,29 @@ COVERS = {
 
 
 @pytest.mark.parametrize("name", COVERS)
-def test_a_picture_that_is_none_is_no_cover(site: FileSite, tmp_path: Path, name: str) -> None:
+def test_a_picture_that_is_none_is_no_cover(file_site: FileSite, tmp_path: Path, name: str) -> None:
     picture = source("cover").read_bytes()
     body = picture[: len(picture) // 2] if name == "half" else COVERS[name]
-    site.files[f"/{name}.jpg"] = gzip.compress(body)
-    site.headers[f"/{name}.jpg"] = {"Content-Encoding": "gzip"}
-    site.files["/right.jpg"] = picture
-    spec = FetchSpec(url=site.url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg=FFMPEG)
+    file_site.files[f"/{name}.jpg"] = gzip.compress(body)
+    file_site.headers[f"/{name}.jpg"] = {"Content-Encoding": "gzip"}
+    file_site.files["/right.jpg"] = picture
+    spec = FetchSpec(url=file_site.url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg=FFMPEG)
 
     with youtube_dl(spec) as ydl:
-        assert cover_of(ydl, FFMPEG, {"thumbnail": f"{site.url}/{name}.jpg"}, tmp_path) is None
+        assert cover_of(ydl, FFMPEG, {"thumbnail": f"{file_site.url}/{name}.jpg"}, tmp_path) is None
         assert list(tmp_path.iterdir()) == []
-        right = cover_of(ydl, FFMPEG, {"thumbnail": f"{site.url}/right.jpg"}, tmp_path)
+        right = cover_of(ydl, FFMPEG, {"thumbnail": f"{file_site.url}/right.jpg"}, tmp_path)
 
     assert right is not None
     assert right.read_bytes() == picture
 
 
-def test_a_page_whose_picture_is_none_gives_the_film(site: FileSite, tmp_path: Path) -> None:
-    site.files["/film.mp4"] = made("faststart.mp4").read_bytes()
-    site.files["/junk.jpg"] = COVERS["junk"]
-    head = f'<meta property="og:image" content="{site.url}/junk.jpg">'
+def test_a_page_whose_picture_is_none_gives_the_film(file_site: FileSite, tmp_path: Path) -> None:
+    file_site.files["/film.mp4"] = made("faststart.mp4").read_bytes()
+    file_site.files["/junk.jpg"] = COVERS["junk"]
+    head = f'<meta property="og:image" content="{file_site.url}/junk.jpg">'
 
-    got = get(site, tmp_path / "work", site.page("/about", "/film.mp4", head=head))
+    got = get(file_site, tmp_path / "work", file_site.page("/about", "/film.mp4", head=head))
 
     assert probe(got.path).has_picture is False
     with av.open(str(got.path)) as opened:

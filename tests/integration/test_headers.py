@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from door import API, Door, opened, opened_once
+from door import API, Door, opened
 
 from api.security.headers import DATA_POLICY
 
@@ -25,12 +23,6 @@ ANSWERS = {
     f"{API}/docs/swagger-ui.css": 200,
 }
 NEVER = ("Server", "X-Powered-By")
-
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
 
 
 @pytest.mark.parametrize("path", ANSWERS)

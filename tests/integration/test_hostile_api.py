@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
 import pytest
-from door import API, PASSWORD, Door, Person, data_of, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, refused
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
@@ -21,22 +20,6 @@ from models.login import Login
 from models.user import User
 
 
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
-
-
 class TestForgedTokens:
     def forge(self, runtime: Runtime, person: Person, **changes: Any) -> str:
         """A token signed by our own key, as somebody who had it could make it."""
@@ -46,16 +29,14 @@ class TestForgedTokens:
     def ask(self, door: Door, token: str, path: str = "/auth/session") -> TestResponse:
         return door.stranger().get(API + path, headers={"Authorization": f"Bearer {token}"})
 
-    def test_the_way_of_forging_is_right(self, door: Door, ann: Person, runtime: Runtime) -> None:
-        assert self.ask(door, self.forge(runtime, ann)).status_code == 200
+    def test_the_way_of_forging_is_right(self, door: Door, ann: Person) -> None:
+        assert self.ask(door, self.forge(door.runtime, ann)).status_code == 200
 
     @pytest.mark.filterwarnings("ignore:The HMAC key is 32 bytes long")
     @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
-    def test_another_algorithm_opens_nothing(
-        self, door: Door, ann: Person, runtime: Runtime, algorithm: str
-    ) -> None:
+    def test_another_algorithm_opens_nothing(self, door: Door, ann: Person, algorithm: str) -> None:
         claims = jwt.decode(ann.token, options={"verify_signature": False})
-        key: Any = None if algorithm == "none" else keys.key(runtime.settings, keys.ACCESS_TOKENS)
+        key: Any = None if algorithm == "none" else keys.key(door.runtime.settings, keys.ACCESS_TOKENS)
         for typ in ("JWT", "at+jwt", None):
             token = jwt.encode(claims, key, algorithm=algorithm, headers={"typ": typ})
             refused(self.ask(door, token), 401, "UNAUTHORIZED")
@@ -96,41 +77,39 @@ class TestForgedTokens:
             {"exp": "soon"},
         ],
     )
-    def test_other_claims_open_nothing(
-        self, door: Door, ann: Person, runtime: Runtime, changes: dict[str, Any]
-    ) -> None:
-        refused(self.ask(door, self.forge(runtime, ann, **changes)), 401, "UNAUTHORIZED")
+    def test_other_claims_open_nothing(self, door: Door, ann: Person, changes: dict[str, Any]) -> None:
+        refused(self.ask(door, self.forge(door.runtime, ann, **changes)), 401, "UNAUTHORIZED")
 
-    def test_an_old_one_says_that_it_is_old(self, door: Door, ann: Person, runtime: Runtime) -> None:
-        token = self.forge(runtime, ann, exp=int(time.time()) - 1)
+    def test_an_old_one_says_that_it_is_old(self, door: Door, ann: Person) -> None:
+        token = self.forge(door.runtime, ann, exp=int(time.time()) - 1)
         refused(self.ask(door, token), 401, "TOKEN_EXPIRED")
 
-    def test_a_role_in_it_counts_for_nothing(self, door: Door, ann: Person, runtime: Runtime) -> None:
-        token = self.forge(runtime, ann, role="super_admin", permissions=list(Permission), roles=["admin"])
+    def test_a_role_in_it_counts_for_nothing(self, door: Door, ann: Person) -> None:
+        token = self.forge(
+            door.runtime, ann, role="super_admin", permissions=list(Permission), roles=["admin"]
+        )
 
         assert data_of(self.ask(door, token))["user"]["role"] == "user"
         refused(self.ask(door, token, "/admin/queues"), 403, "FORBIDDEN")
 
-    def test_the_session_counts_not_the_subject(self, door: Door, ann: Person, runtime: Runtime) -> None:
+    def test_the_session_counts_not_the_subject(self, door: Door, ann: Person) -> None:
         boss = door.person("admin")
 
-        token = self.forge(runtime, ann, sub=boss.id)
+        token = self.forge(door.runtime, ann, sub=boss.id)
 
         assert data_of(self.ask(door, token))["user"]["id"] == ann.id
 
     @pytest.mark.parametrize("purpose", [keys.REFRESH_TOKENS, keys.CSRF_TOKENS])
-    def test_a_key_of_another_purpose_signs_none(
-        self, door: Door, ann: Person, runtime: Runtime, purpose: str
-    ) -> None:
+    def test_a_key_of_another_purpose_signs_none(self, door: Door, ann: Person, purpose: str) -> None:
         claims = jwt.decode(ann.token, options={"verify_signature": False})
         refused(
-            self.ask(door, jwt.encode(claims, keys.key(runtime.settings, purpose), "HS256")),
+            self.ask(door, jwt.encode(claims, keys.key(door.runtime.settings, purpose), "HS256")),
             401,
             "UNAUTHORIZED",
         )
 
-    def test_one_kind_of_proof_is_no_other(self, door: Door, ann: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_one_kind_of_proof_is_no_other(self, door: Door, ann: Person) -> None:
+        with door.runtime.unit_of_work() as db:
             login_id = db.scalar(select(Login.id).where(Login.user_id == ann.id))
             owner = sessions.find(db, login_id or "")
             assert owner is not None
@@ -318,14 +297,14 @@ class TestMassAssignment:
         "field",
         ["role", "tier", "permissions", "id", "passwordHash", "password_hash", "disabledAt", "plexId"],
     )
-    def test_nobody_promotes_himself(self, door: Door, ann: Person, runtime: Runtime, field: str) -> None:
+    def test_nobody_promotes_themselves(self, door: Door, ann: Person, field: str) -> None:
         for method, path in (("PATCH", "/users/me"), ("PUT", "/users/me")):
             answer = ann.request(method, path, json={"name": "Ann", field: "super_admin"})
             assert answer.status_code in {400, 404, 405}, answer.text
         login = {"email": ann.email, "password": PASSWORD, field: "super_admin"}
         refused(door.stranger().post(f"{API}/auth/login", json=login), 400, "VALIDATION_ERROR")
 
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             user = db.get_one(User, ann.id)
         assert (user.role, user.tier, user.id) == ("user", "standard", ann.id)
 
@@ -459,9 +438,9 @@ class TestPathsAndHeaders:
         assert all(len(each["userAgent"] or "") <= 400 for each in devices)
 
 
-def test_a_disabled_account_takes_its_session_along_everywhere(door: Door, runtime: Runtime) -> None:
+def test_a_disabled_account_takes_its_session_along_everywhere(door: Door) -> None:
     ann = door.person()
-    with runtime.unit_of_work() as db:
+    with door.runtime.unit_of_work() as db:
         db.execute(update(User).where(User.id == ann.id).values(disabled_at=func.now()))
 
     for path in ("/auth/session", "/auth/sessions", "/youtube/downloads", "/csrf/stats"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,8 @@ from tests.fakes.video_site import VideoSite
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[VideoSite]:
-    with VideoSite() as running:
-        yield running
-
-
 @pytest.fixture
-def get(site: VideoSite, tmp_path: Path) -> Any:
+def get(video_site: VideoSite, tmp_path: Path) -> Any:
     """Fetches a path of the site into this test's work folder; `titles` hears what it is called."""
 
     def fetching(path: str, *, titles: list[str] | None = None, **more: Any) -> Fetched:
@@ -42,7 +35,7 @@ def get(site: VideoSite, tmp_path: Path) -> Any:
         fixed = {"quality": "best", "format": "mp4", "embed": False, "socket_timeout": 1.0, "ffmpeg": FFMPEG}
         return fetch(
             FetchSpec(
-                url=path if "://" in path.partition("?")[0] else site.url + path,
+                url=path if "://" in path.partition("?")[0] else video_site.url + path,
                 work_dir=tmp_path / "work",
                 **{**fixed, **more},
             ),
@@ -136,7 +129,7 @@ def test_a_stream_that_drips_is_ended_by_its_time(get: Any) -> None:
     "path", ["/page/a?endless=1", "/hls/a/master.m3u8?endless=1", "/dash/a/manifest.mpd?endless=1"]
 )
 def test_a_page_without_an_end_is_not_read_to_it(
-    get: Any, site: VideoSite, monkeypatch: pytest.MonkeyPatch, path: str
+    get: Any, video_site: VideoSite, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
 
@@ -181,29 +174,29 @@ def test_a_hostile_title_is_an_ordinary_file_name(get: Any, tmp_path: Path, numb
 
 @pytest.mark.parametrize("validator", ["", "&no_validator=1"])
 def test_a_file_that_changed_between_two_attempts_is_begun_anew(
-    get: Any, site: VideoSite, validator: str
+    get: Any, video_site: VideoSite, validator: str
 ) -> None:
     path = f"/direct/changing{len(validator)}.mp4"
     first = f"?size=3000000&skip=1&cut=1500000&rate=6000000{validator}"
     with pytest.raises(FetchError, match="truncated"):
         get(path + first)
-    site.become(path, "direct/other.mp4?size=2500000")
+    video_site.become(path, "direct/other.mp4?size=2500000")
     with suppress(FetchError):  # where only the size gives it away, this attempt finds out
         get(path + f"?x=1{validator}")
 
     got = get(path + f"?x=1{validator}")
 
-    assert got.path.read_bytes() == site.body("/direct/other.mp4?size=2500000")
+    assert got.path.read_bytes() == video_site.body("/direct/other.mp4?size=2500000")
 
 
-def test_the_rest_of_the_same_file_is_asked_for_on_condition(get: Any, site: VideoSite) -> None:
+def test_the_rest_of_the_same_file_is_asked_for_on_condition(get: Any, video_site: VideoSite) -> None:
     path = "/direct/steady.mp4?size=2000000"
     with pytest.raises(FetchError, match="truncated"):
         get(f"{path}&skip=1&cut=900000")
     got = get(path)
 
-    assert got.path.read_bytes() == site.body(path)
-    resumed = [seen for seen in site.asked("/direct/steady.mp4") if seen.range]
+    assert got.path.read_bytes() == video_site.body(path)
+    resumed = [seen for seen in video_site.asked("/direct/steady.mp4") if seen.range]
     assert resumed
     assert all(seen.if_range for seen in resumed)
     assert all(seen.status == 206 for seen in resumed)
@@ -217,10 +210,10 @@ var app = {"app_id": "x", "delivery_status": "PREPARING", "drm_mode": "OFF", "ev
 
 
 def test_a_premiere_that_has_not_begun_is_waited_for(
-    get: Any, site: VideoSite, monkeypatch: pytest.MonkeyPatch
+    get: Any, video_site: VideoSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.pages["/ex/player"] = NOT_YET
-    place = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", site.port))
+    video_site.pages["/ex/player"] = NOT_YET
+    place = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", video_site.port))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
 
     with pytest.raises(FetchError) as failed:

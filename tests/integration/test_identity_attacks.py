@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from door import API, PASSWORD, Door, Person, data_of, opened, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, opened, refused
 from factories import make_user
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from engine.accounts import administration
 from engine.audit import Actor
@@ -26,37 +25,7 @@ from models.user import User
 NEW = "a new long password"
 BROWSER = "medianest_browser"
 
-
-@pytest.fixture(scope="module")
-def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture(autouse=True)
-def nobody_yet(door: Door) -> None:
-    with door.runtime.unit_of_work() as db:
-        db.execute(text("TRUNCATE users, audit_entries, mails, invitations CASCADE"))
-
-
-@pytest.fixture
-def runtime(door: Door) -> Runtime:
-    return door.runtime
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
-
-
-@pytest.fixture
-def chief(door: Door) -> Person:
-    return door.person("super_admin")
+pytestmark = pytest.mark.usefixtures("empty_users")
 
 
 def patch(person: Person, path: str, **body: Any) -> Any:
@@ -119,42 +88,42 @@ class TestPassword:
         for key in keys:
             refused(door.stranger().get(f"{API}/users/me", headers=key), 401, "UNAUTHORIZED")
 
-    def test_its_owner_is_told_of_a_new_key(self, ann: Person, runtime: Runtime) -> None:
+    def test_its_owner_is_told_of_a_new_key(self, ann: Person, door: Door) -> None:
         key_of(ann, "profile.read")
 
-        assert told(runtime, ann) == ["security.key_created"]
-        assert mailed(runtime) == [("account_changed", ann.email)]
+        assert told(door.runtime, ann) == ["security.key_created"]
+        assert mailed(door.runtime) == [("account_changed", ann.email)]
 
 
 class TestAddress:
-    def test_the_old_one_hears_of_a_change_by_oneself(self, ann: Person, runtime: Runtime) -> None:
+    def test_the_old_one_hears_of_a_change_by_oneself(self, ann: Person, door: Door) -> None:
         fresh = fresh_address()
 
         assert patch(ann, "/users/me", email=fresh, currentPassword=PASSWORD).status_code == 200
 
-        assert mailed(runtime) == [("account_changed", ann.email), ("account_changed", fresh)]
-        assert told(runtime, ann) == ["security.email_changed"]
-        (entry,) = audited(runtime, "success")
+        assert mailed(door.runtime) == [("account_changed", ann.email), ("account_changed", fresh)]
+        assert told(door.runtime, ann) == ["security.email_changed"]
+        (entry,) = audited(door.runtime, "success")
         assert entry.details is not None
         assert entry.details["changes"] == {"email": {"before": ann.email, "after": fresh}}
 
-    def test_and_by_an_admin(self, ann: Person, admin: Person, runtime: Runtime) -> None:
+    def test_and_by_an_admin(self, ann: Person, admin: Person, door: Door) -> None:
         fresh = fresh_address()
 
         assert patch(admin, f"/admin/users/{ann.id}", email=fresh).status_code == 200
 
-        assert mailed(runtime) == [("account_changed", ann.email), ("account_changed", fresh)]
-        assert told(runtime, ann) == ["security.email_changed"]
+        assert mailed(door.runtime) == [("account_changed", ann.email), ("account_changed", fresh)]
+        assert told(door.runtime, ann) == ["security.email_changed"]
 
     def test_one_that_is_invited_is_kept_for_the_invited(
-        self, door: Door, ann: Person, admin: Person, runtime: Runtime
+        self, door: Door, ann: Person, admin: Person
     ) -> None:
         invited = fresh_address()
         url = data_of(admin.post("/admin/invitations", json={"email": invited}))["url"]
 
         claimed = patch(ann, "/users/me", email=invited.upper(), currentPassword=PASSWORD)
         assert data_of(claimed)["email"] == invited
-        with runtime.unit_of_work() as db:
+        with door.runtime.unit_of_work() as db:
             off = {"password_hash": None, "email": invited, "email_claimed_at": None}
             db.execute(update(User).where(User.id == ann.id).values(**off))
         assert ann.post("/users/me/password", json={"newPassword": NEW}).status_code == 200
@@ -193,7 +162,7 @@ class TestName:
 
 class TestAudit:
     def test_reaching_too_high_names_whom_and_what(
-        self, door: Door, admin: Person, chief: Person, ann: Person, runtime: Runtime
+        self, door: Door, admin: Person, chief: Person, ann: Person
     ) -> None:
         new = {"email": "Eve@example.com", "name": "Eve", "password": PASSWORD, "role": "super_admin"}
         invited = {"email": "eve@example.com", "role": "super_admin"}
@@ -205,7 +174,7 @@ class TestAudit:
         key = {"name": "k", "permissions": ["settings.manage"]}
         refused(ann.post("/users/me/api-keys", json=key), 403, "FORBIDDEN")
 
-        found = audited(runtime, "denied")
+        found = audited(door.runtime, "denied")
 
         assert [(row.action, row.subject_kind, row.subject_name) for row in found] == [
             ("user.created", "user", "eve@example.com"),
@@ -222,18 +191,18 @@ class TestAudit:
         assert {row.actor_id for row in found} == {admin.id, ann.id}
         assert {row.address for row in found} == {"127.0.0.1"}
 
-    def test_the_last_super_admin(self, chief: Person, runtime: Runtime) -> None:
+    def test_the_last_super_admin(self, chief: Person, door: Door) -> None:
         refused(chief.delete(f"/admin/users/{chief.id}"), 409, "CONFLICT")
         refused(patch(chief, f"/admin/users/{chief.id}", disabled=True), 409, "CONFLICT")
         refused(patch(chief, f"/admin/users/{chief.id}/role", role="user"), 409, "CONFLICT")
 
-        assert [(row.action, row.subject_id) for row in audited(runtime, "denied")] == [
+        assert [(row.action, row.subject_id) for row in audited(door.runtime, "denied")] == [
             ("user.deleted", chief.id),
             ("user.disabled", chief.id),
             ("user.role_changed", chief.id),
         ]
 
-    def test_links_that_nobody_gave_out(self, door: Door, runtime: Runtime) -> None:
+    def test_links_that_nobody_gave_out(self, door: Door) -> None:
         stranger = door.stranger()
         body = {"token": "guessed-token", "name": "Eve", "password": PASSWORD}
         refused(stranger.post(f"{API}/auth/invitations/accept", json=body), 404, "NOT_FOUND")
@@ -242,19 +211,19 @@ class TestAudit:
         body = {"token": "guessed-token", "tokenId": "rst-1"}
         refused(stranger.post(f"{API}/auth/password-reset/verify", json=body), 404, "NOT_FOUND")
 
-        found = audited(runtime, "failure")
+        found = audited(door.runtime, "failure")
 
         actions = ["invitation.accepted", "password.reset", "password.reset"]
         assert [row.action for row in found] == actions
         assert {(row.address, row.actor_id) for row in found} == {("127.0.0.1", None)}
         assert "guessed" not in str([row.details for row in found])
 
-    def test_a_wrong_setup_token(self, door: Door, runtime: Runtime) -> None:
-        with opened(runtime.settings, app_env="production", setup_token="right") as there:
+    def test_a_wrong_setup_token(self, door: Door) -> None:
+        with opened(door.runtime.settings, app_env="production", setup_token="right") as there:
             body = {"email": "eve@example.com", "name": "Eve", "password": PASSWORD, "setupToken": "wrong"}
             refused(there.stranger().post(f"{API}/auth/admin", json=body), 403, "FORBIDDEN")
 
-        (entry,) = audited(runtime, "denied")
+        (entry,) = audited(door.runtime, "denied")
         assert (entry.action, entry.subject_name, entry.address) == (
             "auth.bootstrap",
             "eve@example.com",
@@ -262,49 +231,47 @@ class TestAudit:
         )
         assert "wrong" not in str(entry.details)
 
-    def test_what_a_view_refuses_is_written_down_once(
-        self, door: Door, ann: Person, runtime: Runtime
-    ) -> None:
+    def test_what_a_view_refuses_is_written_down_once(self, door: Door, ann: Person) -> None:
         key = key_of(ann, "profile.edit")
 
         answer = door.stranger().patch(f"{API}/users/me", headers=key, json={"email": fresh_address()})
 
         refused(answer, 403, "FORBIDDEN")
-        (entry,) = audited(runtime, "denied", "failure")
+        (entry,) = audited(door.runtime, "denied", "failure")
         assert (entry.action, entry.actor_id) == ("access.denied", ann.id)
         assert entry.details is not None
         assert (entry.details["method"], entry.details["path"]) == ("PATCH", f"{API}/users/me")
 
-    def test_so_is_a_wrong_password(self, ann: Person, runtime: Runtime) -> None:
+    def test_so_is_a_wrong_password(self, ann: Person, door: Door) -> None:
         body = {"currentPassword": "wrong", "newPassword": NEW}
         refused(ann.post("/users/me/password", json=body), 403, "FORBIDDEN")
 
-        (entry,) = audited(runtime, "denied", "failure")
+        (entry,) = audited(door.runtime, "denied", "failure")
         assert (entry.action, entry.outcome) == ("password.changed", "failure")
 
 
 class TestActingAdmin:
-    def test_who_was_demoted_while_he_waited_does_nothing(self, admin: Person, runtime: Runtime) -> None:
-        """His rights were looked up when his request began: they are looked up again where it counts."""
-        with runtime.unit_of_work() as db:
+    def test_who_was_demoted_while_they_waited_does_nothing(self, admin: Person, door: Door) -> None:
+        """Their rights were read when the request began: they are read again in the transaction that grants."""
+        with door.runtime.unit_of_work() as db:
             bob = make_user(db).id
             db.execute(update(User).where(User.id == admin.id).values(role="user"))
         before = Identity(admin.id, "ses-1", "admin", permissions_of("admin"))
         tries: list[dict[str, Any]] = [
-            {"do": administration.set_role, "args": (runtime.settings, bob, "guest")},
+            {"do": administration.set_role, "args": (door.runtime.settings, bob, "guest")},
             {"do": administration.delete, "args": (bob,)},
         ]
         for each in tries:
-            with pytest.raises(Forbidden, match="any more"), runtime.unit_of_work() as db:
+            with pytest.raises(Forbidden, match="any more"), door.runtime.unit_of_work() as db:
                 each["do"](db, *each["args"], by=before, actor=Actor(admin.id))
 
-    def test_nor_who_was_disabled(self, admin: Person, runtime: Runtime) -> None:
-        with runtime.unit_of_work() as db:
+    def test_nor_who_was_disabled(self, admin: Person, door: Door) -> None:
+        with door.runtime.unit_of_work() as db:
             bob = make_user(db).id
             db.execute(update(User).where(User.id == admin.id).values(disabled_at=func.now()))
         before = Identity(admin.id, "ses-1", "admin", permissions_of("admin"))
 
-        with pytest.raises(Unauthorized), runtime.unit_of_work() as db:
+        with pytest.raises(Unauthorized), door.runtime.unit_of_work() as db:
             administration.delete(db, bob, by=before, actor=Actor(admin.id))
 
     def test_two_who_act_on_each_other_do_not_wait_for_ever(self, door: Door, chief: Person) -> None:

@@ -56,26 +56,8 @@ def plex() -> Iterator[PlexDouble]:
 
 
 @pytest.fixture
-def plextv() -> Iterator[FakePlexTv]:
-    plextv = FakePlexTv()
-    plextv.start()
-    yield plextv
-    plextv.stop()
-
-
-@pytest.fixture
 def settings(settings: Settings, plextv: FakePlexTv) -> Settings:
     return dataclasses.replace(settings, plex_tv_url=plextv.url, public_url="https://media.example")
-
-
-@pytest.fixture
-def door(runtime: Runtime) -> Door:
-    return Door(runtime)
-
-
-@pytest.fixture
-def admin(door: Door) -> Person:
-    return door.person("admin")
 
 
 def put(person: Person, path: str = PLEX, **body: Any) -> TestResponse:
@@ -102,11 +84,11 @@ def sync_runs(runtime: Runtime) -> list[SyncRun]:
 
 
 def test_connecting_a_server_begins_a_sync(
-    door: Door, admin: Person, plex: PlexDouble, rung: list[Job], runtime: Runtime
+    own_door: Door, own_admin: Person, plex: PlexDouble, rung: list[Job], runtime: Runtime
 ) -> None:
-    assert data_of(admin.get(PLEX))["state"] == "disabled"
+    assert data_of(own_admin.get(PLEX))["state"] == "disabled"
 
-    data = connect(admin, plex, paths=[{"ours": "/downloads", "plex": "D:\\media"}], verifyTls=True)
+    data = connect(own_admin, plex, paths=[{"ours": "/downloads", "plex": "D:\\media"}], verifyTls=True)
 
     assert data["test"]["server"] == {
         "name": "Double",
@@ -126,17 +108,22 @@ def test_connecting_a_server_begins_a_sync(
     assert data["state"] == "online"
     assert data["tokenConfigured"] is True
     (run,) = sync_runs(runtime)
-    assert (run.id, run.status, run.trigger, run.user_id) == (data["syncId"], "queued", "manual", admin.id)
+    assert (run.id, run.status, run.trigger, run.user_id) == (
+        data["syncId"],
+        "queued",
+        "manual",
+        own_admin.id,
+    )
     assert rung == [Job.SYNC]
     run_next(runtime, sync_work.SYNC, sync_work.work)
     assert sync_runs(runtime)[0].status == "completed"
-    assert data_of(admin.get(PLEX))["syncedAt"]
+    assert data_of(own_admin.get(PLEX))["syncedAt"]
 
 
-def test_what_is_absent_stays_as_it_is(admin: Person, plex: PlexDouble) -> None:
-    connect(admin, plex, paths=[{"ours": "/a", "plex": "/b"}])
+def test_what_is_absent_stays_as_it_is(own_admin: Person, plex: PlexDouble) -> None:
+    connect(own_admin, plex, paths=[{"ours": "/a", "plex": "/b"}])
 
-    data = data_of(put(admin, verifyTls=False))
+    data = data_of(put(own_admin, verifyTls=False))
 
     assert data["test"]["ok"], data
     assert (data["url"], data["machineIdentifier"]) == (plex.url, plex.machine_id)
@@ -144,10 +131,10 @@ def test_what_is_absent_stays_as_it_is(admin: Person, plex: PlexDouble) -> None:
 
 
 def test_a_server_that_is_down_can_be_configured_and_is_kept_to_once_it_answers(
-    admin: Person, plex: PlexDouble, runtime: Runtime
+    own_admin: Person, plex: PlexDouble, runtime: Runtime
 ) -> None:
     plex.stop()
-    data = data_of(put(admin, url=plex.url, token=plex.token))
+    data = data_of(put(own_admin, url=plex.url, token=plex.token))
     assert (data["test"]["reason"], data["syncId"], data["machineIdentifier"]) == ("refused", None, None)
     assert (data["configured"], data["state"], data["lastError"]) == (
         True,
@@ -159,10 +146,10 @@ def test_a_server_that_is_down_can_be_configured_and_is_kept_to_once_it_answers(
         sync.start(db, full=False, trigger="schedule")
     run_next(runtime, sync_work.SYNC, sync_work.work)
 
-    data = data_of(admin.get(PLEX))
+    data = data_of(own_admin.get(PLEX))
     assert (data["machineIdentifier"], data["state"], data["lastError"]) == (plex.machine_id, "online", None)
     plex.machine_id = "somebody-else"
-    assert tried(admin)["reason"] == "other_server"
+    assert tried(own_admin)["reason"] == "other_server"
 
 
 @pytest.mark.parametrize(
@@ -182,52 +169,59 @@ def test_a_server_that_is_down_can_be_configured_and_is_kept_to_once_it_answers(
         ({"url": NOBODY, "token": "t", "colour": "red"}, "colour"),
     ],
 )
-def test_what_is_malformed_is_refused(admin: Person, body: dict[str, Any], field: str) -> None:
-    error = refused(put(admin, **body), 400, "VALIDATION_ERROR")
+def test_what_is_malformed_is_refused(own_admin: Person, body: dict[str, Any], field: str) -> None:
+    error = refused(put(own_admin, **body), 400, "VALIDATION_ERROR")
 
     assert field in error["details"]
-    assert data_of(admin.get(PLEX))["configured"] is False
+    assert data_of(own_admin.get(PLEX))["configured"] is False
 
 
-def test_an_unknown_integration_is_404(admin: Person) -> None:
-    refused(admin.get("/integrations/sonarr"), 404, "NOT_FOUND")
-    refused(put(admin, "/integrations/sonarr", url=NOBODY, token="t"), 404, "NOT_FOUND")
-    refused(admin.post("/integrations/sonarr/test", json={}), 404, "NOT_FOUND")
-    refused(admin.delete("/integrations/sonarr"), 404, "NOT_FOUND")
+def test_an_unknown_integration_is_404(own_admin: Person) -> None:
+    refused(own_admin.get("/integrations/sonarr"), 404, "NOT_FOUND")
+    refused(put(own_admin, "/integrations/sonarr", url=NOBODY, token="t"), 404, "NOT_FOUND")
+    refused(own_admin.post("/integrations/sonarr/test", json={}), 404, "NOT_FOUND")
+    refused(own_admin.delete("/integrations/sonarr"), 404, "NOT_FOUND")
 
 
-def test_the_stored_token_is_only_sent_to_where_it_was_stored_for(admin: Person, plex: PlexDouble) -> None:
-    connect(admin, plex)
+def test_the_stored_token_is_only_sent_to_where_it_was_stored_for(
+    own_admin: Person, plex: PlexDouble
+) -> None:
+    connect(own_admin, plex)
     with PlexDouble() as thief:
         thief.machine_id = plex.machine_id
 
-        for answer in (put(admin, url=thief.url), admin.post(f"{PLEX}/test", json={"url": thief.url})):
+        for answer in (
+            put(own_admin, url=thief.url),
+            own_admin.post(f"{PLEX}/test", json={"url": thief.url}),
+        ):
             assert "token" in refused(answer, 400, "VALIDATION_ERROR")["details"]
 
         assert thief.requests == []
-    assert data_of(admin.get(PLEX))["url"] == plex.url
+    assert data_of(own_admin.get(PLEX))["url"] == plex.url
 
 
-def test_the_token_goes_only_to_who_says_he_is_the_right_server(admin: Person, plex: PlexDouble) -> None:
-    connect(admin, plex)
+def test_the_token_goes_only_to_a_server_that_says_it_is_the_right_one(
+    own_admin: Person, plex: PlexDouble
+) -> None:
+    connect(own_admin, plex)
     plex.machine_id = "another"
     plex.forget()
 
-    assert tried(admin)["reason"] == "other_server"
+    assert tried(own_admin)["reason"] == "other_server"
 
     assert [seen.path for seen in plex.requests] == ["/identity"]
     assert plex.token not in str([seen.headers for seen in plex.requests])
 
 
-def test_forgetting(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
-    connect(admin, plex)
+def test_forgetting(own_admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
+    connect(own_admin, plex)
     run_next(runtime, sync_work.SYNC, sync_work.work)
 
-    assert data_of(admin.delete(PLEX))["url"] == plex.url
+    assert data_of(own_admin.delete(PLEX))["url"] == plex.url
 
-    data = data_of(admin.get(PLEX))
+    data = data_of(own_admin.get(PLEX))
     assert (data["configured"], data["state"], data["url"]) == (False, "disabled", None)
-    refused(admin.delete(PLEX), 404, "NOT_FOUND")
+    refused(own_admin.delete(PLEX), 404, "NOT_FOUND")
     with runtime.reading() as db:
         assert connection.configured(db, runtime.settings) is None
         assert connection.server_id(db, runtime.settings) is None
@@ -235,32 +229,32 @@ def test_forgetting(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
 
 
 def test_another_server_hides_the_library_and_the_first_brings_it_back(
-    admin: Person, plex: PlexDouble, runtime: Runtime
+    own_admin: Person, plex: PlexDouble, runtime: Runtime
 ) -> None:
     def ours() -> str | None:
         with runtime.reading() as db:
             return connection.server_id(db, runtime.settings)
 
-    connect(admin, plex)
+    connect(own_admin, plex)
     assert ours() == plex.machine_id
     with PlexDouble() as other:
-        data = connect(admin, other)
+        data = connect(own_admin, other)
         assert ours() == other.machine_id
         first, second = sync_runs(runtime)
         assert (first.status, second.id, second.status) == ("cancelled", data["syncId"], "queued")
-    connect(admin, plex)
+    connect(own_admin, plex)
     assert ours() == plex.machine_id
 
 
 def test_a_sync_that_runs_with_the_old_server_does_not_stand_for_the_new_one(
-    admin: Person, plex: PlexDouble, runtime: Runtime
+    own_admin: Person, plex: PlexDouble, runtime: Runtime
 ) -> None:
-    connect(admin, plex)
+    connect(own_admin, plex)
     with runtime.unit_of_work() as db:
         lease = func.now() + text("interval '90 s'")
         db.execute(update(SyncRun).values(status="running", lease_until=lease))
     with PlexDouble() as other:
-        data = connect(admin, other)
+        data = connect(own_admin, other)
 
     running, waiting = sync_runs(runtime)
     assert running.cancel_requested_at is not None
@@ -288,44 +282,46 @@ def spoiled(plex: PlexDouble, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["unauthorized", "too_old", "not_ready", "not_plex", "refused", "timeout"])
 def test_a_test_says_what_is_wrong(
-    admin: Person, plex: PlexDouble, how: str, monkeypatch: pytest.MonkeyPatch
+    own_admin: Person, plex: PlexDouble, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.clients.connection_test.SECONDS", 1.0)
     token = plex.token
     spoiled(plex, how)
 
-    data = tried(admin, url=plex.url, token=token)
+    data = tried(own_admin, url=plex.url, token=token)
 
     assert (data["ok"], data["reason"]) == (False, how)
     assert data["message"].endswith(".")
     assert data["advice"].endswith(".")
     assert token not in str(data)
-    assert data_of(admin.get(PLEX))["configured"] is False
+    assert data_of(own_admin.get(PLEX))["configured"] is False
 
 
-def test_a_test_without_anything_to_test(admin: Person) -> None:
-    assert "give url and token" in refused(admin.post(f"{PLEX}/test", json={}), 409, "CONFLICT")["message"]
+def test_a_test_without_anything_to_test(own_admin: Person) -> None:
+    assert (
+        "give url and token" in refused(own_admin.post(f"{PLEX}/test", json={}), 409, "CONFLICT")["message"]
+    )
 
 
-def test_a_name_that_does_not_exist(admin: Person) -> None:
-    assert tried(admin, url="http://nowhere.invalid:32400", token="t")["reason"] == "unknown_host"
+def test_a_name_that_does_not_exist(own_admin: Person) -> None:
+    assert tried(own_admin, url="http://nowhere.invalid:32400", token="t")["reason"] == "unknown_host"
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_a_certificate_for_something_else(admin: Person, tmp_path: Path) -> None:
+def test_a_certificate_for_something_else(own_admin: Person, tmp_path: Path) -> None:
     with PlexDouble(tls=tls(tmp_path)) as secure:
-        data = tried(admin, url=secure.url, token=secure.token)
+        data = tried(own_admin, url=secure.url, token=secure.token)
         assert (data["ok"], data["reason"]) == (False, "tls")
 
-        assert connect(admin, secure, verifyTls=False)["state"] == "online"
+        assert connect(own_admin, secure, verifyTls=False)["state"] == "online"
 
-        assert tried(admin)["ok"] is True
-        plain = tried(admin, url=secure.url.replace("https", "http"), token=secure.token)
+        assert tried(own_admin)["ok"] is True
+        plain = tried(own_admin, url=secure.url.replace("https", "http"), token=secure.token)
         assert plain["reason"] in {"refused", "not_plex"}
 
 
-def test_a_server_that_speaks_no_https(admin: Person, plex: PlexDouble) -> None:
-    assert tried(admin, url=plex.url.replace("http", "https"), token=plex.token)["reason"] == "tls"
+def test_a_server_that_speaks_no_https(own_admin: Person, plex: PlexDouble) -> None:
+    assert tried(own_admin, url=plex.url.replace("http", "https"), token=plex.token)["reason"] == "tls"
 
 
 Answering = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -383,23 +379,23 @@ ONLY_XML = b'<?xml version="1.0"?><MediaContainer machineIdentifier="m" version=
     ],
 )
 def test_what_is_no_server_of_ours(
-    admin: Person, speaking: Callable[[Answering], str], answer: Answering, reason: str
+    own_admin: Person, speaking: Callable[[Answering], str], answer: Answering, reason: str
 ) -> None:
-    assert tried(admin, url=speaking(answer), token="t")["reason"] == reason
+    assert tried(own_admin, url=speaking(answer), token="t")["reason"] == reason
 
 
 def test_no_redirect_is_followed(
-    admin: Person, plex: PlexDouble, speaking: Callable[[Answering], str]
+    own_admin: Person, plex: PlexDouble, speaking: Callable[[Answering], str]
 ) -> None:
     elsewhere = speaking(sending(302, "text/html", b"", Location=plex.url + "/identity"))
 
-    assert tried(admin, url=elsewhere, token=plex.token)["reason"] == "not_plex"
+    assert tried(own_admin, url=elsewhere, token=plex.token)["reason"] == "not_plex"
 
     assert plex.requests == []
 
 
-def test_one_who_drips_his_answer_keeps_nobody(
-    admin: Person, speaking: Callable[[Answering], str], monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_answers_slowly_blocks_nobody(
+    own_admin: Person, speaking: Callable[[Answering], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = threading.Event()
 
@@ -411,17 +407,17 @@ def test_one_who_drips_his_answer_keeps_nobody(
                 return
 
     monkeypatch.setattr("engine.clients.connection_test.alone.__defaults__", (1.0,))
-    assert tried(admin, url=speaking(drip), token="t")["reason"] == "timeout"
+    assert tried(own_admin, url=speaking(drip), token="t")["reason"] == "timeout"
     gone.set()
 
 
 # -- who sees what -----------------------------------------------------------------------------------------------------
 
 
-def test_users_see_a_state_and_nothing_else(door: Door, admin: Person, plex: PlexDouble) -> None:
-    connect(admin, plex)
+def test_users_see_a_state_and_nothing_else(own_door: Door, own_admin: Person, plex: PlexDouble) -> None:
+    connect(own_admin, plex)
 
-    person = door.person("user")
+    person = own_door.person("user")
     row = {"name": "plex", "configured": True, "enabled": True, "state": "online", "readOnly": False}
     assert data_of(person.get(PLEX)) == row
     listed = data_of(person.get("/integrations"))["integrations"]
@@ -431,28 +427,32 @@ def test_users_see_a_state_and_nothing_else(door: Door, admin: Person, plex: Ple
     refused(person.post(f"{PLEX}/test", json={"url": NOBODY, "token": "t"}), 403, "FORBIDDEN")
     refused(person.delete(PLEX), 403, "FORBIDDEN")
     refused(person.get(f"{PLEX}/servers"), 403, "FORBIDDEN")
-    refused(door.person("guest").get(PLEX), 403, "FORBIDDEN")
+    refused(own_door.person("guest").get(PLEX), 403, "FORBIDDEN")
 
 
-def test_the_addresses_for_webhooks_are_shown_configured_or_not(admin: Person) -> None:
-    url = data_of(admin.get(PLEX))["webhookUrl"]
+def test_the_addresses_for_webhooks_are_shown_configured_or_not(own_admin: Person) -> None:
+    url = data_of(own_admin.get(PLEX))["webhookUrl"]
     assert url.startswith("https://media.example/api/v1/webhooks/plex/")
-    assert data_of(admin.get(PLEX))["webhookUrl"] == url
-    row = data_of(admin.get("/integrations/overseerr"))
+    assert data_of(own_admin.get(PLEX))["webhookUrl"] == url
+    row = data_of(own_admin.get("/integrations/overseerr"))
     assert row["webhookUrl"] == "https://media.example/api/v1/webhooks/overseerr"
     assert row["webhookAuthorization"]
 
 
 def test_the_token_is_nowhere(
-    admin: Person, plex: PlexDouble, runtime: Runtime, caplog: pytest.LogCaptureFixture
+    own_admin: Person, plex: PlexDouble, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answers = [put(admin, url=plex.url, token=plex.token), put(admin, verifyTls=True), admin.get(PLEX)]
+    answers = [
+        put(own_admin, url=plex.url, token=plex.token),
+        put(own_admin, verifyTls=True),
+        own_admin.get(PLEX),
+    ]
     plex.stop()
     answers += [
-        admin.post(f"{PLEX}/test", json={}),
-        admin.delete(PLEX),
-        put(admin, url=plex.url, token=plex.token),
+        own_admin.post(f"{PLEX}/test", json={}),
+        own_admin.delete(PLEX),
+        put(own_admin, url=plex.url, token=plex.token),
     ]
 
     assert [answer.status_code for answer in answers] == [200] * 6
@@ -471,13 +471,13 @@ def test_the_token_is_nowhere(
     first = min(entries, key=lambda each: each.id)
     assert first.details is not None
     assert first.details["changed"] == ["machineIdentifier", "token", "url"]
-    assert first.actor_id == admin.id
+    assert first.actor_id == own_admin.id
     assert stored is not None
     assert plex.token not in stored
 
 
-def test_a_new_secret_key_seals_the_token_anew(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
-    connect(admin, plex)
+def test_a_new_secret_key_seals_the_token_anew(own_admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
+    connect(own_admin, plex)
     rotated = dataclasses.replace(
         runtime.settings, secret_key="n" * 48, secret_key_previous=(runtime.settings.secret_key,)
     )
@@ -495,8 +495,10 @@ def test_a_new_secret_key_seals_the_token_anew(admin: Person, plex: PlexDouble, 
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
-def test_the_environment_wins(door: Door, admin: Person, plex: PlexDouble, settings: Settings) -> None:
-    connect(admin, plex)
+def test_the_environment_wins(
+    own_door: Door, own_admin: Person, plex: PlexDouble, settings: Settings
+) -> None:
+    connect(own_admin, plex)
     with PlexDouble() as other, opened(settings, plex_url=other.url, plex_token=other.token) as fixed:
         boss = fixed.person("admin")
 
@@ -511,12 +513,12 @@ def test_the_environment_wins(door: Door, admin: Person, plex: PlexDouble, setti
         with fixed.runtime.reading() as db:
             assert connection.server_id(db, fixed.runtime.settings) == other.machine_id
         refused(boss.delete(PLEX), 409, "CONFLICT")
-    row = data_of(admin.get(PLEX))
+    row = data_of(own_admin.get(PLEX))
     assert (row["configured"], row["source"]) == (True, "database"), "what was stored before is still there"
 
 
-def test_plex_switched_off(door: Door, admin: Person, plex: PlexDouble, settings: Settings) -> None:
-    connect(admin, plex)
+def test_plex_switched_off(own_door: Door, own_admin: Person, plex: PlexDouble, settings: Settings) -> None:
+    connect(own_admin, plex)
     plex.forget()
     with opened(settings, plex_enabled=False) as off:
         boss = off.person("admin")
@@ -551,7 +553,7 @@ def linked(runtime: Runtime, person: Person, account: FakeAccount) -> None:
 
 
 def test_the_best_address_that_answers_is_chosen(
-    admin: Person, plex: PlexDouble, plextv: FakePlexTv, runtime: Runtime
+    own_admin: Person, plex: PlexDouble, plextv: FakePlexTv, runtime: Runtime
 ) -> None:
     """The local address is dead, another server answers at the second, a relay stands last."""
     with PlexDouble() as neighbour, PlexDouble() as relay:
@@ -567,9 +569,9 @@ def test_the_best_address_that_answers_is_chosen(
             "A friend's", "friend-1", "friends-token", ("remote", "http://127.0.0.1:2"), owned=False
         )
         account = plextv.account("ann", listed=[friends, mine])
-        linked(runtime, admin, account)
+        linked(runtime, own_admin, account)
 
-        found = data_of(admin.get(f"{PLEX}/servers"))["servers"]
+        found = data_of(own_admin.get(f"{PLEX}/servers"))["servers"]
 
         assert [(each["name"], each["owned"], each["connected"]) for each in found] == [
             ("Home", True, False),
@@ -585,46 +587,47 @@ def test_the_best_address_that_answers_is_chosen(
         ]
         assert not any("x-plex-token" in seen.headers for seen in [*neighbour.requests, *plex.requests])
 
-        data = data_of(admin.post(f"{PLEX}/servers", json={"machineIdentifier": plex.machine_id}))
+        data = data_of(own_admin.post(f"{PLEX}/servers", json={"machineIdentifier": plex.machine_id}))
 
         assert (data["url"], data["test"]["ok"]) == (plex.url, True)
         assert plex.token not in str(data) + str(found)
         assert not any("x-plex-token" in seen.headers for seen in neighbour.requests)
-        assert data_of(admin.get(f"{PLEX}/servers"))["servers"][0]["connected"] is True
+        assert data_of(own_admin.get(f"{PLEX}/servers"))["servers"][0]["connected"] is True
         data = data_of(
-            admin.post(f"{PLEX}/servers", json={"machineIdentifier": plex.machine_id, "uri": relay.url})
+            own_admin.post(f"{PLEX}/servers", json={"machineIdentifier": plex.machine_id, "uri": relay.url})
         )
         assert data["url"] == relay.url
-        refused(admin.post(f"{PLEX}/servers", json={"machineIdentifier": "nobody"}), 404, "NOT_FOUND")
+        refused(own_admin.post(f"{PLEX}/servers", json={"machineIdentifier": "nobody"}), 404, "NOT_FOUND")
         foreign = {"machineIdentifier": plex.machine_id, "uri": "http://elsewhere:32400"}
         assert (
-            "uri" in refused(admin.post(f"{PLEX}/servers", json=foreign), 400, "VALIDATION_ERROR")["details"]
+            "uri"
+            in refused(own_admin.post(f"{PLEX}/servers", json=foreign), 400, "VALIDATION_ERROR")["details"]
         )
         gone = {"machineIdentifier": "friend-1"}
-        refused(admin.post(f"{PLEX}/servers", json=gone), 503, "PLEX_UNREACHABLE")
+        refused(own_admin.post(f"{PLEX}/servers", json=gone), 503, "PLEX_UNREACHABLE")
 
 
 def test_finding_servers_takes_a_linked_account_that_holds(
-    admin: Person, plextv: FakePlexTv, runtime: Runtime
+    own_admin: Person, plextv: FakePlexTv, runtime: Runtime
 ) -> None:
-    assert "POST /users/me/plex" in refused(admin.get(f"{PLEX}/servers"), 409, "CONFLICT")["message"]
+    assert "POST /users/me/plex" in refused(own_admin.get(f"{PLEX}/servers"), 409, "CONFLICT")["message"]
     account = plextv.account("ann")
-    linked(runtime, admin, account)
-    assert data_of(admin.get(f"{PLEX}/servers"))["servers"] == []
+    linked(runtime, own_admin, account)
+    assert data_of(own_admin.get(f"{PLEX}/servers"))["servers"] == []
     account.token_status = 401
-    assert "link it anew" in refused(admin.get(f"{PLEX}/servers"), 409, "CONFLICT")["message"]
+    assert "link it anew" in refused(own_admin.get(f"{PLEX}/servers"), 409, "CONFLICT")["message"]
     account.token_status = 200
     plextv.fail("503")
-    refused(admin.get(f"{PLEX}/servers"), 503, "PLEX_UNREACHABLE")
+    refused(own_admin.get(f"{PLEX}/servers"), 503, "PLEX_UNREACHABLE")
 
 
-def test_who_is_to_connect_the_first_server_can_link_his_account_before_there_is_one(
-    door: Door, plextv: FakePlexTv, runtime: Runtime
+def test_who_is_to_connect_the_first_server_can_link_their_account_before_there_is_one(
+    own_door: Door, plextv: FakePlexTv, runtime: Runtime
 ) -> None:
     account = plextv.account("ann")
     for role, status in (("user", 403), ("admin", 200)):
-        person = door.person(role)
-        browser = door.browser()
+        person = own_door.person(role)
+        browser = own_door.browser()
         begun = browser.post(f"{API}/auth/plex/pin", json={})
         plextv.claim(data_of(begun)["id"], account)
         answer = browser.post(
@@ -636,7 +639,7 @@ def test_who_is_to_connect_the_first_server_can_link_his_account_before_there_is
 
 
 def test_who_may_sign_in_follows_the_server_that_is_connected(
-    admin: Person, plex: PlexDouble, plextv: FakePlexTv, runtime: Runtime
+    own_admin: Person, plex: PlexDouble, plextv: FakePlexTv, runtime: Runtime
 ) -> None:
     guest = plextv.account("eve", servers={plex.machine_id})
 
@@ -648,19 +651,19 @@ def test_who_may_sign_in_follows_the_server_that_is_connected(
                 return False
 
     assert not may()
-    connect(admin, plex)
+    connect(own_admin, plex)
     plex.stop()
     assert may()
     with PlexDouble() as other:
-        connect(admin, other)
+        connect(own_admin, other)
         assert not may()
-    admin.delete(PLEX)
+    own_admin.delete(PLEX)
     assert not may()
 
 
-def test_the_secret_key_is_another_one(admin: Person, plex: PlexDouble, settings: Settings) -> None:
-    connect(admin, plex)
-    assert "webhookUrl" in data_of(admin.get(PLEX))
+def test_the_secret_key_is_another_one(own_admin: Person, plex: PlexDouble, settings: Settings) -> None:
+    connect(own_admin, plex)
+    assert "webhookUrl" in data_of(own_admin.get(PLEX))
     with opened(settings, secret_key="x" * 48) as other:
         boss = other.person("admin")
 
@@ -680,11 +683,11 @@ def plex_state(door: Door) -> str:
 
 
 def test_health_tells_how_the_server_was_found(
-    door: Door, admin: Person, plex: PlexDouble, runtime: Runtime
+    own_door: Door, own_admin: Person, plex: PlexDouble, runtime: Runtime
 ) -> None:
-    assert plex_state(door) == "disabled"
-    connect(admin, plex)
-    assert plex_state(door) == "online"
+    assert plex_state(own_door) == "disabled"
+    connect(own_admin, plex)
+    assert plex_state(own_door) == "online"
     run_next(runtime, sync_work.SYNC, sync_work.work)
     plex.library.owner.token = "changed-at-plex"
     with runtime.unit_of_work() as db:
@@ -692,11 +695,11 @@ def test_health_tells_how_the_server_was_found(
     run_next(runtime, sync_work.SYNC, sync_work.work)
     assert sync_runs(runtime)[-1].status == "failed"
     plex.forget()
-    assert plex_state(door) == "degraded"
-    assert "token" in data_of(admin.get(PLEX))["lastError"]
+    assert plex_state(own_door) == "degraded"
+    assert "token" in data_of(own_admin.get(PLEX))["lastError"]
     with runtime.unit_of_work() as db:
         db.execute(update(PlexServer).values(seen_at=func.now() - text("interval '21 minutes'")))
-    assert plex_state(door) == "offline"
+    assert plex_state(own_door) == "offline"
     assert plex.requests == []
 
 
@@ -708,10 +711,10 @@ def diagnosis(settings: Settings) -> tuple[str, str, str]:
     return found.state, found.text, found.advice
 
 
-def test_the_doctor_asks_the_server(admin: Person, plex: PlexDouble, settings: Settings) -> None:
+def test_the_doctor_asks_the_server(own_admin: Person, plex: PlexDouble, settings: Settings) -> None:
     assert diagnosis(settings)[0] == "ok"
     assert diagnosis(dataclasses.replace(settings, plex_url=plex.url))[0] == "warn"
-    connect(admin, plex)
+    connect(own_admin, plex)
     assert diagnosis(settings) == ("ok", f"Double answers, version {plex.version}", "")
     assert diagnosis(dataclasses.replace(settings, secret_key="x" * 48))[0] == "fail"
     token = plex.token
@@ -752,9 +755,9 @@ def pause(runtime: Runtime) -> float:
 
 
 def test_a_server_that_fails_is_left_alone_by_all_processes(
-    door: Door, admin: Person, plex: PlexDouble, runtime: Runtime, second: Runtime
+    own_door: Door, own_admin: Person, plex: PlexDouble, runtime: Runtime, second: Runtime
 ) -> None:
-    connect(admin, plex)
+    connect(own_admin, plex)
     ask(runtime)
     plex.stop()
     for number in range(3):
@@ -767,7 +770,7 @@ def test_a_server_that_fails_is_left_alone_by_all_processes(
             ask(process)
         assert refusal.value.code == "PLEX_UNREACHABLE"
         assert refusal.value.retry_after in {4, 5}
-    assert plex_state(door) == "offline"
+    assert plex_state(own_door) == "offline"
 
     for doubled in (10, 20, 40, 80, 160, 300, 300):
         wait_over(runtime)
@@ -778,12 +781,12 @@ def test_a_server_that_fails_is_left_alone_by_all_processes(
     plex.start()
     wait_over(runtime)
     ask(second)
-    assert plex_state(door) == "online"
+    assert plex_state(own_door) == "online"
     ask(runtime)
 
 
-def test_one_probe_goes_first(admin: Person, plex: PlexDouble, runtime: Runtime, second: Runtime) -> None:
-    connect(admin, plex)
+def test_one_probe_goes_first(own_admin: Person, plex: PlexDouble, runtime: Runtime, second: Runtime) -> None:
+    connect(own_admin, plex)
     with runtime.unit_of_work() as db:
         db.execute(update(PlexServer).values(failures=3))
     wait_over(runtime)
@@ -808,8 +811,8 @@ def test_one_probe_goes_first(admin: Person, plex: PlexDouble, runtime: Runtime,
     ask(second)
 
 
-def test_of_many_at_once_one_goes_first(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
-    connect(admin, plex)
+def test_of_many_at_once_one_goes_first(own_admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
+    connect(own_admin, plex)
     with runtime.unit_of_work() as db:
         db.execute(update(PlexServer).values(failures=3))
     wait_over(runtime)
@@ -834,8 +837,8 @@ def test_of_many_at_once_one_goes_first(admin: Person, plex: PlexDouble, runtime
         thread.join(20)
 
 
-def test_failures_at_once_do_not_add_up(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
-    connect(admin, plex)
+def test_failures_at_once_do_not_add_up(own_admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
+    connect(own_admin, plex)
     fault = plex.faults.add("status", path="/status/sessions", code=503)
     ready = threading.Barrier(8)
 
@@ -855,8 +858,8 @@ def test_failures_at_once_do_not_add_up(admin: Person, plex: PlexDouble, runtime
         assert db.get_one(PlexServer, plex.machine_id).failures == 3
 
 
-def test_an_answer_that_says_no_is_an_answer(admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
-    connect(admin, plex)
+def test_an_answer_that_says_no_is_an_answer(own_admin: Person, plex: PlexDouble, runtime: Runtime) -> None:
+    connect(own_admin, plex)
     plex.faults.add("status", path="/status/sessions", code=503, times=2)
     for _ in range(2):
         with pytest.raises(PlexUnreachable):
@@ -890,27 +893,27 @@ def tmdb(handler: http.server.BaseHTTPRequestHandler) -> None:
         sending(401, "application/json", b'{"status_code": 7}')(handler)
 
 
-def test_overseerr(door: Door, admin: Person, speaking: Callable[[Answering], str]) -> None:
+def test_overseerr(own_door: Door, own_admin: Person, speaking: Callable[[Answering], str]) -> None:
     url = speaking(overseerr)
     path = "/integrations/overseerr"
 
-    assert data_of(put(admin, path, url=url, token="wrong-key"))["test"]["reason"] == "unauthorized"
-    assert data_of(door.person().get(path))["state"] == "offline"
-    data = data_of(put(admin, path, token="right-key"))
+    assert data_of(put(own_admin, path, url=url, token="wrong-key"))["test"]["reason"] == "unauthorized"
+    assert data_of(own_door.person().get(path))["state"] == "offline"
+    data = data_of(put(own_admin, path, token="right-key"))
     assert (data["test"], data["state"], data["syncId"]) == ({"ok": True}, "online", None)
-    assert "right-key" not in admin.get(path).text
-    assert "paths" in refused(put(admin, path, paths=[]), 400, "VALIDATION_ERROR")["details"]
-    assert data_of(admin.delete(path))["url"] == url
+    assert "right-key" not in own_admin.get(path).text
+    assert "paths" in refused(put(own_admin, path, paths=[]), 400, "VALIDATION_ERROR")["details"]
+    assert data_of(own_admin.delete(path))["url"] == url
 
 
-def test_tmdb_takes_a_token_or_a_key(admin: Person, speaking: Callable[[Answering], str]) -> None:
+def test_tmdb_takes_a_token_or_a_key(own_admin: Person, speaking: Callable[[Answering], str]) -> None:
     url = speaking(tmdb)
     path = "/integrations/tmdb"
 
-    assert data_of(admin.get(path))["url"] == "https://api.themoviedb.org/3"
+    assert data_of(own_admin.get(path))["url"] == "https://api.themoviedb.org/3"
     for token, good in (("right-token", True), ("a" * 32, True), ("b" * 32, False), ("wrong", False)):
-        assert tried(admin, path, url=url, token=token)["ok"] is good
-    assert data_of(put(admin, path, url=url, token="right-token"))["state"] == "online"
+        assert tried(own_admin, path, url=url, token=token)["ok"] is good
+    assert data_of(put(own_admin, path, url=url, token="right-token"))["state"] == "online"
 
 
 def tls(folder: Path) -> ssl.SSLContext:

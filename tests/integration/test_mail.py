@@ -36,14 +36,8 @@ DETAILS = {"inviter": "Bob", "url": "http://localhost:4000/invitation?token=cana
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with MailServer() as running:
-        yield running
-
-
-@pytest.fixture
-def office(settings: Settings, server: MailServer, rung: list[Job]) -> Iterator[Office]:
-    with_server = dataclasses.replace(settings, smtp_url=server.url(), app_env="production")
+def office(settings: Settings, mail_server: MailServer, rung: list[Job]) -> Iterator[Office]:
+    with_server = dataclasses.replace(settings, smtp_url=mail_server.url(), app_env="production")
     runtime = Runtime(with_server, make_redis(with_server), rung.append)
     yield Office(runtime)
     runtime.database.close()
@@ -95,7 +89,7 @@ def the_one(server: MailServer) -> Received:
 
 class TestAMessage:
     def test_arrives_whole_and_is_forgotten(
-        self, office: Office, server: MailServer, rung: list[Job]
+        self, office: Office, mail_server: MailServer, rung: list[Job]
     ) -> None:
         mail_id = office.queue()
         queued = office.row(mail_id)
@@ -105,7 +99,7 @@ class TestAMessage:
 
         assert office.work()
 
-        row, mail = office.row(mail_id), the_one(server)
+        row, mail = office.row(mail_id), the_one(mail_server)
         assert (row.status, row.details, row.error) == ("completed", None, None)
         assert row.handed_over_at is not None
         assert (mail.sender, mail.recipients) == ("medianest@localhost", (TO,))
@@ -119,12 +113,14 @@ class TestAMessage:
         html = message.get_body(("html",))
         assert html is not None
         assert f'href="{DETAILS["url"]}"' in html.get_content()
-        assert server.reached[-1] == "QUIT"
+        assert mail_server.reached[-1] == "QUIT"
 
-    def test_nobody_adds_a_header_a_recipient_or_markup(self, office: Office, server: MailServer) -> None:
+    def test_nobody_adds_a_header_a_recipient_or_markup(
+        self, office: Office, mail_server: MailServer
+    ) -> None:
         office.send(inviter="Bob\r\nBcc: eve@example.com\r\n\r\n<b>bold</b>\r\n.\r\nMAIL FROM:<x@y>")
 
-        mail = the_one(server)
+        mail = the_one(mail_server)
         assert mail.recipients == (TO,)
         assert mail.message["Bcc"] is None
         assert mail.message["Subject"].startswith("Bob Bcc: eve@example.com <b>bold</b>")
@@ -137,18 +133,24 @@ class TestAMessage:
         ["a@example.com, b@example.com", "a@example.com\r\nBcc: b@x.org", "änn@example.com", "a", ""],
     )
     def test_what_is_no_single_address_that_all_servers_know_gets_nothing(
-        self, office: Office, server: MailServer, recipient: str
+        self, office: Office, mail_server: MailServer, recipient: str
     ) -> None:
         row = office.send(recipient)
 
-        assert (row.status, row.error and row.error["kind"], server.received) == ("failed", "address", [])
+        assert (row.status, row.error and row.error["kind"], mail_server.received) == (
+            "failed",
+            "address",
+            [],
+        )
 
-    def test_words_and_hosts_beyond_ascii_travel_as_ascii(self, office: Office, server: MailServer) -> None:
+    def test_words_and_hosts_beyond_ascii_travel_as_ascii(
+        self, office: Office, mail_server: MailServer
+    ) -> None:
         office.configure(mail_from="Nest für Öde <nest@example.org>")
 
         office.send("ann@bücher.example", inviter="Jürgen Æther 😀")
 
-        mail = the_one(server)
+        mail = the_one(mail_server)
         assert mail.recipients == ("ann@xn--bcher-kva.example",)
         assert mail.raw.isascii()
         assert mail.message["Subject"].startswith("Jürgen Æther 😀")
@@ -157,8 +159,10 @@ class TestAMessage:
 
 
 class TestOnce:
-    def test_a_server_that_wants_it_later_gets_it_later(self, office: Office, server: MailServer) -> None:
-        server.behaviour.say = {"RCPT": ["450 greylisted"], "TEXT": ["451 try again"]}
+    def test_a_server_that_wants_it_later_gets_it_later(
+        self, office: Office, mail_server: MailServer
+    ) -> None:
+        mail_server.behaviour.say = {"RCPT": ["450 greylisted"], "TEXT": ["451 try again"]}
         mail_id = office.queue()
 
         for _ in range(2):
@@ -174,11 +178,11 @@ class TestOnce:
 
         assert office.row(mail_id).status == "completed"
         assert "450 greylisted" not in str(office.row(mail_id).error)
-        assert len(server.to(TO)) == 2, "the first of them was refused, and said to be"
+        assert len(mail_server.to(TO)) == 2, "the first of them was refused, and said to be"
 
     @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "TEXT"])
-    def test_a_refusal_for_good_ends_it(self, office: Office, server: MailServer, verb: str) -> None:
-        server.behaviour.say = {verb: ["550 5.1.1 no such user"]}
+    def test_a_refusal_for_good_ends_it(self, office: Office, mail_server: MailServer, verb: str) -> None:
+        mail_server.behaviour.say = {verb: ["550 5.1.1 no such user"]}
 
         row = office.send()
 
@@ -190,9 +194,9 @@ class TestOnce:
 
     @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT"])
     def test_a_server_that_hangs_up_before_the_text_gets_it_later(
-        self, office: Office, server: MailServer, verb: str
+        self, office: Office, mail_server: MailServer, verb: str
     ) -> None:
-        server.behaviour.close_at = verb
+        mail_server.behaviour.close_at = verb
         mail_id = office.queue()
         assert office.work()
         row = office.row(mail_id)
@@ -200,15 +204,17 @@ class TestOnce:
         assert row.error is not None
         assert row.error["kind"] == "unreachable"
 
-        server.behaviour.close_at = None
+        mail_server.behaviour.close_at = None
         office.make_due()
         assert office.work()
 
         assert office.row(mail_id).status == "completed"
-        assert len(server.received) == 1
+        assert len(mail_server.received) == 1
 
-    def test_one_that_hangs_up_after_it_never_gets_it_again(self, office: Office, server: MailServer) -> None:
-        server.behaviour.close_at = "TEXT"
+    def test_one_that_hangs_up_after_it_never_gets_it_again(
+        self, office: Office, mail_server: MailServer
+    ) -> None:
+        mail_server.behaviour.close_at = "TEXT"
 
         row = office.send()
         office.make_due()
@@ -216,18 +222,18 @@ class TestOnce:
         assert (row.status, row.error and row.error["kind"]) == ("failed", "unknown_outcome")
         assert row.details is None
         assert not office.work()
-        assert len(server.received) == 1
+        assert len(mail_server.received) == 1
 
     def test_one_that_says_nothing_after_it_never_gets_it_again(
-        self, office: Office, server: MailServer, monkeypatch: pytest.MonkeyPatch
+        self, office: Office, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("engine.clients.smtp.SECONDS_AFTER_TEXT", 0.5)
-        server.behaviour.hang_at = "TEXT"
+        mail_server.behaviour.hang_at = "TEXT"
 
         row = office.send()
 
         assert (row.status, row.error and row.error["kind"]) == ("failed", "unknown_outcome")
-        assert len(server.received) == 1
+        assert len(mail_server.received) == 1
 
     def test_nobody_there(self, office: Office) -> None:
         with socket.socket() as closed:
@@ -239,7 +245,7 @@ class TestOnce:
         assert (row.status, row.error and row.error["kind"]) == ("queued", "unreachable")
 
     def test_a_lease_that_was_lost_before_the_text_sends_nothing(
-        self, office: Office, server: MailServer
+        self, office: Office, mail_server: MailServer
     ) -> None:
         mail_id = office.queue()
         stolen = mail_work._send
@@ -253,11 +259,11 @@ class TestOnce:
             patch.setattr(mail_work, "_send", steal)
             assert office.work()
 
-        assert server.received == []
+        assert mail_server.received == []
         assert office.row(mail_id).handed_over_at is None
 
     def test_a_dead_worker_is_succeeded_before_the_text_only(
-        self, office: Office, server: MailServer
+        self, office: Office, mail_server: MailServer
     ) -> None:
         before, after = office.queue("before@example.com"), office.queue("after@example.com")
         dead = {"host": "elsewhere", "pid": 1, "started": 0.0}
@@ -276,7 +282,7 @@ class TestOnce:
         unknown = office.row(after).error
         assert unknown is not None
         assert unknown["kind"] == "unknown_outcome"
-        assert [mail.recipients for mail in server.received] == [("before@example.com",)]
+        assert [mail.recipients for mail in mail_server.received] == [("before@example.com",)]
 
     def test_a_mail_that_kills_its_workers_is_given_up_and_forgotten(self, office: Office) -> None:
         mail_id = office.queue()
@@ -328,17 +334,17 @@ class TestEncryption:
             assert office.send().status == "completed"
             assert the_one(server).encrypted
 
-    def test_a_password_is_told_to_nobody_in_the_clear(self, office: Office, server: MailServer) -> None:
-        server.behaviour.users = {"ann": "secret"}
-        office.configure(smtp_url=server.url(login="ann:secret", host=self.ELSEWHERE))
+    def test_a_password_is_told_to_nobody_in_the_clear(self, office: Office, mail_server: MailServer) -> None:
+        mail_server.behaviour.users = {"ann": "secret"}
+        office.configure(smtp_url=mail_server.url(login="ann:secret", host=self.ELSEWHERE))
 
         row = office.send()
 
-        assert (row.error and row.error["kind"], "AUTH" in server.reached) == ("tls", False)
+        assert (row.error and row.error["kind"], "AUTH" in mail_server.reached) == ("tls", False)
 
-    def test_but_on_this_machine_it_is(self, office: Office, server: MailServer) -> None:
-        server.behaviour.users = {"ann": "secret"}
-        office.configure(smtp_url=server.url(login="ann:secret"))
+    def test_but_on_this_machine_it_is(self, office: Office, mail_server: MailServer) -> None:
+        mail_server.behaviour.users = {"ann": "secret"}
+        office.configure(smtp_url=mail_server.url(login="ann:secret"))
 
         assert office.send().status == "completed"
 
@@ -348,9 +354,11 @@ class TestEncryption:
             assert office.send().status == "completed"
             assert the_one(server).encrypted
 
-    def test_a_wrong_password_ends_it_without_being_told(self, office: Office, server: MailServer) -> None:
-        server.behaviour.users = {"ann": "secret"}
-        office.configure(smtp_url=server.url(login="ann:canary-password"))
+    def test_a_wrong_password_ends_it_without_being_told(
+        self, office: Office, mail_server: MailServer
+    ) -> None:
+        mail_server.behaviour.users = {"ann": "secret"}
+        office.configure(smtp_url=mail_server.url(login="ann:canary-password"))
 
         row = office.send()
 
@@ -405,12 +413,12 @@ class TestWithoutAServer:
         assert ("mail.written" if shown else "mail.not_configured") in ran.stdout
 
 
-def test_another_key_can_not_read_it(office: Office, server: MailServer) -> None:
+def test_another_key_can_not_read_it(office: Office, mail_server: MailServer) -> None:
     mail_id = office.queue()
     office.configure(secret_key="another key of more than 32 characters")
     assert office.work()
     assert (office.row(mail_id).error or {})["kind"] == "unreadable"
-    assert server.received == []
+    assert mail_server.received == []
 
 
 def test_old_ones_are_forgotten(office: Office) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 
 import pytest
-from door import Person, data_of, opened_once, refused
+from door import Person, data_of, refused
 
 from engine.clients import egress_guard, typed_addresses
 from engine.clients.plex import identity
@@ -37,12 +37,6 @@ MAY_BE = [
     "8.8.8.8",
     "2606:4700::1",
 ]
-
-
-@pytest.fixture(scope="module")
-def admin(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door.person("admin")
 
 
 @pytest.fixture

@@ -32,14 +32,8 @@ IPHONE = (
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with MailServer() as running:
-        yield running
-
-
-@pytest.fixture
-def door(settings: Settings, server: MailServer) -> Iterator[Door]:
-    with opened(settings, smtp_url=server.url()) as door:
+def door(settings: Settings, mail_server: MailServer) -> Iterator[Door]:
+    with opened(settings, smtp_url=mail_server.url()) as door:
         yield door
 
 
@@ -149,7 +143,7 @@ class TestTelling:
 
         assert told(ann)["unread"] == 3
 
-    def test_nobody_of_his_own_doing(self, door: Door, ann: Person) -> None:
+    def test_nobody_of_their_own_doing(self, door: Door, ann: Person) -> None:
         assert tell(door, ann, by=ann.id) is None
         assert tell(door, ann, by="user-somebody") is not None
 
@@ -216,7 +210,7 @@ class TestSignIns:
     def titles(self, person: Person) -> list[str]:
         return [each["title"] for each in told(person)["items"]]
 
-    def test_from_a_new_device_or_place_are_told_once(self, door: Door, server: MailServer) -> None:
+    def test_from_a_new_device_or_place_are_told_once(self, door: Door, mail_server: MailServer) -> None:
         ann = self.newcomer(door)
 
         self.sign_in(door, ann, FIREFOX, "203.0.113.5")
@@ -231,12 +225,12 @@ class TestSignIns:
         ]
         while run_next(door.runtime, mail_work.MAIL, send_mail):
             pass
-        subjects = [mail.message["Subject"] for mail in server.to(ann.email)]
+        subjects = [mail.message["Subject"] for mail in mail_server.to(ann.email)]
         assert subjects == [
             "New sign-in to MediaNest from Firefox on Linux",
             "New sign-in to MediaNest from Safari on iPhone",
         ]
-        assert "198.51.100.7" in server.to(ann.email)[0].plain
+        assert "198.51.100.7" in mail_server.to(ann.email)[0].plain
 
     def test_the_very_first_is_not(self, door: Door) -> None:
         ann = door.person()

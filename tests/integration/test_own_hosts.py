@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-from door import API, Door, data_of, opened, opened_once, refused
-from sqlalchemy import text
+from door import API, Door, data_of, opened, refused
 
 ADMIN = {"email": "admin@example.com", "name": "Admin", "password": "secure_password"}
 
 
-@pytest.fixture(scope="module")
-def module_door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def door(module_door: Door) -> Door:
-    with module_door.runtime.unit_of_work() as db:
-        db.execute(text("TRUNCATE users CASCADE"))
-    return module_door
+pytestmark = pytest.mark.usefixtures("empty_users")
 
 
 def ask(door: Door, host: str, origin: str | None = None, **more: Any) -> Any:

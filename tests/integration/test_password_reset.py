@@ -31,20 +31,9 @@ NEW = "a new and better one"
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with MailServer() as running:
-        yield running
-
-
-@pytest.fixture
-def door(settings: Settings, server: MailServer) -> Iterator[Door]:
-    with opened(settings, smtp_url=server.url(), public_url="https://media.example.com/nest/") as door:
+def door(settings: Settings, mail_server: MailServer) -> Iterator[Door]:
+    with opened(settings, smtp_url=mail_server.url(), public_url="https://media.example.com/nest/") as door:
         yield door
-
-
-@pytest.fixture
-def ann(door: Door) -> Person:
-    return door.person()
 
 
 def ask(door: Door, email: str) -> TestResponse:
@@ -78,12 +67,14 @@ def mailed(door: Door, server: MailServer, email: str) -> dict[str, str]:
 
 
 def test_the_link_leads_to_a_new_password_and_ends_the_rest(
-    door: Door, server: MailServer, ann: Person
+    door: Door, mail_server: MailServer, ann: Person
 ) -> None:
     phone, bob = door.sign_in(ann.email), door.person()
     made = ann.post("/users/me/api-keys", json={"name": "tv", "permissions": ["media.read"]})
-    link = mailed(door, server, ann.email)
-    assert server.to(ann.email)[-1].link.startswith("https://media.example.com/nest/reset-password?token=")
+    link = mailed(door, mail_server, ann.email)
+    assert mail_server.to(ann.email)[-1].link.startswith(
+        "https://media.example.com/nest/reset-password?token="
+    )
     verified = data_of(verify(door, **link))
     assert verified["valid"] is True
     assert verified["expiresAt"].endswith("Z")
@@ -105,19 +96,19 @@ def test_the_link_leads_to_a_new_password_and_ends_the_rest(
     assert log_in(door, ann.email, NEW).status_code == 200
 
 
-def test_its_owner_is_told(door: Door, server: MailServer, ann: Person) -> None:
-    confirm(door, mailed(door, server, ann.email)["token"])
+def test_its_owner_is_told(door: Door, mail_server: MailServer, ann: Person) -> None:
+    confirm(door, mailed(door, mail_server, ann.email)["token"])
     work_off(door)
 
     ann.token = data_of(log_in(door, ann.email, NEW))["token"]
     told = data_of(ann.get("/dashboard/notifications"))["items"]
     assert "security.password_changed" in {each["type"] for each in told}
-    subjects = [mail.message["Subject"] for mail in server.to(ann.email)]
+    subjects = [mail.message["Subject"] for mail in mail_server.to(ann.email)]
     assert "Your MediaNest password was changed" in subjects
 
 
-def test_it_is_in_the_audit_log_without_the_token(door: Door, server: MailServer, ann: Person) -> None:
-    link = mailed(door, server, ann.email)
+def test_it_is_in_the_audit_log_without_the_token(door: Door, mail_server: MailServer, ann: Person) -> None:
+    link = mailed(door, mail_server, ann.email)
     confirm(door, link["token"])
 
     with door.runtime.unit_of_work() as db:
@@ -128,8 +119,8 @@ def test_it_is_in_the_audit_log_without_the_token(door: Door, server: MailServer
     assert done.details == {"sessions": 1, "keys": 0}
 
 
-def test_a_link_works_once(door: Door, server: MailServer, ann: Person) -> None:
-    link = mailed(door, server, ann.email)
+def test_a_link_works_once(door: Door, mail_server: MailServer, ann: Person) -> None:
+    link = mailed(door, mail_server, ann.email)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: confirm(door, link["token"], f"{NEW} {n}"), range(8)))
@@ -140,8 +131,8 @@ def test_a_link_works_once(door: Door, server: MailServer, ann: Person) -> None:
     assert log_in(door, ann.email, f"{NEW} {winner}").status_code == 200
 
 
-def test_one_that_was_used_ends_the_others(door: Door, server: MailServer, ann: Person) -> None:
-    first, second = mailed(door, server, ann.email), mailed(door, server, ann.email)
+def test_one_that_was_used_ends_the_others(door: Door, mail_server: MailServer, ann: Person) -> None:
+    first, second = mailed(door, mail_server, ann.email), mailed(door, mail_server, ann.email)
     assert verify(door, **first).status_code == 200
 
     with ThreadPoolExecutor(2) as pool:
@@ -162,9 +153,9 @@ def test_one_that_was_used_ends_the_others(door: Door, server: MailServer, ann: 
     ids=["expired", "used", "disabled", "deleted", "plex-only"],
 )
 def test_what_does_not_hold_any_more_is_not_found(
-    door: Door, server: MailServer, ann: Person, change: Any
+    door: Door, mail_server: MailServer, ann: Person, change: Any
 ) -> None:
-    link = mailed(door, server, ann.email)
+    link = mailed(door, mail_server, ann.email)
     with door.runtime.unit_of_work() as db:
         db.execute(change)
 
@@ -172,8 +163,8 @@ def test_what_does_not_hold_any_more_is_not_found(
     assert refused(confirm(door, link["token"]), 404, "NOT_FOUND")["message"] == said["message"]
 
 
-def test_nor_is_what_was_never_given(door: Door, server: MailServer, ann: Person) -> None:
-    mine, other = mailed(door, server, ann.email), mailed(door, server, ann.email)
+def test_nor_is_what_was_never_given(door: Door, mail_server: MailServer, ann: Person) -> None:
+    mine, other = mailed(door, mail_server, ann.email), mailed(door, mail_server, ann.email)
 
     refused(verify(door, token=mine["token"], tokenId=other["tokenId"]), 404, "NOT_FOUND")
     refused(verify(door, token="x", tokenId=mine["tokenId"]), 404, "NOT_FOUND")
@@ -222,7 +213,7 @@ class TestWhoeverAsks:
         ids=["plex-only", "disabled", "deleted"],
     )
     def test_who_has_no_password_gets_no_mail(
-        self, door: Door, server: MailServer, values: dict[str, Any]
+        self, door: Door, mail_server: MailServer, values: dict[str, Any]
     ) -> None:
         with door.runtime.unit_of_work() as db:
             make_user(db, **{"email": "x@example.com", "password_hash": hashed_password(), **values})
@@ -231,12 +222,12 @@ class TestWhoeverAsks:
 
         work_off(door)
 
-        assert server.received == []
+        assert mail_server.received == []
         with door.runtime.unit_of_work() as db:
             assert set(db.scalars(select(Mail.status))) == {"completed"}
             assert db.scalar(select(func.count()).select_from(PasswordReset)) == 0
 
-    def test_the_mail_goes_to_the_address_of_the_account(self, door: Door, server: MailServer) -> None:
+    def test_the_mail_goes_to_the_address_of_the_account(self, door: Door, mail_server: MailServer) -> None:
         with door.runtime.unit_of_work() as db:
             make_user(db, email="Ann@Example.com", password_hash=hashed_password())
             make_user(db, email="ann@example.com", password_hash=None, plex_id="8")
@@ -244,7 +235,7 @@ class TestWhoeverAsks:
 
         work_off(door)
 
-        (mail,) = server.received
+        (mail,) = mail_server.received
         assert mail.recipients == ("Ann@Example.com",)
 
     def test_three_an_hour_for_an_address(self, settings: Settings) -> None:
@@ -257,10 +248,10 @@ class TestWhoeverAsks:
 
 
 def test_the_token_is_nowhere_in_the_database_or_the_log(
-    door: Door, server: MailServer, ann: Person, caplog: pytest.LogCaptureFixture
+    door: Door, mail_server: MailServer, ann: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        link = mailed(door, server, ann.email)
+        link = mailed(door, mail_server, ann.email)
         confirm(door, link["token"])
 
     with door.runtime.unit_of_work() as db:
@@ -272,8 +263,8 @@ def test_the_token_is_nowhere_in_the_database_or_the_log(
     assert ann.email not in caplog.text
 
 
-def test_old_resets_are_forgotten(door: Door, server: MailServer, ann: Person) -> None:
-    old, fresh = mailed(door, server, ann.email), mailed(door, server, ann.email)
+def test_old_resets_are_forgotten(door: Door, mail_server: MailServer, ann: Person) -> None:
+    old, fresh = mailed(door, mail_server, ann.email), mailed(door, mail_server, ann.email)
     with door.runtime.unit_of_work() as db:
         aged = update(PasswordReset).where(PasswordReset.id == old["tokenId"])
         db.execute(aged.values(expires_at=func.now() - timedelta(days=2)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from fakes.plextv import FakeAccount, FakePlexServer, FakePlexTv
 from sqlalchemy import delete, func, select, text, update
 from stack import Stack, eventually, running
 
-from config.redis import make_redis
 from config.settings import Settings
 from engine.accounts import plex_access, plex_accounts, plex_sign_in
 from engine.accounts.plex_accounts import Admitted
@@ -41,39 +39,8 @@ LONG_AGO = func.now() - text("interval '25 hours'")
 
 
 @pytest.fixture
-def plextv() -> Iterator[FakePlexTv]:
-    plextv = FakePlexTv()
-    plextv.start()
-    yield plextv
-    plextv.stop()
-
-
-@pytest.fixture
-def server() -> Iterator[FakePlexServer]:
-    server = FakePlexServer(SERVER)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path, plextv: FakePlexTv, server: FakePlexServer) -> Settings:
-    return Settings(
-        app_env="development",
-        data_dir=tmp_path,
-        database_url=database_url,
-        redis_url=f"unix://{tmp_path}/nobody-listens.sock",
-        secret_key="s" * 48,
-        plex_tv_url=plextv.url,
-        plex_url=server.url,
-    )
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    built = Runtime(settings, make_redis(settings), lambda job: None)
-    yield built
-    built.database.close()
+def settings(settings: Settings, plextv: FakePlexTv, plex_server: FakePlexServer) -> Settings:
+    return dataclasses.replace(settings, plex_tv_url=plextv.url, plex_url=plex_server.url)
 
 
 def enter(runtime: Runtime, account: FakeAccount, **values: object) -> str:
@@ -93,7 +60,7 @@ def user(runtime: Runtime, user_id: str) -> User:
 
 
 def checked(runtime: Runtime, user_id: str) -> bool:
-    """Whether plex.tv confirmed him in this test."""
+    """Whether plex.tv confirmed their access in this test."""
     with runtime.reading() as db:
         fresh = User.plex_checked_at > func.now() - text("interval '1 hour'")
         return bool(db.scalar(select(fresh).where(User.id == user_id)))
@@ -165,7 +132,7 @@ def test_who_looks_after_the_others_stays(
     assert plextv.seen == []
 
 
-def test_nothing_that_acted_for_him_comes_back_with_him(
+def test_nothing_that_acted_for_them_comes_back_with_them(
     runtime: Runtime, plextv: FakePlexTv, settings: Settings
 ) -> None:
     account = plextv.account("eve")
@@ -233,13 +200,13 @@ def test_another_server_takes_nobodys_access_on_its_first_day(runtime: Runtime, 
 
 
 def test_nor_does_one_that_turns_out_to_be_another_in_the_middle_of_a_check(
-    runtime: Runtime, plextv: FakePlexTv, server: FakePlexServer
+    runtime: Runtime, plextv: FakePlexTv, plex_server: FakePlexServer
 ) -> None:
     account = plextv.account("eve", servers={SERVER})
     eve = enter(runtime, account)
     plex_access.check_due(runtime)
     account.servers.clear()  # as plex.tv forgets what was set up anew, and it is not shared yet
-    server.identifier = "set-up-anew"
+    plex_server.identifier = "set-up-anew"
     with runtime.unit_of_work() as db:
         db.execute(update(User).values(plex_checked_at=LONG_AGO))
         an_hour_ago = func.now() - text("interval '1 hour'")
@@ -285,24 +252,24 @@ def test_one_answer_that_nobody_understands_does_not_hold_up_the_others(
 
 
 def test_a_server_that_is_down_is_remembered_and_an_unknown_one_condemns_nobody(
-    runtime: Runtime, plextv: FakePlexTv, server: FakePlexServer
+    runtime: Runtime, plextv: FakePlexTv, plex_server: FakePlexServer
 ) -> None:
     eve = enter(runtime, plextv.account("eve"))
-    server.fail("503")
+    plex_server.fail("503")
     plex_access.check_due(runtime)
     assert user(runtime, eve).disabled_at is None
 
-    server.fail(None)
+    plex_server.fail(None)
     plex_access.server_identifier(runtime)
-    server.fail("reset")
+    plex_server.fail("reset")
     plex_access.check_due(runtime)
     assert user(runtime, eve).disabled_reason == "plex"
 
 
 def test_a_server_that_belongs_to_nobody_yet_condemns_nobody(
-    runtime: Runtime, plextv: FakePlexTv, server: FakePlexServer
+    runtime: Runtime, plextv: FakePlexTv, plex_server: FakePlexServer
 ) -> None:
-    server.claimed, server.identifier = False, "set-up-anew"
+    plex_server.claimed, plex_server.identifier = False, "set-up-anew"
     eve = enter(runtime, plextv.account("eve", servers={SERVER}))
 
     plex_access.check_due(runtime)
@@ -385,9 +352,9 @@ def test_beat_and_a_worker_do_it(
     redis_url: str,
     runtime: Runtime,
     plextv: FakePlexTv,
-    server: FakePlexServer,
+    plex_server: FakePlexServer,
 ) -> None:
-    where = {"PLEX_TV_URL": plextv.url, "PLEX_URL": server.url, "PLEX_CHECK_SECONDS": "2"}
+    where = {"PLEX_TV_URL": plextv.url, "PLEX_URL": plex_server.url, "PLEX_CHECK_SECONDS": "2"}
     eve = enter(runtime, plextv.account("eve"))
     bob = enter(runtime, plextv.account("bob", servers={SERVER}))
     folder = short_tmp / "accounts"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from door import API, Door, data_of, opened, opened_once, refused
+from door import API, Door, data_of, opened, refused
 from fakes.plextv import FakeAccount, FakePlexServer, FakePlexTv
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
@@ -23,31 +23,10 @@ NEW = "a new long password"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[FakePlexServer]:
-    server = FakePlexServer(SERVER)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def plextv() -> Iterator[FakePlexTv]:
-    plextv = FakePlexTv()
-    plextv.start()
-    yield plextv
-    plextv.stop()
-
-
-@pytest.fixture(scope="module")
-def door(
-    postgres: str, tmp_path_factory: pytest.TempPathFactory, plextv: FakePlexTv, server: FakePlexServer
-) -> Iterator[Door]:
-    where = {"plex_tv_url": plextv.url, "plex_url": server.url}
-    with (
-        opened_once(postgres, tmp_path_factory.mktemp("door")) as plain,
-        opened(plain.runtime.settings, **where) as door,
-    ):
-        yield door
+def door(door: Door, module_plextv: FakePlexTv, module_plex_server: FakePlexServer) -> Iterator[Door]:
+    where = {"plex_tv_url": module_plextv.url, "plex_url": module_plex_server.url}
+    with opened(door.runtime.settings, **where) as there:
+        yield there
 
 
 @dataclass
@@ -77,10 +56,10 @@ class AtHome:
 
 
 @pytest.fixture
-def bob(door: Door, plextv: FakePlexTv) -> AtHome:
+def bob(door: Door, module_plextv: FakePlexTv) -> AtHome:
     """Bob has signed in with Plex, and the proof that that was is over."""
-    account = plextv.account(new_id("bob"), email=f"{new_id('bob')}@example.com", servers={SERVER})
-    bob = AtHome(door, plextv, account, door.browser())
+    account = module_plextv.account(new_id("bob"), email=f"{new_id('bob')}@example.com", servers={SERVER})
+    bob = AtHome(door, module_plextv, account, door.browser())
     proof = {"X-CSRF-Token": data_of(bob.client.get(f"{API}/csrf/token"))["csrfToken"]}
     body = {"pinId": bob.pin(account)}
     data = data_of(bob.client.post(f"{API}/auth/plex/verify", json=body, headers=proof))
@@ -133,12 +112,12 @@ def test_it_may_come_with_the_change_itself(bob: AtHome) -> None:
 
 
 @pytest.mark.parametrize("how", ["another account", "used", "another browser's", "invented"])
-def test_no_other_does(door: Door, plextv: FakePlexTv, bob: AtHome, how: str) -> None:
-    stranger = plextv.account(new_id("eve"), email=None, servers={SERVER})
+def test_no_other_does(door: Door, module_plextv: FakePlexTv, bob: AtHome, how: str) -> None:
+    stranger = module_plextv.account(new_id("eve"), email=None, servers={SERVER})
     if how == "another account":
         pin, status, code = bob.pin(stranger), 403, "FORBIDDEN"
     elif how == "another browser's":
-        elsewhere = AtHome(door, plextv, bob.account, door.browser())
+        elsewhere = AtHome(door, module_plextv, bob.account, door.browser())
         pin, status, code = elsewhere.pin(bob.account), 404, "NOT_FOUND"
     elif how == "used":
         pin, status, code = bob.pin(bob.account), 404, "NOT_FOUND"

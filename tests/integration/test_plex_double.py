@@ -1016,6 +1016,9 @@ def test_exchanges_are_like_recorded_ones(
         assert answer.text == said["response"]["body"]
 
 
+@pytest.mark.parametrize(
+    "fixtures", ["recorded"], indirect=True
+)  # the published contract is too large to travel
 def test_nothing_is_invented(
     rich: PlexDouble, ask: Callable[..., requests.Response], fixtures: Callable[[str], Path]
 ) -> None:

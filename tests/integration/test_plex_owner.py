@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.accounts import plex_access, plex_accounts
 from engine.runtime import Runtime
 from tests.fakes.plextv import FakePlexTv
-from tests.integration.test_plex_access import SERVER, enter, plextv, runtime, server, settings, user
+from tests.integration.test_plex_access import SERVER, enter, settings, user
 
-__all__ = ["plextv", "runtime", "server", "settings"]
+__all__ = ["settings"]
 
 
 def test_noted_at_sign_in(runtime: Runtime, plextv: FakePlexTv) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from door import API, PASSWORD, Door, Person, data_of, opened, opened_once, refused
+from door import API, PASSWORD, Door, Person, data_of, opened, refused
 from fakes.plextv import OUTAGES, REQUIRED, FakeAccount, FakePlexServer, FakePlexTv
 from flask.testing import FlaskClient
 from hypothesis import settings
@@ -39,22 +39,6 @@ from models.user import User
 SERVER = "our-server"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakePlexServer]:
-    server = FakePlexServer(SERVER)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def module_plextv() -> Iterator[FakePlexTv]:
-    plextv = FakePlexTv()
-    plextv.start()
-    yield plextv
-    plextv.stop()
-
-
 @pytest.fixture
 def plextv(module_plextv: FakePlexTv) -> Iterator[FakePlexTv]:
     module_plextv.seen.clear()
@@ -64,16 +48,14 @@ def plextv(module_plextv: FakePlexTv) -> Iterator[FakePlexTv]:
 
 
 @pytest.fixture(scope="module")
-def door(
-    postgres: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    module_plextv: FakePlexTv,
-    server: FakePlexServer,
-) -> Iterator[Door]:
-    where = {"plex_tv_url": module_plextv.url, "plex_url": server.url, "public_url": "https://media.example"}
-    folder = tmp_path_factory.mktemp("door")
-    with opened_once(postgres, folder) as plain, opened(plain.runtime.settings, **where) as door:
-        yield door
+def door(door: Door, module_plextv: FakePlexTv, module_plex_server: FakePlexServer) -> Iterator[Door]:
+    where = {
+        "plex_tv_url": module_plextv.url,
+        "plex_url": module_plex_server.url,
+        "public_url": "https://media.example",
+    }
+    with opened(door.runtime.settings, **where) as there:
+        yield there
 
 
 @dataclass
@@ -412,15 +394,17 @@ class TestAccess:
         assert (entry.outcome, entry.subject_name, entry.address) == ("denied", "eve", "127.0.0.1")
         refused(browser.verify(pin["id"]), 404, "NOT_FOUND")
 
-    def test_a_player_of_that_name_is_no_server(self, door: Door, plextv: FakePlexTv, server: Any) -> None:
+    def test_a_player_of_that_name_is_no_server(
+        self, door: Door, plextv: FakePlexTv, module_plex_server: Any
+    ) -> None:
         eve = plextv.account("eve")  # everyone has the player phone-1
-        server.identifier = "phone-1"
+        module_plex_server.identifier = "phone-1"
         with door.runtime.unit_of_work() as db:
             db.execute(delete(Fact).where(Fact.name == "plex.server"))
         try:
             refused(sign_in(door, plextv, eve), 403, "FORBIDDEN")
         finally:
-            server.identifier = SERVER
+            module_plex_server.identifier = SERVER
             with door.runtime.unit_of_work() as db:
                 db.execute(delete(Fact).where(Fact.name == "plex.server"))
 
@@ -437,22 +421,22 @@ class TestAccess:
         assert user_of(door, eve) is None
 
     def test_a_server_that_is_down_is_remembered(
-        self, door: Door, plextv: FakePlexTv, server: FakePlexServer, bob: FakeAccount
+        self, door: Door, plextv: FakePlexTv, module_plex_server: FakePlexServer, bob: FakeAccount
     ) -> None:
         assert sign_in(door, plextv, bob).status_code == 200
-        server.fail("reset")
+        module_plex_server.fail("reset")
         try:
             assert sign_in(door, plextv, bob).status_code == 200
-            with opened(door.runtime.settings, plex_url=f"{server.url}/elsewhere") as moved:
+            with opened(door.runtime.settings, plex_url=f"{module_plex_server.url}/elsewhere") as moved:
                 refused(sign_in(moved, plextv, bob), 503, "PLEX_UNREACHABLE")
         finally:
-            server.fail(None)
+            module_plex_server.fail(None)
 
     def test_a_server_that_was_set_up_anew_is_recognised(
-        self, door: Door, plextv: FakePlexTv, server: FakePlexServer, bob: FakeAccount
+        self, door: Door, plextv: FakePlexTv, module_plex_server: FakePlexServer, bob: FakeAccount
     ) -> None:
         assert sign_in(door, plextv, bob).status_code == 200
-        server.identifier, server.xml = "set-up-anew", True
+        module_plex_server.identifier, module_plex_server.xml = "set-up-anew", True
         try:
             bob.servers = {"set-up-anew"}
             refused(sign_in(door, plextv, bob), 403, "FORBIDDEN")  # asked a moment ago
@@ -460,7 +444,7 @@ class TestAccess:
                 db.execute(update(Fact).values(updated_at=func.now() - text("interval '2 minutes'")))
             assert sign_in(door, plextv, bob).status_code == 200
         finally:
-            server.identifier, server.xml = SERVER, False
+            module_plex_server.identifier, module_plex_server.xml = SERVER, False
             with door.runtime.unit_of_work() as db:
                 db.execute(delete(Fact).where(Fact.name == "plex.server"))
 
@@ -535,13 +519,15 @@ class TestAccounts:
             assert data_of(sign_in(there, plextv, owner))["user"]["role"] == "super_admin"
 
     def test_but_not_of_a_server_that_an_admin_connected(
-        self, door: Door, plextv: FakePlexTv, server: FakePlexServer
+        self, door: Door, plextv: FakePlexTv, module_plex_server: FakePlexServer
     ) -> None:
-        """An admin who may connect a server would else make admins of whom he likes."""
+        """An admin who may connect a server could otherwise make an admin of anybody."""
         owner = plextv.account("friend", owned={SERVER})
         with door.runtime.unit_of_work() as db:
             chosen = {"machineIdentifier": SERVER}
-            db.add(Integration(name="plex", url=server.url, options=chosen, updated_at=func.now()))
+            db.add(
+                Integration(name="plex", url=module_plex_server.url, options=chosen, updated_at=func.now())
+            )
         try:
             with opened(door.runtime.settings, plex_owner_is_admin=True, plex_url="") as there:
                 assert data_of(sign_in(there, plextv, owner))["user"]["role"] == "user"
@@ -863,7 +849,7 @@ class TestLinking:
 
         refused(ann.link(pin["id"]), 404, "NOT_FOUND")
 
-    def test_nobody_locks_himself_out(self, door: Door, plextv: FakePlexTv, bob: FakeAccount) -> None:
+    def test_nobody_locks_themselves_out(self, door: Door, plextv: FakePlexTv, bob: FakeAccount) -> None:
         data = data_of(sign_in(door, plextv, bob))
 
         headers = {"Authorization": f"Bearer {data['token']}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,18 +28,6 @@ from models.download import Download
 NETWORK = {"kind": "network", "message": "m", "advice": "a", "retryable": True}
 TOTAL = 100_000_000
 STEP = TOTAL // 100
-
-
-@pytest.fixture
-def row_id(runtime: Runtime) -> str:
-    with runtime.unit_of_work() as db:
-        return make_download(db, make_user(db)).id
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[VideoSite]:
-    with VideoSite() as served:
-        yield served
 
 
 def read(runtime: Runtime, row_id: str) -> Download:
@@ -226,9 +213,9 @@ def test_a_failed_download_goes_on_at_its_byte(runtime: Runtime) -> None:
     assert next(filter(None, site.asked)) > 700_000
 
 
-def test_what_can_not_succeed_keeps_nothing(runtime: Runtime, site: VideoSite) -> None:
+def test_what_can_not_succeed_keeps_nothing(runtime: Runtime, video_site: VideoSite) -> None:
     with runtime.unit_of_work() as db:
-        made = make_download(db, make_user(db), url=f"{site.url}/text/nothing")
+        made = make_download(db, make_user(db), url=f"{video_site.url}/text/nothing")
     assert run_next(runtime, DOWNLOAD, download_work.work)
     assert read(runtime, made.id).status == "failed"
     assert list(runtime.settings.work_dir.iterdir()) == []

@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import websocket
 from factories import make_download
-from house import House, farewell, hear, hear_until, opened_house
+from house import House, farewell, hear, hear_until
 from sqlalchemy import func
 from stack import eventually
 
@@ -30,19 +29,6 @@ from engine.plex.sync import runs as sync
 from models.base import new_id
 from models.download import Download
 from models.user import User
-
-
-@pytest.fixture(scope="module")
-def shared_house(postgres: str, short_tmp: Path) -> Iterator[House]:
-    with opened_house(postgres, short_tmp / "relay") as house:
-        yield house
-
-
-@pytest.fixture
-def house(shared_house: House) -> Iterator[House]:
-    yield shared_house
-    while shared_house.sockets:
-        shared_house.sockets.pop().shutdown()
 
 
 def test_snapshot_comes_first_then_changes(house: House) -> None:

@@ -17,7 +17,7 @@ from stack import BIN, PASSWORD, ROOT, Stack, eventually, running
 
 from config.settings import Settings
 from engine.identity.refresh_tokens import RefreshToken
-from engine.secrets import rotation, secret_box
+from engine.secrets import secret_box
 from models.session import Database
 
 OLD, NEW = "o" * 48, "n" * 48
@@ -29,7 +29,7 @@ def medianest(env: Mapping[str, str], *words: str) -> subprocess.CompletedProces
 
 
 class Visitor:
-    """The administrator in a browser: cookies, and the CSRF token of his sign-in."""
+    """The administrator in a browser: cookies, and the CSRF token of their sign-in."""
 
     def __init__(self, url: str) -> None:
         self.url, self.session = f"{url}/api/v1", requests.Session()
@@ -214,7 +214,9 @@ def test_what_no_key_opens_is_named_and_nothing_changes(
 
 def _rows(database: Database) -> list[tuple[str, str]]:
     with database.reading() as db:
-        return [(name, token) for _, _, name, token in rotation._sealed(db)]
+        found = [(name, token) for _, _, name, token in rotation._sealed(db)]
+    assert found, "nothing is sealed that could be read"
+    return found
 
 
 def test_several_at_once_come_one_after_the_other(

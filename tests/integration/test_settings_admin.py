@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from door import API, Door, Person, data_of, opened, opened_once, refused
+from door import API, Door, Person, data_of, opened, refused
 from sqlalchemy import text
 from stack import Client, Stack, eventually, free_port, running
 from werkzeug.test import TestResponse
@@ -24,19 +24,14 @@ from engine.settings.live import LiveSettings
 SMTP = "smtp://mailer:canary-of-a-secret@mail.example:587"
 
 
-@pytest.fixture(scope="module")
-def module_door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        yield door
-
-
-@pytest.fixture
-def door(module_door: Door) -> Iterator[Door]:
-    yield module_door
-    with module_door.runtime.unit_of_work() as db:
+@pytest.fixture(autouse=True)
+def unset(door: Door) -> Iterator[None]:
+    """Remove what a test has set."""
+    yield
+    with door.runtime.unit_of_work() as db:
         db.execute(text("DELETE FROM stored_settings"))
         db.execute(text("DELETE FROM audit_entries"))
-    module_door.runtime.live.expire()
+    door.runtime.live.expire()
 
 
 @pytest.fixture

@@ -30,18 +30,6 @@ MOVED = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
 HEIGHT = 400 << 10  # KiB that an attempt may take of memory while a site tries to fill it
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[RawSite]:
-    with RawSite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def attempts() -> Iterator[Attempts]:
-    with Attempts() as running:
-        yield running
-
-
 def spec(url: str, folder: Path, **more: Any) -> FetchSpec:
     fixed: dict[str, Any] = {"quality": "best", "format": "mp4", "ffmpeg": FFMPEG, "socket_timeout": 15.0}
     return FetchSpec(url=url, work_dir=folder, **{**fixed, **more})
@@ -73,12 +61,12 @@ def film(site: RawSite, path: str) -> bytes:
     ],
 )
 def test_a_redirect_is_followed_whatever_bytes_it_is_written_in(
-    site: RawSite, tmp_path: Path, location: bytes, asked: str
+    raw_site: RawSite, tmp_path: Path, location: bytes, asked: str
 ) -> None:
-    body = film(site, asked)
-    site.answers["/go/there"] = [MOVED + location + b"\r\n\r\n"]
+    body = film(raw_site, asked)
+    raw_site.answers["/go/there"] = [MOVED + location + b"\r\n\r\n"]
 
-    got = fetch(spec(f"{site.url}/go/there", tmp_path, embed=False), lambda _: None)
+    got = fetch(spec(f"{raw_site.url}/go/there", tmp_path, embed=False), lambda _: None)
 
     assert got.path.read_bytes() == body
 
@@ -90,34 +78,36 @@ def test_a_redirect_is_followed_whatever_bytes_it_is_written_in(
         b"http://" + b"a" * 300 + b".com/x", b"http://\xe4\xb6..\xdf/x", b"http://127.0.0.1:abc/x",
     ],
 )  # fmt: skip
-def test_a_redirect_to_nowhere_is_the_sites_fault(site: RawSite, tmp_path: Path, location: bytes) -> None:
-    error = failure(site, "/nowhere", tmp_path, [MOVED + location + b"\r\n\r\n"])
+def test_a_redirect_to_nowhere_is_the_sites_fault(raw_site: RawSite, tmp_path: Path, location: bytes) -> None:
+    error = failure(raw_site, "/nowhere", tmp_path, [MOVED + location + b"\r\n\r\n"])
 
     assert (error.kind, error.retry) == ("malformed", "again_once"), error.detail
     assert "MediaNest" not in error.message + error.advice
 
 
 @pytest.mark.parametrize("steps", [1, 2, 60])
-def test_a_redirect_in_a_circle_is_called_that(site: RawSite, tmp_path: Path, steps: int) -> None:
+def test_a_redirect_in_a_circle_is_called_that(raw_site: RawSite, tmp_path: Path, steps: int) -> None:
     for number in range(steps):
         to = f"/circle/{(number + 1) % steps}"
-        site.answers[f"/circle/{number}"] = [MOVED + to.encode() + b"\r\n\r\n"]
-    site.asked.clear()
+        raw_site.answers[f"/circle/{number}"] = [MOVED + to.encode() + b"\r\n\r\n"]
+    raw_site.asked.clear()
 
-    error = failure(site, "/to-circle", tmp_path, [MOVED + b"/circle/0\r\n\r\n"])
+    error = failure(raw_site, "/to-circle", tmp_path, [MOVED + b"/circle/0\r\n\r\n"])
 
     assert error.kind == "redirects"
     assert "in a circle" in error.message
     assert "MediaNest" not in error.message + error.advice
-    assert len(site.asked) < 60
+    assert len(raw_site.asked) < 60
 
 
-def test_a_cookie_of_a_redirect_is_kept_though_its_body_is_not_read(site: RawSite, tmp_path: Path) -> None:
-    body = film(site, "/with-cookie.mp4")
+def test_a_cookie_of_a_redirect_is_kept_though_its_body_is_not_read(
+    raw_site: RawSite, tmp_path: Path
+) -> None:
+    body = film(raw_site, "/with-cookie.mp4")
     fields = b"\r\nSet-Cookie: seen=yes; Path=/\r\n\r\n"
-    site.answers["/cookie"] = lambda: itertools.chain([MOVED + b"/with-cookie.mp4" + fields], endless())
-    with youtube_dl(spec(f"{site.url}/cookie", tmp_path)) as ydl:
-        answer = ydl.urlopen(f"{site.url}/cookie")
+    raw_site.answers["/cookie"] = lambda: itertools.chain([MOVED + b"/with-cookie.mp4" + fields], endless())
+    with youtube_dl(spec(f"{raw_site.url}/cookie", tmp_path)) as ydl:
+        answer = ydl.urlopen(f"{raw_site.url}/cookie")
         assert answer.read() == body
         assert [cookie.name for cookie in ydl.cookiejar] == ["seen"]
 
@@ -149,9 +139,9 @@ def test_a_cookie_of_a_redirect_is_kept_though_its_body_is_not_read(site: RawSit
     ],
 )
 def test_a_broken_answer_is_the_sites_fault(
-    site: RawSite, tmp_path: Path, parts: list[bytes], kind: str
+    raw_site: RawSite, tmp_path: Path, parts: list[bytes], kind: str
 ) -> None:
-    error = failure(site, "/broken", tmp_path, parts)
+    error = failure(raw_site, "/broken", tmp_path, parts)
 
     assert error.kind == kind, error.detail
     assert "site" in error.message
@@ -173,9 +163,9 @@ ODD_PAGES = [
 
 @pytest.mark.parametrize(("kind", "text"), ODD_PAGES)
 def test_what_a_library_trips_over_is_the_sites_fault(
-    site: RawSite, tmp_path: Path, kind: str, text: str
+    raw_site: RawSite, tmp_path: Path, kind: str, text: str
 ) -> None:
-    error = failure(site, "/odd", tmp_path, [head(type=kind), text.encode()])
+    error = failure(raw_site, "/odd", tmp_path, [head(type=kind), text.encode()])
 
     assert error.kind in VERDICTS.keys() - {"internal"}, error.detail
 
@@ -223,11 +213,11 @@ def most_memory(do: Callable[[FetchSpec], Any], look: FetchSpec) -> tuple[str, i
 @pytest.mark.parametrize("do", [fetch_guarded, previewed])
 @pytest.mark.parametrize("name", MEMORY)
 def test_no_answer_fills_the_memory(
-    site: RawSite, attempts: Attempts, tmp_path: Path, name: str, do: Callable[[FetchSpec], Any]
+    raw_site: RawSite, attempts: Attempts, tmp_path: Path, name: str, do: Callable[[FetchSpec], Any]
 ) -> None:
-    site.answers[f"/{name}"] = MEMORY[name]
-    allowed = frozenset({("127.0.0.1", int(site.url.rpartition(":")[2]))})
-    look = spec(f"{site.url}/{name}", tmp_path / "work", max_bytes=8 * MEGABYTE)
+    raw_site.answers[f"/{name}"] = MEMORY[name]
+    allowed = frozenset({("127.0.0.1", int(raw_site.url.rpartition(":")[2]))})
+    look = spec(f"{raw_site.url}/{name}", tmp_path / "work", max_bytes=8 * MEGABYTE)
 
     kind, height = attempts(Order(call=partial(most_memory, do, look), allowed=allowed))
 
@@ -237,22 +227,22 @@ def test_no_answer_fills_the_memory(
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oh", "200 OK"])
 def test_what_an_extractor_reads_of_an_answer_has_an_end(
-    site: RawSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
+    raw_site: RawSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
-    site.answers["/said"] = filling(head(status, Content_Encoding="gzip"), packed)
+    raw_site.answers["/said"] = filling(head(status, Content_Encoding="gzip"), packed)
 
-    with youtube_dl(spec(f"{site.url}/said", tmp_path)) as ydl:
+    with youtube_dl(spec(f"{raw_site.url}/said", tmp_path)) as ydl:
         try:
-            answer = ydl.urlopen(f"{site.url}/said")
+            answer = ydl.urlopen(f"{raw_site.url}/said")
         except HTTPError as error:
             answer = error.response
         with pytest.raises(FetchError, match="unreadable"):
             answer.read()
 
 
-def test_a_preview_says_the_same(site: RawSite) -> None:
-    site.answers["/looked"] = [MOVED + b"/looked\r\n\r\n"]
+def test_a_preview_says_the_same(raw_site: RawSite) -> None:
+    raw_site.answers["/looked"] = [MOVED + b"/looked\r\n\r\n"]
 
     with pytest.raises(FetchError, match="in a circle"):
-        preview(f"{site.url}/looked", timeout=15.0)
+        preview(f"{raw_site.url}/looked", timeout=15.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,14 @@ ROLE = "urn:mpeg:dash:role:2011"
 PURPOSE = "urn:tva:metadata:cs:AudioPurposeCS:2007"
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[RawSite]:
-    with RawSite() as running:
-        yield running
-
-
 @pytest.fixture
-def chosen(site: RawSite, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+def chosen(raw_site: RawSite, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     """The streams that are chosen of a manifest."""
 
     def looking(kind: str, manifest: str, quality: str = "best", format: str = "mp4") -> list[dict[str, Any]]:  # noqa: A002
         ext = "mpd" if kind == DASH else "m3u8"
-        site.answers[f"/manifest.{ext}"] = [head(type=kind), manifest.encode()]
-        return streams(f"{site.url}/manifest.{ext}", quality, format)
+        raw_site.answers[f"/manifest.{ext}"] = [head(type=kind), manifest.encode()]
+        return streams(f"{raw_site.url}/manifest.{ext}", quality, format)
 
     def streams(url: str, quality: str, format: str) -> list[dict[str, Any]]:  # noqa: A002
         spec = FetchSpec(
@@ -169,7 +163,7 @@ HLS_CASES: dict[str, tuple[str, list[str]]] = {
 
 @pytest.mark.parametrize("quality", [("best", "mp4"), ("audio", "m4a")])
 @pytest.mark.parametrize("case", HLS_CASES)
-def test_hls(chosen: Any, site: RawSite, case: str, quality: tuple[str, str]) -> None:
+def test_hls(chosen: Any, raw_site: RawSite, case: str, quality: tuple[str, str]) -> None:
     expected, renditions = HLS_CASES[case]
 
     streams = chosen(
@@ -178,23 +172,25 @@ def test_hls(chosen: Any, site: RawSite, case: str, quality: tuple[str, str]) ->
         *quality,
     )
 
-    assert streams[-1]["url"] == f"{site.url}/{expected}.m3u8"
+    assert streams[-1]["url"] == f"{raw_site.url}/{expected}.m3u8"
 
 
 @pytest.mark.parametrize("quality", [("best", "mp4"), ("audio", "m4a")])
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_chosen_sound_inside_the_pictures_stream_is_taken_from_there(
-    chosen: Any, site: RawSite, quality: tuple[str, str], turned: bool
+    chosen: Any, raw_site: RawSite, quality: tuple[str, str], turned: bool
 ) -> None:
     renditions = [rendition("en", "YES", uri=""), rendition("de", "NO")]
 
     streams = chosen(HLS, master(*(reversed(renditions) if turned else renditions)), *quality)
 
-    assert [each["url"] for each in streams] == [f"{site.url}/v-a.m3u8"]
+    assert [each["url"] for each in streams] == [f"{raw_site.url}/v-a.m3u8"]
     assert streams[0]["acodec"] != "none"
 
 
-def test_a_commentary_that_looks_like_the_film_is_not_appended_to_it(site: RawSite, tmp_path: Path) -> None:
+def test_a_commentary_that_looks_like_the_film_is_not_appended_to_it(
+    raw_site: RawSite, tmp_path: Path
+) -> None:
     manifest = (media.dash() / "manifest.mpd").read_text()
     audio = re.findall(r'<AdaptationSet id="1".*?</AdaptationSet>', manifest, re.DOTALL)[0]
     other = (
@@ -205,20 +201,20 @@ def test_a_commentary_that_looks_like_the_film_is_not_appended_to_it(site: RawSi
     other = re.sub(r'(initialization|media)="', r'\1="other/', other).replace(
         "<Rep", f"{role('commentary')}<Rep", 1
     )
-    site.answers["/film.mpd"] = [head(type=DASH), manifest.replace(audio, other + audio).encode()]
+    raw_site.answers["/film.mpd"] = [head(type=DASH), manifest.replace(audio, other + audio).encode()]
     for file in media.dash().glob("*.m4s"):
         for path in (f"/{file.name}", f"/other/{file.name}"):
             body = file.read_bytes()
-            site.answers[path] = [head(type="video/mp4", Content_Length=str(len(body))), body]
-    site.asked.clear()
+            raw_site.answers[path] = [head(type="video/mp4", Content_Length=str(len(body))), body]
+    raw_site.asked.clear()
     spec = FetchSpec(
-        url=f"{site.url}/film.mpd", quality="best", format="mkv", work_dir=tmp_path / "work",
+        url=f"{raw_site.url}/film.mpd", quality="best", format="mkv", work_dir=tmp_path / "work",
         ffmpeg=imageio_ffmpeg.get_ffmpeg_exe(), socket_timeout=15.0,
     )  # fmt: skip
 
     got = fetch(spec, lambda _: None)
 
-    assert not [path for path in site.asked if path.startswith("/other/")]
+    assert not [path for path in raw_site.asked if path.startswith("/other/")]
     assert probe(got.path).duration == pytest.approx(media.SECONDS, abs=0.2)
 
 
@@ -251,11 +247,11 @@ ENDED = [
 
 @pytest.mark.parametrize("more", GROWING)
 @pytest.mark.parametrize("embedded", [False, True])
-def test_a_growing_manifest_is_live(site: RawSite, tmp_path: Path, more: str, embedded: bool) -> None:
-    site.answers["/channel.mpd"] = [head(type=DASH), channel(more)]
+def test_a_growing_manifest_is_live(raw_site: RawSite, tmp_path: Path, more: str, embedded: bool) -> None:
+    raw_site.answers["/channel.mpd"] = [head(type=DASH), channel(more)]
     page = '<title>Channel</title><video><source src="/channel.mpd" type="application/dash+xml"></video>'
-    site.answers["/channel"] = [head(), page.encode()]
-    url = f"{site.url}/channel" if embedded else f"{site.url}/channel.mpd"
+    raw_site.answers["/channel"] = [head(), page.encode()]
+    url = f"{raw_site.url}/channel" if embedded else f"{raw_site.url}/channel.mpd"
 
     with pytest.raises(FetchError, match="live_now"):
         fetch(FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg=""), lambda _: None)
@@ -264,12 +260,12 @@ def test_a_growing_manifest_is_live(site: RawSite, tmp_path: Path, more: str, em
 
 
 @pytest.mark.parametrize("more", ENDED)
-def test_one_that_has_ended_is_not(site: RawSite, more: str) -> None:
-    site.answers["/ended.mpd"] = [head(type=DASH), channel(more)]
+def test_one_that_has_ended_is_not(raw_site: RawSite, more: str) -> None:
+    raw_site.answers["/ended.mpd"] = [head(type=DASH), channel(more)]
     page = '<title>Channel</title><video><source src="/ended.mpd" type="application/dash+xml"></video>'
-    site.answers["/ended"] = [head(), page.encode()]
+    raw_site.answers["/ended"] = [head(), page.encode()]
 
-    assert preview(f"{site.url}/ended", timeout=15.0).metadata.title == "Channel"
+    assert preview(f"{raw_site.url}/ended", timeout=15.0).metadata.title == "Channel"
 
 
 @pytest.mark.parametrize(
@@ -280,7 +276,7 @@ def test_one_that_has_ended_is_not(site: RawSite, more: str) -> None:
     ],
 )
 def test_a_manifest_of_too_many_segments_is_refused_before_they_are_made(
-    site: RawSite, tmp_path: Path, template: str, more: str
+    raw_site: RawSite, tmp_path: Path, template: str, more: str
 ) -> None:
     audio = (
         f'<AdaptationSet mimeType="audio/mp4"><SegmentTemplate {template}</SegmentTemplate>'
@@ -289,8 +285,10 @@ def test_a_manifest_of_too_many_segments_is_refused_before_they_are_made(
     text = mpd(audio, more=f'type="static" mediaPresentationDuration="{more}"').replace(
         ' duration="PT12S"', ""
     )
-    site.answers["/many.mpd"] = [head(type=DASH), text.encode()]
-    spec = FetchSpec(url=f"{site.url}/many.mpd", quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
+    raw_site.answers["/many.mpd"] = [head(type=DASH), text.encode()]
+    spec = FetchSpec(
+        url=f"{raw_site.url}/many.mpd", quality="best", format="mp4", work_dir=tmp_path, ffmpeg=""
+    )
 
     with pytest.raises(FetchError) as failed:
         fetch(spec, lambda _: None)

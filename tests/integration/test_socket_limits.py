@@ -1,4 +1,4 @@
-"""How many sockets one may hold, how often he may knock, and what is left for others."""
+"""How many sockets one may hold, how often they may open one, and what is left for others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ PLACES = 27  # of a process that may open few files: a third of them for people 
 
 @pytest.fixture
 def house(postgres: str, short_tmp: Path) -> Iterator[House]:
+    """One for each test, because what a test fills stays full."""
     with opened_house(postgres, short_tmp / new_id("places").replace("-", "").lower()) as house:
         yield house
         for each in house.sockets:
@@ -62,7 +63,7 @@ def test_an_address_has_its_share_and_leaves_the_rest(house: House) -> None:
     eventually(lambda: knock(house, "/ws")[0] == 101)
 
 
-def test_a_user_has_his_share_by_whatever_he_proves_himself(house: House) -> None:
+def test_a_user_has_one_share_by_whatever_proof_they_sign_in(house: House) -> None:
     ann, bob = house.person(), house.person()
     for _ in range(USER_LIMIT):
         house.open("/ws/media", ann)
@@ -98,7 +99,7 @@ def test_what_is_left_is_kept_for_those_who_are_signed_in(house: House) -> None:
     assert "request.refused" not in house.stack.log("web")
 
 
-def test_a_stranger_may_knock_as_often_as_he_may_ask(counting_house: House) -> None:
+def test_a_stranger_may_open_sockets_as_often_as_they_may_ask(counting_house: House) -> None:
     house = counting_house
     wrong = (
         {"path": "/ws/media?ticket=" + "x" * 43},

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 import websocket
 from factories import make_download
-from house import House, Person, hear, hear_until, opened_house
+from house import House, Person, hear, hear_until
 
 from api.sockets.endpoints import NAMESPACES
 from engine.identity import api_keys, sessions
@@ -44,19 +43,6 @@ class Credential:
     def get(self, house: House, path: str) -> Any:
         answer = requests.get(f"{house.stack.url}/api/v1{path}", headers=self.headers, timeout=20)
         return answer.json()["data"] if answer.status_code == 200 else None
-
-
-@pytest.fixture(scope="module")
-def shared_house(postgres: str, short_tmp: Path) -> Iterator[House]:
-    with opened_house(postgres, short_tmp / "socketrights") as house:
-        yield house
-
-
-@pytest.fixture
-def house(shared_house: House) -> Iterator[House]:
-    yield shared_house
-    while shared_house.sockets:
-        shared_house.sockets.pop().shutdown()
 
 
 def by_token(person: Person, permissions: frozenset[Permission]) -> Credential:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from engine.clients.ytdlp import streams as ytdlp_streams
 from engine.clients.ytdlp.extract import youtube_dl
 from tests.fakes.one_stream import Stream
 from tests.fakes.piece_site import PieceSite
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[PieceSite]:
-    with PieceSite() as running:
-        yield running
-
-
-@pytest.fixture
-def stream(site: PieceSite, tmp_path: Path) -> Stream:
-    return Stream(site, tmp_path)
-
 
 # --- a file -----------------------------------------------------------------------------------------------------
 
@@ -55,15 +42,15 @@ def test_a_site_that_gets_nobody_further_is_given_up(stream: Stream) -> None:
 
 
 def test_without_a_name_for_its_version_the_bytes_themselves_are_compared(
-    stream: Stream, site: PieceSite
+    stream: Stream, piece_site: PieceSite
 ) -> None:
     path = "/direct/unnamed.mp4"
     assert stream.fails(f"{path}?size=900000&no_validator=1&cut=500000") == "truncated"
-    site.become(path, "/direct/another.mp4?size=900000")
+    piece_site.become(path, "/direct/another.mp4?size=900000")
 
     stream(f"{path}?no_validator=1")
 
-    assert stream.body == site.body("/direct/another.mp4?size=900000")
+    assert stream.body == piece_site.body("/direct/another.mp4?size=900000")
 
 
 def test_what_ended_without_a_promised_length_is_known_as_such_until_it_is_discarded(stream: Stream) -> None:
@@ -120,10 +107,10 @@ def test_headers_of_the_format_are_sent(stream: Stream) -> None:
 
 
 def test_the_page_of_an_error_is_not_read_without_an_end_either(
-    site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    piece_site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", 3)
-    url = f"{site.url}/direct/error.mp4?status=500"
+    url = f"{piece_site.url}/direct/error.mp4?status=500"
     spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
 
     with youtube_dl(spec) as ydl:
@@ -134,13 +121,13 @@ def test_the_page_of_an_error_is_not_read_without_an_end_either(
 
 
 def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
-    site: PieceSite, tmp_path: Path
+    piece_site: PieceSite, tmp_path: Path
 ) -> None:
-    url = f"{site.url}/direct/nameless.mp4"
+    url = f"{piece_site.url}/direct/nameless.mp4"
     spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
     with youtube_dl(spec) as ydl:
-        assert ydl.urlopen(Request(url)).read() == site.body("/direct/nameless.mp4")
-        assert ydl.urlopen(url).read(9) == site.body("/direct/nameless.mp4")[:9]
+        assert ydl.urlopen(Request(url)).read() == piece_site.body("/direct/nameless.mp4")
+        assert ydl.urlopen(url).read(9) == piece_site.body("/direct/nameless.mp4")[:9]
         answer = ydl.urlopen(url)
         inner = answer.fp
         gc.disable()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,26 +21,14 @@ SLOWLY = {"ranges-fmp4", "dash-ranges"}  # mixtures of the others
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[PieceSite]:
-    with PieceSite() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def attempts() -> Iterator[Attempts]:
-    with Attempts() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def whole(site: PieceSite, attempts: Attempts, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def whole(piece_site: PieceSite, attempts: Attempts, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The stream of a kind as it comes undisturbed, fetched once."""
     fetched: dict[str, Path] = {}
 
     def undisturbed(kind: str) -> Path:
         if kind not in fetched:
             folder = tmp_path_factory.mktemp(kind)
-            one = StreamAttempts(attempts, f"{site.url}/pieces/{kind}/whole/{index(kind)}", folder)
+            one = StreamAttempts(attempts, f"{piece_site.url}/pieces/{kind}/whole/{index(kind)}", folder)
             one()
             fetched[kind] = one.stream
         return fetched[kind]
@@ -50,9 +37,11 @@ def whole(site: PieceSite, attempts: Attempts, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def stream(site: PieceSite, attempts: Attempts, tmp_path: Path) -> Any:
+def stream(piece_site: PieceSite, attempts: Attempts, tmp_path: Path) -> Any:
     def of(kind: str, name: str = "killed") -> StreamAttempts:
-        return StreamAttempts(attempts, f"{site.url}/pieces/{kind}/{name}/{index(kind)}", tmp_path / "work")
+        return StreamAttempts(
+            attempts, f"{piece_site.url}/pieces/{kind}/{name}/{index(kind)}", tmp_path / "work"
+        )
 
     return of
 
@@ -81,37 +70,37 @@ def test_every_kind_is_the_same_film(whole: Any) -> None:
     "kind", [pytest.param(kind, marks=pytest.mark.long if kind in SLOWLY else ()) for kind in PIECES]
 )
 def test_killed_at_every_piece_it_goes_on_after_the_last_one_that_is_there(
-    site: PieceSite, whole: Any, stream: Any, kind: str
+    piece_site: PieceSite, whole: Any, stream: Any, kind: str
 ) -> None:
-    one, pieces = stream(kind), site.pieces(kind, "killed")
+    one, pieces = stream(kind), piece_site.pieces(kind, "killed")
 
     for number, piece in enumerate(pieces):
-        site.hold(piece)
+        piece_site.hold(piece)
         with one.killed():
-            site.wait_held()
+            piece_site.wait_held()
             eventually(lambda wanted=number: one.records() == wanted, 10)
-        site.let_go()
-    before = len(site.requests)
+        piece_site.let_go()
+    before = len(piece_site.requests)
     one()
 
     assert same(one.stream, whole(kind))
-    asked = [(seen.path, seen.range) for seen in site.requests[before:]]
+    asked = [(seen.path, seen.range) for seen in piece_site.requests[before:]]
     assert [piece in asked for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
 @pytest.mark.parametrize("kind", ["ts", "aes-fmp4", "dash-list"])
 def test_killed_between_a_piece_and_its_record_that_piece_comes_again(
-    site: PieceSite, whole: Any, stream: Any, kind: str
+    piece_site: PieceSite, whole: Any, stream: Any, kind: str
 ) -> None:
-    one, pieces = stream(kind, "unrecorded"), site.pieces(kind, "unrecorded")
+    one, pieces = stream(kind, "unrecorded"), piece_site.pieces(kind, "unrecorded")
     with pytest.raises(RuntimeError, match="died"):
         one(dies_before_record=2)
-    before = len(site.requests)
+    before = len(piece_site.requests)
 
     one()
 
     assert same(one.stream, whole(kind))
-    asked = [(seen.path, seen.range) for seen in site.requests[before:]]
+    asked = [(seen.path, seen.range) for seen in piece_site.requests[before:]]
     assert [piece in asked for piece in pieces] == [False] * 2 + [True] * (len(pieces) - 2)
 
 
@@ -170,79 +159,79 @@ def _no_part(one: StreamAttempts) -> None:
     ],
 )
 def test_what_does_not_fit_its_record_is_fetched_again(
-    site: PieceSite, whole: Any, stream: Any, damage: Any, held: int
+    piece_site: PieceSite, whole: Any, stream: Any, damage: Any, held: int
 ) -> None:
-    one, pieces = stream("fmp4", damage.__name__), site.pieces("fmp4", damage.__name__)
-    site.hold(pieces[3])
+    one, pieces = stream("fmp4", damage.__name__), piece_site.pieces("fmp4", damage.__name__)
+    piece_site.hold(pieces[3])
     with one.killed():
-        site.wait_held()
+        piece_site.wait_held()
         eventually(lambda: one.records() == 3, 10)
-    site.let_go()
+    piece_site.let_go()
     damage(one)
-    before = len(site.requests)
+    before = len(piece_site.requests)
 
     one()
 
     assert same(one.stream, whole("fmp4"))
-    asked = [(seen.path, seen.range) for seen in site.requests[before:]]
+    asked = [(seen.path, seen.range) for seen in piece_site.requests[before:]]
     assert [piece in asked for piece in pieces] == [False] * held + [True] * (len(pieces) - held)
 
 
 def test_a_playlist_that_was_cut_anew_is_gone_on_with_after_the_last_piece_that_fits(
-    site: PieceSite, whole: Any, stream: Any
+    piece_site: PieceSite, whole: Any, stream: Any
 ) -> None:
-    one, pieces = stream("ts", "anew"), site.pieces("ts", "anew")
+    one, pieces = stream("ts", "anew"), piece_site.pieces("ts", "anew")
     path = "/pieces/ts/anew/index.m3u8"
-    text = site.body(path).decode()
-    site.playlists[path] = text.replace("144-001.ts", "144-003.ts").replace(".ts", ".ts?token=one")
-    site.hold(pieces[2])
+    text = piece_site.body(path).decode()
+    piece_site.playlists[path] = text.replace("144-001.ts", "144-003.ts").replace(".ts", ".ts?token=one")
+    piece_site.hold(pieces[2])
     with one.killed():
-        site.wait_held()
+        piece_site.wait_held()
         eventually(lambda: one.records() == 2, 10)
-    site.let_go()
-    site.playlists[path] = text.replace(".ts", ".ts?token=two")
-    before = len(site.requests)
+    piece_site.let_go()
+    piece_site.playlists[path] = text.replace(".ts", ".ts?token=two")
+    before = len(piece_site.requests)
 
     one()
 
     assert same(one.stream, whole("ts"))
-    asked = [(seen.path, seen.range) for seen in site.requests[before:]]
+    asked = [(seen.path, seen.range) for seen in piece_site.requests[before:]]
     assert [piece in asked for piece in pieces] == [False, True, True, True]
 
 
 def test_killed_at_any_byte_a_plain_file_goes_on(
-    site: PieceSite, whole: Any, attempts: Attempts, tmp_path: Path
+    piece_site: PieceSite, whole: Any, attempts: Attempts, tmp_path: Path
 ) -> None:
     for number, at in enumerate((0, 1, 5000, 200_001, 599_999)):
-        url = f"{site.url}/pieces/plain/killed/film.mp4?gate=plain{number}&after={at}&skip=1"
+        url = f"{piece_site.url}/pieces/plain/killed/film.mp4?gate=plain{number}&after={at}&skip=1"
         one = StreamAttempts(attempts, url, tmp_path / "work")
         part = one.folder / f"{STREAM}.part"
         with one.killed():
-            site.gate(f"plain{number}").wait_held(30)
+            piece_site.gate(f"plain{number}").wait_held(30)
             eventually(lambda part=part, at=at: part.stat().st_size >= at // 2, 10)
-        site.release(f"plain{number}")
+        piece_site.release(f"plain{number}")
     one()
 
     assert same(one.stream, whole("plain"))
-    assert [seen.status for seen in site.asked("/pieces/plain/killed/film.mp4")].count(206) >= 3
+    assert [seen.status for seen in piece_site.asked("/pieces/plain/killed/film.mp4")].count(206) >= 3
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_random_it_is_still_the_same(
-    site: PieceSite, whole: Any, attempts: Attempts, tmp_path: Path, kind: str
+    piece_site: PieceSite, whole: Any, attempts: Attempts, tmp_path: Path, kind: str
 ) -> None:
     seed = random.SystemRandom().randrange(1_000_000)
     chance = random.Random(seed)
     print("seed", seed)
     for turn in range(4):
-        url = f"{site.url}/pieces/{kind}/random{turn}/{index(kind)}"
+        url = f"{piece_site.url}/pieces/{kind}/random{turn}/{index(kind)}"
         one = StreamAttempts(attempts, url, tmp_path / f"work{turn}")
         for _ in range(6):
-            site.hold(chance.choice(site.pieces(kind, f"random{turn}")))
+            piece_site.hold(chance.choice(piece_site.pieces(kind, f"random{turn}")))
             with one.killed():
-                eventually(lambda one=one: site.is_held() or one.stream.exists(), 20)
+                eventually(lambda one=one: piece_site.is_held() or one.stream.exists(), 20)
                 time.sleep(chance.random() / 20)
-            site.let_go()
+            piece_site.let_go()
         one()
         assert same(one.stream, whole(kind))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,17 +15,6 @@ from tests.fakes.piece_site import KEY, KINDS, PieceSite, encrypted, index
 from tests.stack import eventually
 
 SEGMENTS = ("144-000.ts", "144-001.ts", "144-002.ts", "144-003.ts")
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[PieceSite]:
-    with PieceSite() as running:
-        yield running
-
-
-@pytest.fixture
-def stream(site: PieceSite, tmp_path: Path) -> Stream:
-    return Stream(site, tmp_path)
 
 
 def segment(number: int) -> bytes:
@@ -230,21 +217,21 @@ def test_a_piece_that_breaks_is_gone_on_with(stream: Stream) -> None:
     assert [seen.range is None for seen in asked] == [True] + [False] * (len(asked) - 1)
 
 
-def test_a_few_pieces_are_asked_for_at_once(stream: Stream, site: PieceSite) -> None:
+def test_a_few_pieces_are_asked_for_at_once(stream: Stream, piece_site: PieceSite) -> None:
     names = [f"{name}?gate=once" for name in SEGMENTS]
     path = stream.playlist(*each(*names), name="once")
     thread = threading.Thread(target=stream, args=(path,))
     thread.start()
 
-    eventually(lambda: site.gate("once").held == 3)
-    site.release("once")
+    eventually(lambda: piece_site.gate("once").held == 3)
+    piece_site.release("once")
     thread.join(20)
 
     assert stream.body == TS(map(segment, range(4)))
 
 
-def test_parts_of_one_file_without_their_ranges_are_refused(stream: Stream, site: PieceSite) -> None:
-    url = f"{site.url}/pieces/dash-ranges/x/all.m4s"
+def test_parts_of_one_file_without_their_ranges_are_refused(stream: Stream, piece_site: PieceSite) -> None:
+    url = f"{piece_site.url}/pieces/dash-ranges/x/all.m4s"
     fragments = [{"url": url}, {"url": url, "duration": 1.0}, {"url": url, "duration": 1.0}]
 
     assert stream.fails("/x.mpd", protocol="http_dash_segments", fragments=fragments) == "unreadable"
@@ -255,13 +242,13 @@ def test_parts_of_one_file_without_their_ranges_are_refused(stream: Stream, site
     [("PT3.7S", [1.0, 1.0, 1.0, 1.0], 3.7), (None, [1.0, 1.0, 1.0, 1.0], None), (None, [1.0, 1.0, 0.7], 2.7)],
 )
 def test_what_a_manifest_promises_is_not_more_than_it_says(
-    stream: Stream, site: PieceSite, spoken: str | None, durations: list[float], seconds: float | None
+    stream: Stream, piece_site: PieceSite, spoken: str | None, durations: list[float], seconds: float | None
 ) -> None:
     path = f"/pieces/dash-list/{stream.target.parent.name}/manifest.mpd"
-    site.playlists[path] = str(KINDS["dash-list"]()).replace("PT4S", spoken or "")
-    folder = f"{site.url}/pieces/dash-list/x"
+    piece_site.playlists[path] = str(KINDS["dash-list"]()).replace("PT4S", spoken or "")
+    folder = f"{piece_site.url}/pieces/dash-list/x"
     fragments = [{"url": f"{folder}/s{number}.m4s", "duration": d} for number, d in enumerate(durations)]
-    more = {"protocol": "http_dash_segments", "manifest_url": site.url + path}
+    more = {"protocol": "http_dash_segments", "manifest_url": piece_site.url + path}
 
     assert stream("/x.mpd", fragments=[{"url": f"{folder}/init.mp4"}, *fragments], **more).seconds == seconds
 
@@ -282,11 +269,11 @@ def test_a_playlist_that_says_that_it_never_changes_has_an_end(stream: Stream) -
     assert stream(path).seconds == 1.0
 
 
-def test_a_manifest_that_is_live_by_now_is_live(stream: Stream, site: PieceSite) -> None:
+def test_a_manifest_that_is_live_by_now_is_live(stream: Stream, piece_site: PieceSite) -> None:
     path = f"/pieces/dash-list/{stream.target.parent.name}/manifest.mpd"
-    site.playlists[path] = str(KINDS["dash-list"]()).replace('"static"', '"dynamic"')
-    fragments = [{"url": f"{site.url}/pieces/dash-list/x/s0.m4s", "duration": 1.0}]
-    more = {"protocol": "http_dash_segments", "manifest_url": site.url + path, "fragments": fragments}
+    piece_site.playlists[path] = str(KINDS["dash-list"]()).replace('"static"', '"dynamic"')
+    fragments = [{"url": f"{piece_site.url}/pieces/dash-list/x/s0.m4s", "duration": 1.0}]
+    more = {"protocol": "http_dash_segments", "manifest_url": piece_site.url + path, "fragments": fragments}
 
     assert stream.fails(path, **more) == "live_now"
 
@@ -302,13 +289,13 @@ def test_a_radio_station_is_live_and_a_file_that_is_played_by_radio_software_is_
 
 
 def test_a_playlist_behind_playlists_is_found_and_one_that_names_itself_ends(
-    stream: Stream, site: PieceSite
+    stream: Stream, piece_site: PieceSite
 ) -> None:
     media_path = stream.playlist(*each("144-000.ts"))
     master = media_path.replace("index", "master")
     head = '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="apart",NAME="x",URI="sound.m3u8"\n'
     apart = '#EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO="apart"\nsilent.m3u8\n'
-    site.playlists[master] = (
+    piece_site.playlists[master] = (
         f"{head}{apart}#EXT-X-STREAM-INF:BANDWIDTH=1\nx.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=7\nindex.m3u8\n"
     )
 
@@ -316,12 +303,12 @@ def test_a_playlist_behind_playlists_is_found_and_one_that_names_itself_ends(
     assert stream.body == segment(0)
 
     ytdlp_streams.discard(stream.target)
-    site.playlists[master] = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=7\nmaster.m3u8\n"
+    piece_site.playlists[master] = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=7\nmaster.m3u8\n"
     assert stream.fails(master) == "unreadable"
 
 
 def test_a_playlist_that_is_called_a_film_and_a_film_that_is_called_a_playlist(
-    stream: Stream, site: PieceSite
+    stream: Stream, piece_site: PieceSite
 ) -> None:
     path = stream.playlist(*each("144-000.ts"))
     promise = stream(path, protocol="https")
@@ -330,4 +317,4 @@ def test_a_playlist_that_is_called_a_film_and_a_film_that_is_called_a_playlist(
 
     ytdlp_streams.discard(stream.target)
     assert not stream("/direct/plain.mp4", protocol="m3u8_native").fragmented
-    assert stream.body == site.body("/direct/plain.mp4")
+    assert stream.body == piece_site.body("/direct/plain.mp4")

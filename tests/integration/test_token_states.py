@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from door import API, PASSWORD, Door, hashed_password, opened_once
+from door import API, PASSWORD, Door, hashed_password
 from factories import make_user
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -174,18 +173,15 @@ class Tokens(RuleBasedStateMachine):
                     each.alive = False
 
 
-def test_what_was_ended_is_never_accepted_again(
-    postgres: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with opened_once(postgres, tmp_path_factory.mktemp("door")) as door:
-        run_state_machine_as_test(
-            type("TokensAtTheDoor", (Tokens,), {"door": door}),
-            settings=settings(
-                max_examples=25,
-                stateful_step_count=12,
-                deadline=None,
-                derandomize=True,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+def test_what_was_ended_is_never_accepted_again(door: Door) -> None:
+    run_state_machine_as_test(
+        type("TokensAtTheDoor", (Tokens,), {"door": door}),
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

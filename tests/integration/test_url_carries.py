@@ -14,7 +14,6 @@ import pytest
 from door import Door, Person, data_of
 from factories import make_user
 
-from config.redis import make_redis
 from config.settings import Settings
 from engine.clients.fetch_signals import Fetched, FetchSpec
 from engine.clients.ytdlp import fetch
@@ -22,7 +21,6 @@ from engine.downloads import downloads
 from engine.downloads import work as download_work
 from engine.downloads.previews import previews
 from engine.downloads.previews import work as preview_work
-from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime
 from models.download import Download, Preview
@@ -51,12 +49,8 @@ def site() -> Iterator[RawSite]:
 
 
 @pytest.fixture
-def runtime(settings: Settings, rung: list[Job]) -> Iterator[Runtime]:
-    anywhere = replace(settings, download_allow_private_networks=True, download_allowed_hosts=("*",))
-    running = Runtime(anywhere, make_redis(anywhere), rung.append)
-    yield running
-    running.database.close()
-    running.redis.close()
+def settings(settings: Settings) -> Settings:
+    return replace(settings, download_allow_private_networks=True, download_allowed_hosts=("*",))
 
 
 def untouched(site: RawSite, found: str) -> None:

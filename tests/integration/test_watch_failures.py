@@ -48,16 +48,13 @@ class Friends:
 
 
 @pytest.fixture
-def friends(settings: Settings) -> Iterator[Friends]:
-    tv = FakePlexTv()
-    tv.start()
-    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=tv.url) as door:
+def friends(settings: Settings, plextv: FakePlexTv) -> Iterator[Friends]:
+    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=plextv.url) as door:
         plex.library.add_film(plex.library.add_section("movie", "Films"), "Heat")
         show = plex.library.add_show(plex.library.add_section("show", "Shows"), "Chernobyl")
         plex.library.add_episode(show, 1, 1, "1:23:45")
         synced(door.runtime)
-        yield Friends(door, plex, tv)
-    tv.stop()
+        yield Friends(door, plex, plextv)
 
 
 def test_a_person_of_whom_plex_tells_nonsense_costs_no_other(friends: Friends) -> None:

@@ -52,10 +52,8 @@ class World:
 
 
 @pytest.fixture
-def world(settings: Settings, rung: list[Job]) -> Iterator[World]:
-    tv = FakePlexTv()
-    tv.start()
-    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=tv.url) as door:
+def world(settings: Settings, rung: list[Job], plextv: FakePlexTv) -> Iterator[World]:
+    with PlexDouble() as plex, connected(settings, plex, plex_tv_url=plextv.url) as door:
         films = plex.library.add_section("movie", "Films")
         for title in ("Heat", "Alien", "Solaris"):
             plex.library.add_film(films, title)
@@ -63,8 +61,7 @@ def world(settings: Settings, rung: list[Job]) -> Iterator[World]:
         plex.library.add_episode(show, 1, 1, "1:23:45")
         synced(door.runtime)
         door.runtime._ring = rung.append
-        yield World(plex, tv, door, rung)
-    tv.stop()
+        yield World(plex, plextv, door, rung)
 
 
 def states(person: Person) -> dict[str, tuple[bool, int, int | None]]:
@@ -75,7 +72,7 @@ def states(person: Person) -> dict[str, tuple[bool, int, int | None]]:
     return {one["title"]: (one["watched"], one["viewCount"], one["viewOffset"]) for one in items}
 
 
-def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> None:
+def test_what_somebody_watched_in_plex_is_seen_after_they_looked(world: World) -> None:
     ann, ben = world.friend("ann"), world.friend("ben")
     world.watch("Heat", "ann", count=2)
     world.watch("Alien", "ann", offset=60_000)
@@ -83,7 +80,7 @@ def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> 
     world.watch("Solaris", "ben", count=1)
 
     assert set(states(ann).values()) == {(False, 0, None)}
-    assert world.rung == [Job.WATCHED], "once, however often she looks"
+    assert world.rung == [Job.WATCHED], "once, however often they look"
     watch_refresh.refresh_wanted(world.door.runtime)
 
     hers = states(ann)
@@ -94,7 +91,7 @@ def test_what_somebody_watched_in_plex_is_seen_after_he_looked(world: World) -> 
     )
     assert hers["Chernobyl"] == (True, 1, None)
     assert hers["Solaris"] == (False, 0, None)
-    assert set(states(ben).values()) == {(False, 0, None)}, "he has not been asked about yet"
+    assert set(states(ben).values()) == {(False, 0, None)}, "their watch states were not read yet"
 
 
 def test_the_next_time_only_what_is_new_is_written(world: World) -> None:
@@ -193,7 +190,7 @@ def test_a_server_that_refuses_everything_was_not_asked(world: World) -> None:
     assert states(ann)["Heat"] == (True, 1, None)
 
 
-def test_his_token_goes_to_plex_tv_and_the_access_token_to_the_server(world: World) -> None:
+def test_their_token_goes_to_plex_tv_and_the_access_token_to_the_server(world: World) -> None:
     ann = world.friend("ann")
     world.plex.forget()
     watch_refresh.refresh(world.door.runtime, ann.id)

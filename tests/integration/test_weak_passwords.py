@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from door import API, PASSWORD, Door, data_of, opened_once, refused
+from door import API, PASSWORD, Door, data_of, refused
 from sqlalchemy import text
 
 from engine.accounts import password_reset
 from models.base import new_id
 
 WEAK = ["12345678", "Password1", "ann.smith"]
-
-
-@pytest.fixture
-def door(postgres: str, tmp_path: Any) -> Iterator[Door]:
-    with opened_once(postgres, tmp_path) as door:
-        yield door
 
 
 def test_no_door_takes_one(door: Door) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 import pytest
-from door import Door, opened
+from door import Door
 from webhook_forms import form, plex_path
 
-from config.settings import Settings
 from engine.webhooks import secrets
 from models.webhook import Webhook
 
@@ -22,12 +20,6 @@ BAD: list[tuple[bytes, Any]] = [
     (b"nul\0", "nul"),
 ]
 FORMS = ["multipart", "attached", "one line", "raw line", "json"]
-
-
-@pytest.fixture
-def door(settings: Settings) -> Iterator[Door]:
-    with opened(settings) as door:
-        yield door
 
 
 def request(how: str, said: bytes) -> dict[str, Any]:
@@ -62,33 +54,35 @@ def kept(door: Door, answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", FORMS)
-def test_the_event_is_kept_and_the_text_pays(door: Door, how: str) -> None:
+def test_the_event_is_kept_and_the_text_pays(own_door: Door, how: str) -> None:
     for number, (raw, text) in enumerate(BAD):
         title = b'"Metadata": {"title": "' + raw + b'", "index": NaN, "year": %d}}' % number
         said = b'\xef\xbb\xbf{"event": "media.play", ' + title
 
-        answer = door.stranger().post(plex_path(door), **request(how, said))
+        answer = own_door.stranger().post(plex_path(own_door), **request(how, said))
 
-        assert kept(door, answer)["Metadata"] == {"title": text, "index": None, "year": number}
+        assert kept(own_door, answer)["Metadata"] == {"title": text, "index": None, "year": number}
 
 
-def test_what_is_nested_too_deeply_is_left_out_of_an_event(door: Door) -> None:
+def test_what_is_nested_too_deeply_is_left_out_of_an_event(own_door: Door) -> None:
     for depth in (300, 1000, 3000):
         deep = (
             b'{"event": "media.play", "a":' + b'{"a":' * depth + b"1" + b"}" * depth + b', "b": %d}' % depth
         )
 
-        answer = door.stranger().post(plex_path(door), **form(deep))
+        answer = own_door.stranger().post(plex_path(own_door), **form(deep))
 
-        assert kept(door, answer)["b"] == depth
+        assert kept(own_door, answer)["b"] == depth
 
 
-def test_a_slash_behind_an_address_is_overlooked(door: Door) -> None:
+def test_a_slash_behind_an_address_is_overlooked(own_door: Door) -> None:
     said = form({"event": "media.play"})
-    assert door.stranger().post(plex_path(door) + "/", **said).status_code == 200
-    with door.runtime.unit_of_work() as db:
-        header = secrets.overseerr_authorization(db, door.runtime.settings)
+    assert own_door.stranger().post(plex_path(own_door) + "/", **said).status_code == 200
+    with own_door.runtime.unit_of_work() as db:
+        header = secrets.overseerr_authorization(db, own_door.runtime.settings)
     for path in ("overseerr/", "nobody/"):
-        answer = door.stranger().post(f"/api/v1/webhooks/{path}", json={}, headers={"Authorization": header})
+        answer = own_door.stranger().post(
+            f"/api/v1/webhooks/{path}", json={}, headers={"Authorization": header}
+        )
         assert answer.status_code == (200 if path == "overseerr/" else 401)
-    assert door.stranger().post(plex_path(door) + "x/", **said).status_code == 401
+    assert own_door.stranger().post(plex_path(own_door) + "x/", **said).status_code == 401

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,19 +75,13 @@ def test_the_names_that_are_used_mean_what_they_meant() -> None:
     assert not issubclass(HTTPError, TransportError)
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[PieceSite]:
-    with PieceSite() as running:
-        yield running
-
-
 @pytest.mark.parametrize(
     ("kind", "protocol"), [("dash-list", "http_dash_segments"), ("ts", "m3u8_native"), ("plain", "http")]
 )
 def test_a_chosen_format_has_what_a_transfer_needs(
-    site: PieceSite, tmp_path: Path, kind: str, protocol: str
+    piece_site: PieceSite, tmp_path: Path, kind: str, protocol: str
 ) -> None:
-    url = f"{site.url}/pieces/{kind}/film/{index(kind)}"
+    url = f"{piece_site.url}/pieces/{kind}/film/{index(kind)}"
     with youtube_dl(FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")) as ydl:
         (stream,) = chosen_streams(extract(ydl, url))
 
@@ -102,9 +95,11 @@ def test_a_chosen_format_has_what_a_transfer_needs(
         assert "duration" not in stream["fragments"][0]
 
 
-def test_an_answer_can_be_read_in_blocks_and_says_where_it_came_from(site: PieceSite, tmp_path: Path) -> None:
-    url = f"{site.url}/direct/surface.mp4?size=200000"
-    request = Request(f"{site.url}/redirect?to={url}", None, {"Range": "bytes=5-9", "If-Range": '"no"'})
+def test_an_answer_can_be_read_in_blocks_and_says_where_it_came_from(
+    piece_site: PieceSite, tmp_path: Path
+) -> None:
+    url = f"{piece_site.url}/direct/surface.mp4?size=200000"
+    request = Request(f"{piece_site.url}/redirect?to={url}", None, {"Range": "bytes=5-9", "If-Range": '"no"'})
     with (
         youtube_dl(FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")) as ydl,
         ydl.urlopen(request) as answer,
@@ -117,12 +112,12 @@ def test_an_answer_can_be_read_in_blocks_and_says_where_it_came_from(site: Piece
             50_000,
             0,
         ]
-    (seen,) = site.asked("/direct/surface.mp4")
+    (seen,) = piece_site.asked("/direct/surface.mp4")
     assert (seen.range, seen.if_range) == ("bytes=5-9", '"no"')
 
 
-def test_an_error_of_the_site_has_its_status_and_its_headers(site: PieceSite, tmp_path: Path) -> None:
-    url = f"{site.url}/direct/wrong.mp4?status=503&retry_after=7"
+def test_an_error_of_the_site_has_its_status_and_its_headers(piece_site: PieceSite, tmp_path: Path) -> None:
+    url = f"{piece_site.url}/direct/wrong.mp4?status=503&retry_after=7"
     spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
     with youtube_dl(spec) as ydl, pytest.raises(HTTPError) as failed:
         ydl.urlopen(Request(url))

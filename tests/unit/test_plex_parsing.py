@@ -58,9 +58,9 @@ def test_music_is_not_for_the_catalogue(fixtures: Find) -> None:
 
 
 def test_seasons_know_their_show(fixtures: Find) -> None:
-    for row in rows(fixtures, "show_children_seasons.json"):
-        assert row.parent_key
-        assert row.show_title
+    seasons = rows(fixtures, "show_children_seasons.json")
+    assert seasons
+    assert all(row.parent_key and row.show_title for row in seasons)
 
 
 GUIDS = [

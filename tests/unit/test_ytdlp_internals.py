@@ -318,14 +318,13 @@ def test_the_texts_that_we_know_are_still_said(module: str, text: str, kind: str
 
 # --- recorded addresses -----------------------------------------------------------------------------------------
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "url_cases.json"
 
-
-@pytest.mark.skipif(not CASES.is_file(), reason="the recorded addresses of YouTube are not here")
-def test_the_normal_form_of_a_recorded_address_means_the_same_to_yt_dlp() -> None:
+def test_the_normal_form_of_a_recorded_address_means_the_same_to_yt_dlp(
+    fixtures: Callable[[str], Path],
+) -> None:
     kinds = ytdlp_extract._extractors(("youtube.*",))
     checked = 0
-    for case in json.loads(CASES.read_text())["cases"]:
+    for case in json.loads(fixtures("youtube/url_cases.json").read_text())["cases"]:
         try:
             normal = accept(case["url"], Settings()).normal
         except ValidationFailed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from yt_dlp import YoutubeDL
 from engine import formats
 from engine.clients.ytdlp import options
 
-RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "info_json"
-recorded = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recorded answers of YouTube are not here")
+Recording = Callable[[str], list[dict[str, Any]]]
 
 WATCH = "https://www.youtube.com/watch?v=JjQDik3yNhA"
 _CHOSEN_BEFORE = {
@@ -61,9 +60,15 @@ def choose(formats: list[dict[str, Any]], quality: str, format: str, **info: Any
     return list(result.get("requested_formats") or [result])
 
 
-def recording(name: str) -> list[dict[str, Any]]:
-    found = json.loads((RECORDINGS / f"{name}.json").read_text())
-    return [{**each, "format": None} for each in (found["formats"] if isinstance(found, dict) else found)]
+@pytest.fixture
+def recording(fixtures: Callable[[str], Path]) -> Recording:
+    """The formats that YouTube offered of a video."""
+
+    def formats(name: str) -> list[dict[str, Any]]:
+        found = json.loads(fixtures(f"youtube/info_json/{name}.json").read_text())
+        return [{**each, "format": None} for each in found["formats"]]
+
+    return formats
 
 
 def video(streams: list[dict[str, Any]]) -> dict[str, Any]:
@@ -86,7 +91,6 @@ SOUND = [
 ]
 
 
-@recorded
 @pytest.mark.parametrize(
     ("quality", "lines"),
     [
@@ -100,7 +104,9 @@ SOUND = [
     ],
 )
 @pytest.mark.parametrize("name", ["video_JjQDik3yNhA_2023", "was_live_gogEJyoSB9s_chapters"])
-def test_mp4_of_a_recording_is_h264_with_aac_at_the_cap(name: str, quality: str, lines: int) -> None:
+def test_mp4_of_a_recording_is_h264_with_aac_at_the_cap(
+    recording: Recording, name: str, quality: str, lines: int
+) -> None:
     chosen = choose(recording(name), quality, "mp4", duration=600)
 
     assert video(chosen)["height"] == lines
@@ -108,9 +114,8 @@ def test_mp4_of_a_recording_is_h264_with_aac_at_the_cap(name: str, quality: str,
     assert audio(chosen)["acodec"].startswith("mp4a")
 
 
-@recorded
 @pytest.mark.parametrize("name", ["video_JjQDik3yNhA_2023", "was_live_gogEJyoSB9s_chapters"])
-def test_webm_of_a_recording_needs_no_conversion(name: str) -> None:
+def test_webm_of_a_recording_needs_no_conversion(recording: Recording, name: str) -> None:
     chosen = choose(recording(name), "1080p", "webm", duration=600)
 
     assert video(chosen)["height"] == 1080
@@ -118,8 +123,7 @@ def test_webm_of_a_recording_needs_no_conversion(name: str) -> None:
     assert audio(chosen)["acodec"] == "opus"
 
 
-@recorded
-def test_mkv_of_a_recording_is_the_best_of_any_codec() -> None:
+def test_mkv_of_a_recording_is_the_best_of_any_codec(recording: Recording) -> None:
     chosen = choose(recording("video_JjQDik3yNhA_2023"), "best", "mkv", duration=600)
 
     assert video(chosen)["height"] == 1080
@@ -127,9 +131,8 @@ def test_mkv_of_a_recording_is_the_best_of_any_codec() -> None:
     assert audio(chosen)["acodec"] == "opus"
 
 
-@recorded
 @pytest.mark.parametrize("format", ["mp4", "webm"])
-def test_hdr_is_for_mkv_only_and_lines_come_before_codecs(format: str) -> None:  # noqa: A002
+def test_hdr_is_for_mkv_only_and_lines_come_before_codecs(recording: Recording, format: str) -> None:  # noqa: A002
     plain = video(choose(recording("formats_hdr"), "best", format, duration=600))
     rich = video(choose(recording("formats_hdr"), "best", "mkv", duration=600))
 
@@ -139,18 +142,20 @@ def test_hdr_is_for_mkv_only_and_lines_come_before_codecs(format: str) -> None: 
     assert video(choose(recording("formats_hdr"), "1080p", "mp4"))["format_id"] == "137"
 
 
-@recorded
 @pytest.mark.parametrize(("format", "codec"), [("mp4", "avc1"), ("webm", "vp9"), ("mkv", "")])
-def test_sixty_frames_are_preferred_at_the_same_lines(format: str, codec: str) -> None:  # noqa: A002
+def test_sixty_frames_are_preferred_at_the_same_lines(recording: Recording, format: str, codec: str) -> None:  # noqa: A002
     chosen = video(choose(recording("formats_60fps"), "720p", format, duration=600))
 
     assert (chosen["height"], chosen["fps"]) == (720, 60)
     assert chosen["vcodec"].startswith(codec)
 
 
-@recorded
 @pytest.mark.parametrize(("format", "codec"), [("m4a", "mp4a"), ("opus", "opus"), ("mp3", "")])
-def test_sound_comes_alone_and_in_its_own_codec_where_there_is_one(format: str, codec: str) -> None:  # noqa: A002
+def test_sound_comes_alone_and_in_its_own_codec_where_there_is_one(
+    recording: Recording,
+    format: str,  # noqa: A002
+    codec: str,
+) -> None:
     for name in ("video_JjQDik3yNhA_2023", "was_live_gogEJyoSB9s_chapters", "formats_hdr"):
         (chosen,) = choose(recording(name), "audio", format, duration=600)
         assert chosen["vcodec"] == "none"
