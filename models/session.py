@@ -107,8 +107,8 @@ class Database:
 def fetch_all(db: Session, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of a constant query, straight from the driver: for queries of nearly every request.
 
-    SQLAlchemy's own execution takes three times the processor time of the driver's, for what such a query does not
-    need: objects, conversions, lookups of columns by anything but their names.
+    SQLAlchemy's own execution takes twice the processor time for one row, and half as much again for twenty, for what
+    such a query does not need: conversions, and finding columns by anything but their names.
 
     Args:
         db: changes that it holds unflushed are not seen.
@@ -126,7 +126,8 @@ def fetch_all(db: Session, statement: Select[Any], values: Mapping[str, Any]) ->
     connection = db.connection().connection.driver_connection
     assert isinstance(connection, psycopg.Connection)
     try:
-        with connection.cursor(row_factory=namedtuple_row) as cursor:
+        # Binary: times and numbers as text cost both sides a tenth more.
+        with connection.cursor(row_factory=namedtuple_row, binary=True) as cursor:
             return cursor.execute(text, {**constants, **values}).fetchall()
     except psycopg.Error:
         # Once more by SQLAlchemy, which knows what each error means, and whether the connection can still be used.
