@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from select import select
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, create_engine, event
+import psycopg
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Engine, Select, create_engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -98,3 +102,41 @@ class Database:
         """Drop the connections without touching their sockets: they belong to the parent we were forked from."""
         self.engine.dispose(close=False)
         self._read_engine.dispose(close=False)
+
+
+def fetch_all(db: Session, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a constant query, straight from the driver: for queries of nearly every request.
+
+    SQLAlchemy's own execution takes twice the processor time for one row, and half as much again for twenty, for what
+    such a query does not need: conversions, and finding columns by anything but their names.
+
+    Args:
+        db: changes that it holds unflushed are not seen.
+        statement: built once and kept, since its text is; of columns that the driver itself converts (texts, numbers,
+            times, JSON).
+        values: of its `bindparam`s.
+
+    Returns:
+        Named tuples.
+
+    Raises:
+        DBAPIError: as from `db.execute`.
+    """
+    text, constants = _text_of(statement)
+    connection = db.connection().connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)
+    try:
+        # Binary: times and numbers as text cost both sides a tenth more.
+        with connection.cursor(row_factory=namedtuple_row, binary=True) as cursor:
+            return cursor.execute(text, {**constants, **values}).fetchall()
+    except psycopg.Error:
+        # Once more by SQLAlchemy, which knows what each error means, and whether the connection can still be used.
+        return db.execute(statement, values).all()
+
+
+@cache
+def _text_of(statement: Select[Any]) -> tuple[bytes, Mapping[str, Any]]:
+    """A statement for the driver, and the values of the constants in it."""
+    compiled = statement.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return compiled.string.encode(), constants

@@ -199,11 +199,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def declare(view: View) -> View:
             if confirmed:
                 view.__doc__ = with_confirmation(view.__doc__, confirmed)
-            inner = self.arguments(query, location="query")(view) if query else view
+            # Instances: of classes webargs would make one for each request.
+            inner = self.arguments(query(), location="query")(view) if query else view
             if body:
-                inner = self.arguments(
-                    body, required=any(field.required for field in body().fields.values())
-                )(inner)
+                schema = body()
+                required = any(field.required for field in schema.fields.values())
+                inner = self.arguments(schema, required=required)(inner)
             served = _served(
                 inner,
                 permission,

@@ -64,7 +64,11 @@ def _preflight() -> Response | None:
 
 
 def _permit(response: Response) -> Response:
-    response.vary.add("Origin")  # whoever stores an answer for one origin must not give it to another
+    # Whoever stores an answer for one origin must not give it to another.
+    if "Vary" in response.headers:
+        response.vary.add("Origin")
+    else:
+        response.headers["Vary"] = "Origin"  # parses nothing
     if _welcome():
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         response.headers["Access-Control-Allow-Credentials"] = "true"

@@ -42,11 +42,12 @@ def init_app(app: Flask, *, production: bool) -> None:
         headers = response.headers
         if response.status_code == 308:
             _stay_here(response)
+        present = {name.lower() for name, _ in headers}
         for name, value in ALWAYS.items():
-            if name not in headers:
-                headers[name] = value
-        if "Content-Security-Policy" not in headers:
-            headers["Content-Security-Policy"] = _POLICIES.get(request.endpoint or "", DATA_POLICY)
+            if name.lower() not in present:
+                headers.add(name, value)
+        if "content-security-policy" not in present:
+            headers.add("Content-Security-Policy", _POLICIES.get(request.endpoint or "", DATA_POLICY))
         if production and request.is_secure:
             headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
         return response

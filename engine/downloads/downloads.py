@@ -29,6 +29,7 @@ from engine.storage.layout import confine
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
+from models.session import fetch_all
 from models.user import User
 
 STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cancelled")
@@ -129,7 +130,7 @@ def listing(
     """
     values = {"owner_id": owner_id, "status": status, "limit": limit, "offset": (page - 1) * limit}
     query, counted = _list_queries(owned=owner_id is not None, filtered=status is not None)
-    rows = db.execute(query, values).all()
+    rows = fetch_all(db, query, values)
     count = rows[0].total if rows else db.scalar(counted, values) if page > 1 else 0
     return Page(rows, page, limit, count or 0)
 

@@ -17,6 +17,7 @@ from engine.identity.sessions import Identity
 from engine.permissions import Permission, permissions_of
 from models.api_key import ApiKey
 from models.base import new_id
+from models.session import fetch_all
 from models.user import User
 
 MOST_KEYS = 50  # of a user
@@ -88,9 +89,10 @@ def create(
 
 def find(db: Session, text: str) -> Identity | None:
     """The identity and permissions behind a key; None for an unknown, revoked or expired one."""
-    row = db.execute(_IDENTITY, {"key_hash": _digest(text)}).first()
-    if row is None:
+    rows = fetch_all(db, _IDENTITY, {"key_hash": _digest(text)})
+    if not rows:
         return None
+    (row,) = rows
     if row.unused:  # to the minute: enough to tell a forgotten key from one in use
         db.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=_now()))
     granted = permissions_of(row.role) & {

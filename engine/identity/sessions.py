@@ -17,6 +17,7 @@ from engine.identity.refresh_tokens import RefreshToken
 from engine.permissions import Permission, permissions_of
 from models.base import new_id
 from models.login import Login
+from models.session import fetch_all
 from models.user import User
 
 GRACE = timedelta(seconds=10)  # a client whose answer was lost may repeat a rotation for so long
@@ -121,9 +122,10 @@ def _hold(db: Session, user: User) -> None:
 
 def find(db: Session, login_id: str) -> Identity | None:
     """Who a session belongs to; None once it is revoked or expired, or its user disabled or deleted."""
-    row = db.execute(_IDENTITY, {"login_id": login_id}).first()
-    if row is None:
+    rows = fetch_all(db, _IDENTITY, {"login_id": login_id})
+    if not rows:
         return None
+    (row,) = rows
     return Identity(row.user_id, row.id, row.role, permissions_of(row.role), row.tier, proven=row.proven)
 
 

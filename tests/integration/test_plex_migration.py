@@ -6,7 +6,7 @@ import psycopg
 from alembic import command
 from sqlalchemy import create_engine
 
-from models.migrate import _config, upgrade
+from models.migrate import alembic_config, upgrade
 
 OLD = """
 INSERT INTO plex_servers (id, name, url, seen_at, failures) VALUES ('s', 'Box', 'http://plex.test', now(), 0);
@@ -33,9 +33,7 @@ def test_what_is_stored_is_mended(postgres: str) -> None:
         try:
             engine = create_engine(url)
             with engine.begin() as held:
-                config = _config()
-                config.attributes["connection"] = held
-                command.upgrade(config, "0006")
+                command.upgrade(alembic_config(held), "0006")
             engine.dispose()
             with psycopg.connect(url.replace("+psycopg", "")) as before:
                 before.execute(OLD)

@@ -17,7 +17,7 @@ from stack import BIN, PASSWORD, ROOT, Stack, eventually, running
 
 from config.settings import Settings
 from engine.identity.refresh_tokens import RefreshToken
-from engine.secrets import secret_box
+from engine.secrets import rotation, secret_box
 from models.session import Database
 
 OLD, NEW = "o" * 48, "n" * 48
