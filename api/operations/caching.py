@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
-from api.operations.blueprint import Call
+from api.operations.call import Call
 from api.wire.envelope import success
 from engine.secrets import keys
 

@@ -14,7 +14,9 @@ from flask import Flask, Response, current_app, send_from_directory
 from werkzeug.routing import BaseConverter
 
 from api.extensions import DocumentedApi
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, FILE, PUBLIC
 from api.security import csrf, rate_limits
 from api.security.authentication import ACCESS_COOKIE, KEY_HEADER
 from api.wire import correlation
@@ -130,7 +132,12 @@ def publish(app: Flask, api: DocumentedApi) -> None:
 
 
 @blueprint.operation(
-    "GET", "/openapi.json", permission=None, answers={200: None}, any_query=True, own_units=True
+    "GET",
+    "/openapi.json",
+    PUBLIC,
+    FILE,
+    ANY_QUERY,
+    own_units=True,
 )
 def openapi_document(call: Call) -> Response:
     """This document."""
@@ -140,10 +147,9 @@ def openapi_document(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/docs",
-    permission=None,
-    answers={200: None},
-    any_query=True,
-    content_type="text/html",
+    PUBLIC,
+    FILE,
+    ANY_QUERY,
     own_units=True,
 )
 def documentation_page(call: Call) -> Response:
@@ -154,10 +160,9 @@ def documentation_page(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/docs/<asset:name>",
-    permission=None,
-    answers={200: None},
-    any_query=True,
-    content_type="*/*",
+    PUBLIC,
+    FILE,
+    ANY_QUERY,
     own_units=True,
 )
 def documentation_asset(call: Call, name: str) -> Response:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask import request
 
-from api.operations.blueprint import Call
+from api.operations.call import Call
 from api.security import browsers
 from engine import audit
 from engine.accounts import plex_sign_in, users

@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.resources.youtube import (
     DownloadPage,
     DownloadSchema,
@@ -77,9 +79,9 @@ class PriorityRequest(Schema):
 @blueprint.operation(
     "GET",
     "/downloads",
-    permission=Permission.REQUESTS_MANAGE,
-    query=DownloadsQuery,
-    answers={200: DownloadPage},
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: DownloadPage}),
+    Takes(query=DownloadsQuery),
 )
 def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
     """The downloads of all users, newest first."""
@@ -89,10 +91,9 @@ def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "PATCH",
     "/downloads/<id:download_id>",
-    permission=Permission.REQUESTS_MANAGE,
-    body=PriorityRequest,
-    answers={200: DownloadSchema},
-    errors=(409,),
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: DownloadSchema}, errors=(409,)),
+    Takes(body=PriorityRequest),
 )
 def set_download_priority(call: Call, body: dict[str, Any], download_id: str) -> Response:
     """Move a queued download up or down."""
@@ -101,7 +102,7 @@ def set_download_priority(call: Call, body: dict[str, Any], download_id: str) ->
     return success(download_row(row))
 
 
-@blueprint.operation("GET", "/queues", permission=Permission.OPERATIONS_VIEW, answers={200: QueuesSchema})
+@blueprint.operation("GET", "/queues", Access(Permission.OPERATIONS_VIEW), Answers({200: QueuesSchema}))
 def list_queues(call: Call) -> Response:
     """How deep each queue is, what runs, and what holds it."""
     return success({"queues": [queue_row(state) for state in queues.overview(call.db, QUEUES)]})
@@ -110,9 +111,8 @@ def list_queues(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/queues/<id:name>/pause",
-    permission=Permission.REQUESTS_MANAGE,
-    answers={200: QueueSchema},
-    errors=(409,),
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: QueueSchema}, errors=(409,)),
 )
 def pause_queue(call: Call, name: str) -> Response:
     """Hold a queue: nothing of it begins, what runs goes on."""
@@ -122,7 +122,7 @@ def pause_queue(call: Call, name: str) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/queues/<id:name>/resume", permission=Permission.REQUESTS_MANAGE, answers={200: QueueSchema}
+    "POST", "/queues/<id:name>/resume", Access(Permission.REQUESTS_MANAGE), Answers({200: QueueSchema})
 )
 def resume_queue(call: Call, name: str) -> Response:
     """Let a queue go on."""

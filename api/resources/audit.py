@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
 from engine import audit
@@ -76,7 +78,7 @@ AuditPage = page_of(AuditEntrySchema)
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.USERS_MANAGE, query=AuditQuery, answers={200: AuditPage}
+    "GET", "", Access(Permission.USERS_MANAGE), Answers({200: AuditPage}), Takes(query=AuditQuery)
 )
 def list_audit_entries(call: Call, query: dict[str, Any]) -> Response:
     """The audit log, newest first."""

@@ -8,7 +8,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.resources.user_rows import UserSchema, user_row
 from api.security import browsers
 from api.security.authentication import REFRESH_COOKIE, clear_cookies, device, issue_access_token, set_cookies
@@ -111,11 +113,9 @@ class TicketSchema(Schema):
 @blueprint.operation(
     "POST",
     "/admin",
-    permission=None,
-    body=BootstrapRequest,
-    answers={201: SignedInSchema},
-    errors=(403, 409),
-    headers=_SET_COOKIE,
+    PUBLIC,
+    Answers({201: SignedInSchema}, errors=(403, 409), headers=_SET_COOKIE),
+    Takes(body=BootstrapRequest),
 )
 def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     """Create the first administrator, once; in production with the token that the server printed.
@@ -141,13 +141,11 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/login",
-    permission=None,
-    body=LoginRequest,
-    answers={200: SignedInSchema},
-    errors=(401,),
-    headers=_SET_COOKIE,
-    own_units=True,
+    PUBLIC,
+    Answers({200: SignedInSchema}, errors=(401,), headers=_SET_COOKIE),
+    Takes(body=LoginRequest),
     limit="login",
+    own_units=True,
 )
 def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
@@ -161,13 +159,11 @@ def login(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/refresh",
-    permission=None,
-    body=RefreshRequest,
-    answers={200: SignedInSchema},
-    errors=(401, 403),
-    headers=_SET_COOKIE,
-    own_units=True,
+    PUBLIC,
+    Answers({200: SignedInSchema}, errors=(401, 403), headers=_SET_COOKIE),
+    Takes(body=RefreshRequest),
     limit="poll",  # a family behind one address renews more often than strangers may ask
+    own_units=True,
 )
 def refresh(call: Call, body: dict[str, Any]) -> Response:
     """Exchange the refresh token for fresh tokens; using an old one again ends the session."""
@@ -184,7 +180,7 @@ def refresh(call: Call, body: dict[str, Any]) -> Response:
     return signed_in_answer(call, renewed)
 
 
-@blueprint.operation("GET", "/session", permission=Permission.PROFILE_READ, answers={200: SessionSchema})
+@blueprint.operation("GET", "/session", Access(Permission.PROFILE_READ), Answers({200: SessionSchema}))
 def current_session(call: Call) -> Response:
     """Who is signed in."""
     return success({"user": user_row(users.get(call.db, call.identity.user_id))})
@@ -193,11 +189,9 @@ def current_session(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/logout",
-    permission=Permission.PROFILE_READ,
-    body=RefreshRequest,
-    answers={200: DeviceSchema},
-    headers=_SET_COOKIE,
-    session_only=True,
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: DeviceSchema}, headers=_SET_COOKIE),
+    Takes(body=RefreshRequest),
 )
 def logout(call: Call, body: dict[str, Any]) -> Response:
     """End this session, and the one of the refresh token where it is another of the user's."""
@@ -215,7 +209,7 @@ def logout(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/sessions", permission=Permission.PROFILE_READ, answers={200: DevicesSchema}, session_only=True
+    "GET", "/sessions", Access(Permission.PROFILE_READ, session_only=True), Answers({200: DevicesSchema})
 )
 def list_sessions(call: Call) -> Response:
     """The devices on which the user is signed in, the last used first."""
@@ -225,7 +219,7 @@ def list_sessions(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema}, session_only=True
+    "DELETE", "/sessions", Access(Permission.PROFILE_READ, session_only=True), Answers({200: EndedSchema})
 )
 def end_other_sessions(call: Call) -> Response:
     """Sign out everywhere but here."""
@@ -238,9 +232,8 @@ def end_other_sessions(call: Call) -> Response:
 @blueprint.operation(
     "DELETE",
     "/sessions/<id:session_id>",
-    permission=Permission.PROFILE_READ,
-    answers={200: DeviceSchema},
-    session_only=True,
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: DeviceSchema}),
 )
 def end_session(call: Call, session_id: str) -> Response:
     """Sign one device out."""
@@ -249,7 +242,7 @@ def end_session(call: Call, session_id: str) -> Response:
     return success(device_row(ended, call.identity.session_id))
 
 
-@blueprint.operation("POST", "/ws-ticket", permission=Permission.PROFILE_READ, answers={200: TicketSchema})
+@blueprint.operation("POST", "/ws-ticket", Access(Permission.PROFILE_READ), Answers({200: TicketSchema}))
 def make_socket_ticket(call: Call) -> Response:
     """A ticket that opens one WebSocket as `?ticket=`, within 30 seconds."""
     ticket = socket_tickets.issue(call.db, call.identity)

@@ -8,7 +8,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.operations.proving import confirm_by_pin, proving
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
@@ -45,12 +47,10 @@ class PendingSchema(Schema):
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.PROFILE_READ,
-    body=ProofRequest,
-    answers={200: ConfirmedSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: ConfirmedSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=ProofRequest),
     own_units=True,
-    session_only=True,
 )
 def confirm(call: Call, body: dict[str, Any]) -> Response:
     """Prove that it is you, for 10 minutes (CONFIRMATION_SECONDS) on this device, by your password or by a Plex PIN.

@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Lines, Schema
 from engine.downloads.sources import cookies
@@ -39,7 +41,7 @@ class CookiesSchema(Schema):
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.INTEGRATIONS_CONFIGURE, answers={200: CookiesSchema}, errors=(404,)
+    "GET", "", Access(Permission.INTEGRATIONS_CONFIGURE), Answers({200: CookiesSchema}, errors=(404,))
 )
 def get_cookies(call: Call) -> Response:
     """Whether cookies are stored, and for which sites."""
@@ -49,11 +51,9 @@ def get_cookies(call: Call) -> Response:
 @blueprint.operation(
     "PUT",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=CookiesRequest,
-    answers={200: CookiesSchema},
-    session_only=True,
-    confirmed="always",
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: CookiesSchema}),
+    Takes(body=CookiesRequest),
 )
 def store_cookies(call: Call, body: dict[str, Any]) -> Response:
     """Store a cookie file, encrypted, in place of what was there."""
@@ -63,11 +63,8 @@ def store_cookies(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "DELETE",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: CookiesSchema},
-    errors=(404,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: CookiesSchema}, errors=(404,)),
 )
 def delete_cookies(call: Call) -> Response:
     """Forget the cookies."""

@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, FILE, Access
 from api.wire.envelope import failure
 from engine.errors import ServiceUnavailable, Unauthorized
 from engine.monitoring import flower_pass
@@ -83,10 +85,9 @@ blueprint = Blueprint("flower", "/flower", "Flower: workers and their tasks, for
 @blueprint.operation(
     "GET",
     "/",
-    permission=Permission.OPERATIONS_VIEW,
-    answers={200: None},
-    any_query=True,
-    content_type="text/html",
+    Access(Permission.OPERATIONS_VIEW),
+    FILE,
+    ANY_QUERY,
     own_units=True,
 )
 def flower_start(call: Call) -> Response:
@@ -97,10 +98,9 @@ def flower_start(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/<path:page>",
-    permission=Permission.OPERATIONS_VIEW,
-    answers={200: None},
-    any_query=True,
-    content_type="*/*",
+    Access(Permission.OPERATIONS_VIEW),
+    FILE,
+    ANY_QUERY,
     own_units=True,
 )
 def flower_page(call: Call, page: str) -> Response:

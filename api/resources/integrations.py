@@ -9,7 +9,9 @@ import marshmallow as ma
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Flag, Schema, Text
 from engine.clients.connection_test import Failed
@@ -169,7 +171,7 @@ class ConnectServerRequest(Schema):
     uri = Text(MOST_URL)
 
 
-@blueprint.operation("GET", "", permission=Permission.INTEGRATIONS_VIEW, answers={200: IntegrationsSchema})
+@blueprint.operation("GET", "", Access(Permission.INTEGRATIONS_VIEW), Answers({200: IntegrationsSchema}))
 def list_integrations(call: Call) -> Response:
     """The systems we talk to, and how they are."""
     found = integrations.listing(call.db, call.settings)
@@ -177,7 +179,7 @@ def list_integrations(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/<name>", permission=Permission.INTEGRATIONS_VIEW, answers={200: IntegrationSchema}, errors=(404,)
+    "GET", "/<name>", Access(Permission.INTEGRATIONS_VIEW), Answers({200: IntegrationSchema}, errors=(404,))
 )
 def get_integration(call: Call, name: str) -> Response:
     """One of them: plex, overseerr or tmdb."""
@@ -187,14 +189,11 @@ def get_integration(call: Call, name: str) -> Response:
 @blueprint.operation(
     "PUT",
     "/<name>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=IntegrationRequest,
-    answers={200: SavedIntegrationSchema},
-    errors=(404, 409, 503),
-    own_units=True,
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: SavedIntegrationSchema}, errors=(404, 409, 503)),
+    Takes(body=IntegrationRequest),
     limit="work",
-    session_only=True,
-    confirmed="always",
+    own_units=True,
 )
 def configure_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     """Configure one. It is tested, and stored even where the test fails; Plex begins to sync where it goes well."""
@@ -206,11 +205,8 @@ def configure_integration(call: Call, body: dict[str, Any], name: str) -> Respon
 @blueprint.operation(
     "DELETE",
     "/<name>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: IntegrationSchema},
-    errors=(404, 409),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: IntegrationSchema}, errors=(404, 409)),
 )
 def forget_integration(call: Call, name: str) -> Response:
     """Forget how one is configured; what it has brought stays, and is shown again when it is connected again."""
@@ -220,12 +216,11 @@ def forget_integration(call: Call, name: str) -> Response:
 @blueprint.operation(
     "POST",
     "/<name>/test",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=IntegrationTestRequest,
-    answers={200: IntegrationTestSchema},
-    errors=(404, 409, 503),
-    own_units=True,
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: IntegrationTestSchema}, errors=(404, 409, 503)),
+    Takes(body=IntegrationTestRequest),
     limit="work",
+    own_units=True,
 )
 def test_integration(call: Call, body: dict[str, Any], name: str) -> Response:
     """Ask the other end whether all is well, and say what is not; changes nothing."""
@@ -236,11 +231,10 @@ def test_integration(call: Call, body: dict[str, Any], name: str) -> Response:
 @blueprint.operation(
     "GET",
     "/plex/servers",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: FoundServersSchema},
-    errors=(409, 503),
-    own_units=True,
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: FoundServersSchema}, errors=(409, 503)),
     limit="work",
+    own_units=True,
 )
 def find_plex_servers(call: Call) -> Response:
     """The servers of one's own Plex account, with the addresses that answer from here."""
@@ -251,13 +245,10 @@ def find_plex_servers(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/plex/servers",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=ConnectServerRequest,
-    answers={200: SavedIntegrationSchema},
-    errors=(404, 409, 503),
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: SavedIntegrationSchema}, errors=(404, 409, 503)),
+    Takes(body=ConnectServerRequest),
     own_units=True,
-    session_only=True,
-    confirmed="always",
 )
 def connect_plex_server(call: Call, body: dict[str, Any]) -> Response:
     """Connect one of them, with the token that plex.tv gives out for it."""

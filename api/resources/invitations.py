@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.resources.auth import SignedInSchema, signed_in_answer
 from api.security.authentication import device
 from api.wire.envelope import success
@@ -83,12 +85,10 @@ class AcceptRequest(Schema):
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.USERS_MANAGE,
-    body=InvitationRequest,
-    answers={201: InvitedSchema},
-    errors=(409,),
+    Access(Permission.USERS_MANAGE, confirmed="the role is admin"),
+    Answers({201: InvitedSchema}, errors=(409,)),
+    Takes(body=InvitationRequest),
     limit="work",
-    confirmed="the role is admin",
 )
 def invite(call: Call, body: dict[str, Any]) -> Response:
     """Invite somebody by mail; an open invitation of the same address is replaced."""
@@ -101,9 +101,9 @@ def invite(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.USERS_MANAGE,
-    query=InvitationsQuery,
-    answers={200: page_of(InvitationSchema)},
+    Access(Permission.USERS_MANAGE),
+    Answers({200: page_of(InvitationSchema)}),
+    Takes(query=InvitationsQuery),
 )
 def list_invitations(call: Call, query: dict[str, Any]) -> Response:
     """All invitations, newest first."""
@@ -114,9 +114,8 @@ def list_invitations(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "DELETE",
     "/<id:invitation_id>",
-    permission=Permission.USERS_MANAGE,
-    answers={200: InvitationSchema},
-    errors=(409,),
+    Access(Permission.USERS_MANAGE),
+    Answers({200: InvitationSchema}, errors=(409,)),
 )
 def revoke_invitation(call: Call, invitation_id: str) -> Response:
     """Take an open invitation back: its link makes no account any more."""
@@ -126,11 +125,13 @@ def revoke_invitation(call: Call, invitation_id: str) -> Response:
 @accepting.operation(
     "POST",
     "/accept",
-    permission=None,
-    body=AcceptRequest,
-    answers={201: SignedInSchema},
-    errors=(404, 409),
-    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+    PUBLIC,
+    Answers(
+        {201: SignedInSchema},
+        errors=(404, 409),
+        headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+    ),
+    Takes(body=AcceptRequest),
 )
 def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     """Make the account of an invitation and sign in; 404 for a link that is unknown, used, revoked or expired."""

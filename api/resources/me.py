@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.operations.proving import confirm_by_pin, proving
 from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
@@ -96,7 +98,7 @@ class ApiKeysSchema(Schema):
     items = ma.fields.List(ma.fields.Nested(ApiKeySchema), required=True)
 
 
-@blueprint.operation("GET", "", permission=Permission.PROFILE_READ, answers={200: UserSchema})
+@blueprint.operation("GET", "", Access(Permission.PROFILE_READ), Answers({200: UserSchema}))
 def get_profile(call: Call) -> Response:
     """Oneself."""
     return success(user_row(users.get(call.db, call.identity.user_id)))
@@ -105,12 +107,10 @@ def get_profile(call: Call) -> Response:
 @blueprint.operation(
     "PATCH",
     "",
-    permission=Permission.PROFILE_EDIT,
-    body=ProfileRequest,
-    answers={200: UserSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, confirmed=f"another e-mail address, where {_UNPROVEN}"),
+    Answers({200: UserSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=ProfileRequest),
     own_units=True,
-    confirmed=f"another e-mail address, where {_UNPROVEN}",
 )
 def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     """Change one's name or e-mail address; an address takes the current password, or a Plex PIN where there is none.
@@ -135,13 +135,10 @@ def edit_profile(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/password",
-    permission=Permission.PROFILE_EDIT,
-    body=PasswordRequest,
-    answers={200: PasswordChangedSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed=_UNPROVEN),
+    Answers({200: PasswordChangedSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=PasswordRequest),
     own_units=True,
-    session_only=True,
-    confirmed=_UNPROVEN,
 )
 def change_password(call: Call, body: dict[str, Any]) -> Response:
     """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets his first one."""
@@ -163,11 +160,7 @@ def change_password(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/api-keys",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: ApiKeysSchema},
-    session_only=True,
+    "GET", "/api-keys", Access(Permission.PROFILE_EDIT, session_only=True), Answers({200: ApiKeysSchema})
 )
 def list_api_keys(call: Call) -> Response:
     """One's own API keys, newest first."""
@@ -178,12 +171,9 @@ def list_api_keys(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/api-keys",
-    permission=Permission.PROFILE_EDIT,
-    body=ApiKeyRequest,
-    answers={201: NewApiKeySchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="always"),
+    Answers({201: NewApiKeySchema}, errors=(409,)),
+    Takes(body=ApiKeyRequest),
 )
 def create_api_key(call: Call, body: dict[str, Any]) -> Response:
     """Make a key for a program, with some of one's own permissions; it is shown only in this answer. One is told."""
@@ -202,9 +192,8 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "DELETE",
     "/api-keys/<id:key_id>",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: ApiKeySchema},
-    session_only=True,
+    Access(Permission.PROFILE_EDIT, session_only=True),
+    Answers({200: ApiKeySchema}),
 )
 def revoke_api_key(call: Call, key_id: str) -> Response:
     """End a key; whatever uses it is out from the next request."""

@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
 from api.operations.caching import HEADERS, SHORT, kept
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -44,10 +46,9 @@ class CatalogueQuery(ItemsQuery):
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.MEDIA_READ,
-    query=CatalogueQuery,
-    answers={200: ItemsPage, 304: None},
-    headers=HEADERS,
+    Access(Permission.MEDIA_READ),
+    Answers({200: ItemsPage, 304: None}, headers=HEADERS),
+    Takes(query=CatalogueQuery),
 )
 def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
@@ -73,9 +74,8 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/items/<id:item_id>",
-    permission=Permission.MEDIA_READ,
-    answers={200: MediaDetailsSchema, 304: None},
-    headers=HEADERS,
+    Access(Permission.MEDIA_READ),
+    Answers({200: MediaDetailsSchema, 304: None}, headers=HEADERS),
 )
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""

@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
 from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
@@ -70,9 +72,9 @@ class ReadSchema(Schema):
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.MEDIA_READ,
-    query=NotificationsQuery,
-    answers={200: NotificationsPage},
+    Access(Permission.MEDIA_READ),
+    Answers({200: NotificationsPage}),
+    Takes(query=NotificationsQuery),
 )
 def list_notifications(call: Call, query: dict[str, Any]) -> Response:
     """One's own notifications, newest first."""
@@ -85,10 +87,9 @@ def list_notifications(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/read",
-    permission=Permission.MEDIA_READ,
-    body=ReadRequest,
-    answers={200: ReadSchema},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: ReadSchema}, errors=(404,)),
+    Takes(body=ReadRequest),
 )
 def read_notifications(call: Call, body: dict[str, Any]) -> Response:
     """Mark one's own notifications as read; either `ids` or `all` is given."""

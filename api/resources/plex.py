@@ -8,8 +8,10 @@ import marshmallow as ma
 from flask import Response, after_this_request, request
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
 from api.operations.caching import HEADERS, LONG, MEDIUM, SHORT, kept
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -136,10 +138,8 @@ class ArtworkQuery(Schema):
 @blueprint.operation(
     "GET",
     "/server",
-    permission=Permission.MEDIA_READ,
-    answers={200: MediaServerSchema, 304: None},
-    headers=HEADERS,
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: MediaServerSchema, 304: None}, errors=(404,), headers=HEADERS),
     own_units=True,
 )
 def get_plex_server(call: Call) -> Response:
@@ -176,11 +176,9 @@ def get_plex_server(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/libraries",
-    permission=Permission.MEDIA_READ,
-    query=PageQuery,
-    answers={200: MediaLibrariesSchema, 304: None},
-    headers=HEADERS,
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: MediaLibrariesSchema, 304: None}, errors=(404,), headers=HEADERS),
+    Takes(query=PageQuery),
 )
 def list_plex_libraries(call: Call, query: dict[str, Any]) -> Response:
     """The libraries in the server's order; of music and photos only how many there are."""
@@ -199,10 +197,9 @@ def list_plex_libraries(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/libraries/<id:library_key>/items",
-    permission=Permission.MEDIA_READ,
-    query=ItemsQuery,
-    answers={200: ItemsPage, 304: None},
-    headers=HEADERS,
+    Access(Permission.MEDIA_READ),
+    Answers({200: ItemsPage, 304: None}, headers=HEADERS),
+    Takes(query=ItemsQuery),
 )
 def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> Response:
     """Films or shows of a library, or its seasons or episodes where that type is asked for."""
@@ -225,11 +222,9 @@ def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> R
 @blueprint.operation(
     "GET",
     "/search",
-    permission=Permission.MEDIA_READ,
-    query=SearchQuery,
-    answers={200: ItemsPage, 304: None},
-    headers=HEADERS,
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: ItemsPage, 304: None}, errors=(404,), headers=HEADERS),
+    Takes(query=SearchQuery),
     limit="search",
 )
 def search_plex(call: Call, query: dict[str, Any]) -> Response:
@@ -249,11 +244,9 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/recently-added",
-    permission=Permission.MEDIA_READ,
-    query=PageQuery,
-    answers={200: RecentSchema, 304: None},
-    headers=HEADERS,
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: RecentSchema, 304: None}, errors=(404,), headers=HEADERS),
+    Takes(query=PageQuery),
 )
 def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     """The newest films and episodes over all libraries; of a season only its newest episode."""
@@ -271,10 +264,9 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/libraries/<id:library_key>/collections",
-    permission=Permission.MEDIA_READ,
-    query=PageQuery,
-    answers={200: page_of(MediaCollectionSchema), 304: None},
-    headers=HEADERS,
+    Access(Permission.MEDIA_READ),
+    Answers({200: page_of(MediaCollectionSchema), 304: None}, headers=HEADERS),
+    Takes(query=PageQuery),
 )
 def list_library_collections(call: Call, query: dict[str, Any], library_key: str) -> Response:
     """The collections of a library, by title."""
@@ -291,11 +283,9 @@ def list_library_collections(call: Call, query: dict[str, Any], library_key: str
 @blueprint.operation(
     "GET",
     "/collections/<id:collection_id>",
-    permission=Permission.MEDIA_READ,
-    query=PageQuery,
-    answers={200: MediaCollectionDetailsSchema, 304: None},
-    headers=HEADERS | _AGE,
-    errors=(502,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: MediaCollectionDetailsSchema, 304: None}, errors=(502,), headers=HEADERS | _AGE),
+    Takes(query=PageQuery),
     own_units=True,
 )
 def get_plex_collection(call: Call, query: dict[str, Any], collection_id: str) -> Response:
@@ -325,14 +315,11 @@ def get_plex_collection(call: Call, query: dict[str, Any], collection_id: str) -
 @blueprint.operation(
     "GET",
     "/artwork/<id:picture_id>",
-    permission=None,
-    query=ArtworkQuery,
-    answers={200: None, 304: None},
-    content_type="image/*",
-    headers={"ETag": HEADERS["ETag"]},
-    errors=(403, 404, 502),
-    own_units=True,
+    PUBLIC,
+    Answers({200: None, 304: None}, errors=(403, 404, 502), headers={"ETag": HEADERS["ETag"]}),
+    Takes(query=ArtworkQuery),
     limit=None,  # a page of posters is many requests at once, and each address is one of ours
+    own_units=True,
 )
 def show_artwork(call: Call, query: dict[str, Any], picture_id: str) -> Response:
     """A poster or background, scaled by Plex: a JPEG, PNG or WebP; the address comes with each item."""

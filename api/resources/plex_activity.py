@@ -9,7 +9,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
 from engine.permissions import Permission
@@ -114,10 +116,9 @@ ActivityPage = page_of(ActivitySchema)
 @blueprint.operation(
     "GET",
     "/activity",
-    permission=Permission.MEDIA_READ,
-    query=ActivityQuery,
-    answers={200: ActivityPage},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: ActivityPage}, errors=(404,)),
+    Takes(query=ActivityQuery),
 )
 def list_activity(call: Call, query: dict[str, Any]) -> Response:
     """What one did oneself, newest first; what everybody did with `operations.view`."""
@@ -134,10 +135,9 @@ def list_activity(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/statistics",
-    permission=Permission.MEDIA_READ,
-    query=StatisticsQuery,
-    answers={200: StatisticsSchema},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: StatisticsSchema}, errors=(404,)),
+    Takes(query=StatisticsQuery),
 )
 def show_statistics(call: Call, query: dict[str, Any]) -> Response:
     """What one watched oneself; what everybody watched with `operations.view`. The 50 titles that were played most."""

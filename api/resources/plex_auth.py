@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Request, Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.operations.proving import proving
 from api.resources.auth import SignedInSchema, signed_in_answer
 from api.resources.confirmation import PendingSchema
@@ -77,11 +79,11 @@ class PlexLinkRequest(Schema):
 @blueprint.operation(
     "POST",
     "/pin",
-    permission=None,
-    body=PlexPinRequest,
-    answers={201: PlexPinSchema},
-    errors=(404, 503),
-    headers={"Set-Cookie": "What the PIN is bound to, HttpOnly."},
+    PUBLIC,
+    Answers(
+        {201: PlexPinSchema}, errors=(404, 503), headers={"Set-Cookie": "What the PIN is bound to, HttpOnly."}
+    ),
+    Takes(body=PlexPinRequest),
     own_units=True,
 )
 def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
@@ -107,13 +109,15 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/verify",
-    permission=None,
-    body=PlexVerifyRequest,
-    answers={200: SignedInSchema, 202: PendingSchema},
-    errors=(401, 403, 404, 503),
-    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
-    own_units=True,
+    PUBLIC,
+    Answers(
+        {200: SignedInSchema, 202: PendingSchema},
+        errors=(401, 403, 404, 503),
+        headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+    ),
+    Takes(body=PlexVerifyRequest),
     limit="poll",  # asked every second or two while somebody types
+    own_units=True,
 )
 def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     """Sign in once the PIN is claimed; 202 until then. Needs X-CSRF-Token always."""
@@ -131,13 +135,10 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
 @own_account.operation(
     "POST",
     "",
-    permission=Permission.PROFILE_EDIT,
-    body=PlexLinkRequest,
-    answers={200: UserSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="there is no password"),
+    Answers({200: UserSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=PlexLinkRequest),
     own_units=True,
-    session_only=True,
-    confirmed="there is no password",
 )
 def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed.
@@ -159,11 +160,8 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
 @own_account.operation(
     "DELETE",
     "",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: UserSchema},
-    errors=(404, 409),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="always"),
+    Answers({200: UserSchema}, errors=(404, 409)),
 )
 def unlink_plex_account(call: Call) -> Response:
     """Forget one's Plex account; only for those who can sign in with a password. Admins are told."""

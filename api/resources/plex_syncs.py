@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, Flag, PageQuery, Pagination, Schema, page_data
 from api.wire.unversioned_paths import PREFIX
@@ -134,10 +136,9 @@ class SyncReportSchema(SyncSchema):
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    query=SyncsQuery,
-    answers={200: SyncsPage},
-    errors=(404,),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncsPage}, errors=(404,)),
+    Takes(query=SyncsQuery),
 )
 def list_syncs(call: Call, query: dict[str, Any]) -> Response:
     """The syncs, newest first."""
@@ -149,11 +150,13 @@ def list_syncs(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=SyncRequest,
-    answers={202: SyncSchema, 200: SyncSchema},
-    errors=(404, 409, 503),
-    headers={"Location": "Where the sync is found (202)."},
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers(
+        {202: SyncSchema, 200: SyncSchema},
+        errors=(404, 409, 503),
+        headers={"Location": "Where the sync is found (202)."},
+    ),
+    Takes(body=SyncRequest),
     limit="work",
 )
 def start_sync(call: Call, body: dict[str, Any]) -> Response:
@@ -171,9 +174,8 @@ def start_sync(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/<id:sync_id>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: SyncReportSchema},
-    errors=(404,),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncReportSchema}, errors=(404,)),
 )
 def get_sync(call: Call, sync_id: str) -> Response:
     """A sync, and what it added, changed and removed."""
@@ -186,9 +188,8 @@ def get_sync(call: Call, sync_id: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/<id:sync_id>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: SyncSchema},
-    errors=(404, 409),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncSchema}, errors=(404, 409)),
 )
 def cancel_sync(call: Call, sync_id: str) -> Response:
     """Cancel a sync: at once where it waits, within 3 seconds where it runs; what it has written stays."""

@@ -9,7 +9,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Schema
 from config.settings import Settings
@@ -91,7 +93,7 @@ class SettingsSchema(Schema):
     settings = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Nested(SettingSchema), required=True)
 
 
-@blueprint.operation("GET", "", permission=Permission.SETTINGS_MANAGE, answers={200: SettingsSchema})
+@blueprint.operation("GET", "", Access(Permission.SETTINGS_MANAGE), Answers({200: SettingsSchema}))
 def get_settings(call: Call) -> Response:
     """All settings with where they come from; secrets are not read back."""
     return success(settings_data(settings_admin.listing(call.db, call.runtime.live.environment)))
@@ -100,13 +102,14 @@ def get_settings(call: Call) -> Response:
 @blueprint.operation(
     "PATCH",
     "",
-    permission=Permission.SETTINGS_MANAGE,
-    body=SettingsRequest,
-    answers={200: SettingsSchema},
-    errors=(409,),
+    Access(
+        Permission.SETTINGS_MANAGE,
+        session_only=True,
+        confirmed="one that is guarded: whom we trust, where links and mails go, what keeps guessers out",
+    ),
+    Answers({200: SettingsSchema}, errors=(409,)),
+    Takes(body=SettingsRequest),
     own_units=True,
-    session_only=True,
-    confirmed="one that is guarded: whom we trust, where links and mails go, what keeps guessers out",
 )
 def change_settings(call: Call, body: dict[str, str | None]) -> Response:
     """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds.

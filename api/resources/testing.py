@@ -9,7 +9,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers
 from api.security.authentication import clear_cookies
 from api.wire.envelope import success
 from api.wire.fields import Schema
@@ -47,7 +49,7 @@ class PerformanceSchema(Schema):
     redis = _milliseconds("A Redis round trip.")
 
 
-@blueprint.operation("GET", "/health", permission=None, answers={200: TestHealthSchema})
+@blueprint.operation("GET", "/health", PUBLIC, Answers({200: TestHealthSchema}))
 def test_health(call: Call) -> Response:
     """Whether the test endpoints are there."""
     environment = call.settings.app_env
@@ -57,11 +59,9 @@ def test_health(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/reset",
-    permission=Permission.SETTINGS_MANAGE,
-    answers={200: ResetSchema},
+    Access(Permission.SETTINGS_MANAGE, session_only=True, confirmed="always"),
+    Answers({200: ResetSchema}),
     own_units=True,
-    session_only=True,
-    confirmed="always",
 )
 def reset_everything(call: Call) -> Response:
     """Empty the database and Redis; everyone is signed out."""
@@ -74,8 +74,8 @@ def reset_everything(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/performance",
-    permission=Permission.SETTINGS_MANAGE,
-    answers={200: PerformanceSchema},
+    Access(Permission.SETTINGS_MANAGE),
+    Answers({200: PerformanceSchema}),
     own_units=True,
 )
 def measure_performance(call: Call) -> Response:

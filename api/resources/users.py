@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.resources.user_rows import TIERS
 from api.wire.envelope import success
 from api.wire.fields import (
@@ -118,7 +120,7 @@ class UsersPage(Schema):
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.USERS_MANAGE, query=UsersQuery, answers={200: UsersPage}
+    "GET", "", Access(Permission.USERS_MANAGE), Answers({200: UsersPage}), Takes(query=UsersQuery)
 )
 def list_users(call: Call, query: dict[str, Any]) -> Response:
     """Users, the newest first unless sorted otherwise."""
@@ -139,11 +141,9 @@ def list_users(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.USERS_MANAGE,
-    body=NewUserRequest,
-    answers={201: ManagedUserSchema},
-    errors=(409,),
-    confirmed="the role is admin or above",
+    Access(Permission.USERS_MANAGE, confirmed="the role is admin or above"),
+    Answers({201: ManagedUserSchema}, errors=(409,)),
+    Takes(body=NewUserRequest),
 )
 def create_user(call: Call, body: dict[str, Any]) -> Response:
     """Make somebody who signs in with address and password; nobody makes one who may do more than himself."""
@@ -152,7 +152,7 @@ def create_user(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/<id:user_id>", permission=Permission.USERS_MANAGE, answers={200: UserDetailsSchema}
+    "GET", "/<id:user_id>", Access(Permission.USERS_MANAGE), Answers({200: UserDetailsSchema})
 )
 def get_user(call: Call, user_id: str) -> Response:
     """One user, and how much he has."""
@@ -164,11 +164,12 @@ def get_user(call: Call, user_id: str) -> Response:
 @blueprint.operation(
     "PATCH",
     "/<id:user_id>",
-    permission=Permission.USERS_MANAGE,
-    body=UserChangeRequest,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    confirmed="another e-mail address, or an admin who is disabled or let in again",
+    Access(
+        Permission.USERS_MANAGE,
+        confirmed="another e-mail address, or an admin who is disabled or let in again",
+    ),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
+    Takes(body=UserChangeRequest),
 )
 def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
     """Change or disable a user; their password is theirs alone, and set anew by a reset.
@@ -182,12 +183,9 @@ def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
 @blueprint.operation(
     "PATCH",
     "/<id:user_id>/role",
-    permission=Permission.USERS_MANAGE,
-    body=RoleRequest,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.USERS_MANAGE, session_only=True, confirmed="always"),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
+    Takes(body=RoleRequest),
 )
 def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
     """Change the role of a user, not one's own; it holds from their next request."""
@@ -200,10 +198,8 @@ def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/<id:user_id>",
-    permission=Permission.USERS_MANAGE,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    confirmed="an admin",
+    Access(Permission.USERS_MANAGE, confirmed="an admin"),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
 )
 def delete_user(call: Call, user_id: str) -> Response:
     """Delete a user: cancel what he has under way, keep what he has finished without his name."""

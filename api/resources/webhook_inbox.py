@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
 from api.wire.unversioned_paths import PREFIX
@@ -91,7 +93,7 @@ class SendersSchema(Schema):
 WebhookPage = page_of(WebhookSchema)
 
 
-@blueprint.operation("GET", "", permission=MANAGE, query=WebhooksQuery, answers={200: WebhookPage})
+@blueprint.operation("GET", "", Access(MANAGE), Answers({200: WebhookPage}), Takes(query=WebhooksQuery))
 def list_webhooks(call: Call, query: dict[str, Any]) -> Response:
     """All messages of the last 30 days, newest first."""
     page = inbox.listing(call.db, **query)
@@ -99,7 +101,7 @@ def list_webhooks(call: Call, query: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/<id:webhook_id>", permission=MANAGE, answers={200: WebhookDetailSchema}, errors=(404,)
+    "GET", "/<id:webhook_id>", Access(MANAGE), Answers({200: WebhookDetailSchema}, errors=(404,))
 )
 def get_webhook(call: Call, webhook_id: str) -> Response:
     """One message with what it says."""
@@ -110,10 +112,10 @@ def get_webhook(call: Call, webhook_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/<id:webhook_id>/replay",
-    permission=MANAGE,
-    answers={202: WebhookSchema, 200: WebhookSchema},
-    errors=(404,),
-    headers={"Location": "Where the message is."},
+    Access(MANAGE),
+    Answers(
+        {202: WebhookSchema, 200: WebhookSchema}, errors=(404,), headers={"Location": "Where the message is."}
+    ),
     limit="work",
 )
 def replay_webhook(call: Call, webhook_id: str) -> Response:
@@ -126,7 +128,7 @@ def replay_webhook(call: Call, webhook_id: str) -> Response:
     return success(webhook_row(row), 202 if again else 200, location)
 
 
-@blueprint.operation("GET", "/senders", permission=MANAGE, answers={200: SendersSchema})
+@blueprint.operation("GET", "/senders", Access(MANAGE), Answers({200: SendersSchema}))
 def list_webhook_senders(call: Call) -> Response:
     """Who may send signed messages, by name."""
     found = secrets.senders(call.db, call.settings)
@@ -136,12 +138,9 @@ def list_webhook_senders(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/senders",
-    permission=MANAGE,
-    body=SenderRequest,
-    answers={201: SenderSchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({201: SenderSchema}, errors=(409,)),
+    Takes(body=SenderRequest),
 )
 def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
     """Let somebody new send; a secret is made for him."""
@@ -152,11 +151,8 @@ def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/senders/<id:name>/rotate",
-    permission=MANAGE,
-    answers={200: SenderSchema},
-    errors=(404,),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({200: SenderSchema}, errors=(404,)),
 )
 def rotate_webhook_secret(call: Call, name: str) -> Response:
     """Make another secret, for `plex` and `overseerr` too; the one before opens nothing from now on."""
@@ -167,11 +163,8 @@ def rotate_webhook_secret(call: Call, name: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/senders/<id:name>",
-    permission=MANAGE,
-    answers={200: SenderSchema},
-    errors=(404, 409),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({200: SenderSchema}, errors=(404, 409)),
 )
 def delete_webhook_sender(call: Call, name: str) -> Response:
     """Let somebody send no more; what he has sent stays."""

@@ -10,7 +10,9 @@ from flask import Response, request
 from marshmallow import validate
 from sqlalchemy import Row
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.preview_places import place_for
 from api.security.authentication import credential
 from api.wire.envelope import success
@@ -217,10 +219,9 @@ DownloadPage = page_of(DownloadSchema)
 @blueprint.operation(
     "POST",
     "/download",
-    permission=Permission.MEDIA_REQUEST,
-    body=DownloadRequest,
-    answers={202: DownloadSchema, 200: DownloadSchema},
-    headers=_LOCATION,
+    Access(Permission.MEDIA_REQUEST),
+    Answers({202: DownloadSchema, 200: DownloadSchema}, headers=_LOCATION),
+    Takes(body=DownloadRequest),
 )
 def create_download(call: Call, body: dict[str, Any]) -> Response:
     """Ask for a video. 202 with the new download, 200 with the one that is active for the same wish."""
@@ -241,9 +242,9 @@ def create_download(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/downloads",
-    permission=Permission.MEDIA_REQUEST,
-    query=DownloadsQuery,
-    answers={200: DownloadPage},
+    Access(Permission.MEDIA_REQUEST),
+    Answers({200: DownloadPage}),
+    Takes(query=DownloadsQuery),
 )
 def list_downloads(call: Call, query: dict[str, Any]) -> Response:
     """One's own downloads, newest first."""
@@ -251,10 +252,7 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/downloads/<id:download_id>",
-    permission=Permission.MEDIA_REQUEST,
-    answers={200: DownloadSchema},
+    "GET", "/downloads/<id:download_id>", Access(Permission.MEDIA_REQUEST), Answers({200: DownloadSchema})
 )
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
@@ -266,10 +264,9 @@ def get_download(call: Call, download_id: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/downloads/<id:download_id>",
-    permission=Permission.MEDIA_REQUEST,
-    query=DeleteQuery,
-    answers={200: DownloadSchema},
-    errors=(409,),
+    Access(Permission.MEDIA_REQUEST),
+    Answers({200: DownloadSchema}, errors=(409,)),
+    Takes(query=DeleteQuery),
 )
 def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Response:
     """Cancel what is active, remove what has ended; answers with the row as it was."""
@@ -282,10 +279,8 @@ def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Resp
 @blueprint.operation(
     "POST",
     "/downloads/<id:download_id>/retry",
-    permission=Permission.MEDIA_REQUEST,
-    answers={202: DownloadSchema},
-    errors=(409,),
-    headers=_LOCATION,
+    Access(Permission.MEDIA_REQUEST),
+    Answers({202: DownloadSchema}, errors=(409,), headers=_LOCATION),
 )
 def retry_download(call: Call, download_id: str) -> Response:
     """Let a failed or cancelled download begin anew, and one that waits for its next attempt begin it now.
@@ -301,10 +296,9 @@ def retry_download(call: Call, download_id: str) -> Response:
 @blueprint.operation(
     "GET",
     "/metadata",
-    permission=Permission.MEDIA_REQUEST,
-    query=MetadataQuery,
-    answers={200: MetadataSchema},
-    errors=(502,),
+    Access(Permission.MEDIA_REQUEST),
+    Answers({200: MetadataSchema}, errors=(502,)),
+    Takes(query=MetadataQuery),
     own_units=True,
 )
 def get_metadata(call: Call, query: dict[str, Any]) -> Response:

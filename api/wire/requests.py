@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from functools import cache
+from typing import Any
 
 import marshmallow as ma
 import orjson
-from flask import Request, request
-from webargs.flaskparser import FlaskParser
+from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.wire.errors import InvalidRequest
@@ -19,44 +19,39 @@ _CHUNK = 64 * 1024
 _DEEP = 100  # brackets; with fewer nothing is nested too deeply
 
 
-class Parser(FlaskParser):
-    """webargs, but strict: only JSON, only known names, each once, and our own errors."""
+def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The JSON body, checked; an absent one is an empty object.
 
-    DEFAULT_VALIDATION_STATUS = 400
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # as the schemas say
+    Raises:
+        InvalidRequest: it is no JSON, or does not fit.
+        UnsupportedMediaType: it does not say that it is JSON.
+    """
+    raw = request.get_data()
+    if request.mimetype and not _is_json(request.mimetype):
+        raise UnsupportedMediaType
+    if not raw:
+        return _checked(schema, {})
+    if not request.mimetype:
+        raise UnsupportedMediaType
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest({"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}) from None
+    if raw.count(b"[") + raw.count(b"{") > _DEEP:
+        _refuse_too_deep(found)
+    return _checked(schema, found)
 
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """The decoded body; an absent one is an empty object."""
-        raw = req.get_data()
-        if req.mimetype and not _is_json(req.mimetype):
-            raise UnsupportedMediaType
-        if not raw:
-            return {}
-        if not req.mimetype:
-            raise UnsupportedMediaType
-        try:
-            found = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(
-                {"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}
-            ) from None
-        if raw.count(b"[") + raw.count(b"{") > _DEEP:
-            _refuse_too_deep(found)
-        return found
 
-    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
-        """The parameters, each once."""
-        for name, values in req.args.lists():
-            if len(values) > 1:
-                raise InvalidRequest({name: ["Must be given once."]})
-        return QueryDict(req.args.items())
+def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The parameters of the query, checked; each may be given once.
 
-    def handle_error(self, error: ma.ValidationError, req: Request, *args: Any, **kwargs: Any) -> NoReturn:
-        """Turn marshmallow's messages into our error."""
-        (messages,) = error.messages_dict.values()
-        if "_schema" in messages:
-            messages = {"body": ["Must be a JSON object."]}
-        raise InvalidRequest(messages) from None
+    Raises:
+        InvalidRequest: they do not fit.
+    """
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidRequest({name: ["Must be given once."]})
+    return _checked(schema, QueryDict(request.args.items()))
 
 
 def read_body(largest: int = MAX_BODY) -> None:
@@ -90,6 +85,23 @@ def refuse_parameters() -> None:
     """
     if request.query_string and request.args:
         raise InvalidRequest({name: ["Unknown field."] for name in request.args})
+
+
+@cache
+def _made(schema: type[ma.Schema]) -> ma.Schema:
+    """An instance for all requests: making one copies all its fields."""
+    return schema()
+
+
+def _checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = _made(schema).load(found)
+    except ma.ValidationError as error:
+        messages = error.messages_dict
+        raise InvalidRequest(
+            {"body": ["Must be a JSON object."]} if "_schema" in messages else messages
+        ) from None
+    return loaded
 
 
 def _refuse_too_deep(found: Any) -> None:
