@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Response, request
 
 from api.operations.call import Call
+from api.operations.declaration import Answers
 from api.wire.envelope import success
+from api.wire.fields import Schema
 from engine.secrets import keys
 
 LONG, MEDIUM, SHORT = 3600, 300, 30  # seconds
@@ -19,6 +21,13 @@ HEADERS = {
 }
 _PURPOSE = "entity tags"
 _VARY = ("Authorization", "Cookie", "X-Api-Key")  # an answer is for who asked
+
+
+def cacheable(
+    schema: type[Schema], errors: Collection[int] = (), headers: Mapping[str, str] | None = None
+) -> Answers:
+    """What an operation declares whose view answers by `kept`."""
+    return Answers({200: schema, 304: None}, errors, {**HEADERS, **(headers or {})})
 
 
 def kept(call: Call, seconds: int, stamp: str, build: Callable[[], Any]) -> Response:

@@ -11,16 +11,10 @@ from marshmallow import validate
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
-from api.resources.youtube import (
-    DownloadPage,
-    DownloadSchema,
-    DownloadsQuery,
-    download_row,
-    downloads_page,
-    note_foreign,
-)
+from api.resources.download_rows import DownloadSchema, download_row
+from api.resources.youtube import DownloadPage, DownloadsQuery, downloads_page, note_foreign
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from config.celery import QUEUES
 from engine import audit
 from engine.audit import Subject
@@ -35,9 +29,9 @@ blueprint = Blueprint("admin", "/admin", "What belongs to everyone.")
 class ThrottledHostSchema(Schema):
     """A host that downloads leave alone for a while."""
 
-    host = ma.fields.String(required=True, metadata={"description": "youtube for all of YouTube."})
-    reason = ma.fields.String(required=True, metadata={"description": "The kind of failure that said so."})
-    until = ma.fields.DateTime(required=True)
+    host = required(ma.fields.String, about="youtube for all of YouTube.", attribute="name")
+    reason = required(ma.fields.String, about="The kind of failure that said so.")
+    until = required(ma.fields.DateTime, attribute="throttled_until")
 
 
 class QueueSchema(Schema):
@@ -45,17 +39,13 @@ class QueueSchema(Schema):
 
     name = ma.fields.String(required=True)
     paused = ma.fields.Boolean(required=True)
-    paused_at = ma.fields.DateTime(required=True, allow_none=True)
-    paused_by = ma.fields.String(required=True, allow_none=True)
-    blocked = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Why nothing begins: disk."}
-    )
-    depth = ma.fields.Integer(required=True, metadata={"description": "Jobs that wait and are due."})
-    delayed = ma.fields.Integer(required=True, metadata={"description": "Jobs that wait for their time."})
+    paused_at = nullable(ma.fields.DateTime)
+    paused_by = nullable(ma.fields.String)
+    blocked = nullable(ma.fields.String, about="Why nothing begins: disk.")
+    depth = required(ma.fields.Integer, about="Jobs that wait and are due.")
+    delayed = required(ma.fields.Integer, about="Jobs that wait for their time.")
     running = ma.fields.Integer(required=True)
-    oldest = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Since when the oldest due job waits."}
-    )
+    oldest = nullable(ma.fields.DateTime, about="Since when the oldest due job waits.")
     throttled_hosts = ma.fields.List(ma.fields.Nested(ThrottledHostSchema), required=True)
 
 
@@ -68,11 +58,11 @@ class QueuesSchema(Schema):
 class PriorityRequest(Schema):
     """How urgent a download is."""
 
-    priority = ma.fields.Integer(
-        required=True,
+    priority = required(
+        ma.fields.Integer,
+        about="What is larger begins earlier; 0 is usual.",
         strict=True,
         validate=validate.Range(-10, 10),
-        metadata={"description": "What is larger begins earlier; 0 is usual."},
     )
 
 
@@ -133,18 +123,8 @@ def resume_queue(call: Call, name: str) -> Response:
 
 def queue_row(state: QueueState) -> dict[str, Any]:
     """A queue as clients see it."""
-    return {
-        "name": state.name,
-        "paused": state.paused_at is not None,
-        "pausedAt": state.paused_at,
-        "pausedBy": state.paused_by,
-        "blocked": state.blocked,
-        "depth": state.depth,
-        "delayed": state.delayed,
-        "running": state.running,
-        "oldest": state.oldest,
-        "throttledHosts": [
-            {"host": host.name, "reason": host.reason, "until": host.throttled_until}
-            for host in state.throttled_hosts
-        ],
-    }
+    return QueueSchema.row(
+        state,
+        paused=state.paused_at is not None,
+        throttled_hosts=[ThrottledHostSchema.row(host) for host in state.throttled_hosts],
+    )

@@ -11,14 +11,13 @@ from flask import Response, request
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import PUBLIC, Access, Answers, Takes
+from api.resources.signed_in import SET_COOKIE, SignedInSchema, signed_in_answer
 from api.resources.user_rows import UserSchema, user_row
-from api.security import browsers
-from api.security.authentication import REFRESH_COOKIE, clear_cookies, device, issue_access_token, set_cookies
-from api.security.csrf import check_csrf, csrf_token
-from api.security.csrf_counts import counts
+from api.security.authentication import REFRESH_COOKIE, clear_cookies, device
+from api.security.csrf import check_csrf
 from api.security.own_hosts import refuse_foreign_host, refuse_foreign_page
 from api.wire.envelope import success
-from api.wire.fields import Email, Flag, Name, Password, Schema, Text
+from api.wire.fields import Email, Flag, Name, Password, Schema, Text, nullable, required
 from engine import audit
 from engine.accounts import users
 from engine.accounts.sign_in import refuse, sign_in
@@ -31,8 +30,6 @@ from engine.permissions import Permission
 from models.login import Login
 
 blueprint = Blueprint("auth", "/auth", "Signing in and out.")
-
-_SET_COOKIE = {"Set-Cookie": "The tokens again, HttpOnly, for browsers."}
 
 
 class BootstrapRequest(Schema):
@@ -60,18 +57,6 @@ class RefreshRequest(Schema):
     refresh_token = Text(500)
 
 
-class SignedInSchema(Schema):
-    """A user and his fresh tokens."""
-
-    user = ma.fields.Nested(UserSchema, required=True)
-    token = ma.fields.String(required=True, metadata={"description": "Access token, for 15 minutes."})
-    refresh_token = ma.fields.String(required=True, metadata={"description": "For POST /auth/refresh, once."})
-    remember_token = ma.fields.String(
-        required=True, metadata={"description": "The refresh token, by its other name."}
-    )
-    csrf_token = ma.fields.String(required=True, metadata={"description": "For X-CSRF-Token, with cookies."})
-
-
 class SessionSchema(Schema):
     """Who is signed in."""
 
@@ -83,8 +68,8 @@ class DeviceSchema(Schema):
 
     id = ma.fields.String(required=True)
     current = ma.fields.Boolean(required=True)
-    user_agent = ma.fields.String(required=True, allow_none=True)
-    address = ma.fields.String(required=True, allow_none=True)
+    user_agent = nullable(ma.fields.String)
+    address = nullable(ma.fields.String)
     remember_me = ma.fields.Boolean(required=True)
     created_at = ma.fields.DateTime(required=True)
     last_used_at = ma.fields.DateTime(required=True)
@@ -107,14 +92,14 @@ class TicketSchema(Schema):
     """A proof for the handshake of one WebSocket."""
 
     ticket = ma.fields.String(required=True)
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds."})
+    expires_in = required(ma.fields.Integer, about="Seconds.")
 
 
 @blueprint.operation(
     "POST",
     "/admin",
     PUBLIC,
-    Answers({201: SignedInSchema}, errors=(403, 409), headers=_SET_COOKIE),
+    Answers({201: SignedInSchema}, errors=(403, 409), headers=SET_COOKIE),
     Takes(body=BootstrapRequest),
 )
 def bootstrap(call: Call, body: dict[str, Any]) -> Response:
@@ -142,7 +127,7 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     "POST",
     "/login",
     PUBLIC,
-    Answers({200: SignedInSchema}, errors=(401,), headers=_SET_COOKIE),
+    Answers({200: SignedInSchema}, errors=(401,), headers=SET_COOKIE),
     Takes(body=LoginRequest),
     limit="login",
     own_units=True,
@@ -160,7 +145,7 @@ def login(call: Call, body: dict[str, Any]) -> Response:
     "POST",
     "/refresh",
     PUBLIC,
-    Answers({200: SignedInSchema}, errors=(401, 403), headers=_SET_COOKIE),
+    Answers({200: SignedInSchema}, errors=(401, 403), headers=SET_COOKIE),
     Takes(body=RefreshRequest),
     limit="poll",  # a family behind one address renews more often than strangers may ask
     own_units=True,
@@ -190,7 +175,7 @@ def current_session(call: Call) -> Response:
     "POST",
     "/logout",
     Access(Permission.PROFILE_READ, session_only=True),
-    Answers({200: DeviceSchema}, headers=_SET_COOKIE),
+    Answers({200: DeviceSchema}, headers=SET_COOKIE),
     Takes(body=RefreshRequest),
 )
 def logout(call: Call, body: dict[str, Any]) -> Response:
@@ -251,16 +236,7 @@ def make_socket_ticket(call: Call) -> Response:
 
 def device_row(login: Login, current: str) -> dict[str, Any]:
     """A session as its user sees it."""
-    return {
-        "id": login.id,
-        "current": login.id == current,
-        "userAgent": login.user_agent,
-        "address": login.address,
-        "rememberMe": login.remember_me,
-        "createdAt": login.created_at,
-        "lastUsedAt": login.last_used_at,
-        "expiresAt": login.expires_at,
-    }
+    return DeviceSchema.row(login, current=login.id == current)
 
 
 def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
@@ -277,25 +253,3 @@ def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
 
 def _subject(login: Login) -> Subject:
     return Subject("session", login.id, login.user_agent)
-
-
-def signed_in_answer(call: Call, started: SignedIn, status: int = 200, *, fresh: bool = False) -> Response:
-    """The answer of every way to sign in: the user with his tokens, in the body and as cookies.
-
-    `fresh`: a session begins, rather than goes on.
-    """
-    user, login = started.user, started.login
-    access = issue_access_token(login.id, user.id)
-    data = {
-        "user": user_row(user),
-        "token": access,
-        "refreshToken": started.refresh_token,
-        "rememberToken": started.refresh_token,
-        "csrfToken": csrf_token(call.settings, login.id),
-    }
-    counts().add("issued")
-    answer = success(data, status)
-    set_cookies(answer, call.settings, access, started.refresh_token, remember_me=login.remember_me)
-    if fresh:
-        browsers.forget_nonce(request, answer, call.settings)
-    return answer

@@ -14,7 +14,7 @@ from api.operations.declaration import Access, Answers, Takes
 from api.operations.proving import confirm_by_pin, proving
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
-from api.wire.fields import Choice, Password, Schema, Text
+from api.wire.fields import Choice, Password, Schema, Text, required
 from engine.identity import confirmation
 from engine.identity.passwords import MAX_LENGTH
 from engine.permissions import Permission
@@ -35,7 +35,7 @@ class ConfirmedSchema(Schema):
     """How long the proof counts, on this device."""
 
     confirmed_until = ma.fields.DateTime(required=True)
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds."})
+    expires_in = required(ma.fields.Integer, about="Seconds.")
 
 
 class PendingSchema(Schema):

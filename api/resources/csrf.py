@@ -15,7 +15,7 @@ from api.security.authentication import REFRESH_COOKIE, credential, session_of
 from api.security.csrf import csrf_token
 from api.security.csrf_counts import counts
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from config.settings import Settings
 from engine.errors import Unauthorized
 from engine.identity import sessions
@@ -33,13 +33,11 @@ class CsrfTokenSchema(Schema):
 class CsrfStatsSchema(Schema):
     """What happened to tokens, all processes together."""
 
-    issued = ma.fields.Integer(required=True, metadata={"description": "At sign-in and when asked for."})
+    issued = required(ma.fields.Integer, about="At sign-in and when asked for.")
     refreshed = ma.fields.Integer(required=True)
-    accepted = ma.fields.Integer(required=True, metadata={"description": "Changes with the right one."})
-    rejected = ma.fields.Integer(required=True, metadata={"description": "Changes without it."})
-    since = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Of the first one that is counted here."}
-    )
+    accepted = required(ma.fields.Integer, about="Changes with the right one.")
+    rejected = required(ma.fields.Integer, about="Changes without it.")
+    since = nullable(ma.fields.DateTime, about="Of the first one that is counted here.")
 
 
 @blueprint.operation(

@@ -15,12 +15,11 @@ from api.operations.proving import confirm_by_pin, proving
 from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
 from api.wire.envelope import success
-from api.wire.fields import Choice, Email, Name, Password, Schema, Text
+from api.wire.fields import Choice, Email, Name, Password, Schema, Text, nullable, required
 from engine.accounts import profile, users
 from engine.identity import api_keys
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.permissions import Permission
-from models.api_key import ApiKey
 
 blueprint = Blueprint("me", "/users/me", "Oneself.")
 
@@ -53,19 +52,16 @@ class PasswordRequest(Schema):
 class PasswordChangedSchema(Schema):
     """What the change ended."""
 
-    ended = ma.fields.Integer(required=True, metadata={"description": "Other sessions."})
-    revoked_keys = ma.fields.Integer(required=True, metadata={"description": "API keys."})
+    ended = required(ma.fields.Integer, about="Other sessions.")
+    revoked_keys = required(ma.fields.Integer, about="API keys.")
 
 
 class ApiKeyRequest(Schema):
     """What a program is to be allowed."""
 
     name = Name(required=True)
-    permissions = ma.fields.List(
-        Choice(list(Permission)),
-        required=True,
-        validate=validate.Length(1, 100),
-        metadata={"description": "Some of one's own."},
+    permissions = required(
+        ma.fields.List, Choice(list(Permission)), about="Some of one's own.", validate=validate.Length(1, 100)
     )
     expires_at = ma.fields.AwareDateTime(allow_none=True, metadata={"description": "Default: never."})
 
@@ -75,21 +71,17 @@ class ApiKeySchema(Schema):
 
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
-    hint = ma.fields.String(required=True, metadata={"description": "How the key begins."})
+    hint = required(ma.fields.String, about="How the key begins.")
     permissions = ma.fields.List(ma.fields.String(), required=True)
     created_at = ma.fields.DateTime(required=True)
-    expires_at = ma.fields.DateTime(required=True, allow_none=True)
-    last_used_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "To the minute."}
-    )
+    expires_at = nullable(ma.fields.DateTime)
+    last_used_at = nullable(ma.fields.DateTime, about="To the minute.")
 
 
 class NewApiKeySchema(ApiKeySchema):
     """A new API key."""
 
-    key = ma.fields.String(
-        required=True, metadata={"description": "For the header X-Api-Key; not shown again."}
-    )
+    key = required(ma.fields.String, about="For the header X-Api-Key; not shown again.")
 
 
 class ApiKeysSchema(Schema):
@@ -165,7 +157,7 @@ def change_password(call: Call, body: dict[str, Any]) -> Response:
 def list_api_keys(call: Call) -> Response:
     """One's own API keys, newest first."""
     rows = api_keys.listing(call.db, call.identity.user_id)
-    return success({"items": [api_key_row(row) for row in rows]})
+    return success({"items": [ApiKeySchema.row(row) for row in rows]})
 
 
 @blueprint.operation(
@@ -186,7 +178,7 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Response:
         expires_at=body.get("expires_at"),
         actor=call.actor,
     )
-    return success({"key": key, **api_key_row(row)}, 201)
+    return success({"key": key, **ApiKeySchema.row(row)}, 201)
 
 
 @blueprint.operation(
@@ -198,20 +190,7 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Response:
 def revoke_api_key(call: Call, key_id: str) -> Response:
     """End a key; whatever uses it is out from the next request."""
     row = api_keys.revoke(call.db, key_id, user_id=call.identity.user_id, actor=call.actor)
-    return success(api_key_row(row))
-
-
-def api_key_row(row: ApiKey) -> dict[str, Any]:
-    """A key as its owner sees it."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "hint": row.hint,
-        "permissions": row.permissions,
-        "createdAt": row.created_at,
-        "expiresAt": row.expires_at,
-        "lastUsedAt": row.last_used_at,
-    }
+    return success(ApiKeySchema.row(row))
 
 
 def _awaits_pin(call: Call, body: dict[str, Any]) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 from flask import Response
 
 from api.operations.blueprint import Blueprint
-from api.operations.caching import HEADERS, SHORT, kept
+from api.operations.caching import SHORT, cacheable, kept
 from api.operations.call import Call
-from api.operations.declaration import Access, Answers, Takes
+from api.operations.declaration import Access, Takes
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -47,7 +47,7 @@ class CatalogueQuery(ItemsQuery):
     "GET",
     "",
     Access(Permission.MEDIA_READ),
-    Answers({200: ItemsPage, 304: None}, headers=HEADERS),
+    cacheable(ItemsPage),
     Takes(query=CatalogueQuery),
 )
 def list_media(call: Call, query: dict[str, Any]) -> Response:
@@ -75,7 +75,7 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
     "GET",
     "/items/<id:item_id>",
     Access(Permission.MEDIA_READ),
-    Answers({200: MediaDetailsSchema, 304: None}, headers=HEADERS),
+    cacheable(MediaDetailsSchema),
 )
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""

@@ -12,7 +12,16 @@ from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
-from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
+from api.wire.fields import (
+    Flag,
+    PageQuery,
+    Pagination,
+    Schema,
+    Text,
+    nullable,
+    page_data,
+    required,
+)
 from engine.notifications import notifications
 from engine.permissions import Permission
 
@@ -32,12 +41,10 @@ class NotificationSchema(Schema):
     """Something that one was told; `notification:new` carries the same."""
 
     id = ma.fields.String(required=True)
-    type = ma.fields.String(
-        required=True, metadata={"description": "A word for programs, such as security.sign_in."}
-    )
+    type = required(ma.fields.String, about="A word for programs, such as security.sign_in.")
     title = ma.fields.String(required=True)
     message = ma.fields.String(required=True)
-    subject = ma.fields.Nested(NotificationSubjectSchema, required=True, allow_none=True)
+    subject = nullable(ma.fields.Nested, NotificationSubjectSchema)
     read = ma.fields.Boolean(required=True)
     created_at = ma.fields.DateTime(required=True)
 

@@ -11,15 +11,15 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.operations.proving import proving
-from api.resources.auth import SignedInSchema, signed_in_answer
 from api.resources.confirmation import PendingSchema
 from api.resources.csrf import session_named_by
+from api.resources.signed_in import SET_COOKIE, SignedInSchema, signed_in_answer
 from api.resources.user_rows import UserSchema, user_row
 from api.security import browsers
 from api.security.authentication import device
 from api.security.csrf import check_csrf
 from api.wire.envelope import success
-from api.wire.fields import Choice, Flag, Password, Schema, Text
+from api.wire.fields import Choice, Flag, Password, Schema, Text, nullable, required
 from config.settings import Settings
 from engine.accounts import plex_accounts, plex_sign_in
 from engine.errors import CsrfInvalid
@@ -46,17 +46,11 @@ class PlexPinRequest(Schema):
 class PlexPinSchema(Schema):
     """A PIN of plex.tv, for this browser alone."""
 
-    id = ma.fields.String(required=True, metadata={"description": "For POST /auth/plex/verify."})
+    id = required(ma.fields.String, about="For POST /auth/plex/verify.")
     code = ma.fields.String(required=True)
-    qr_url = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Of the flow `link`: to be shown as a QR code."},
-    )
-    auth_url = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Of the flow `browser`: where to go."}
-    )
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds, as plex.tv says."})
+    qr_url = nullable(ma.fields.String, about="Of the flow `link`: to be shown as a QR code.")
+    auth_url = nullable(ma.fields.String, about="Of the flow `browser`: where to go.")
+    expires_in = required(ma.fields.Integer, about="Seconds, as plex.tv says.")
     expires_at = ma.fields.DateTime(required=True)
 
 
@@ -92,16 +86,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     begun = plex_sign_in.begin(
         call.runtime, nonce=nonce, client_name=body.get("client_name"), strong=body["flow"] == "browser"
     )
-    pin = begun.pin
-    data = {
-        "id": pin.id,
-        "code": pin.code,
-        "qrUrl": begun.qr_url,
-        "authUrl": begun.auth_url,
-        "expiresIn": pin.expires_in,
-        "expiresAt": pin.expires_at,
-    }
-    answer = success(data, 201)
+    answer = success(PlexPinSchema.row(begun.pin, qr_url=begun.qr_url, auth_url=begun.auth_url), 201)
     browsers.give_nonce(answer, call.settings, nonce)
     return answer
 
@@ -113,7 +98,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     Answers(
         {200: SignedInSchema, 202: PendingSchema},
         errors=(401, 403, 404, 503),
-        headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+        headers=SET_COOKIE,
     ),
     Takes(body=PlexVerifyRequest),
     limit="poll",  # asked every second or two while somebody types

@@ -12,7 +12,16 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Choice, Flag, PageQuery, Pagination, Schema, page_data
+from api.wire.fields import (
+    Choice,
+    Flag,
+    PageQuery,
+    Pagination,
+    Schema,
+    nullable,
+    page_data,
+    required,
+)
 from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.audit import Subject
@@ -20,7 +29,6 @@ from engine.errors import Conflict
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.sync import runs as sync
-from models.sync_run import SyncChange
 
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
@@ -50,7 +58,7 @@ class SyncCountsSchema(Schema):
     created = ma.fields.Integer(required=True)
     updated = ma.fields.Integer(required=True)
     deleted = ma.fields.Integer(required=True)
-    unchanged = ma.fields.Integer(required=True, metadata={"description": "Looked at, and as before."})
+    unchanged = required(ma.fields.Integer, about="Looked at, and as before.")
 
 
 class SyncedSectionSchema(SyncCountsSchema):
@@ -63,15 +71,13 @@ class SyncedSectionSchema(SyncCountsSchema):
         required=True,
         validate=validate.OneOf(["full", "incremental", "unchanged", "counted", "gone", "items", "failed"]),
     )
-    listed = ma.fields.Integer(required=True, metadata={"description": "Items that Plex told of."})
-    held_back = ma.fields.Integer(
-        required=True, metadata={"description": "Deletions that wait for the next full sync to confirm them."}
+    listed = required(ma.fields.Integer, about="Items that Plex told of.")
+    held_back = required(
+        ma.fields.Integer, about="Deletions that wait for the next full sync to confirm them."
     )
-    complete = ma.fields.Boolean(
-        required=True, metadata={"description": "false: it changed while it was listed, or failed."}
-    )
+    complete = required(ma.fields.Boolean, about="false: it changed while it was listed, or failed.")
     seconds = ma.fields.Float(required=True)
-    note = ma.fields.String(required=True, allow_none=True)
+    note = nullable(ma.fields.String)
 
 
 class SyncErrorSchema(Schema):
@@ -93,12 +99,12 @@ class SyncSchema(Schema):
         required=True, validate=validate.OneOf(["schedule", "night", "manual", "push", "webhook"])
     )
     created_at = ma.fields.DateTime(required=True)
-    started_at = ma.fields.DateTime(required=True, allow_none=True)
-    finished_at = ma.fields.DateTime(required=True, allow_none=True)
+    started_at = nullable(ma.fields.DateTime)
+    finished_at = nullable(ma.fields.DateTime)
     counts = ma.fields.Nested(SyncCountsSchema, required=True)
     sections = ma.fields.List(ma.fields.Nested(SyncedSectionSchema), required=True)
     attempt = ma.fields.Integer(required=True)
-    error = ma.fields.Nested(SyncErrorSchema, required=True, allow_none=True)
+    error = nullable(ma.fields.Nested, SyncErrorSchema)
 
 
 class SyncsPage(Schema):
@@ -112,10 +118,11 @@ class SyncChangeSchema(Schema):
     """What a sync did with one item."""
 
     item_id = ma.fields.String(required=True)
-    change = ma.fields.String(
-        required=True,
+    change = required(
+        ma.fields.String,
+        attribute="kind",
+        about="restored: it was deleted, and is back; moved: Plex gave it another key.",
         validate=validate.OneOf(["added", "updated", "removed", "restored", "moved"]),
-        metadata={"description": "restored: it was deleted, and is back; moved: Plex gave it another key."},
     )
     type = ma.fields.String(required=True)
     title = ma.fields.String(required=True)
@@ -124,12 +131,10 @@ class SyncChangeSchema(Schema):
 class SyncReportSchema(SyncSchema):
     """A sync with what it did."""
 
-    changes = ma.fields.List(
+    changes = required(
+        ma.fields.List,
         ma.fields.Nested(SyncChangeSchema),
-        required=True,
-        metadata={
-            "description": f"In that order, the first {sync.MOST_SHOWN}; counts has the whole numbers."
-        },
+        about=f"In that order, the first {sync.MOST_SHOWN}; counts has the whole numbers.",
     )
 
 
@@ -181,7 +186,7 @@ def get_sync(call: Call, sync_id: str) -> Response:
     """A sync, and what it added, changed and removed."""
     connection.refuse_if_off(call.settings)
     run = sync.get(call.db, sync_id)
-    changes = [_change_row(change) for change in sync.changes(call.db, run.id)]
+    changes = [SyncChangeSchema.row(change) for change in sync.changes(call.db, run.id)]
     return success({**sync.row(run), "changes": changes})
 
 
@@ -197,7 +202,3 @@ def cancel_sync(call: Call, sync_id: str) -> Response:
     run = sync.cancel(call.db, sync_id)
     audit.record(call.db, "sync.cancelled", call.actor, Subject("sync", run.id))
     return success(sync.row(run))
-
-
-def _change_row(change: SyncChange) -> dict[str, Any]:
-    return {"itemId": change.item_id, "change": change.kind, "type": change.type, "title": change.title}

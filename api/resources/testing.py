@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 import marshmallow as ma
 from flask import Response
@@ -80,15 +78,4 @@ def reset_everything(call: Call) -> Response:
 )
 def measure_performance(call: Call) -> Response:
     """How long a job that does nothing, a query and a Redis trip take."""
-    return success(timings_row(performance.measure(call.runtime, call.parts.send_noop)))
-
-
-def timings_row(timings: performance.Timings) -> dict[str, Any]:
-    """Timings as clients get them."""
-    found = asdict(timings)
-    return {
-        "jobStart": found["job_start"],
-        "jobRoundTrip": found["job_round_trip"],
-        "query": found["query"],
-        "redis": found["redis"],
-    }
+    return success(PerformanceSchema.row(performance.measure(call.runtime, call.parts.send_noop)))

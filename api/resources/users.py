@@ -23,7 +23,9 @@ from api.wire.fields import (
     Password,
     Schema,
     Text,
+    nullable,
     page_data,
+    required,
 )
 from engine.accounts import administration, user_list
 from engine.accounts.user_list import SORTS, STATUSES
@@ -74,22 +76,20 @@ class ManagedUserSchema(Schema):
     """A user, as those see him who look after him."""
 
     id = ma.fields.String(required=True)
-    email = ma.fields.String(required=True, allow_none=True)
+    email = nullable(ma.fields.String)
     name = ma.fields.String(required=True)
     username = ma.fields.String(required=True)
     role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
     tier = ma.fields.String(required=True, validate=validate.OneOf(TIERS))
-    plex_username = ma.fields.String(required=True, allow_none=True)
-    avatar_url = ma.fields.String(required=True, allow_none=True)
+    plex_username = nullable(ma.fields.String)
+    avatar_url = nullable(ma.fields.String, attribute="plex_avatar")
     has_password = ma.fields.Boolean(required=True)
     disabled = ma.fields.Boolean(required=True)
-    disabled_reason = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "admin, or plex where his access to the Plex server ended."},
+    disabled_reason = nullable(
+        ma.fields.String, about="admin, or plex where his access to the Plex server ended."
     )
     created_at = ma.fields.DateTime(required=True)
-    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
+    last_login_at = nullable(ma.fields.DateTime)
 
 
 class BelongingsSchema(Schema):
@@ -109,7 +109,7 @@ class UserDetailsSchema(ManagedUserSchema):
 class UsersPagination(Pagination):
     """Where a page stands in the list of users."""
 
-    total_users = ma.fields.Integer(required=True, metadata={"description": "The same as totalItems."})
+    total_users = required(ma.fields.Integer, about="The same as totalItems.")
 
 
 class UsersPage(Schema):
@@ -157,8 +157,7 @@ def create_user(call: Call, body: dict[str, Any]) -> Response:
 def get_user(call: Call, user_id: str) -> Response:
     """One user, and how much he has."""
     user, has = user_list.details(call.db, user_id)
-    counts = {"sessions": has.sessions, "apiKeys": has.api_keys, "downloads": has.downloads}
-    return success({**managed_user_row(user), "counts": counts})
+    return success({**managed_user_row(user), "counts": BelongingsSchema.row(has)})
 
 
 @blueprint.operation(
@@ -209,18 +208,9 @@ def delete_user(call: Call, user_id: str) -> Response:
 
 def managed_user_row(user: User) -> dict[str, Any]:
     """A user, as those see him who look after him."""
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "username": user.plex_username or user.name,
-        "role": user.role,
-        "tier": user.tier,
-        "plexUsername": user.plex_username,
-        "avatarUrl": user.plex_avatar,
-        "hasPassword": user.password_hash is not None,
-        "disabled": user.disabled_at is not None,
-        "disabledReason": user.disabled_reason,
-        "createdAt": user.created_at,
-        "lastLoginAt": user.last_login_at,
-    }
+    return ManagedUserSchema.row(
+        user,
+        username=user.plex_username or user.name,
+        has_password=user.password_hash is not None,
+        disabled=user.disabled_at is not None,
+    )
