@@ -12,7 +12,17 @@ from engine.identity.sessions import Identity
 from engine.rate_limits.limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
 from engine.rate_limits.sliding_windows import Verdict
 
-__all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "limiter_of", "spend"]
+__all__ = [
+    "HEADERS",
+    "Counted",
+    "Spent",
+    "charge",
+    "give_back",
+    "headers_of",
+    "init_app",
+    "limiter_of",
+    "spend",
+]
 
 Counted = Literal["tier", Endpoint]
 
@@ -21,7 +31,6 @@ HEADERS = {
     "X-RateLimit-Remaining": "How many of them are left.",
     "X-RateLimit-Reset": "When the next one comes back, in Unix seconds.",
 }
-_LIMIT, _REMAINING, _RESET = HEADERS
 _NAME = "medianest-rate-limits"
 
 
@@ -80,12 +89,16 @@ def _charge_the_lost() -> None:
 
 
 def _show(response: Response) -> Response:
-    verdict: Verdict | None = g.get("rate_limit")
-    if verdict is not None:
-        response.headers[_LIMIT] = str(verdict.rate.amount)
-        response.headers[_REMAINING] = str(verdict.remaining)
-        response.headers[_RESET] = str(verdict.reset)
+    response.headers.update(headers_of(g.get("rate_limit")))
     return response
+
+
+def headers_of(verdict: Verdict | None) -> dict[str, str]:
+    """The headers that show what is left; none where nothing was counted."""
+    if verdict is None:
+        return {}
+    shown = (verdict.rate.amount, verdict.remaining, verdict.reset)
+    return dict(zip(HEADERS, map(str, shown), strict=True))
 
 
 def limiter_of(app: Flask) -> RateLimiter:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from contextlib import suppress
+from functools import cache, partial
+from typing import Any, BinaryIO
 
 import marshmallow as ma
 import orjson
-from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from flask import Response, after_this_request, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.wire.errors import InvalidRequest
 from api.wire.fields import QueryDict
 
 MAX_BODY = 1024 * 1024
-_DRAINED = 16 * 1024 * 1024  # of a body that is too large; a client that still sends would not see our answer
+_DRAINED = (
+    16 * 1024 * 1024
+)  # bytes of a body that is too large; while a client sends, it may not see our answer
 _CHUNK = 64 * 1024
 _DEEP = 100  # brackets; with fewer nothing is nested too deeply
 
@@ -73,7 +76,7 @@ def read_body(largest: int = MAX_BODY) -> None:
         if chunked and len(body) >= largest and request.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
     except RequestEntityTooLarge:
-        _drain()
+        after_this_request(_drain_later)
         raise
 
 
@@ -111,10 +114,17 @@ def _refuse_too_deep(found: Any) -> None:
         raise InvalidRequest({"body": ["Is nested too deeply."]}) from None
 
 
-def _drain() -> None:
-    source, left = request.environ["wsgi.input"], _DRAINED
-    while left > 0 and (chunk := source.read(_CHUNK)):
-        left -= len(chunk)
+def _drain_later(response: Response) -> Response:
+    """Read on when the answer has been sent, which a client that sends no more need not wait for."""
+    response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
+    return response
+
+
+def _drain(source: BinaryIO) -> None:
+    left = _DRAINED
+    with suppress(BadRequest):  # it breaks off: nobody needs to know
+        while left > 0 and (chunk := source.read(_CHUNK)):
+            left -= len(chunk)
 
 
 def _is_json(mimetype: str) -> bool:
