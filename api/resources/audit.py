@@ -40,7 +40,7 @@ class ActorSchema(Schema):
     """Who did it."""
 
     id = ma.fields.String(required=True)
-    name = nullable(ma.fields.String, about="His name at that time.")
+    name = nullable(ma.fields.String, about="Their name at that time.")
 
 
 class SubjectSchema(Schema):

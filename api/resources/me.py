@@ -133,7 +133,7 @@ def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     own_units=True,
 )
 def change_password(call: Call, body: dict[str, Any]) -> Response:
-    """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets his first one."""
+    """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets their first one."""
     if _awaits_pin(call, body):
         return success({"status": "pending"}, 202)
     with (
@@ -194,5 +194,5 @@ def revoke_api_key(call: Call, key_id: str) -> Response:
 
 
 def _awaits_pin(call: Call, body: dict[str, Any]) -> bool:
-    """Take a PIN as the proof, where one is given; whether it has not been claimed yet."""
+    """Confirm by the PIN where one is given; True where it has not been claimed yet."""
     return "pin_id" in body and confirm_by_pin(call, body["pin_id"]) is None

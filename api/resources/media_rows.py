@@ -78,7 +78,7 @@ class MediaItemSchema(Schema):
     art = nullable(ma.fields.String, about="The same of a background.")
     watched = required(ma.fields.Boolean, about="The user has seen it, or all of its episodes.")
     view_count = required(ma.fields.Integer, about="How often; of a show or season: how many episodes.")
-    view_offset = nullable(ma.fields.Integer, about="Milliseconds, where he is in the middle.")
+    view_offset = nullable(ma.fields.Integer, about="Milliseconds, where they are in the middle.")
     last_viewed_at = nullable(ma.fields.DateTime)
 
 
@@ -136,7 +136,7 @@ class ItemsQuery(PageQuery):
     year = Count(1, 9999)
     resolution = Text(20, strip=True, metadata={"description": "Such as 4k, 1080p, 720, sd."})
     unwatched = Flag(
-        metadata={"description": "true: what the user has not seen (all of); false: what he has."}
+        metadata={"description": "true: what the user has not seen (all of); false: what they have."}
     )
     search = Text(200, strip=True, metadata={"description": "Words with which words of the title begin."})
 

@@ -47,7 +47,7 @@ class ActivitySchema(Schema):
     id = ma.fields.String(required=True)
     event = ma.fields.String(required=True, validate=validate.OneOf(activity.EVENTS))
     user_id = nullable(ma.fields.String, about="Null: none of ours.")
-    account_name = nullable(ma.fields.String, about="What Plex calls him.")
+    account_name = nullable(ma.fields.String, about="What Plex calls them.")
     item_id = nullable(ma.fields.String, about="Null: not in the catalogue.")
     rating_key = nullable(ma.fields.String)
     type = nullable(ma.fields.String, attribute="media_type")
@@ -156,7 +156,7 @@ def show_statistics(call: Call, query: dict[str, Any]) -> Response:
 
 
 def _only(call: Call) -> str | None:
-    """Whose activity somebody may see: his own, or everybody's (None)."""
+    """The user whose activity the caller may see: themselves, or everybody (None)."""
     return None if Permission.OPERATIONS_VIEW in call.identity.permissions else call.identity.user_id
 
 

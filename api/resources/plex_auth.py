@@ -128,7 +128,7 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
 def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed.
 
-    It signs in as its owner from then on, so it takes the password, where there is one; he is told.
+    It signs in as its owner from then on, so it takes the password, where there is one; they are told.
     """
     with proving(call, "user.updated", guess="current_password" in body):
         user = plex_sign_in.link(
@@ -159,7 +159,7 @@ def _pending() -> Response:
 
 
 def _check_proof(request: Request, settings: Settings) -> None:
-    """Refuse without the CSRF token of this browser, or of the session that it has already."""
+    """Refuse without the CSRF token of this browser, or of its session where it has one."""
     nonce, session = browsers.nonce_of(request, settings), session_named_by(request, settings)
     if session is not None and nonce is not None:
         try:

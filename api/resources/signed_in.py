@@ -19,7 +19,7 @@ SET_COOKIE = {"Set-Cookie": "The tokens again, HttpOnly, for browsers."}
 
 
 class SignedInSchema(Schema):
-    """A user and his fresh tokens."""
+    """A user and their fresh tokens."""
 
     user = ma.fields.Nested(UserSchema, required=True)
     token = required(ma.fields.String, about="Access token, for 15 minutes.")
@@ -29,7 +29,7 @@ class SignedInSchema(Schema):
 
 
 def signed_in_answer(call: Call, started: SignedIn, status: int = 200, *, fresh: bool = False) -> Response:
-    """The answer of every way to sign in: the user with his tokens, in the body and as cookies.
+    """The answer of every way to sign in: the user with their tokens, in the body and as cookies.
 
     `fresh`: a session begins, rather than goes on.
     """

@@ -1,4 +1,4 @@
-"""Users as clients see them: themselves, and those who look after them."""
+"""Users as they see themselves."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TIERS = ("standard", "premium")
 
 
 class UserSchema(Schema):
-    """A user, as he sees himself."""
+    """A user, as they see themselves."""
 
     id = ma.fields.String(required=True)
-    username = required(ma.fields.String, about="At Plex, where he signs in with Plex; else the name.")
+    username = required(ma.fields.String, about="At Plex, where they sign in with Plex; else the name.")
     email = nullable(ma.fields.String)
     name = ma.fields.String(required=True)
     role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
@@ -27,14 +27,14 @@ class UserSchema(Schema):
     plex_username = nullable(ma.fields.String)
     avatar_url = nullable(ma.fields.String, about="From Plex.", attribute="plex_avatar")
     has_password = required(
-        ma.fields.Boolean, about="Whether he can sign in with e-mail address and password."
+        ma.fields.Boolean, about="Whether they can sign in with e-mail address and password."
     )
     created_at = ma.fields.DateTime(required=True)
     last_login_at = nullable(ma.fields.DateTime)
 
 
 def user_row(user: User) -> dict[str, Any]:
-    """A user, as he sees himself."""
+    """A user, as they see themselves."""
     return UserSchema.row(
         user,
         username=user.plex_username or user.name,

@@ -1,4 +1,4 @@
-"""`/admin/users`: everybody, for those who look after them."""
+"""`/admin/users`: all users, for admins."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UsersQuery(PageQuery):
 
 
 class NewUserRequest(Schema):
-    """Somebody who is to sign in with address and password."""
+    """A new user, who signs in with e-mail address and password."""
 
     email = Email(required=True)
     name = Name(required=True)
@@ -73,7 +73,7 @@ class RoleRequest(Schema):
 
 
 class ManagedUserSchema(Schema):
-    """A user, as those see him who look after him."""
+    """A user, as admins see them."""
 
     id = ma.fields.String(required=True)
     email = nullable(ma.fields.String)
@@ -86,7 +86,7 @@ class ManagedUserSchema(Schema):
     has_password = ma.fields.Boolean(required=True)
     disabled = ma.fields.Boolean(required=True)
     disabled_reason = nullable(
-        ma.fields.String, about="admin, or plex where his access to the Plex server ended."
+        ma.fields.String, about="admin, or plex where their access to the Plex server ended."
     )
     created_at = ma.fields.DateTime(required=True)
     last_login_at = nullable(ma.fields.DateTime)
@@ -101,7 +101,7 @@ class BelongingsSchema(Schema):
 
 
 class UserDetailsSchema(ManagedUserSchema):
-    """A user and how much he has."""
+    """A user and how much they have."""
 
     counts = ma.fields.Nested(BelongingsSchema, required=True)
 
@@ -146,7 +146,7 @@ def list_users(call: Call, query: dict[str, Any]) -> Response:
     Takes(body=NewUserRequest),
 )
 def create_user(call: Call, body: dict[str, Any]) -> Response:
-    """Make somebody who signs in with address and password; nobody makes one who may do more than himself."""
+    """Make somebody who signs in with address and password; nobody makes one who may do more than they themselves."""
     user = administration.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
     return success(managed_user_row(user), 201)
 
@@ -155,7 +155,7 @@ def create_user(call: Call, body: dict[str, Any]) -> Response:
     "GET", "/<id:user_id>", Access(Permission.USERS_MANAGE), Answers({200: UserDetailsSchema})
 )
 def get_user(call: Call, user_id: str) -> Response:
-    """One user, and how much he has."""
+    """One user, and how much they have."""
     user, has = user_list.details(call.db, user_id)
     return success({**managed_user_row(user), "counts": BelongingsSchema.row(has)})
 
@@ -201,13 +201,13 @@ def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
     Answers({200: ManagedUserSchema}, errors=(409,)),
 )
 def delete_user(call: Call, user_id: str) -> Response:
-    """Delete a user: cancel what he has under way, keep what he has finished without his name."""
+    """Delete a user: cancel what they have under way, keep what they have finished without their name."""
     user = administration.delete(call.db, user_id, by=call.identity, actor=call.actor)
     return success(managed_user_row(user))
 
 
 def managed_user_row(user: User) -> dict[str, Any]:
-    """A user, as those see him who look after him."""
+    """A user, as admins see them."""
     return ManagedUserSchema.row(
         user,
         username=user.plex_username or user.name,

@@ -77,11 +77,11 @@ class SenderRequest(Schema):
 
 
 class SenderSchema(Schema):
-    """Who may send, with the secret to copy to him."""
+    """Who may send, with the secret to copy to them."""
 
     name = ma.fields.String(required=True)
-    url = required(ma.fields.String, about="Where he sends to.")
-    secret = required(ma.fields.String, about="What he signs with.")
+    url = required(ma.fields.String, about="Where they send to.")
+    secret = required(ma.fields.String, about="What they sign with.")
     since = required(ma.fields.DateTime, about="When the secret was made.")
 
 
@@ -144,7 +144,7 @@ def list_webhook_senders(call: Call) -> Response:
     Takes(body=SenderRequest),
 )
 def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
-    """Let somebody new send; a secret is made for him."""
+    """Let somebody new send; a secret is made for them."""
     sender = secrets.create(call.db, call.settings, body["name"], call.actor)
     return success(SenderSchema.row(sender), 201)
 
@@ -168,6 +168,6 @@ def rotate_webhook_secret(call: Call, name: str) -> Response:
     Answers({200: SenderSchema}, errors=(404, 409)),
 )
 def delete_webhook_sender(call: Call, name: str) -> Response:
-    """Let somebody send no more; what he has sent stays."""
+    """Let somebody send no more; what they have sent stays."""
     sender = secrets.delete(call.db, call.settings, name, call.actor)
     return success(SenderSchema.row(sender))

@@ -147,7 +147,7 @@ def receive_signed(call: Call, name: str) -> Response:
 
 @contextmanager
 def _proof(source: str) -> Iterator[None]:
-    """Write down who failed to prove himself, and count it for his address.
+    """Log a message whose sender is not proven, and count it for the address.
 
     Raises:
         RateLimitExceeded: too often.

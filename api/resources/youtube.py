@@ -184,7 +184,7 @@ def get_metadata(call: Call, query: dict[str, Any]) -> Response:
 
 
 def _of_another_site() -> bool:
-    """Whether another site's page sent a browser here, whose cookie came along; with a link it does, even Lax."""
+    """Whether a page of another site sent the browser here with its cookie: SameSite=Lax ones go along with links."""
     found = credential(request)
     return (
         found is not None
@@ -194,7 +194,7 @@ def _of_another_site() -> bool:
 
 
 def _visible(call: Call) -> str | None:
-    """Whose downloads the caller may see: his own, or (None) all."""
+    """The user whose downloads the caller may see: themselves, or everybody (None)."""
     return None if Permission.REQUESTS_MANAGE in call.identity.permissions else call.identity.user_id
 
 
@@ -203,7 +203,7 @@ def _located(row: Download) -> dict[str, str]:
 
 
 def note_foreign(call: Call, action: str, row: Download, **details: Any) -> None:
-    """Write down what is done to another's download."""
+    """Note in the audit log what is done to another user's download."""
     if row.user_id != call.identity.user_id:
         subject = Subject("download", row.id, row.title)
         audit.record(call.db, action, call.actor, subject, owner=row.user_id, **details)

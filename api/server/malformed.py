@@ -1,4 +1,4 @@
-"""Requests that are none: counted for the address they come from, and answered in the form of all answers."""
+"""Requests that can't be parsed: counted for their address, and answered in the envelope of all answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Malformed:
     """Answers requests that could not be parsed, in one process.
 
     Args:
-        limiter: counts them, as what an anonymous address may do.
+        limiter: counts them as requests of an anonymous address.
         settings: as they are now.
     """
 
@@ -56,8 +56,8 @@ class Malformed:
         Args:
             sock: takes the answer.
             address: of the peer.
-            error: what the parser said; its text is the stranger's, and goes nowhere.
-            counted: False for a proxy, which speaks for many.
+            error: of the parser; its text holds bytes of the client, and is not shown.
+            counted: False for a proxy, which passes on requests of many clients.
         """
         _seen.note(reason=type(error).__name__, address=address)
         verdict = None

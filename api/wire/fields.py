@@ -1,4 +1,4 @@
-"""Schemas and fields that take exactly what is documented, and name in camelCase what Python calls snake_case."""
+"""Schemas and fields: strict about what they accept, in camelCase for clients, and rows made from them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Text(ma.fields.String):
 
 
 class Name(Text):
-    """A name for people to read: up to 100 characters, without any that change how the line around it reads."""
+    """A name: up to 100 characters, none of which changes the direction of the text around it."""
 
     documented_pattern = rf"^[^{UNWANTED.pattern[1:-1]}]*$"
 
@@ -135,7 +135,7 @@ class Email(Text):
 
 
 class Flag(ma.fields.Boolean):
-    """Exactly true or false, in JSON and in a query."""
+    """A boolean: `true` or `false`, in JSON and in a query."""
 
     truthy = {True, "true"}
     falsy = {False, "false"}
@@ -172,10 +172,6 @@ class Count(ma.fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value
-
-
-class NoParameters(Schema):
-    """A query without parameters."""
 
 
 class PageQuery(Schema):

@@ -1,4 +1,4 @@
-"""Reads what a request carries: its body within limits, JSON and query against their schemas."""
+"""Reads a request: its body within a limit, JSON body and query against their schemas."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
     """The JSON body, checked; an absent one is an empty object.
 
     Raises:
-        InvalidRequest: it is no JSON, or does not fit.
-        UnsupportedMediaType: it does not say that it is JSON.
+        InvalidRequest: it is not JSON, or does not fit the schema.
+        UnsupportedMediaType: its Content-Type is not JSON.
     """
     raw = request.get_data()
     if request.mimetype and not _is_json(request.mimetype):
@@ -115,14 +115,14 @@ def _refuse_too_deep(found: Any) -> None:
 
 
 def _drain_later(response: Response) -> Response:
-    """Read on when the answer has been sent, which a client that sends no more need not wait for."""
+    """Read the rest of the body after the answer: before it, a client that sends nothing would wait for it in vain."""
     response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
     return response
 
 
 def _drain(source: BinaryIO) -> None:
     left = _DRAINED
-    with suppress(BadRequest):  # it breaks off: nobody needs to know
+    with suppress(BadRequest):  # it broke off: the answer has been sent
         while left > 0 and (chunk := source.read(_CHUNK)):
             left -= len(chunk)
 
