@@ -1,4 +1,4 @@
-"""`/admin`: what belongs to everyone, for those who look after it."""
+"""`/admin`: the downloads of all users, and the queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/auth/confirm`: proving anew that it is the person who asks, and not somebody who has the tokens."""
+"""`/auth/confirm`: a signed-in user proves by password or Plex PIN that it is they, and not a thief of their tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/flower/`: Flower, shown to admins who are signed in with us; it trusts nobody but this door."""
+"""`/flower/`: a proxy to Flower, which accepts its requests only, for admins who are signed in."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def item_row(settings: Settings, item: Any, seen: Seen, lineage: Mapping[str, st
 
 
 def version_rows(item: MediaItem, *, paths: bool) -> list[dict[str, Any]]:
-    """The versions of an item; where its files are is only told with `paths`."""
+    """The versions of an item; the paths of its files only with `paths`."""
     return [
         {
             "resolution": _text(version.get("resolution")),
@@ -230,7 +230,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    """Plex tells numbers as text now and then."""
+    """A number, which Plex sometimes sends as text; None where it is not one."""
     try:
         return None if value is None else int(float(value))
     except (TypeError, ValueError, OverflowError):

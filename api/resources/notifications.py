@@ -1,4 +1,4 @@
-"""`/dashboard/notifications`: what one has been told."""
+"""`/dashboard/notifications`: one's own notifications."""
 
 from __future__ import annotations
 

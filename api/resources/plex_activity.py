@@ -120,7 +120,7 @@ def list_activity(call: Call, query: dict[str, Any]) -> Response:
     connection.refuse_if_off(call.settings)
     asked, own = query.pop("user", None), _only(call)
     if own is not None and asked not in {None, own}:
-        asked = ""  # nobody: as if the other had done nothing
+        asked = ""  # matches no user: activity of others is not shown
     page = activity.listing(
         call.db, user_id=own if asked is None else asked, item_id=query.pop("item", None), **query
     )

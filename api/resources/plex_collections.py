@@ -117,7 +117,7 @@ def show_artwork(call: Call, query: dict[str, Any], picture_id: str) -> Response
 
 
 def _members(call: Call, found: Shelf, rating_key: str) -> list[str]:
-    """What Plex says is in a collection; a refusal tells how old its last answer is."""
+    """The keys of a collection's items by Plex; where it does not answer, `Age` is that of its last answer."""
     try:
         return live_queries.members(call.runtime, found, rating_key)
     except PlexSilent as error:

@@ -1,4 +1,4 @@
-"""`/admin/webhooks`: what came, what became of it, and who may send."""
+"""`/admin/webhooks`: received messages, what became of them, and the senders."""
 
 from __future__ import annotations
 

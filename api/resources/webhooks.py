@@ -1,4 +1,4 @@
-"""`/webhooks`: what other systems tell us; answered as soon as it is stored."""
+"""`/webhooks`: receives messages of other systems; answered as soon as they are stored."""
 
 from __future__ import annotations
 
