@@ -55,10 +55,8 @@ def serve(operation: Operation, view: View, path: Mapping[str, Any]) -> Response
         with unit_of(operation, current.runtime) as db:
             admit(operation, db, caller)
             if not operation.own_units:
-                taken = arguments(operation.takes)
-                return view(Call(current, db, caller.identity), *taken, **path)
-        taken = arguments(operation.takes)
-        return view(Call(current, None, caller.identity), *taken, **path)
+                return view(Call(current, db, caller.identity), *arguments(operation.takes), **path)
+        return view(Call(current, None, caller.identity), *arguments(operation.takes), **path)
 
 
 def receive_body(operation: Operation) -> None:
@@ -95,8 +93,9 @@ def admit(operation: Operation, db: Session | None, caller: Caller) -> None:
         Unauthorized: a permission is needed, and nobody is signed in.
         Forbidden: the user lacks the permission, or the CSRF token is missing.
     """
-    permission, refusal = operation.access.permission, Unauthorized("Sign in first.")
+    permission = operation.access.permission
     known: tuple[Identity, Credential] | None = None
+    refusal: Unauthorized | None = None
     if db is not None and (permission is not None or (operation.limit is not None and credential(request))):
         try:
             known = authenticate(db, request)
@@ -107,7 +106,7 @@ def admit(operation: Operation, db: Session | None, caller: Caller) -> None:
     if permission is None:
         return
     if known is None:
-        raise refusal
+        raise refusal or Unauthorized("Sign in first.")
     caller.identity, proof = known
     allow(request, caller.identity, proof, permission, session_only=operation.access.session_only)
 

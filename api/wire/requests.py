@@ -115,7 +115,7 @@ def _refuse_too_deep(found: Any) -> None:
 
 
 def _drain_later(response: Response) -> Response:
-    """Read the rest of the body after the answer: before it, a client that sends nothing would wait for it in vain."""
+    """Read the rest of the body once the answer has been sent, so that a client that sends nothing gets it too."""
     response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
     return response
 
