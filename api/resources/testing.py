@@ -12,7 +12,7 @@ from api.operations.call import Call
 from api.operations.declaration import PUBLIC, Access, Answers
 from api.security.authentication import clear_cookies
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable
 from engine.monitoring import performance
 from engine.permissions import Permission
 from engine.reset import reset
@@ -34,17 +34,15 @@ class ResetSchema(Schema):
     reset = ma.fields.Boolean(required=True)
 
 
-def _milliseconds(description: str) -> ma.fields.Float:
-    return ma.fields.Float(required=True, allow_none=True, metadata={"description": description})
-
-
 class PerformanceSchema(Schema):
     """Milliseconds; null where nobody answered."""
 
-    job_start = _milliseconds("From sending a job that does nothing to its start in a worker.")
-    job_round_trip = _milliseconds("From sending it to having its answer.")
-    query = _milliseconds("A query.")
-    redis = _milliseconds("A Redis round trip.")
+    job_start = nullable(
+        ma.fields.Float, about="From sending a job that does nothing to its start in a worker."
+    )
+    job_round_trip = nullable(ma.fields.Float, about="From sending it to having its answer.")
+    query = nullable(ma.fields.Float, about="A query.")
+    redis = nullable(ma.fields.Float, about="A Redis round trip.")
 
 
 @blueprint.operation("GET", "/health", PUBLIC, Answers({200: TestHealthSchema}))
