@@ -131,40 +131,19 @@ def publish(app: Flask, api: DocumentedApi) -> None:
     app.extensions[_DOCUMENT] = cache(lambda: orjson.dumps(api.document(), option=orjson.OPT_NON_STR_KEYS))
 
 
-@blueprint.operation(
-    "GET",
-    "/openapi.json",
-    PUBLIC,
-    FILE,
-    ANY_QUERY,
-    own_units=True,
-)
+@blueprint.operation("GET", "/openapi.json", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def openapi_document(call: Call) -> Response:
     """This document."""
     return Response(current_app.extensions[_DOCUMENT](), mimetype="application/json")
 
 
-@blueprint.operation(
-    "GET",
-    "/docs",
-    PUBLIC,
-    FILE,
-    ANY_QUERY,
-    own_units=True,
-)
+@blueprint.operation("GET", "/docs", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def documentation_page(call: Call) -> Response:
     """The page to browse this document."""
     return Response(_PAGE, mimetype="text/html")
 
 
-@blueprint.operation(
-    "GET",
-    "/docs/<asset:name>",
-    PUBLIC,
-    FILE,
-    ANY_QUERY,
-    own_units=True,
-)
+@blueprint.operation("GET", "/docs/<asset:name>", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def documentation_asset(call: Call, name: str) -> Response:
     """A file of that page."""
     if name == _START_NAME:

@@ -69,11 +69,7 @@ def refresh_csrf_token(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/stats",
-    Access(Permission.OPERATIONS_VIEW),
-    Answers({200: CsrfStatsSchema}),
-    own_units=True,
+    "GET", "/stats", Access(Permission.OPERATIONS_VIEW), Answers({200: CsrfStatsSchema}), own_units=True
 )
 def get_csrf_stats(call: Call) -> Response:
     """How many tokens were issued, accepted and rejected; counted in Redis, and lost with it."""

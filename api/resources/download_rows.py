@@ -115,9 +115,7 @@ class DownloadSchema(Schema):
 
 
 def download_row(
-    row: Download | Row[Any],
-    waiting_for: dict[str, Any] | None = None,
-    plex: arrivals.State | None = None,
+    row: Download | Row[Any], waiting_for: dict[str, Any] | None = None, plex: arrivals.State | None = None
 ) -> dict[str, Any]:
     """A download as clients see it; written by hand, since lists of them are the hottest answer."""
     status = row.status

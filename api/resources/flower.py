@@ -82,26 +82,14 @@ _SIGN_IN_POLICY = f"{_CLOSED}script-src {_hash(_SIGN_IN_SCRIPT)}; form-action 's
 blueprint = Blueprint("flower", "/flower", "Flower: workers and their tasks, for looking.", root=True)
 
 
-@blueprint.operation(
-    "GET",
-    "/",
-    Access(Permission.OPERATIONS_VIEW),
-    FILE,
-    ANY_QUERY,
-    own_units=True,
-)
+@blueprint.operation("GET", "/", Access(Permission.OPERATIONS_VIEW), FILE, ANY_QUERY, own_units=True)
 def flower_start(call: Call) -> Response:
     """Flower's list of workers."""
     return _page(call)
 
 
 @blueprint.operation(
-    "GET",
-    "/<path:page>",
-    Access(Permission.OPERATIONS_VIEW),
-    FILE,
-    ANY_QUERY,
-    own_units=True,
+    "GET", "/<path:page>", Access(Permission.OPERATIONS_VIEW), FILE, ANY_QUERY, own_units=True
 )
 def flower_page(call: Call, page: str) -> Response:
     """A page of Flower, or what a page of it loads; those that change anything do not exist."""

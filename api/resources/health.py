@@ -61,26 +61,14 @@ class UnhealthySchema(Schema):
     correlation_id = ma.fields.String(required=True)
 
 
-@root.operation(
-    "GET",
-    "/health",
-    PUBLIC,
-    Answers({200: AliveSchema}),
-    ANY_QUERY,
-    own_units=True,
-)
+@root.operation("GET", "/health", PUBLIC, Answers({200: AliveSchema}), ANY_QUERY, own_units=True)
 def alive(call: Call) -> Response:
     """Whether this process serves."""
     return bare({"status": "ok", "timestamp": datetime.now(UTC)})
 
 
 @blueprint.operation(
-    "GET",
-    "",
-    PUBLIC,
-    Answers({200: HealthSchema, 503: UnhealthySchema}),
-    ANY_QUERY,
-    own_units=True,
+    "GET", "", PUBLIC, Answers({200: HealthSchema, 503: UnhealthySchema}), ANY_QUERY, own_units=True
 )
 def check_health(call: Call) -> Response:
     """Whether database, Redis, workers and beat answer; within about two seconds, however they fail."""

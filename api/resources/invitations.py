@@ -133,11 +133,7 @@ def revoke_invitation(call: Call, invitation_id: str) -> Response:
     "POST",
     "/accept",
     PUBLIC,
-    Answers(
-        {201: SignedInSchema},
-        errors=(404, 409),
-        headers=SET_COOKIE,
-    ),
+    Answers({201: SignedInSchema}, errors=(404, 409), headers=SET_COOKIE),
     Takes(body=AcceptRequest),
 )
 def accept_invitation(call: Call, body: dict[str, Any]) -> Response:

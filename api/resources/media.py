@@ -44,11 +44,7 @@ class CatalogueQuery(ItemsQuery):
 
 
 @blueprint.operation(
-    "GET",
-    "",
-    Access(Permission.MEDIA_READ),
-    cacheable(ItemsPage),
-    Takes(query=CatalogueQuery),
+    "GET", "", Access(Permission.MEDIA_READ), cacheable(ItemsPage), Takes(query=CatalogueQuery)
 )
 def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
@@ -72,10 +68,7 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/items/<id:item_id>",
-    Access(Permission.MEDIA_READ),
-    cacheable(MediaDetailsSchema),
+    "GET", "/items/<id:item_id>", Access(Permission.MEDIA_READ), cacheable(MediaDetailsSchema)
 )
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""

@@ -10,17 +10,7 @@ import marshmallow as ma
 from marshmallow import validate
 from sqlalchemy.orm import Session
 
-from api.wire.fields import (
-    Choice,
-    Count,
-    Flag,
-    PageQuery,
-    Pagination,
-    Schema,
-    Text,
-    nullable,
-    required,
-)
+from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text, nullable, required
 from api.wire.unversioned_paths import PREFIX
 from config.settings import Settings
 from engine.plex.catalogue import artwork

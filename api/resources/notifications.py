@@ -12,16 +12,7 @@ from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
-from api.wire.fields import (
-    Flag,
-    PageQuery,
-    Pagination,
-    Schema,
-    Text,
-    nullable,
-    page_data,
-    required,
-)
+from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, nullable, page_data, required
 from engine.notifications import notifications
 from engine.permissions import Permission
 

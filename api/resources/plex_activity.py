@@ -13,17 +13,7 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import (
-    Choice,
-    Count,
-    PageQuery,
-    Schema,
-    Text,
-    nullable,
-    page_data,
-    page_of,
-    required,
-)
+from api.wire.fields import Choice, Count, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.watching import activity, statistics

@@ -95,11 +95,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     "POST",
     "/verify",
     PUBLIC,
-    Answers(
-        {200: SignedInSchema, 202: PendingSchema},
-        errors=(401, 403, 404, 503),
-        headers=SET_COOKIE,
-    ),
+    Answers({200: SignedInSchema, 202: PendingSchema}, errors=(401, 403, 404, 503), headers=SET_COOKIE),
     Takes(body=PlexVerifyRequest),
     limit="poll",  # asked every second or two while somebody types
     own_units=True,

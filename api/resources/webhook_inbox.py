@@ -12,16 +12,7 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import (
-    Choice,
-    PageQuery,
-    Schema,
-    Text,
-    nullable,
-    page_data,
-    page_of,
-    required,
-)
+from api.wire.fields import Choice, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.audit import Subject

@@ -13,15 +13,7 @@ from api.resources.download_rows import DownloadSchema, download_row
 from api.resources.metadata import MetadataSchema, looked_up, metadata_row
 from api.security.authentication import credential
 from api.wire.envelope import success
-from api.wire.fields import (
-    Choice,
-    Flag,
-    PageQuery,
-    Schema,
-    Text,
-    page_data,
-    page_of,
-)
+from api.wire.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.arrivals import arrivals
