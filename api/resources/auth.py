@@ -111,14 +111,7 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     refuse_foreign_page(request, call.settings)
     if not users.takes_setup_token(call.settings):
         refuse_foreign_host(request, call.settings)
-    user = users.bootstrap(
-        call.db,
-        call.settings,
-        email=body["email"],
-        password=body["password"],
-        name=body["name"],
-        setup_token=body.get("setup_token"),
-    )
+    user = users.bootstrap(call.db, call.settings, **{"setup_token": None, **body})
     started = sign_in(call.db, call.settings, user, method="bootstrap", device=device(request))
     return signed_in_answer(call, started, 201, fresh=True)
 
