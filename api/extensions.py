@@ -27,11 +27,11 @@ ALGORITHM = "HS256"
 
 @dataclass(frozen=True)
 class Parts:
-    """What our views work with.
+    """What views need of the application.
 
     Attributes:
-        runtime: database, Redis, bell.
-        health: asks the services.
+        runtime: database, Redis, and the messages that wake workers.
+        health: checks the services.
         send_noop: sends the job that does nothing with a token; may raise when Redis is away.
     """
 
@@ -41,10 +41,10 @@ class Parts:
 
 
 class DocumentedApi(Api):  # type: ignore[misc]
-    """flask-smorest without a default error: each operation names its own, so that a missing one is seen.
+    """flask-smorest without a default error: each operation names its own, so that a missing one shows.
 
-    Operations are documented when somebody reads the document first: that takes three times as long as all else that
-    makes an application, and megabytes that most processes never need.
+    Operations are documented when the document is read first: that takes three times as long as everything else in
+    `create_app`, and megabytes that most processes never need.
     """
 
     DEFAULT_ERROR_RESPONSE_NAME = None

@@ -1,1 +1,1 @@
-"""A view as data: route, permission, limits, schemas; and the OpenAPI document made of it."""
+"""Operations: declared as data (access, answers, input, limit), served by one pipeline, documented from it."""

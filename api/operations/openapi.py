@@ -14,7 +14,9 @@ from flask import Flask, Response, current_app, send_from_directory
 from werkzeug.routing import BaseConverter
 
 from api.extensions import DocumentedApi
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, FILE, PUBLIC
 from api.security import csrf, rate_limits
 from api.security.authentication import ACCESS_COOKIE, KEY_HEADER
 from api.wire import correlation
@@ -129,37 +131,19 @@ def publish(app: Flask, api: DocumentedApi) -> None:
     app.extensions[_DOCUMENT] = cache(lambda: orjson.dumps(api.document(), option=orjson.OPT_NON_STR_KEYS))
 
 
-@blueprint.operation(
-    "GET", "/openapi.json", permission=None, answers={200: None}, any_query=True, own_units=True
-)
+@blueprint.operation("GET", "/openapi.json", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def openapi_document(call: Call) -> Response:
     """This document."""
     return Response(current_app.extensions[_DOCUMENT](), mimetype="application/json")
 
 
-@blueprint.operation(
-    "GET",
-    "/docs",
-    permission=None,
-    answers={200: None},
-    any_query=True,
-    content_type="text/html",
-    own_units=True,
-)
+@blueprint.operation("GET", "/docs", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def documentation_page(call: Call) -> Response:
     """The page to browse this document."""
     return Response(_PAGE, mimetype="text/html")
 
 
-@blueprint.operation(
-    "GET",
-    "/docs/<asset:name>",
-    permission=None,
-    answers={200: None},
-    any_query=True,
-    content_type="*/*",
-    own_units=True,
-)
+@blueprint.operation("GET", "/docs/<asset:name>", PUBLIC, FILE, ANY_QUERY, own_units=True)
 def documentation_asset(call: Call, name: str) -> Response:
     """A file of that page."""
     if name == _START_NAME:

@@ -1,4 +1,4 @@
-"""What a request brings along to prove that the person asks: a password, whose wrong guesses count, or a Plex PIN."""
+"""Confirmation within a request: by a password, whose wrong guesses are counted, or by a claimed Plex PIN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask import request
 
-from api.operations.blueprint import Call
+from api.operations.call import Call
 from api.security import browsers
 from engine import audit
 from engine.accounts import plex_sign_in, users
@@ -19,15 +19,15 @@ from engine.identity.confirmation import WrongPassword
 
 @contextmanager
 def proving(call: Call, action: str, *, guess: bool) -> Iterator[None]:
-    """Count and write down a wrong password given as proof. It does not end the session, so it is not a 401.
+    """Count a wrong password in the block and note it in the audit log; it is a 403, since the session goes on.
 
-    Counted for the user and not for his address: strangers who guess at sign-in can't keep him from his profile. And
-    for the session, of which fewer are allowed: who has stolen one does not use up the user's own.
+    Counted for the user and not for their address, so that strangers who guess at sign-in can't lock the user out of
+    the profile; and for the session, with a lower limit, so that a stolen one does not use up all of the user's tries.
 
     Args:
         call: of who asks.
-        action: what the proof is for, as the audit log calls it.
-        guess: whether there is a password to be counted.
+        action: what is to be confirmed, as the audit log calls it.
+        guess: whether the request has a password.
     """
     mine = call.identity.user_id
     try:
@@ -44,9 +44,9 @@ def proving(call: Call, action: str, *, guess: bool) -> Iterator[None]:
 
 
 def confirm_by_pin(call: Call, pin_id: str) -> datetime | None:
-    """Prove a person anew by a PIN of this browser, as `plex_sign_in.confirm` does; None while it is unclaimed.
+    """Confirm by a PIN of this browser, as `plex_sign_in.confirm` does; None while it is unclaimed.
 
-    What the call does after it counts as asked by a person.
+    The rest of the request counts as confirmed.
     """
     nonce = browsers.nonce_of(request, call.settings) or ""
     until = plex_sign_in.confirm(call.runtime, pin_id, nonce=nonce, mine=call.identity, actor=call.actor)

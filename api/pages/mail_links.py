@@ -6,7 +6,9 @@ from pathlib import Path
 
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, FILE, PUBLIC
 
 _FOLDER = Path(__file__).resolve().parent
 _KEPT_SECONDS = 3600  # by browsers
@@ -19,38 +21,25 @@ _POLICY = (
 blueprint = Blueprint("pages", "", "Pages that links in mails lead to.", root=True, limit=None)
 
 
-@blueprint.operation(
-    "GET", "/reset-password", permission=None, answers={200: None}, any_query=True, content_type="text/html"
-)
+@blueprint.operation("GET", "/reset-password", PUBLIC, FILE, ANY_QUERY)
 def reset_password_page(call: Call) -> Response:
     """The page on which a new password is chosen."""
     return _page("reset-password.html")
 
 
-@blueprint.operation(
-    "GET", "/invitation", permission=None, answers={200: None}, any_query=True, content_type="text/html"
-)
+@blueprint.operation("GET", "/invitation", PUBLIC, FILE, ANY_QUERY)
 def invitation_page(call: Call) -> Response:
     """The page on which an invitation is accepted."""
     return _page("invitation.html")
 
 
-@blueprint.operation(
-    "GET", "/pages/pages.css", permission=None, answers={200: None}, any_query=True, content_type="text/css"
-)
+@blueprint.operation("GET", "/pages/pages.css", PUBLIC, FILE, ANY_QUERY)
 def pages_style(call: Call) -> Response:
     """How these pages look."""
     return _asset("pages.css", "text/css")
 
 
-@blueprint.operation(
-    "GET",
-    "/pages/pages.js",
-    permission=None,
-    answers={200: None},
-    any_query=True,
-    content_type="text/javascript",
-)
+@blueprint.operation("GET", "/pages/pages.js", PUBLIC, FILE, ANY_QUERY)
 def pages_script(call: Call) -> Response:
     """What these pages do."""
     return _asset("pages.js", "text/javascript")

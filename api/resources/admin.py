@@ -1,4 +1,4 @@
-"""`/admin`: what belongs to everyone, for those who look after it."""
+"""`/admin`: the downloads of all users, and the queues."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
-from api.resources.youtube import (
-    DownloadPage,
-    DownloadSchema,
-    DownloadsQuery,
-    download_row,
-    downloads_page,
-    note_foreign,
-)
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
+from api.resources.download_rows import DownloadSchema, download_row
+from api.resources.youtube import DownloadPage, DownloadsQuery, downloads_page, note_foreign
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from config.celery import QUEUES
 from engine import audit
 from engine.audit import Subject
@@ -33,9 +29,9 @@ blueprint = Blueprint("admin", "/admin", "What belongs to everyone.")
 class ThrottledHostSchema(Schema):
     """A host that downloads leave alone for a while."""
 
-    host = ma.fields.String(required=True, metadata={"description": "youtube for all of YouTube."})
-    reason = ma.fields.String(required=True, metadata={"description": "The kind of failure that said so."})
-    until = ma.fields.DateTime(required=True)
+    host = required(ma.fields.String, about="youtube for all of YouTube.", attribute="name")
+    reason = required(ma.fields.String, about="The kind of failure that said so.")
+    until = required(ma.fields.DateTime, attribute="throttled_until")
 
 
 class QueueSchema(Schema):
@@ -43,17 +39,13 @@ class QueueSchema(Schema):
 
     name = ma.fields.String(required=True)
     paused = ma.fields.Boolean(required=True)
-    paused_at = ma.fields.DateTime(required=True, allow_none=True)
-    paused_by = ma.fields.String(required=True, allow_none=True)
-    blocked = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Why nothing begins: disk."}
-    )
-    depth = ma.fields.Integer(required=True, metadata={"description": "Jobs that wait and are due."})
-    delayed = ma.fields.Integer(required=True, metadata={"description": "Jobs that wait for their time."})
+    paused_at = nullable(ma.fields.DateTime)
+    paused_by = nullable(ma.fields.String)
+    blocked = nullable(ma.fields.String, about="Why nothing begins: disk.")
+    depth = required(ma.fields.Integer, about="Jobs that wait and are due.")
+    delayed = required(ma.fields.Integer, about="Jobs that wait for their time.")
     running = ma.fields.Integer(required=True)
-    oldest = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Since when the oldest due job waits."}
-    )
+    oldest = nullable(ma.fields.DateTime, about="Since when the oldest due job waits.")
     throttled_hosts = ma.fields.List(ma.fields.Nested(ThrottledHostSchema), required=True)
 
 
@@ -66,20 +58,20 @@ class QueuesSchema(Schema):
 class PriorityRequest(Schema):
     """How urgent a download is."""
 
-    priority = ma.fields.Integer(
-        required=True,
+    priority = required(
+        ma.fields.Integer,
+        about="What is larger begins earlier; 0 is usual.",
         strict=True,
         validate=validate.Range(-10, 10),
-        metadata={"description": "What is larger begins earlier; 0 is usual."},
     )
 
 
 @blueprint.operation(
     "GET",
     "/downloads",
-    permission=Permission.REQUESTS_MANAGE,
-    query=DownloadsQuery,
-    answers={200: DownloadPage},
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: DownloadPage}),
+    Takes(query=DownloadsQuery),
 )
 def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
     """The downloads of all users, newest first."""
@@ -89,10 +81,9 @@ def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "PATCH",
     "/downloads/<id:download_id>",
-    permission=Permission.REQUESTS_MANAGE,
-    body=PriorityRequest,
-    answers={200: DownloadSchema},
-    errors=(409,),
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: DownloadSchema}, errors=(409,)),
+    Takes(body=PriorityRequest),
 )
 def set_download_priority(call: Call, body: dict[str, Any], download_id: str) -> Response:
     """Move a queued download up or down."""
@@ -101,7 +92,7 @@ def set_download_priority(call: Call, body: dict[str, Any], download_id: str) ->
     return success(download_row(row))
 
 
-@blueprint.operation("GET", "/queues", permission=Permission.OPERATIONS_VIEW, answers={200: QueuesSchema})
+@blueprint.operation("GET", "/queues", Access(Permission.OPERATIONS_VIEW), Answers({200: QueuesSchema}))
 def list_queues(call: Call) -> Response:
     """How deep each queue is, what runs, and what holds it."""
     return success({"queues": [queue_row(state) for state in queues.overview(call.db, QUEUES)]})
@@ -110,9 +101,8 @@ def list_queues(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/queues/<id:name>/pause",
-    permission=Permission.REQUESTS_MANAGE,
-    answers={200: QueueSchema},
-    errors=(409,),
+    Access(Permission.REQUESTS_MANAGE),
+    Answers({200: QueueSchema}, errors=(409,)),
 )
 def pause_queue(call: Call, name: str) -> Response:
     """Hold a queue: nothing of it begins, what runs goes on."""
@@ -122,7 +112,7 @@ def pause_queue(call: Call, name: str) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/queues/<id:name>/resume", permission=Permission.REQUESTS_MANAGE, answers={200: QueueSchema}
+    "POST", "/queues/<id:name>/resume", Access(Permission.REQUESTS_MANAGE), Answers({200: QueueSchema})
 )
 def resume_queue(call: Call, name: str) -> Response:
     """Let a queue go on."""
@@ -133,18 +123,8 @@ def resume_queue(call: Call, name: str) -> Response:
 
 def queue_row(state: QueueState) -> dict[str, Any]:
     """A queue as clients see it."""
-    return {
-        "name": state.name,
-        "paused": state.paused_at is not None,
-        "pausedAt": state.paused_at,
-        "pausedBy": state.paused_by,
-        "blocked": state.blocked,
-        "depth": state.depth,
-        "delayed": state.delayed,
-        "running": state.running,
-        "oldest": state.oldest,
-        "throttledHosts": [
-            {"host": host.name, "reason": host.reason, "until": host.throttled_until}
-            for host in state.throttled_hosts
-        ],
-    }
+    return QueueSchema.row(
+        state,
+        paused=state.paused_at is not None,
+        throttled_hosts=[ThrottledHostSchema.row(host) for host in state.throttled_hosts],
+    )

@@ -8,9 +8,11 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
+from api.wire.fields import Choice, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from engine import audit
 from engine.permissions import Permission
 from models.audit import AuditEntry
@@ -38,45 +40,38 @@ class ActorSchema(Schema):
     """Who did it."""
 
     id = ma.fields.String(required=True)
-    name = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "His name at that time."}
-    )
+    name = nullable(ma.fields.String, about="Their name at that time.")
 
 
 class SubjectSchema(Schema):
     """To whom or what it was done."""
 
     kind = ma.fields.String(required=True)
-    id = ma.fields.String(required=True, allow_none=True)
-    name = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Its name at that time."}
-    )
+    id = nullable(ma.fields.String)
+    name = nullable(ma.fields.String, about="Its name at that time.")
 
 
 class AuditEntrySchema(Schema):
     """One thing that somebody did or tried."""
 
     id = ma.fields.String(required=True)
-    at = ma.fields.DateTime(required=True)
+    at = required(ma.fields.DateTime, attribute="created_at")
     action = ma.fields.String(required=True)
     outcome = ma.fields.String(required=True, validate=validate.OneOf(OUTCOMES))
-    actor = ma.fields.Nested(
-        ActorSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "None for nobody we know, and for the server itself."},
+    actor = nullable(
+        ma.fields.Nested, ActorSchema, about="None for nobody we know, and for the server itself."
     )
-    subject = ma.fields.Nested(SubjectSchema, required=True, allow_none=True)
-    address = ma.fields.String(required=True, allow_none=True)
-    correlation_id = ma.fields.String(required=True, allow_none=True)
-    details = ma.fields.Dict(required=True, allow_none=True, metadata={"description": "Further facts."})
+    subject = nullable(ma.fields.Nested, SubjectSchema)
+    address = nullable(ma.fields.String)
+    correlation_id = nullable(ma.fields.String)
+    details = nullable(ma.fields.Dict, about="Further facts.")
 
 
 AuditPage = page_of(AuditEntrySchema)
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.USERS_MANAGE, query=AuditQuery, answers={200: AuditPage}
+    "GET", "", Access(Permission.USERS_MANAGE), Answers({200: AuditPage}), Takes(query=AuditQuery)
 )
 def list_audit_entries(call: Call, query: dict[str, Any]) -> Response:
     """The audit log, newest first."""
@@ -100,14 +95,8 @@ def list_audit_entries(call: Call, query: dict[str, Any]) -> Response:
 def audit_row(entry: AuditEntry) -> dict[str, Any]:
     """An entry as clients see it."""
     about = {"kind": entry.subject_kind, "id": entry.subject_id, "name": entry.subject_name}
-    return {
-        "id": entry.id,
-        "at": entry.created_at,
-        "action": entry.action,
-        "outcome": entry.outcome,
-        "actor": None if entry.actor_id is None else {"id": entry.actor_id, "name": entry.actor_name},
-        "subject": None if entry.subject_kind is None else about,
-        "address": entry.address,
-        "correlationId": entry.correlation_id,
-        "details": entry.details,
-    }
+    return AuditEntrySchema.row(
+        entry,
+        actor=None if entry.actor_id is None else {"id": entry.actor_id, "name": entry.actor_name},
+        subject=None if entry.subject_kind is None else about,
+    )

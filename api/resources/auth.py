@@ -8,15 +8,16 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
+from api.resources.signed_in import SET_COOKIE, SignedInSchema, signed_in_answer
 from api.resources.user_rows import UserSchema, user_row
-from api.security import browsers
-from api.security.authentication import REFRESH_COOKIE, clear_cookies, device, issue_access_token, set_cookies
-from api.security.csrf import check_csrf, csrf_token
-from api.security.csrf_counts import counts
+from api.security.authentication import REFRESH_COOKIE, clear_cookies, device
+from api.security.csrf import check_csrf
 from api.security.own_hosts import refuse_foreign_host, refuse_foreign_page
 from api.wire.envelope import success
-from api.wire.fields import Email, Flag, Name, Password, Schema, Text
+from api.wire.fields import Email, Flag, Name, Password, Schema, Text, nullable, required
 from engine import audit
 from engine.accounts import users
 from engine.accounts.sign_in import refuse, sign_in
@@ -29,8 +30,6 @@ from engine.permissions import Permission
 from models.login import Login
 
 blueprint = Blueprint("auth", "/auth", "Signing in and out.")
-
-_SET_COOKIE = {"Set-Cookie": "The tokens again, HttpOnly, for browsers."}
 
 
 class BootstrapRequest(Schema):
@@ -58,18 +57,6 @@ class RefreshRequest(Schema):
     refresh_token = Text(500)
 
 
-class SignedInSchema(Schema):
-    """A user and his fresh tokens."""
-
-    user = ma.fields.Nested(UserSchema, required=True)
-    token = ma.fields.String(required=True, metadata={"description": "Access token, for 15 minutes."})
-    refresh_token = ma.fields.String(required=True, metadata={"description": "For POST /auth/refresh, once."})
-    remember_token = ma.fields.String(
-        required=True, metadata={"description": "The refresh token, by its other name."}
-    )
-    csrf_token = ma.fields.String(required=True, metadata={"description": "For X-CSRF-Token, with cookies."})
-
-
 class SessionSchema(Schema):
     """Who is signed in."""
 
@@ -81,8 +68,8 @@ class DeviceSchema(Schema):
 
     id = ma.fields.String(required=True)
     current = ma.fields.Boolean(required=True)
-    user_agent = ma.fields.String(required=True, allow_none=True)
-    address = ma.fields.String(required=True, allow_none=True)
+    user_agent = nullable(ma.fields.String)
+    address = nullable(ma.fields.String)
     remember_me = ma.fields.Boolean(required=True)
     created_at = ma.fields.DateTime(required=True)
     last_used_at = ma.fields.DateTime(required=True)
@@ -105,17 +92,15 @@ class TicketSchema(Schema):
     """A proof for the handshake of one WebSocket."""
 
     ticket = ma.fields.String(required=True)
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds."})
+    expires_in = required(ma.fields.Integer, about="Seconds.")
 
 
 @blueprint.operation(
     "POST",
     "/admin",
-    permission=None,
-    body=BootstrapRequest,
-    answers={201: SignedInSchema},
-    errors=(403, 409),
-    headers=_SET_COOKIE,
+    PUBLIC,
+    Answers({201: SignedInSchema}, errors=(403, 409), headers=SET_COOKIE),
+    Takes(body=BootstrapRequest),
 )
 def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     """Create the first administrator, once; in production with the token that the server printed.
@@ -126,14 +111,7 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
     refuse_foreign_page(request, call.settings)
     if not users.takes_setup_token(call.settings):
         refuse_foreign_host(request, call.settings)
-    user = users.bootstrap(
-        call.db,
-        call.settings,
-        email=body["email"],
-        password=body["password"],
-        name=body["name"],
-        setup_token=body.get("setup_token"),
-    )
+    user = users.bootstrap(call.db, call.settings, **{"setup_token": None, **body})
     started = sign_in(call.db, call.settings, user, method="bootstrap", device=device(request))
     return signed_in_answer(call, started, 201, fresh=True)
 
@@ -141,13 +119,11 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/login",
-    permission=None,
-    body=LoginRequest,
-    answers={200: SignedInSchema},
-    errors=(401,),
-    headers=_SET_COOKIE,
-    own_units=True,
+    PUBLIC,
+    Answers({200: SignedInSchema}, errors=(401,), headers=SET_COOKIE),
+    Takes(body=LoginRequest),
     limit="login",
+    own_units=True,
 )
 def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
@@ -161,13 +137,11 @@ def login(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/refresh",
-    permission=None,
-    body=RefreshRequest,
-    answers={200: SignedInSchema},
-    errors=(401, 403),
-    headers=_SET_COOKIE,
-    own_units=True,
+    PUBLIC,
+    Answers({200: SignedInSchema}, errors=(401, 403), headers=SET_COOKIE),
+    Takes(body=RefreshRequest),
     limit="poll",  # a family behind one address renews more often than strangers may ask
+    own_units=True,
 )
 def refresh(call: Call, body: dict[str, Any]) -> Response:
     """Exchange the refresh token for fresh tokens; using an old one again ends the session."""
@@ -184,7 +158,7 @@ def refresh(call: Call, body: dict[str, Any]) -> Response:
     return signed_in_answer(call, renewed)
 
 
-@blueprint.operation("GET", "/session", permission=Permission.PROFILE_READ, answers={200: SessionSchema})
+@blueprint.operation("GET", "/session", Access(Permission.PROFILE_READ), Answers({200: SessionSchema}))
 def current_session(call: Call) -> Response:
     """Who is signed in."""
     return success({"user": user_row(users.get(call.db, call.identity.user_id))})
@@ -193,11 +167,9 @@ def current_session(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/logout",
-    permission=Permission.PROFILE_READ,
-    body=RefreshRequest,
-    answers={200: DeviceSchema},
-    headers=_SET_COOKIE,
-    session_only=True,
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: DeviceSchema}, headers=SET_COOKIE),
+    Takes(body=RefreshRequest),
 )
 def logout(call: Call, body: dict[str, Any]) -> Response:
     """End this session, and the one of the refresh token where it is another of the user's."""
@@ -215,7 +187,7 @@ def logout(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/sessions", permission=Permission.PROFILE_READ, answers={200: DevicesSchema}, session_only=True
+    "GET", "/sessions", Access(Permission.PROFILE_READ, session_only=True), Answers({200: DevicesSchema})
 )
 def list_sessions(call: Call) -> Response:
     """The devices on which the user is signed in, the last used first."""
@@ -225,7 +197,7 @@ def list_sessions(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "DELETE", "/sessions", permission=Permission.PROFILE_READ, answers={200: EndedSchema}, session_only=True
+    "DELETE", "/sessions", Access(Permission.PROFILE_READ, session_only=True), Answers({200: EndedSchema})
 )
 def end_other_sessions(call: Call) -> Response:
     """Sign out everywhere but here."""
@@ -238,9 +210,8 @@ def end_other_sessions(call: Call) -> Response:
 @blueprint.operation(
     "DELETE",
     "/sessions/<id:session_id>",
-    permission=Permission.PROFILE_READ,
-    answers={200: DeviceSchema},
-    session_only=True,
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: DeviceSchema}),
 )
 def end_session(call: Call, session_id: str) -> Response:
     """Sign one device out."""
@@ -249,7 +220,7 @@ def end_session(call: Call, session_id: str) -> Response:
     return success(device_row(ended, call.identity.session_id))
 
 
-@blueprint.operation("POST", "/ws-ticket", permission=Permission.PROFILE_READ, answers={200: TicketSchema})
+@blueprint.operation("POST", "/ws-ticket", Access(Permission.PROFILE_READ), Answers({200: TicketSchema}))
 def make_socket_ticket(call: Call) -> Response:
     """A ticket that opens one WebSocket as `?ticket=`, within 30 seconds."""
     ticket = socket_tickets.issue(call.db, call.identity)
@@ -258,16 +229,7 @@ def make_socket_ticket(call: Call) -> Response:
 
 def device_row(login: Login, current: str) -> dict[str, Any]:
     """A session as its user sees it."""
-    return {
-        "id": login.id,
-        "current": login.id == current,
-        "userAgent": login.user_agent,
-        "address": login.address,
-        "rememberMe": login.remember_me,
-        "createdAt": login.created_at,
-        "lastUsedAt": login.last_used_at,
-        "expiresAt": login.expires_at,
-    }
+    return DeviceSchema.row(login, current=login.id == current)
 
 
 def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
@@ -284,25 +246,3 @@ def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
 
 def _subject(login: Login) -> Subject:
     return Subject("session", login.id, login.user_agent)
-
-
-def signed_in_answer(call: Call, started: SignedIn, status: int = 200, *, fresh: bool = False) -> Response:
-    """The answer of every way to sign in: the user with his tokens, in the body and as cookies.
-
-    `fresh`: a session begins, rather than goes on.
-    """
-    user, login = started.user, started.login
-    access = issue_access_token(login.id, user.id)
-    data = {
-        "user": user_row(user),
-        "token": access,
-        "refreshToken": started.refresh_token,
-        "rememberToken": started.refresh_token,
-        "csrfToken": csrf_token(call.settings, login.id),
-    }
-    counts().add("issued")
-    answer = success(data, status)
-    set_cookies(answer, call.settings, access, started.refresh_token, remember_me=login.remember_me)
-    if fresh:
-        browsers.forget_nonce(request, answer, call.settings)
-    return answer

@@ -1,4 +1,4 @@
-"""`/auth/confirm`: proving anew that it is the person who asks, and not somebody who has the tokens."""
+"""`/auth/confirm`: a signed-in user proves by password or Plex PIN that it is they, and not a thief of their tokens."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.operations.proving import confirm_by_pin, proving
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
-from api.wire.fields import Choice, Password, Schema, Text
+from api.wire.fields import Choice, Password, Schema, Text, required
 from engine.identity import confirmation
 from engine.identity.passwords import MAX_LENGTH
 from engine.permissions import Permission
@@ -33,7 +35,7 @@ class ConfirmedSchema(Schema):
     """How long the proof counts, on this device."""
 
     confirmed_until = ma.fields.DateTime(required=True)
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds."})
+    expires_in = required(ma.fields.Integer, about="Seconds.")
 
 
 class PendingSchema(Schema):
@@ -45,12 +47,10 @@ class PendingSchema(Schema):
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.PROFILE_READ,
-    body=ProofRequest,
-    answers={200: ConfirmedSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_READ, session_only=True),
+    Answers({200: ConfirmedSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=ProofRequest),
     own_units=True,
-    session_only=True,
 )
 def confirm(call: Call, body: dict[str, Any]) -> Response:
     """Prove that it is you, for 10 minutes (CONFIRMATION_SECONDS) on this device, by your password or by a Plex PIN.

@@ -7,11 +7,12 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Lines, Schema
+from api.wire.fields import Lines, Schema, nullable
 from engine.downloads.sources import cookies
-from engine.downloads.sources.cookies import CookieFile
 from engine.permissions import Permission
 
 blueprint = Blueprint("cookies", "/admin/cookies", "Cookies for sites that ask downloads to sign in.")
@@ -33,52 +34,35 @@ class CookiesSchema(Schema):
     stored_at = ma.fields.DateTime(required=True)
     count = ma.fields.Integer(required=True)
     domains = ma.fields.List(ma.fields.String(), required=True)
-    expires_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "When the first of them expires."}
-    )
+    expires_at = nullable(ma.fields.DateTime, about="When the first of them expires.")
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.INTEGRATIONS_CONFIGURE, answers={200: CookiesSchema}, errors=(404,)
+    "GET", "", Access(Permission.INTEGRATIONS_CONFIGURE), Answers({200: CookiesSchema}, errors=(404,))
 )
 def get_cookies(call: Call) -> Response:
     """Whether cookies are stored, and for which sites."""
-    return success(cookies_row(cookies.describe(call.db, call.settings)))
+    return success(CookiesSchema.row(cookies.describe(call.db, call.settings)))
 
 
 @blueprint.operation(
     "PUT",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=CookiesRequest,
-    answers={200: CookiesSchema},
-    session_only=True,
-    confirmed="always",
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: CookiesSchema}),
+    Takes(body=CookiesRequest),
 )
 def store_cookies(call: Call, body: dict[str, Any]) -> Response:
     """Store a cookie file, encrypted, in place of what was there."""
-    return success(cookies_row(cookies.store(call.db, call.settings, body["cookies"], call.actor)))
+    return success(CookiesSchema.row(cookies.store(call.db, call.settings, body["cookies"], call.actor)))
 
 
 @blueprint.operation(
     "DELETE",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: CookiesSchema},
-    errors=(404,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.INTEGRATIONS_CONFIGURE, session_only=True, confirmed="always"),
+    Answers({200: CookiesSchema}, errors=(404,)),
 )
 def delete_cookies(call: Call) -> Response:
     """Forget the cookies."""
-    return success(cookies_row(cookies.forget(call.db, call.settings, call.actor)))
-
-
-def cookies_row(found: CookieFile) -> dict[str, Any]:
-    """The stored file as clients see it."""
-    return {
-        "storedAt": found.stored_at,
-        "count": found.count,
-        "domains": list(found.domains),
-        "expiresAt": found.expires_at,
-    }
+    return success(CookiesSchema.row(cookies.forget(call.db, call.settings, call.actor)))

@@ -7,13 +7,15 @@ from typing import Literal
 import marshmallow as ma
 from flask import Request, Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers
 from api.security import browsers
 from api.security.authentication import REFRESH_COOKIE, credential, session_of
 from api.security.csrf import csrf_token
 from api.security.csrf_counts import counts
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from config.settings import Settings
 from engine.errors import Unauthorized
 from engine.identity import sessions
@@ -31,21 +33,21 @@ class CsrfTokenSchema(Schema):
 class CsrfStatsSchema(Schema):
     """What happened to tokens, all processes together."""
 
-    issued = ma.fields.Integer(required=True, metadata={"description": "At sign-in and when asked for."})
+    issued = required(ma.fields.Integer, about="At sign-in and when asked for.")
     refreshed = ma.fields.Integer(required=True)
-    accepted = ma.fields.Integer(required=True, metadata={"description": "Changes with the right one."})
-    rejected = ma.fields.Integer(required=True, metadata={"description": "Changes without it."})
-    since = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Of the first one that is counted here."}
-    )
+    accepted = required(ma.fields.Integer, about="Changes with the right one.")
+    rejected = required(ma.fields.Integer, about="Changes without it.")
+    since = nullable(ma.fields.DateTime, about="Of the first one that is counted here.")
 
 
 @blueprint.operation(
     "GET",
     "/token",
-    permission=None,
-    answers={200: CsrfTokenSchema},
-    headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+    PUBLIC,
+    Answers(
+        {200: CsrfTokenSchema},
+        headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+    ),
 )
 def get_csrf_token(call: Call) -> Response:
     """The token of this session, or of this browser before anyone has signed in; the same each time."""
@@ -55,9 +57,11 @@ def get_csrf_token(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/refresh",
-    permission=None,
-    answers={200: CsrfTokenSchema},
-    headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+    PUBLIC,
+    Answers(
+        {200: CsrfTokenSchema},
+        headers={"Set-Cookie": "What the token of a browser is bound to before anyone has signed in."},
+    ),
 )
 def refresh_csrf_token(call: Call) -> Response:
     """A token that was never given before; it asks for no proof, since it changes nothing. Older ones hold on."""
@@ -65,7 +69,7 @@ def refresh_csrf_token(call: Call) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/stats", permission=Permission.OPERATIONS_VIEW, answers={200: CsrfStatsSchema}, own_units=True
+    "GET", "/stats", Access(Permission.OPERATIONS_VIEW), Answers({200: CsrfStatsSchema}), own_units=True
 )
 def get_csrf_stats(call: Call) -> Response:
     """How many tokens were issued, accepted and rejected; counted in Redis, and lost with it."""

@@ -1,4 +1,4 @@
-"""`/flower/`: Flower, shown to admins who are signed in with us; it trusts nobody but this door."""
+"""`/flower/`: a proxy to Flower, which accepts its requests only, for admins who are signed in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, FILE, Access
 from api.wire.envelope import failure
 from engine.errors import ServiceUnavailable, Unauthorized
 from engine.monitoring import flower_pass
@@ -80,28 +82,14 @@ _SIGN_IN_POLICY = f"{_CLOSED}script-src {_hash(_SIGN_IN_SCRIPT)}; form-action 's
 blueprint = Blueprint("flower", "/flower", "Flower: workers and their tasks, for looking.", root=True)
 
 
-@blueprint.operation(
-    "GET",
-    "/",
-    permission=Permission.OPERATIONS_VIEW,
-    answers={200: None},
-    any_query=True,
-    content_type="text/html",
-    own_units=True,
-)
+@blueprint.operation("GET", "/", Access(Permission.OPERATIONS_VIEW), FILE, ANY_QUERY, own_units=True)
 def flower_start(call: Call) -> Response:
     """Flower's list of workers."""
     return _page(call)
 
 
 @blueprint.operation(
-    "GET",
-    "/<path:page>",
-    permission=Permission.OPERATIONS_VIEW,
-    answers={200: None},
-    any_query=True,
-    content_type="*/*",
-    own_units=True,
+    "GET", "/<path:page>", Access(Permission.OPERATIONS_VIEW), FILE, ANY_QUERY, own_units=True
 )
 def flower_page(call: Call, page: str) -> Response:
     """A page of Flower, or what a page of it loads; those that change anything do not exist."""

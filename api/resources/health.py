@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import ANY_QUERY, PUBLIC, Answers
 from api.wire.envelope import bare, failure, success
 from api.wire.fields import Schema
 
@@ -59,19 +61,14 @@ class UnhealthySchema(Schema):
     correlation_id = ma.fields.String(required=True)
 
 
-@root.operation("GET", "/health", permission=None, answers={200: AliveSchema}, any_query=True, own_units=True)
+@root.operation("GET", "/health", PUBLIC, Answers({200: AliveSchema}), ANY_QUERY, own_units=True)
 def alive(call: Call) -> Response:
     """Whether this process serves."""
     return bare({"status": "ok", "timestamp": datetime.now(UTC)})
 
 
 @blueprint.operation(
-    "GET",
-    "",
-    permission=None,
-    answers={200: HealthSchema, 503: UnhealthySchema},
-    any_query=True,
-    own_units=True,
+    "GET", "", PUBLIC, Answers({200: HealthSchema, 503: UnhealthySchema}), ANY_QUERY, own_units=True
 )
 def check_health(call: Call) -> Response:
     """Whether database, Redis, workers and beat answer; within about two seconds, however they fail."""

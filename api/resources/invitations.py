@@ -7,11 +7,25 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
-from api.operations.blueprint import Blueprint, Call
-from api.resources.auth import SignedInSchema, signed_in_answer
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
+from api.resources.signed_in import SET_COOKIE, SignedInSchema, signed_in_answer
 from api.security.authentication import device
 from api.wire.envelope import success
-from api.wire.fields import Choice, Email, Name, PageQuery, Password, Schema, Text, page_data, page_of
+from api.wire.fields import (
+    Choice,
+    Email,
+    Name,
+    PageQuery,
+    Password,
+    Schema,
+    Text,
+    nullable,
+    page_data,
+    page_of,
+    required,
+)
 from engine.accounts import invitations
 from engine.accounts.invitations import STATUSES, Listed
 from engine.accounts.sign_in import sign_in
@@ -35,9 +49,7 @@ class InvitedSchema(Schema):
     id = ma.fields.String(required=True)
     email = ma.fields.String(required=True)
     role = ma.fields.String(required=True)
-    url = ma.fields.String(
-        required=True, metadata={"description": "Makes one account; pass it on in private."}
-    )
+    url = required(ma.fields.String, about="Makes one account; pass it on in private.")
     expires_at = ma.fields.DateTime(required=True)
     created_at = ma.fields.DateTime(required=True)
 
@@ -56,13 +68,11 @@ class InvitationSchema(Schema):
     email = ma.fields.String(required=True)
     role = ma.fields.String(required=True)
     status = ma.fields.String(required=True, metadata={"enum": list(STATUSES)})
-    invited_by = ma.fields.Nested(InviterSchema, required=True, allow_none=True)
+    invited_by = nullable(ma.fields.Nested, InviterSchema)
     expires_at = ma.fields.DateTime(required=True)
-    accepted_at = ma.fields.DateTime(required=True, allow_none=True)
-    accepted_by = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "The id of the account that came of it."}
-    )
-    revoked_at = ma.fields.DateTime(required=True, allow_none=True)
+    accepted_at = nullable(ma.fields.DateTime)
+    accepted_by = nullable(ma.fields.String, about="The id of the account that came of it.")
+    revoked_at = nullable(ma.fields.DateTime)
     created_at = ma.fields.DateTime(required=True)
 
 
@@ -83,27 +93,24 @@ class AcceptRequest(Schema):
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.USERS_MANAGE,
-    body=InvitationRequest,
-    answers={201: InvitedSchema},
-    errors=(409,),
+    Access(Permission.USERS_MANAGE, confirmed="the role is admin"),
+    Answers({201: InvitedSchema}, errors=(409,)),
+    Takes(body=InvitationRequest),
     limit="work",
-    confirmed="the role is admin",
 )
 def invite(call: Call, body: dict[str, Any]) -> Response:
     """Invite somebody by mail; an open invitation of the same address is replaced."""
     call.spend("invitation", email=body["email"])
     row, url = invitations.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
-    shown = {"id": row.id, "email": row.email, "role": row.role, "url": url}
-    return success({**shown, "expiresAt": row.expires_at, "createdAt": row.created_at}, 201)
+    return success(InvitedSchema.row(row, url=url), 201)
 
 
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.USERS_MANAGE,
-    query=InvitationsQuery,
-    answers={200: page_of(InvitationSchema)},
+    Access(Permission.USERS_MANAGE),
+    Answers({200: page_of(InvitationSchema)}),
+    Takes(query=InvitationsQuery),
 )
 def list_invitations(call: Call, query: dict[str, Any]) -> Response:
     """All invitations, newest first."""
@@ -114,9 +121,8 @@ def list_invitations(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "DELETE",
     "/<id:invitation_id>",
-    permission=Permission.USERS_MANAGE,
-    answers={200: InvitationSchema},
-    errors=(409,),
+    Access(Permission.USERS_MANAGE),
+    Answers({200: InvitationSchema}, errors=(409,)),
 )
 def revoke_invitation(call: Call, invitation_id: str) -> Response:
     """Take an open invitation back: its link makes no account any more."""
@@ -126,11 +132,9 @@ def revoke_invitation(call: Call, invitation_id: str) -> Response:
 @accepting.operation(
     "POST",
     "/accept",
-    permission=None,
-    body=AcceptRequest,
-    answers={201: SignedInSchema},
-    errors=(404, 409),
-    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
+    PUBLIC,
+    Answers({201: SignedInSchema}, errors=(404, 409), headers=SET_COOKIE),
+    Takes(body=AcceptRequest),
 )
 def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     """Make the account of an invitation and sign in; 404 for a link that is unknown, used, revoked or expired."""
@@ -142,15 +146,5 @@ def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
 def invitation_row(listed: Listed) -> dict[str, Any]:
     """An invitation as admins see it."""
     row = listed.row
-    return {
-        "id": row.id,
-        "email": row.email,
-        "role": row.role,
-        "status": listed.status,
-        "invitedBy": row.invited_by and {"id": row.invited_by, "name": listed.inviter},
-        "expiresAt": row.expires_at,
-        "acceptedAt": row.accepted_at,
-        "acceptedBy": row.accepted_by,
-        "revokedAt": row.revoked_at,
-        "createdAt": row.created_at,
-    }
+    inviter = row.invited_by and {"id": row.invited_by, "name": listed.inviter}
+    return InvitationSchema.row(row, status=listed.status, invited_by=inviter)

@@ -8,17 +8,18 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.operations.proving import confirm_by_pin, proving
 from api.resources.confirmation import PendingSchema
 from api.resources.user_rows import UserSchema, user_row
 from api.wire.envelope import success
-from api.wire.fields import Choice, Email, Name, Password, Schema, Text
+from api.wire.fields import Choice, Email, Name, Password, Schema, Text, nullable, required
 from engine.accounts import profile, users
 from engine.identity import api_keys
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.permissions import Permission
-from models.api_key import ApiKey
 
 blueprint = Blueprint("me", "/users/me", "Oneself.")
 
@@ -51,19 +52,16 @@ class PasswordRequest(Schema):
 class PasswordChangedSchema(Schema):
     """What the change ended."""
 
-    ended = ma.fields.Integer(required=True, metadata={"description": "Other sessions."})
-    revoked_keys = ma.fields.Integer(required=True, metadata={"description": "API keys."})
+    ended = required(ma.fields.Integer, about="Other sessions.")
+    revoked_keys = required(ma.fields.Integer, about="API keys.")
 
 
 class ApiKeyRequest(Schema):
     """What a program is to be allowed."""
 
     name = Name(required=True)
-    permissions = ma.fields.List(
-        Choice(list(Permission)),
-        required=True,
-        validate=validate.Length(1, 100),
-        metadata={"description": "Some of one's own."},
+    permissions = required(
+        ma.fields.List, Choice(list(Permission)), about="Some of one's own.", validate=validate.Length(1, 100)
     )
     expires_at = ma.fields.AwareDateTime(allow_none=True, metadata={"description": "Default: never."})
 
@@ -73,21 +71,17 @@ class ApiKeySchema(Schema):
 
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
-    hint = ma.fields.String(required=True, metadata={"description": "How the key begins."})
+    hint = required(ma.fields.String, about="How the key begins.")
     permissions = ma.fields.List(ma.fields.String(), required=True)
     created_at = ma.fields.DateTime(required=True)
-    expires_at = ma.fields.DateTime(required=True, allow_none=True)
-    last_used_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "To the minute."}
-    )
+    expires_at = nullable(ma.fields.DateTime)
+    last_used_at = nullable(ma.fields.DateTime, about="To the minute.")
 
 
 class NewApiKeySchema(ApiKeySchema):
     """A new API key."""
 
-    key = ma.fields.String(
-        required=True, metadata={"description": "For the header X-Api-Key; not shown again."}
-    )
+    key = required(ma.fields.String, about="For the header X-Api-Key; not shown again.")
 
 
 class ApiKeysSchema(Schema):
@@ -96,7 +90,7 @@ class ApiKeysSchema(Schema):
     items = ma.fields.List(ma.fields.Nested(ApiKeySchema), required=True)
 
 
-@blueprint.operation("GET", "", permission=Permission.PROFILE_READ, answers={200: UserSchema})
+@blueprint.operation("GET", "", Access(Permission.PROFILE_READ), Answers({200: UserSchema}))
 def get_profile(call: Call) -> Response:
     """Oneself."""
     return success(user_row(users.get(call.db, call.identity.user_id)))
@@ -105,12 +99,10 @@ def get_profile(call: Call) -> Response:
 @blueprint.operation(
     "PATCH",
     "",
-    permission=Permission.PROFILE_EDIT,
-    body=ProfileRequest,
-    answers={200: UserSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, confirmed=f"another e-mail address, where {_UNPROVEN}"),
+    Answers({200: UserSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=ProfileRequest),
     own_units=True,
-    confirmed=f"another e-mail address, where {_UNPROVEN}",
 )
 def edit_profile(call: Call, body: dict[str, Any]) -> Response:
     """Change one's name or e-mail address; an address takes the current password, or a Plex PIN where there is none.
@@ -135,16 +127,13 @@ def edit_profile(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/password",
-    permission=Permission.PROFILE_EDIT,
-    body=PasswordRequest,
-    answers={200: PasswordChangedSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed=_UNPROVEN),
+    Answers({200: PasswordChangedSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=PasswordRequest),
     own_units=True,
-    session_only=True,
-    confirmed=_UNPROVEN,
 )
 def change_password(call: Call, body: dict[str, Any]) -> Response:
-    """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets his first one."""
+    """Change one's password, sign out everywhere else, revoke all API keys. Who came with Plex sets their first one."""
     if _awaits_pin(call, body):
         return success({"status": "pending"}, 202)
     with (
@@ -163,27 +152,20 @@ def change_password(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/api-keys",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: ApiKeysSchema},
-    session_only=True,
+    "GET", "/api-keys", Access(Permission.PROFILE_EDIT, session_only=True), Answers({200: ApiKeysSchema})
 )
 def list_api_keys(call: Call) -> Response:
     """One's own API keys, newest first."""
     rows = api_keys.listing(call.db, call.identity.user_id)
-    return success({"items": [api_key_row(row) for row in rows]})
+    return success({"items": [ApiKeySchema.row(row) for row in rows]})
 
 
 @blueprint.operation(
     "POST",
     "/api-keys",
-    permission=Permission.PROFILE_EDIT,
-    body=ApiKeyRequest,
-    answers={201: NewApiKeySchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="always"),
+    Answers({201: NewApiKeySchema}, errors=(409,)),
+    Takes(body=ApiKeyRequest),
 )
 def create_api_key(call: Call, body: dict[str, Any]) -> Response:
     """Make a key for a program, with some of one's own permissions; it is shown only in this answer. One is told."""
@@ -196,35 +178,21 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Response:
         expires_at=body.get("expires_at"),
         actor=call.actor,
     )
-    return success({"key": key, **api_key_row(row)}, 201)
+    return success({"key": key, **ApiKeySchema.row(row)}, 201)
 
 
 @blueprint.operation(
     "DELETE",
     "/api-keys/<id:key_id>",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: ApiKeySchema},
-    session_only=True,
+    Access(Permission.PROFILE_EDIT, session_only=True),
+    Answers({200: ApiKeySchema}),
 )
 def revoke_api_key(call: Call, key_id: str) -> Response:
     """End a key; whatever uses it is out from the next request."""
     row = api_keys.revoke(call.db, key_id, user_id=call.identity.user_id, actor=call.actor)
-    return success(api_key_row(row))
-
-
-def api_key_row(row: ApiKey) -> dict[str, Any]:
-    """A key as its owner sees it."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "hint": row.hint,
-        "permissions": row.permissions,
-        "createdAt": row.created_at,
-        "expiresAt": row.expires_at,
-        "lastUsedAt": row.last_used_at,
-    }
+    return success(ApiKeySchema.row(row))
 
 
 def _awaits_pin(call: Call, body: dict[str, Any]) -> bool:
-    """Take a PIN as the proof, where one is given; whether it has not been claimed yet."""
+    """Confirm by the PIN where one is given; True where it has not been claimed yet."""
     return "pin_id" in body and confirm_by_pin(call, body["pin_id"]) is None

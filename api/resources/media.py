@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
-from api.operations.caching import HEADERS, SHORT, kept
+from api.operations.blueprint import Blueprint
+from api.operations.caching import SHORT, cacheable, kept
+from api.operations.call import Call
+from api.operations.declaration import Access, Takes
 from api.resources.media_rows import (
     ItemsPage,
     ItemsQuery,
@@ -42,12 +44,7 @@ class CatalogueQuery(ItemsQuery):
 
 
 @blueprint.operation(
-    "GET",
-    "",
-    permission=Permission.MEDIA_READ,
-    query=CatalogueQuery,
-    answers={200: ItemsPage, 304: None},
-    headers=HEADERS,
+    "GET", "", Access(Permission.MEDIA_READ), cacheable(ItemsPage), Takes(query=CatalogueQuery)
 )
 def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
@@ -71,11 +68,7 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET",
-    "/items/<id:item_id>",
-    permission=Permission.MEDIA_READ,
-    answers={200: MediaDetailsSchema, 304: None},
-    headers=HEADERS,
+    "GET", "/items/<id:item_id>", Access(Permission.MEDIA_READ), cacheable(MediaDetailsSchema)
 )
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""

@@ -10,7 +10,7 @@ import marshmallow as ma
 from marshmallow import validate
 from sqlalchemy.orm import Session
 
-from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text
+from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text, nullable, required
 from api.wire.unversioned_paths import PREFIX
 from config.settings import Settings
 from engine.plex.catalogue import artwork
@@ -26,98 +26,74 @@ _SYNCED = "How old all of it is: when a sync last went through."
 class IdsSchema(Schema):
     """What others call it."""
 
-    imdb = ma.fields.String(required=True, allow_none=True)
-    tmdb = ma.fields.String(required=True, allow_none=True)
-    tvdb = ma.fields.String(required=True, allow_none=True)
+    imdb = nullable(ma.fields.String)
+    tmdb = nullable(ma.fields.String)
+    tvdb = nullable(ma.fields.String)
 
 
 class MediaItemSchema(Schema):
     """A film, show, season or episode, and how far the asking user is with it."""
 
     id = ma.fields.String(required=True)
-    rating_key = ma.fields.String(required=True, metadata={"description": "As Plex calls it now."})
-    library = ma.fields.String(required=True, metadata={"description": "The key of its library."})
+    rating_key = required(ma.fields.String, about="As Plex calls it now.")
+    library = required(ma.fields.String, about="The key of its library.")
     type = ma.fields.String(required=True, validate=validate.OneOf(catalogue.TYPES))
     title = ma.fields.String(required=True)
-    original_title = ma.fields.String(required=True, allow_none=True)
-    show_title = ma.fields.String(required=True, allow_none=True)
-    show_id = ma.fields.String(required=True, allow_none=True)
-    season_id = ma.fields.String(required=True, allow_none=True)
-    edition = ma.fields.String(required=True, allow_none=True)
-    year = ma.fields.Integer(required=True, allow_none=True)
-    index = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Of the season or episode."}
-    )
-    parent_index = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Of an episode's season."}
-    )
-    released_at = ma.fields.Date(required=True, allow_none=True)
-    summary = ma.fields.String(required=True, allow_none=True)
-    studio = ma.fields.String(required=True, allow_none=True)
-    content_rating = ma.fields.String(required=True, allow_none=True)
-    rating = ma.fields.Float(required=True, allow_none=True)
-    duration = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Milliseconds."})
+    original_title = nullable(ma.fields.String)
+    show_title = nullable(ma.fields.String)
+    show_id = nullable(ma.fields.String)
+    season_id = nullable(ma.fields.String)
+    edition = nullable(ma.fields.String)
+    year = nullable(ma.fields.Integer)
+    index = nullable(ma.fields.Integer, about="Of the season or episode.")
+    parent_index = nullable(ma.fields.Integer, about="Of an episode's season.")
+    released_at = nullable(ma.fields.Date)
+    summary = nullable(ma.fields.String)
+    studio = nullable(ma.fields.String)
+    content_rating = nullable(ma.fields.String)
+    rating = nullable(ma.fields.Float)
+    duration = nullable(ma.fields.Integer, about="Milliseconds.")
     genres = ma.fields.List(ma.fields.String(), required=True)
     ids = ma.fields.Nested(IdsSchema, required=True)
-    resolution = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "The best, as Plex says: 4k, 1080, 720, sd."}
+    resolution = nullable(ma.fields.String, about="The best, as Plex says: 4k, 1080, 720, sd.")
+    size = nullable(ma.fields.Integer, about="Bytes of all its files.")
+    child_count = nullable(ma.fields.Integer)
+    leaf_count = nullable(ma.fields.Integer, about="How many episodes it has.")
+    added_at = nullable(ma.fields.DateTime)
+    updated_at = nullable(ma.fields.DateTime)
+    deleted_at = nullable(ma.fields.DateTime, about="Since when Plex has it no more.")
+    poster = nullable(
+        ma.fields.String, about="Address of a picture; needs no sign-in. Other widths: see its operation."
     )
-    size = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Bytes of all its files."}
-    )
-    child_count = ma.fields.Integer(required=True, allow_none=True)
-    leaf_count = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "How many episodes it has."}
-    )
-    added_at = ma.fields.DateTime(required=True, allow_none=True)
-    updated_at = ma.fields.DateTime(required=True, allow_none=True)
-    deleted_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Since when Plex has it no more."}
-    )
-    poster = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Address of a picture; needs no sign-in. Other widths: see its operation."},
-    )
-    art = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "The same of a background."}
-    )
-    watched = ma.fields.Boolean(
-        required=True, metadata={"description": "The user has seen it, or all of its episodes."}
-    )
-    view_count = ma.fields.Integer(
-        required=True, metadata={"description": "How often; of a show or season: how many episodes."}
-    )
-    view_offset = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Milliseconds, where he is in the middle."}
-    )
-    last_viewed_at = ma.fields.DateTime(required=True, allow_none=True)
+    art = nullable(ma.fields.String, about="The same of a background.")
+    watched = required(ma.fields.Boolean, about="The user has seen it, or all of its episodes.")
+    view_count = required(ma.fields.Integer, about="How often; of a show or season: how many episodes.")
+    view_offset = nullable(ma.fields.Integer, about="Milliseconds, where they are in the middle.")
+    last_viewed_at = nullable(ma.fields.DateTime)
 
 
 class VersionFileSchema(Schema):
     """One file of a version."""
 
-    path = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "As the Plex server sees it; only for those who configure integrations."},
+    path = nullable(
+        ma.fields.String, about="As the Plex server sees it; only for those who configure integrations."
     )
-    size = ma.fields.Integer(required=True, allow_none=True)
-    duration = ma.fields.Integer(required=True, allow_none=True)
+    size = nullable(ma.fields.Integer)
+    duration = nullable(ma.fields.Integer)
 
 
 class VersionSchema(Schema):
     """One version of a film or episode, such as that in 4k beside that in 1080."""
 
-    resolution = ma.fields.String(required=True, allow_none=True)
-    video_codec = ma.fields.String(required=True, allow_none=True)
-    audio_codec = ma.fields.String(required=True, allow_none=True)
-    audio_channels = ma.fields.Integer(required=True, allow_none=True)
-    container = ma.fields.String(required=True, allow_none=True)
-    bitrate = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "kbit/s."})
-    width = ma.fields.Integer(required=True, allow_none=True)
-    height = ma.fields.Integer(required=True, allow_none=True)
-    languages = ma.fields.List(ma.fields.String(), required=True, allow_none=True)
+    resolution = nullable(ma.fields.String)
+    video_codec = nullable(ma.fields.String)
+    audio_codec = nullable(ma.fields.String)
+    audio_channels = nullable(ma.fields.Integer)
+    container = nullable(ma.fields.String)
+    bitrate = nullable(ma.fields.Integer, about="kbit/s.")
+    width = nullable(ma.fields.Integer)
+    height = nullable(ma.fields.Integer)
+    languages = nullable(ma.fields.List, ma.fields.String())
     files = ma.fields.List(ma.fields.Nested(VersionFileSchema), required=True)
 
 
@@ -126,7 +102,7 @@ class MediaDetailsSchema(MediaItemSchema):
 
     versions = ma.fields.List(ma.fields.Nested(VersionSchema), required=True)
     children = ma.fields.List(ma.fields.Nested(MediaItemSchema), required=True)
-    synced_at = ma.fields.DateTime(required=True, allow_none=True, metadata={"description": _SYNCED})
+    synced_at = nullable(ma.fields.DateTime, about=_SYNCED)
 
 
 class ItemsPage(Schema):
@@ -134,7 +110,7 @@ class ItemsPage(Schema):
 
     items = ma.fields.List(ma.fields.Nested(MediaItemSchema), required=True)
     pagination = ma.fields.Nested(Pagination, required=True)
-    synced_at = ma.fields.DateTime(required=True, allow_none=True, metadata={"description": _SYNCED})
+    synced_at = nullable(ma.fields.DateTime, about=_SYNCED)
 
 
 class ItemsQuery(PageQuery):
@@ -150,7 +126,7 @@ class ItemsQuery(PageQuery):
     year = Count(1, 9999)
     resolution = Text(20, strip=True, metadata={"description": "Such as 4k, 1080p, 720, sd."})
     unwatched = Flag(
-        metadata={"description": "true: what the user has not seen (all of); false: what he has."}
+        metadata={"description": "true: what the user has not seen (all of); false: what they have."}
     )
     search = Text(200, strip=True, metadata={"description": "Words with which words of the title begin."})
 
@@ -208,7 +184,7 @@ def item_row(settings: Settings, item: Any, seen: Seen, lineage: Mapping[str, st
 
 
 def version_rows(item: MediaItem, *, paths: bool) -> list[dict[str, Any]]:
-    """The versions of an item; where its files are is only told with `paths`."""
+    """The versions of an item; the paths of its files only with `paths`."""
     return [
         {
             "resolution": _text(version.get("resolution")),
@@ -244,7 +220,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    """Plex tells numbers as text now and then."""
+    """A number, which Plex sometimes sends as text; None where it is not one."""
     try:
         return None if value is None else int(float(value))
     except (TypeError, ValueError, OverflowError):

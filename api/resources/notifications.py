@@ -1,4 +1,4 @@
-"""`/dashboard/notifications`: what one has been told."""
+"""`/dashboard/notifications`: one's own notifications."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
-from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, page_data
+from api.wire.fields import Flag, PageQuery, Pagination, Schema, Text, nullable, page_data, required
 from engine.notifications import notifications
 from engine.permissions import Permission
 
@@ -30,12 +32,10 @@ class NotificationSchema(Schema):
     """Something that one was told; `notification:new` carries the same."""
 
     id = ma.fields.String(required=True)
-    type = ma.fields.String(
-        required=True, metadata={"description": "A word for programs, such as security.sign_in."}
-    )
+    type = required(ma.fields.String, about="A word for programs, such as security.sign_in.")
     title = ma.fields.String(required=True)
     message = ma.fields.String(required=True)
-    subject = ma.fields.Nested(NotificationSubjectSchema, required=True, allow_none=True)
+    subject = nullable(ma.fields.Nested, NotificationSubjectSchema)
     read = ma.fields.Boolean(required=True)
     created_at = ma.fields.DateTime(required=True)
 
@@ -70,9 +70,9 @@ class ReadSchema(Schema):
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.MEDIA_READ,
-    query=NotificationsQuery,
-    answers={200: NotificationsPage},
+    Access(Permission.MEDIA_READ),
+    Answers({200: NotificationsPage}),
+    Takes(query=NotificationsQuery),
 )
 def list_notifications(call: Call, query: dict[str, Any]) -> Response:
     """One's own notifications, newest first."""
@@ -85,10 +85,9 @@ def list_notifications(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/read",
-    permission=Permission.MEDIA_READ,
-    body=ReadRequest,
-    answers={200: ReadSchema},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: ReadSchema}, errors=(404,)),
+    Takes(body=ReadRequest),
 )
 def read_notifications(call: Call, body: dict[str, Any]) -> Response:
     """Mark one's own notifications as read; either `ids` or `all` is given."""

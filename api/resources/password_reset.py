@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Email, Password, Schema, Text
 from engine.accounts import password_reset
@@ -52,7 +54,7 @@ class OpenResetSchema(Schema):
     expires_at = ma.fields.DateTime(required=True)
 
 
-@blueprint.operation("POST", "/request", permission=None, body=ResetRequest, answers={200: SaidSchema})
+@blueprint.operation("POST", "/request", PUBLIC, Answers({200: SaidSchema}), Takes(body=ResetRequest))
 def request_password_reset(call: Call, body: dict[str, Any]) -> Response:
     """Ask for a link by mail; the answer is the same whether there is such an account or not."""
     call.spend("password_reset", email=body["email"])
@@ -61,7 +63,7 @@ def request_password_reset(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/verify", permission=None, body=VerifyRequest, answers={200: OpenResetSchema}, errors=(404,)
+    "POST", "/verify", PUBLIC, Answers({200: OpenResetSchema}, errors=(404,)), Takes(body=VerifyRequest)
 )
 def verify_password_reset(call: Call, body: dict[str, Any]) -> Response:
     """Whether a link still holds; 404 for one that is unknown, used or expired."""
@@ -70,7 +72,7 @@ def verify_password_reset(call: Call, body: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "POST", "/confirm", permission=None, body=ConfirmRequest, answers={200: SaidSchema}, errors=(404,)
+    "POST", "/confirm", PUBLIC, Answers({200: SaidSchema}, errors=(404,)), Takes(body=ConfirmRequest)
 )
 def confirm_password_reset(call: Call, body: dict[str, Any]) -> Response:
     """Choose a new password, once a link; ends all sessions of the account and revokes its API keys."""

@@ -9,13 +9,14 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Choice, Count, PageQuery, Schema, Text, page_data, page_of
+from api.wire.fields import Choice, Count, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.watching import activity, statistics
-from models.plex_activity import PlexActivity
 
 blueprint = Blueprint("plex activity", "/plex", "What people watched.")
 
@@ -35,26 +36,16 @@ class ActivitySchema(Schema):
 
     id = ma.fields.String(required=True)
     event = ma.fields.String(required=True, validate=validate.OneOf(activity.EVENTS))
-    user_id = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Null: none of ours."}
-    )
-    account_name = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "What Plex calls him."}
-    )
-    item_id = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Null: not in the catalogue."}
-    )
-    rating_key = ma.fields.String(required=True, allow_none=True)
-    type = ma.fields.String(required=True, allow_none=True)
+    user_id = nullable(ma.fields.String, about="Null: none of ours.")
+    account_name = nullable(ma.fields.String, about="What Plex calls them.")
+    item_id = nullable(ma.fields.String, about="Null: not in the catalogue.")
+    rating_key = nullable(ma.fields.String)
+    type = nullable(ma.fields.String, attribute="media_type")
     title = ma.fields.String(required=True)
-    player = ma.fields.String(required=True, allow_none=True)
-    local = ma.fields.Boolean(
-        required=True, allow_none=True, metadata={"description": "At the server's home."}
-    )
-    rating = ma.fields.Float(required=True, allow_none=True)
-    view_offset = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Milliseconds from the beginning."}
-    )
+    player = nullable(ma.fields.String)
+    local = nullable(ma.fields.Boolean, about="At the server's home.")
+    rating = nullable(ma.fields.Float)
+    view_offset = nullable(ma.fields.Integer, about="Milliseconds from the beginning.")
     at = ma.fields.DateTime(required=True)
 
 
@@ -67,28 +58,24 @@ class StatisticsQuery(Schema):
 class SumsSchema(Schema):
     """How much was watched."""
 
-    plays = ma.fields.Integer(required=True, metadata={"description": "Begun."})
-    views = ma.fields.Integer(required=True, metadata={"description": "Seen to the end."})
-    watch_seconds = ma.fields.Integer(
-        required=True, metadata={"description": "Between beginnings and ends that were both told of."}
-    )
+    plays = required(ma.fields.Integer, about="Begun.")
+    views = required(ma.fields.Integer, about="Seen to the end.")
+    watch_seconds = required(ma.fields.Integer, about="Between beginnings and ends that were both told of.")
 
 
 class UserSumsSchema(SumsSchema):
     """What one person watched."""
 
-    user_id = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Null: none of ours."}
-    )
-    name = ma.fields.String(required=True, allow_none=True)
+    user_id = nullable(ma.fields.String, about="Null: none of ours.")
+    name = nullable(ma.fields.String)
 
 
 class TitleSumsSchema(SumsSchema):
     """How much one title was watched."""
 
     title = ma.fields.String(required=True)
-    item_id = ma.fields.String(required=True, allow_none=True)
-    type = ma.fields.String(required=True, allow_none=True)
+    item_id = nullable(ma.fields.String)
+    type = nullable(ma.fields.String)
 
 
 class DaySumsSchema(SumsSchema):
@@ -114,30 +101,28 @@ ActivityPage = page_of(ActivitySchema)
 @blueprint.operation(
     "GET",
     "/activity",
-    permission=Permission.MEDIA_READ,
-    query=ActivityQuery,
-    answers={200: ActivityPage},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: ActivityPage}, errors=(404,)),
+    Takes(query=ActivityQuery),
 )
 def list_activity(call: Call, query: dict[str, Any]) -> Response:
     """What one did oneself, newest first; what everybody did with `operations.view`."""
     connection.refuse_if_off(call.settings)
     asked, own = query.pop("user", None), _only(call)
     if own is not None and asked not in {None, own}:
-        asked = ""  # nobody: as if the other had done nothing
+        asked = ""  # matches no user: activity of others is not shown
     page = activity.listing(
         call.db, user_id=own if asked is None else asked, item_id=query.pop("item", None), **query
     )
-    return success(page_data(page, [activity_row(row) for row in page.items]))
+    return success(page_data(page, [ActivitySchema.row(row) for row in page.items]))
 
 
 @blueprint.operation(
     "GET",
     "/statistics",
-    permission=Permission.MEDIA_READ,
-    query=StatisticsQuery,
-    answers={200: StatisticsSchema},
-    errors=(404,),
+    Access(Permission.MEDIA_READ),
+    Answers({200: StatisticsSchema}, errors=(404,)),
+    Takes(query=StatisticsQuery),
 )
 def show_statistics(call: Call, query: dict[str, Any]) -> Response:
     """What one watched oneself; what everybody watched with `operations.view`. The 50 titles that were played most."""
@@ -160,27 +145,8 @@ def show_statistics(call: Call, query: dict[str, Any]) -> Response:
     )
 
 
-def activity_row(row: PlexActivity) -> dict[str, Any]:
-    """An activity as clients see it."""
-    return {
-        "id": row.id,
-        "event": row.event,
-        "userId": row.user_id,
-        "accountName": row.account_name,
-        "itemId": row.item_id,
-        "ratingKey": row.rating_key,
-        "type": row.media_type,
-        "title": row.title,
-        "player": row.player,
-        "local": row.local,
-        "rating": row.rating,
-        "viewOffset": row.view_offset,
-        "at": row.at,
-    }
-
-
 def _only(call: Call) -> str | None:
-    """Whose activity somebody may see: his own, or everybody's (None)."""
+    """The user whose activity the caller may see: themselves, or everybody (None)."""
     return None if Permission.OPERATIONS_VIEW in call.identity.permissions else call.identity.user_id
 
 

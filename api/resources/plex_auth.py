@@ -7,17 +7,19 @@ from typing import Any
 import marshmallow as ma
 from flask import Request, Response, request
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.operations.proving import proving
-from api.resources.auth import SignedInSchema, signed_in_answer
 from api.resources.confirmation import PendingSchema
 from api.resources.csrf import session_named_by
+from api.resources.signed_in import SET_COOKIE, SignedInSchema, signed_in_answer
 from api.resources.user_rows import UserSchema, user_row
 from api.security import browsers
 from api.security.authentication import device
 from api.security.csrf import check_csrf
 from api.wire.envelope import success
-from api.wire.fields import Choice, Flag, Password, Schema, Text
+from api.wire.fields import Choice, Flag, Password, Schema, Text, nullable, required
 from config.settings import Settings
 from engine.accounts import plex_accounts, plex_sign_in
 from engine.errors import CsrfInvalid
@@ -44,17 +46,11 @@ class PlexPinRequest(Schema):
 class PlexPinSchema(Schema):
     """A PIN of plex.tv, for this browser alone."""
 
-    id = ma.fields.String(required=True, metadata={"description": "For POST /auth/plex/verify."})
+    id = required(ma.fields.String, about="For POST /auth/plex/verify.")
     code = ma.fields.String(required=True)
-    qr_url = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Of the flow `link`: to be shown as a QR code."},
-    )
-    auth_url = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Of the flow `browser`: where to go."}
-    )
-    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds, as plex.tv says."})
+    qr_url = nullable(ma.fields.String, about="Of the flow `link`: to be shown as a QR code.")
+    auth_url = nullable(ma.fields.String, about="Of the flow `browser`: where to go.")
+    expires_in = required(ma.fields.Integer, about="Seconds, as plex.tv says.")
     expires_at = ma.fields.DateTime(required=True)
 
 
@@ -77,11 +73,11 @@ class PlexLinkRequest(Schema):
 @blueprint.operation(
     "POST",
     "/pin",
-    permission=None,
-    body=PlexPinRequest,
-    answers={201: PlexPinSchema},
-    errors=(404, 503),
-    headers={"Set-Cookie": "What the PIN is bound to, HttpOnly."},
+    PUBLIC,
+    Answers(
+        {201: PlexPinSchema}, errors=(404, 503), headers={"Set-Cookie": "What the PIN is bound to, HttpOnly."}
+    ),
+    Takes(body=PlexPinRequest),
     own_units=True,
 )
 def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
@@ -90,16 +86,7 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     begun = plex_sign_in.begin(
         call.runtime, nonce=nonce, client_name=body.get("client_name"), strong=body["flow"] == "browser"
     )
-    pin = begun.pin
-    data = {
-        "id": pin.id,
-        "code": pin.code,
-        "qrUrl": begun.qr_url,
-        "authUrl": begun.auth_url,
-        "expiresIn": pin.expires_in,
-        "expiresAt": pin.expires_at,
-    }
-    answer = success(data, 201)
+    answer = success(PlexPinSchema.row(begun.pin, qr_url=begun.qr_url, auth_url=begun.auth_url), 201)
     browsers.give_nonce(answer, call.settings, nonce)
     return answer
 
@@ -107,13 +94,11 @@ def make_plex_pin(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "/verify",
-    permission=None,
-    body=PlexVerifyRequest,
-    answers={200: SignedInSchema, 202: PendingSchema},
-    errors=(401, 403, 404, 503),
-    headers={"Set-Cookie": "The tokens again, HttpOnly, for browsers."},
-    own_units=True,
+    PUBLIC,
+    Answers({200: SignedInSchema, 202: PendingSchema}, errors=(401, 403, 404, 503), headers=SET_COOKIE),
+    Takes(body=PlexVerifyRequest),
     limit="poll",  # asked every second or two while somebody types
+    own_units=True,
 )
 def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
     """Sign in once the PIN is claimed; 202 until then. Needs X-CSRF-Token always."""
@@ -131,18 +116,15 @@ def verify_plex_pin(call: Call, body: dict[str, Any]) -> Response:
 @own_account.operation(
     "POST",
     "",
-    permission=Permission.PROFILE_EDIT,
-    body=PlexLinkRequest,
-    answers={200: UserSchema, 202: PendingSchema},
-    errors=(404, 409, 503),
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="there is no password"),
+    Answers({200: UserSchema, 202: PendingSchema}, errors=(404, 409, 503)),
+    Takes(body=PlexLinkRequest),
     own_units=True,
-    session_only=True,
-    confirmed="there is no password",
 )
 def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
     """Link the Plex account that claimed a PIN of this browser to one's own account; 202 until it is claimed.
 
-    It signs in as its owner from then on, so it takes the password, where there is one; he is told.
+    It signs in as its owner from then on, so it takes the password, where there is one; they are told.
     """
     with proving(call, "user.updated", guess="current_password" in body):
         user = plex_sign_in.link(
@@ -159,11 +141,8 @@ def link_plex_account(call: Call, body: dict[str, Any]) -> Response:
 @own_account.operation(
     "DELETE",
     "",
-    permission=Permission.PROFILE_EDIT,
-    answers={200: UserSchema},
-    errors=(404, 409),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.PROFILE_EDIT, session_only=True, confirmed="always"),
+    Answers({200: UserSchema}, errors=(404, 409)),
 )
 def unlink_plex_account(call: Call) -> Response:
     """Forget one's Plex account; only for those who can sign in with a password. Admins are told."""
@@ -176,7 +155,7 @@ def _pending() -> Response:
 
 
 def _check_proof(request: Request, settings: Settings) -> None:
-    """Refuse without the CSRF token of this browser, or of the session that it has already."""
+    """Refuse without the CSRF token of this browser, or of its session where it has one."""
     nonce, session = browsers.nonce_of(request, settings), session_named_by(request, settings)
     if session is not None and nonce is not None:
         try:

@@ -8,9 +8,11 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Choice, Flag, PageQuery, Pagination, Schema, page_data
+from api.wire.fields import Choice, Flag, PageQuery, Pagination, Schema, nullable, page_data, required
 from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.audit import Subject
@@ -18,7 +20,6 @@ from engine.errors import Conflict
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.sync import runs as sync
-from models.sync_run import SyncChange
 
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
@@ -48,7 +49,7 @@ class SyncCountsSchema(Schema):
     created = ma.fields.Integer(required=True)
     updated = ma.fields.Integer(required=True)
     deleted = ma.fields.Integer(required=True)
-    unchanged = ma.fields.Integer(required=True, metadata={"description": "Looked at, and as before."})
+    unchanged = required(ma.fields.Integer, about="Looked at, and as before.")
 
 
 class SyncedSectionSchema(SyncCountsSchema):
@@ -61,15 +62,13 @@ class SyncedSectionSchema(SyncCountsSchema):
         required=True,
         validate=validate.OneOf(["full", "incremental", "unchanged", "counted", "gone", "items", "failed"]),
     )
-    listed = ma.fields.Integer(required=True, metadata={"description": "Items that Plex told of."})
-    held_back = ma.fields.Integer(
-        required=True, metadata={"description": "Deletions that wait for the next full sync to confirm them."}
+    listed = required(ma.fields.Integer, about="Items that Plex told of.")
+    held_back = required(
+        ma.fields.Integer, about="Deletions that wait for the next full sync to confirm them."
     )
-    complete = ma.fields.Boolean(
-        required=True, metadata={"description": "false: it changed while it was listed, or failed."}
-    )
+    complete = required(ma.fields.Boolean, about="false: it changed while it was listed, or failed.")
     seconds = ma.fields.Float(required=True)
-    note = ma.fields.String(required=True, allow_none=True)
+    note = nullable(ma.fields.String)
 
 
 class SyncErrorSchema(Schema):
@@ -91,12 +90,12 @@ class SyncSchema(Schema):
         required=True, validate=validate.OneOf(["schedule", "night", "manual", "push", "webhook"])
     )
     created_at = ma.fields.DateTime(required=True)
-    started_at = ma.fields.DateTime(required=True, allow_none=True)
-    finished_at = ma.fields.DateTime(required=True, allow_none=True)
+    started_at = nullable(ma.fields.DateTime)
+    finished_at = nullable(ma.fields.DateTime)
     counts = ma.fields.Nested(SyncCountsSchema, required=True)
     sections = ma.fields.List(ma.fields.Nested(SyncedSectionSchema), required=True)
     attempt = ma.fields.Integer(required=True)
-    error = ma.fields.Nested(SyncErrorSchema, required=True, allow_none=True)
+    error = nullable(ma.fields.Nested, SyncErrorSchema)
 
 
 class SyncsPage(Schema):
@@ -110,10 +109,11 @@ class SyncChangeSchema(Schema):
     """What a sync did with one item."""
 
     item_id = ma.fields.String(required=True)
-    change = ma.fields.String(
-        required=True,
+    change = required(
+        ma.fields.String,
+        attribute="kind",
+        about="restored: it was deleted, and is back; moved: Plex gave it another key.",
         validate=validate.OneOf(["added", "updated", "removed", "restored", "moved"]),
-        metadata={"description": "restored: it was deleted, and is back; moved: Plex gave it another key."},
     )
     type = ma.fields.String(required=True)
     title = ma.fields.String(required=True)
@@ -122,22 +122,19 @@ class SyncChangeSchema(Schema):
 class SyncReportSchema(SyncSchema):
     """A sync with what it did."""
 
-    changes = ma.fields.List(
+    changes = required(
+        ma.fields.List,
         ma.fields.Nested(SyncChangeSchema),
-        required=True,
-        metadata={
-            "description": f"In that order, the first {sync.MOST_SHOWN}; counts has the whole numbers."
-        },
+        about=f"In that order, the first {sync.MOST_SHOWN}; counts has the whole numbers.",
     )
 
 
 @blueprint.operation(
     "GET",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    query=SyncsQuery,
-    answers={200: SyncsPage},
-    errors=(404,),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncsPage}, errors=(404,)),
+    Takes(query=SyncsQuery),
 )
 def list_syncs(call: Call, query: dict[str, Any]) -> Response:
     """The syncs, newest first."""
@@ -149,11 +146,13 @@ def list_syncs(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    body=SyncRequest,
-    answers={202: SyncSchema, 200: SyncSchema},
-    errors=(404, 409, 503),
-    headers={"Location": "Where the sync is found (202)."},
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers(
+        {202: SyncSchema, 200: SyncSchema},
+        errors=(404, 409, 503),
+        headers={"Location": "Where the sync is found (202)."},
+    ),
+    Takes(body=SyncRequest),
     limit="work",
 )
 def start_sync(call: Call, body: dict[str, Any]) -> Response:
@@ -171,24 +170,22 @@ def start_sync(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/<id:sync_id>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: SyncReportSchema},
-    errors=(404,),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncReportSchema}, errors=(404,)),
 )
 def get_sync(call: Call, sync_id: str) -> Response:
     """A sync, and what it added, changed and removed."""
     connection.refuse_if_off(call.settings)
     run = sync.get(call.db, sync_id)
-    changes = [_change_row(change) for change in sync.changes(call.db, run.id)]
+    changes = [SyncChangeSchema.row(change) for change in sync.changes(call.db, run.id)]
     return success({**sync.row(run), "changes": changes})
 
 
 @blueprint.operation(
     "DELETE",
     "/<id:sync_id>",
-    permission=Permission.INTEGRATIONS_CONFIGURE,
-    answers={200: SyncSchema},
-    errors=(404, 409),
+    Access(Permission.INTEGRATIONS_CONFIGURE),
+    Answers({200: SyncSchema}, errors=(404, 409)),
 )
 def cancel_sync(call: Call, sync_id: str) -> Response:
     """Cancel a sync: at once where it waits, within 3 seconds where it runs; what it has written stays."""
@@ -196,7 +193,3 @@ def cancel_sync(call: Call, sync_id: str) -> Response:
     run = sync.cancel(call.db, sync_id)
     audit.record(call.db, "sync.cancelled", call.actor, Subject("sync", run.id))
     return success(sync.row(run))
-
-
-def _change_row(change: SyncChange) -> dict[str, Any]:
-    return {"itemId": change.item_id, "change": change.kind, "type": change.type, "title": change.title}

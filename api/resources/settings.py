@@ -9,9 +9,11 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from config.settings import Settings
 from engine.permissions import Permission
 from engine.settings import admin as settings_admin
@@ -66,22 +68,14 @@ SettingsRequest.__doc__ = "What to change; null goes back to the default."
 class SettingSchema(Schema):
     """One setting."""
 
-    value = ma.fields.Raw(
-        required=True,
-        allow_none=True,
-        metadata={"description": "What is in force; null for a secret."},
-    )
-    default = ma.fields.Raw(
-        required=True, allow_none=True, metadata={"description": "Where nothing sets it."}
-    )
+    value = nullable(ma.fields.Raw, about="What is in force; null for a secret.")
+    default = nullable(ma.fields.Raw, about="Where nothing sets it.")
     source = ma.fields.String(required=True, metadata={"enum": ["environment", "database", "default"]})
-    read_only = ma.fields.Boolean(
-        required=True, metadata={"description": "The environment has set it, or it takes a restart."}
-    )
-    live = ma.fields.Boolean(required=True, metadata={"description": "It may change while everything runs."})
-    secret = ma.fields.Boolean(required=True, metadata={"description": "It is never read back."})
-    configured = ma.fields.Boolean(required=True, metadata={"description": "It has a value."})
-    variable = ma.fields.String(required=True, metadata={"description": "Its name in the environment."})
+    read_only = required(ma.fields.Boolean, about="The environment has set it, or it takes a restart.")
+    live = required(ma.fields.Boolean, about="It may change while everything runs.")
+    secret = required(ma.fields.Boolean, about="It is never read back.")
+    configured = required(ma.fields.Boolean, about="It has a value.")
+    variable = required(ma.fields.String, about="Its name in the environment.")
     description = ma.fields.String(required=True)
 
 
@@ -91,7 +85,7 @@ class SettingsSchema(Schema):
     settings = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Nested(SettingSchema), required=True)
 
 
-@blueprint.operation("GET", "", permission=Permission.SETTINGS_MANAGE, answers={200: SettingsSchema})
+@blueprint.operation("GET", "", Access(Permission.SETTINGS_MANAGE), Answers({200: SettingsSchema}))
 def get_settings(call: Call) -> Response:
     """All settings with where they come from; secrets are not read back."""
     return success(settings_data(settings_admin.listing(call.db, call.runtime.live.environment)))
@@ -100,13 +94,14 @@ def get_settings(call: Call) -> Response:
 @blueprint.operation(
     "PATCH",
     "",
-    permission=Permission.SETTINGS_MANAGE,
-    body=SettingsRequest,
-    answers={200: SettingsSchema},
-    errors=(409,),
+    Access(
+        Permission.SETTINGS_MANAGE,
+        session_only=True,
+        confirmed="one that is guarded: whom we trust, where links and mails go, what keeps guessers out",
+    ),
+    Answers({200: SettingsSchema}, errors=(409,)),
+    Takes(body=SettingsRequest),
     own_units=True,
-    session_only=True,
-    confirmed="one that is guarded: whom we trust, where links and mails go, what keeps guessers out",
 )
 def change_settings(call: Call, body: dict[str, str | None]) -> Response:
     """Change settings, all of them or none; in force here at once, in all other processes within 5 seconds.
@@ -123,19 +118,4 @@ def change_settings(call: Call, body: dict[str, str | None]) -> Response:
 
 def settings_data(found: Sequence[SettingState]) -> dict[str, Any]:
     """The settings as clients see them."""
-    return {
-        "settings": {
-            state.name: {
-                "value": state.value,
-                "default": state.default,
-                "source": state.source,
-                "readOnly": state.read_only,
-                "live": state.live,
-                "secret": state.secret,
-                "configured": state.configured,
-                "variable": state.variable,
-                "description": state.description,
-            }
-            for state in found
-        }
-    }
+    return {"settings": {state.name: SettingSchema.row(state) for state in found}}

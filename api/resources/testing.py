@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers
 from api.security.authentication import clear_cookies
 from api.wire.envelope import success
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable
 from engine.monitoring import performance
 from engine.permissions import Permission
 from engine.reset import reset
@@ -34,20 +34,18 @@ class ResetSchema(Schema):
     reset = ma.fields.Boolean(required=True)
 
 
-def _milliseconds(description: str) -> ma.fields.Float:
-    return ma.fields.Float(required=True, allow_none=True, metadata={"description": description})
-
-
 class PerformanceSchema(Schema):
     """Milliseconds; null where nobody answered."""
 
-    job_start = _milliseconds("From sending a job that does nothing to its start in a worker.")
-    job_round_trip = _milliseconds("From sending it to having its answer.")
-    query = _milliseconds("A query.")
-    redis = _milliseconds("A Redis round trip.")
+    job_start = nullable(
+        ma.fields.Float, about="From sending a job that does nothing to its start in a worker."
+    )
+    job_round_trip = nullable(ma.fields.Float, about="From sending it to having its answer.")
+    query = nullable(ma.fields.Float, about="A query.")
+    redis = nullable(ma.fields.Float, about="A Redis round trip.")
 
 
-@blueprint.operation("GET", "/health", permission=None, answers={200: TestHealthSchema})
+@blueprint.operation("GET", "/health", PUBLIC, Answers({200: TestHealthSchema}))
 def test_health(call: Call) -> Response:
     """Whether the test endpoints are there."""
     environment = call.settings.app_env
@@ -57,11 +55,9 @@ def test_health(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/reset",
-    permission=Permission.SETTINGS_MANAGE,
-    answers={200: ResetSchema},
+    Access(Permission.SETTINGS_MANAGE, session_only=True, confirmed="always"),
+    Answers({200: ResetSchema}),
     own_units=True,
-    session_only=True,
-    confirmed="always",
 )
 def reset_everything(call: Call) -> Response:
     """Empty the database and Redis; everyone is signed out."""
@@ -74,21 +70,10 @@ def reset_everything(call: Call) -> Response:
 @blueprint.operation(
     "GET",
     "/performance",
-    permission=Permission.SETTINGS_MANAGE,
-    answers={200: PerformanceSchema},
+    Access(Permission.SETTINGS_MANAGE),
+    Answers({200: PerformanceSchema}),
     own_units=True,
 )
 def measure_performance(call: Call) -> Response:
     """How long a job that does nothing, a query and a Redis trip take."""
-    return success(timings_row(performance.measure(call.runtime, call.parts.send_noop)))
-
-
-def timings_row(timings: performance.Timings) -> dict[str, Any]:
-    """Timings as clients get them."""
-    found = asdict(timings)
-    return {
-        "jobStart": found["job_start"],
-        "jobRoundTrip": found["job_round_trip"],
-        "query": found["query"],
-        "redis": found["redis"],
-    }
+    return success(PerformanceSchema.row(performance.measure(call.runtime, call.parts.send_noop)))

@@ -1,4 +1,4 @@
-"""Users as clients see them: themselves, and those who look after them."""
+"""Users as they see themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from api.wire.fields import Schema
+from api.wire.fields import Schema, nullable, required
 from engine.permissions import ROLES, Permission, permissions_of
 from models.user import User
 
@@ -15,39 +15,29 @@ TIERS = ("standard", "premium")
 
 
 class UserSchema(Schema):
-    """A user, as he sees himself."""
+    """A user, as they see themselves."""
 
     id = ma.fields.String(required=True)
-    username = ma.fields.String(
-        required=True, metadata={"description": "At Plex, where he signs in with Plex; else the name."}
-    )
-    email = ma.fields.String(required=True, allow_none=True)
+    username = required(ma.fields.String, about="At Plex, where they sign in with Plex; else the name.")
+    email = nullable(ma.fields.String)
     name = ma.fields.String(required=True)
     role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
     tier = ma.fields.String(required=True, validate=validate.OneOf(TIERS))
     permissions = ma.fields.List(ma.fields.String(validate=validate.OneOf(list(Permission))), required=True)
-    plex_username = ma.fields.String(required=True, allow_none=True)
-    avatar_url = ma.fields.String(required=True, allow_none=True, metadata={"description": "From Plex."})
-    has_password = ma.fields.Boolean(
-        required=True, metadata={"description": "Whether he can sign in with e-mail address and password."}
+    plex_username = nullable(ma.fields.String)
+    avatar_url = nullable(ma.fields.String, about="From Plex.", attribute="plex_avatar")
+    has_password = required(
+        ma.fields.Boolean, about="Whether they can sign in with e-mail address and password."
     )
     created_at = ma.fields.DateTime(required=True)
-    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
+    last_login_at = nullable(ma.fields.DateTime)
 
 
 def user_row(user: User) -> dict[str, Any]:
-    """A user, as he sees himself."""
-    return {
-        "id": user.id,
-        "username": user.plex_username or user.name,
-        "email": user.email,
-        "name": user.name,
-        "role": user.role,
-        "tier": user.tier,
-        "permissions": sorted(permissions_of(user.role)),
-        "plexUsername": user.plex_username,
-        "avatarUrl": user.plex_avatar,
-        "hasPassword": user.password_hash is not None,
-        "createdAt": user.created_at,
-        "lastLoginAt": user.last_login_at,
-    }
+    """A user, as they see themselves."""
+    return UserSchema.row(
+        user,
+        username=user.plex_username or user.name,
+        permissions=sorted(permissions_of(user.role)),
+        has_password=user.password_hash is not None,
+    )

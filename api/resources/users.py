@@ -1,4 +1,4 @@
-"""`/admin/users`: everybody, for those who look after them."""
+"""`/admin/users`: all users, for admins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.resources.user_rows import TIERS
 from api.wire.envelope import success
 from api.wire.fields import (
@@ -21,7 +23,9 @@ from api.wire.fields import (
     Password,
     Schema,
     Text,
+    nullable,
     page_data,
+    required,
 )
 from engine.accounts import administration, user_list
 from engine.accounts.user_list import SORTS, STATUSES
@@ -44,7 +48,7 @@ class UsersQuery(PageQuery):
 
 
 class NewUserRequest(Schema):
-    """Somebody who is to sign in with address and password."""
+    """A new user, who signs in with e-mail address and password."""
 
     email = Email(required=True)
     name = Name(required=True)
@@ -69,25 +73,23 @@ class RoleRequest(Schema):
 
 
 class ManagedUserSchema(Schema):
-    """A user, as those see him who look after him."""
+    """A user, as admins see them."""
 
     id = ma.fields.String(required=True)
-    email = ma.fields.String(required=True, allow_none=True)
+    email = nullable(ma.fields.String)
     name = ma.fields.String(required=True)
     username = ma.fields.String(required=True)
     role = ma.fields.String(required=True, validate=validate.OneOf(ROLES))
     tier = ma.fields.String(required=True, validate=validate.OneOf(TIERS))
-    plex_username = ma.fields.String(required=True, allow_none=True)
-    avatar_url = ma.fields.String(required=True, allow_none=True)
+    plex_username = nullable(ma.fields.String)
+    avatar_url = nullable(ma.fields.String, attribute="plex_avatar")
     has_password = ma.fields.Boolean(required=True)
     disabled = ma.fields.Boolean(required=True)
-    disabled_reason = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "admin, or plex where his access to the Plex server ended."},
+    disabled_reason = nullable(
+        ma.fields.String, about="admin, or plex where their access to the Plex server ended."
     )
     created_at = ma.fields.DateTime(required=True)
-    last_login_at = ma.fields.DateTime(required=True, allow_none=True)
+    last_login_at = nullable(ma.fields.DateTime)
 
 
 class BelongingsSchema(Schema):
@@ -99,7 +101,7 @@ class BelongingsSchema(Schema):
 
 
 class UserDetailsSchema(ManagedUserSchema):
-    """A user and how much he has."""
+    """A user and how much they have."""
 
     counts = ma.fields.Nested(BelongingsSchema, required=True)
 
@@ -107,7 +109,7 @@ class UserDetailsSchema(ManagedUserSchema):
 class UsersPagination(Pagination):
     """Where a page stands in the list of users."""
 
-    total_users = ma.fields.Integer(required=True, metadata={"description": "The same as totalItems."})
+    total_users = required(ma.fields.Integer, about="The same as totalItems.")
 
 
 class UsersPage(Schema):
@@ -118,7 +120,7 @@ class UsersPage(Schema):
 
 
 @blueprint.operation(
-    "GET", "", permission=Permission.USERS_MANAGE, query=UsersQuery, answers={200: UsersPage}
+    "GET", "", Access(Permission.USERS_MANAGE), Answers({200: UsersPage}), Takes(query=UsersQuery)
 )
 def list_users(call: Call, query: dict[str, Any]) -> Response:
     """Users, the newest first unless sorted otherwise."""
@@ -139,36 +141,34 @@ def list_users(call: Call, query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "POST",
     "",
-    permission=Permission.USERS_MANAGE,
-    body=NewUserRequest,
-    answers={201: ManagedUserSchema},
-    errors=(409,),
-    confirmed="the role is admin or above",
+    Access(Permission.USERS_MANAGE, confirmed="the role is admin or above"),
+    Answers({201: ManagedUserSchema}, errors=(409,)),
+    Takes(body=NewUserRequest),
 )
 def create_user(call: Call, body: dict[str, Any]) -> Response:
-    """Make somebody who signs in with address and password; nobody makes one who may do more than himself."""
+    """Make somebody who signs in with address and password; nobody makes one who may do more than they themselves."""
     user = administration.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
     return success(managed_user_row(user), 201)
 
 
 @blueprint.operation(
-    "GET", "/<id:user_id>", permission=Permission.USERS_MANAGE, answers={200: UserDetailsSchema}
+    "GET", "/<id:user_id>", Access(Permission.USERS_MANAGE), Answers({200: UserDetailsSchema})
 )
 def get_user(call: Call, user_id: str) -> Response:
-    """One user, and how much he has."""
+    """One user, and how much they have."""
     user, has = user_list.details(call.db, user_id)
-    counts = {"sessions": has.sessions, "apiKeys": has.api_keys, "downloads": has.downloads}
-    return success({**managed_user_row(user), "counts": counts})
+    return success({**managed_user_row(user), "counts": BelongingsSchema.row(has)})
 
 
 @blueprint.operation(
     "PATCH",
     "/<id:user_id>",
-    permission=Permission.USERS_MANAGE,
-    body=UserChangeRequest,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    confirmed="another e-mail address, or an admin who is disabled or let in again",
+    Access(
+        Permission.USERS_MANAGE,
+        confirmed="another e-mail address, or an admin who is disabled or let in again",
+    ),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
+    Takes(body=UserChangeRequest),
 )
 def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
     """Change or disable a user; their password is theirs alone, and set anew by a reset.
@@ -182,12 +182,9 @@ def edit_user(call: Call, body: dict[str, Any], user_id: str) -> Response:
 @blueprint.operation(
     "PATCH",
     "/<id:user_id>/role",
-    permission=Permission.USERS_MANAGE,
-    body=RoleRequest,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(Permission.USERS_MANAGE, session_only=True, confirmed="always"),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
+    Takes(body=RoleRequest),
 )
 def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
     """Change the role of a user, not one's own; it holds from their next request."""
@@ -200,31 +197,20 @@ def set_user_role(call: Call, body: dict[str, Any], user_id: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/<id:user_id>",
-    permission=Permission.USERS_MANAGE,
-    answers={200: ManagedUserSchema},
-    errors=(409,),
-    confirmed="an admin",
+    Access(Permission.USERS_MANAGE, confirmed="an admin"),
+    Answers({200: ManagedUserSchema}, errors=(409,)),
 )
 def delete_user(call: Call, user_id: str) -> Response:
-    """Delete a user: cancel what he has under way, keep what he has finished without his name."""
+    """Delete a user: cancel what they have under way, keep what they have finished without their name."""
     user = administration.delete(call.db, user_id, by=call.identity, actor=call.actor)
     return success(managed_user_row(user))
 
 
 def managed_user_row(user: User) -> dict[str, Any]:
-    """A user, as those see him who look after him."""
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "username": user.plex_username or user.name,
-        "role": user.role,
-        "tier": user.tier,
-        "plexUsername": user.plex_username,
-        "avatarUrl": user.plex_avatar,
-        "hasPassword": user.password_hash is not None,
-        "disabled": user.disabled_at is not None,
-        "disabledReason": user.disabled_reason,
-        "createdAt": user.created_at,
-        "lastLoginAt": user.last_login_at,
-    }
+    """A user, as admins see them."""
+    return ManagedUserSchema.row(
+        user,
+        username=user.plex_username or user.name,
+        has_password=user.password_hash is not None,
+        disabled=user.disabled_at is not None,
+    )

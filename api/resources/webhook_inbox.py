@@ -1,4 +1,4 @@
-"""`/admin/webhooks`: what came, what became of it, and who may send."""
+"""`/admin/webhooks`: received messages, what became of them, and the senders."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
-from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
+from api.wire.fields import Choice, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from api.wire.unversioned_paths import PREFIX
 from engine import audit
 from engine.audit import Subject
 from engine.permissions import Permission
 from engine.webhooks import inbox, secrets
-from engine.webhooks.secrets import Sender
-from models.webhook import Webhook
 
 blueprint = Blueprint("webhook inbox", "/admin/webhooks", "What other systems told us, and who may.")
 
@@ -37,21 +37,15 @@ class WebhookSchema(Schema):
 
     id = ma.fields.String(required=True)
     source = ma.fields.String(required=True)
-    event = ma.fields.String(required=True, metadata={"description": "Empty where it does not say."})
+    event = required(ma.fields.String, about="Empty where it does not say.")
     status = ma.fields.String(required=True, validate=validate.OneOf(inbox.STATUSES))
-    attempts = ma.fields.Integer(required=True)
-    copies = ma.fields.Integer(required=True, metadata={"description": "How often it came."})
-    address = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Where it came from."}
-    )
-    outcome = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "What came of it, in words."}
-    )
-    received_at = ma.fields.DateTime(
-        required=True, metadata={"description": "When it came; with copies, the first."}
-    )
-    processed_at = ma.fields.DateTime(required=True, allow_none=True)
-    error = ma.fields.Dict(required=True, allow_none=True)
+    attempts = required(ma.fields.Integer, attribute="attempt")
+    copies = required(ma.fields.Integer, about="How often it came.")
+    address = nullable(ma.fields.String, about="Where it came from.")
+    outcome = nullable(ma.fields.String, about="What came of it, in words.")
+    received_at = required(ma.fields.DateTime, about="When it came; with copies, the first.")
+    processed_at = nullable(ma.fields.DateTime, attribute="ended_at")
+    error = nullable(ma.fields.Dict)
 
 
 class WebhookDetailSchema(WebhookSchema):
@@ -74,12 +68,12 @@ class SenderRequest(Schema):
 
 
 class SenderSchema(Schema):
-    """Who may send, with the secret to copy to him."""
+    """Who may send, with the secret to copy to them."""
 
     name = ma.fields.String(required=True)
-    url = ma.fields.String(required=True, metadata={"description": "Where he sends to."})
-    secret = ma.fields.String(required=True, metadata={"description": "What he signs with."})
-    since = ma.fields.DateTime(required=True, metadata={"description": "When the secret was made."})
+    url = required(ma.fields.String, about="Where they send to.")
+    secret = required(ma.fields.String, about="What they sign with.")
+    since = required(ma.fields.DateTime, about="When the secret was made.")
 
 
 class SendersSchema(Schema):
@@ -91,29 +85,29 @@ class SendersSchema(Schema):
 WebhookPage = page_of(WebhookSchema)
 
 
-@blueprint.operation("GET", "", permission=MANAGE, query=WebhooksQuery, answers={200: WebhookPage})
+@blueprint.operation("GET", "", Access(MANAGE), Answers({200: WebhookPage}), Takes(query=WebhooksQuery))
 def list_webhooks(call: Call, query: dict[str, Any]) -> Response:
     """All messages of the last 30 days, newest first."""
     page = inbox.listing(call.db, **query)
-    return success(page_data(page, [webhook_row(row) for row in page.items]))
+    return success(page_data(page, [WebhookSchema.row(row) for row in page.items]))
 
 
 @blueprint.operation(
-    "GET", "/<id:webhook_id>", permission=MANAGE, answers={200: WebhookDetailSchema}, errors=(404,)
+    "GET", "/<id:webhook_id>", Access(MANAGE), Answers({200: WebhookDetailSchema}, errors=(404,))
 )
 def get_webhook(call: Call, webhook_id: str) -> Response:
     """One message with what it says."""
     row = inbox.get(call.db, webhook_id)
-    return success({**webhook_row(row), "payload": row.payload})
+    return success(WebhookDetailSchema.row(row))
 
 
 @blueprint.operation(
     "POST",
     "/<id:webhook_id>/replay",
-    permission=MANAGE,
-    answers={202: WebhookSchema, 200: WebhookSchema},
-    errors=(404,),
-    headers={"Location": "Where the message is."},
+    Access(MANAGE),
+    Answers(
+        {202: WebhookSchema, 200: WebhookSchema}, errors=(404,), headers={"Location": "Where the message is."}
+    ),
     limit="work",
 )
 def replay_webhook(call: Call, webhook_id: str) -> Response:
@@ -123,79 +117,48 @@ def replay_webhook(call: Call, webhook_id: str) -> Response:
         about = Subject("webhook", row.id, f"{row.source} {row.event}".strip())
         audit.record(call.db, "webhook.replayed", call.actor, about)
     location = {"Location": f"{PREFIX}/admin/webhooks/{row.id}"}
-    return success(webhook_row(row), 202 if again else 200, location)
+    return success(WebhookSchema.row(row), 202 if again else 200, location)
 
 
-@blueprint.operation("GET", "/senders", permission=MANAGE, answers={200: SendersSchema})
+@blueprint.operation("GET", "/senders", Access(MANAGE), Answers({200: SendersSchema}))
 def list_webhook_senders(call: Call) -> Response:
     """Who may send signed messages, by name."""
     found = secrets.senders(call.db, call.settings)
-    return success({"senders": [sender_row(sender) for sender in found]})
+    return success({"senders": [SenderSchema.row(sender) for sender in found]})
 
 
 @blueprint.operation(
     "POST",
     "/senders",
-    permission=MANAGE,
-    body=SenderRequest,
-    answers={201: SenderSchema},
-    errors=(409,),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({201: SenderSchema}, errors=(409,)),
+    Takes(body=SenderRequest),
 )
 def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
-    """Let somebody new send; a secret is made for him."""
+    """Let somebody new send; a secret is made for them."""
     sender = secrets.create(call.db, call.settings, body["name"], call.actor)
-    return success(sender_row(sender), 201)
+    return success(SenderSchema.row(sender), 201)
 
 
 @blueprint.operation(
     "POST",
     "/senders/<id:name>/rotate",
-    permission=MANAGE,
-    answers={200: SenderSchema},
-    errors=(404,),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({200: SenderSchema}, errors=(404,)),
 )
 def rotate_webhook_secret(call: Call, name: str) -> Response:
     """Make another secret, for `plex` and `overseerr` too; the one before opens nothing from now on."""
     sender = secrets.rotate(call.db, call.settings, name, call.actor)
-    return success(sender_row(sender))
+    return success(SenderSchema.row(sender))
 
 
 @blueprint.operation(
     "DELETE",
     "/senders/<id:name>",
-    permission=MANAGE,
-    answers={200: SenderSchema},
-    errors=(404, 409),
-    session_only=True,
-    confirmed="always",
+    Access(MANAGE, session_only=True, confirmed="always"),
+    Answers({200: SenderSchema}, errors=(404, 409)),
 )
 def delete_webhook_sender(call: Call, name: str) -> Response:
-    """Let somebody send no more; what he has sent stays."""
+    """Let somebody send no more; what they have sent stays."""
     sender = secrets.delete(call.db, call.settings, name, call.actor)
-    return success(sender_row(sender))
-
-
-def webhook_row(row: Webhook) -> dict[str, Any]:
-    """A message as clients see it."""
-    return {
-        "id": row.id,
-        "source": row.source,
-        "event": row.event,
-        "status": row.status,
-        "attempts": row.attempt,
-        "copies": row.copies,
-        "address": row.address,
-        "outcome": row.outcome,
-        "receivedAt": row.received_at,
-        "processedAt": row.ended_at,
-        "error": row.error,
-    }
-
-
-def sender_row(sender: Sender) -> dict[str, Any]:
-    """A sender as those see him who look after webhooks."""
-    return {"name": sender.name, "url": sender.url, "secret": sender.secret, "since": sender.since}
+    return success(SenderSchema.row(sender))

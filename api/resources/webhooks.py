@@ -1,4 +1,4 @@
-"""`/webhooks`: what other systems tell us; answered as soon as it is stored."""
+"""`/webhooks`: receives messages of other systems; answered as soon as they are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from flask import Response, request
 from marshmallow import validate
 from werkzeug.http import parse_options_header
 
-from api.operations.blueprint import Blueprint, Call
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Answers, Takes
 from api.security import rate_limits
 from api.wire.envelope import success
 from api.wire.errors import UNSUPPORTED, InvalidRequest
@@ -78,13 +80,10 @@ def _header(name: str, text: str) -> dict[str, Any]:
 @blueprint.operation(
     "POST",
     "/plex/<string:secret>",
-    permission=None,
-    answers={200: ReceivedSchema},
-    errors=_ERRORS,
-    headers=_HEADERS,
+    PUBLIC,
+    Answers({200: ReceivedSchema}, errors=_ERRORS, headers=_HEADERS),
+    Takes(largest_body=LARGEST, slash_allowed=True),
     own_units=True,
-    largest_body=LARGEST,
-    slash_allowed=True,
 )
 @blueprint.doc(requestBody=_PLEX_BODY)  # type: ignore[untyped-decorator]
 def receive_from_plex(call: Call, secret: str) -> Response:
@@ -100,13 +99,10 @@ def receive_from_plex(call: Call, secret: str) -> Response:
 @blueprint.operation(
     "POST",
     "/overseerr",
-    permission=None,
-    answers={200: ReceivedSchema},
-    errors=_ERRORS,
-    headers=_HEADERS,
+    PUBLIC,
+    Answers({200: ReceivedSchema}, errors=_ERRORS, headers=_HEADERS),
+    Takes(largest_body=LARGEST, slash_allowed=True),
     own_units=True,
-    largest_body=LARGEST,
-    slash_allowed=True,
 )
 @blueprint.doc(  # type: ignore[untyped-decorator]
     requestBody=_JSON_BODY,
@@ -122,13 +118,10 @@ def receive_from_overseerr(call: Call) -> Response:
 @blueprint.operation(
     "POST",
     "/<id:name>",
-    permission=None,
-    answers={200: ReceivedSchema},
-    errors=_ERRORS,
-    headers=_HEADERS,
+    PUBLIC,
+    Answers({200: ReceivedSchema}, errors=_ERRORS, headers=_HEADERS),
+    Takes(largest_body=LARGEST, slash_allowed=True),
     own_units=True,
-    largest_body=LARGEST,
-    slash_allowed=True,
 )
 @blueprint.doc(  # type: ignore[untyped-decorator]
     requestBody=_JSON_BODY,
@@ -154,7 +147,7 @@ def receive_signed(call: Call, name: str) -> Response:
 
 @contextmanager
 def _proof(source: str) -> Iterator[None]:
-    """Write down who failed to prove himself, and count it for his address.
+    """Log a message whose sender is not proven, and count it for the address.
 
     Raises:
         RateLimitExceeded: too often.

@@ -1,4 +1,4 @@
-"""Where a request really comes from: what a proxy says of its client is believed only from `TRUSTED_PROXIES`."""
+"""The client's address: forwarding headers are believed only from `TRUSTED_PROXIES`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Address = IPv4Address | IPv6Address
 
 
 class RealAddress:
-    """Lets `REMOTE_ADDR` and the scheme be the client's, before anything else looks at them.
+    """WSGI middleware that sets `REMOTE_ADDR` and the scheme to the client's, before anything else reads them.
 
     Args:
         app: what serves.
@@ -48,7 +48,7 @@ class RealAddress:
 def client_of(
     peer: str | None, forwarded: str, networks: tuple[IPv4Network | IPv6Network, ...]
 ) -> str | None:
-    """The client behind a proxy that is trusted; `peer` itself where it says nothing that can be understood."""
+    """The client behind a trusted proxy; `peer` itself where the header can't be parsed."""
     while forwarded:
         forwarded, _, hop = forwarded.rpartition(",")
         address = parsed(hop.strip())
@@ -71,7 +71,7 @@ def is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> 
 def parsed(text: str) -> Address | None:
     """An address as proxies write it, with or without brackets and port; None where it is none.
 
-    An IPv4 address in IPv6's clothes is shown as what it is; a zone is left out.
+    An IPv4-mapped IPv6 address becomes IPv4; a zone is left out.
     """
     if len(text) > _LONGEST:
         return None

@@ -1,4 +1,4 @@
-"""Who acts, and may he: tokens from header or cookie, checked against the session row at every request."""
+"""Authentication and permission of a request: tokens from header or cookie, checked against the session's row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SESSION_CLAIM = "sid"
 
 @dataclass(frozen=True)
 class Credential:
-    """An access token or API key as it came; only what a browser sends by itself needs the CSRF proof."""
+    """An access token or API key as it came; a change needs a CSRF token only by cookie, which browsers add."""
 
     token: str
     by_cookie: bool
@@ -42,7 +42,7 @@ class Credential:
 
 
 def credential(request: Request) -> Credential | None:
-    """What a request proves itself with: a bearer token, else an API key, else a cookie; the first decides alone."""
+    """The credential of a request: its bearer token, else its API key, else its cookie; later ones are ignored."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return Credential(token.strip(), by_cookie=False)
@@ -73,7 +73,7 @@ def session_of(token: str, *, expired_too: bool = False) -> str:
 
 @lru_cache(maxsize=4096)
 def _signed(token: str, candidates: tuple[bytes, ...]) -> tuple[str, float]:
-    """Login id and expiry of a token signed with one of our keys; remembered, for the signature is the costly part."""
+    """Login id and expiry of a token signed with one of our keys; cached, since checking a signature is slow."""
     claims = _claims(token, candidates)
     login_id, expires = claims.get(_SESSION_CLAIM), claims.get("exp")
     if not isinstance(login_id, str) or not isinstance(expires, int | float) or "\0" in login_id:
@@ -82,7 +82,7 @@ def _signed(token: str, candidates: tuple[bytes, ...]) -> tuple[str, float]:
 
 
 def _claims(token: str, candidates: tuple[bytes, ...]) -> dict[str, Any]:
-    """What a token says, whether it has expired or not; older keys are tried where the signature is another's."""
+    """The claims of a token, expired or not; older keys are tried where the signature is not of the newest."""
     for candidate in candidates:
         with suppress(jwt.InvalidSignatureError):
             return dict(
@@ -134,7 +134,7 @@ def allow(
     """Let a request pass that may do what it asks for; `session_only`: not with an API key.
 
     Raises:
-        CsrfInvalid: a change, asked for by cookie without the proof that our own page sent it.
+        CsrfInvalid: a change that authenticates by cookie, without the CSRF token.
         Forbidden: the user lacks the permission.
     """
     if found.by_cookie:
@@ -153,26 +153,26 @@ def actor(request: Request, identity: Identity | None) -> Actor:
 
 
 def device(request: Request) -> Device:
-    """Where a request comes from."""
+    """The device that a request comes from."""
     return Device(request.headers.get("User-Agent"), request.remote_addr)
 
 
 def issue_access_token(login_id: str, user_id: str) -> str:
-    """A fresh access token of a session; what its user may do is not in it, but looked up each time."""
+    """A new access token of a session. Permissions are not in it: they are looked up at each request."""
     return str(create_access_token(user_id, additional_claims={_SESSION_CLAIM: login_id}))
 
 
 def set_cookies(
     response: Response, settings: Settings, access: str, refresh: str, *, remember_me: bool
 ) -> None:
-    """Give a browser its tokens; the access token's cookie outlives it, so that its expiry can be told."""
+    """Set the cookies of both tokens. That of the access token outlives it, so that we can say that it has expired."""
     life = int(settings.remember_me_seconds if remember_me else settings.refresh_token_seconds)
     _set(response, settings, ACCESS_COOKIE, access, "/", life)
     _set(response, settings, REFRESH_COOKIE, refresh, _REFRESH_PATH, life)
 
 
 def clear_cookies(response: Response, settings: Settings) -> None:
-    """Take a browser's tokens away."""
+    """Delete the cookies of both tokens."""
     _set(response, settings, ACCESS_COOKIE, "", "/", 0)
     _set(response, settings, REFRESH_COOKIE, "", _REFRESH_PATH, 0)
 

@@ -1,4 +1,4 @@
-"""The cookie by which a browser is known before anybody signs in: made and signed by us, never taken over."""
+"""The cookie that identifies a browser before anybody signs in: made and signed by us, others are ignored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COOKIE = re.compile(r"([A-Za-z0-9_-]{32})\.([A-Za-z0-9_-]{43})")
 
 
 def nonce_of(request: Request, settings: Settings) -> str | None:
-    """What only this browser has; None without it, or where we did not make it."""
+    """The nonce of this browser; None where it has none, or one that we did not make."""
     found = _COOKIE.fullmatch(request.cookies.get(BROWSER_COOKIE, ""))
     if found is None:
         return None
@@ -26,18 +26,18 @@ def nonce_of(request: Request, settings: Settings) -> str | None:
 
 
 def fresh_nonce() -> str:
-    """One that nobody has yet."""
+    """A new one."""
     return secrets.token_urlsafe(24)
 
 
 def give_nonce(response: Response, settings: Settings, nonce: str) -> None:
-    """Let a browser keep its nonce for a day."""
+    """Set the cookie with a browser's nonce, for a day."""
     signature = base64.urlsafe_b64encode(keys.sign(settings, keys.BROWSERS, nonce.encode())).decode()
     _set(response, settings, f"{nonce}.{signature.rstrip('=')}", _SECONDS)
 
 
 def forget_nonce(request: Request, response: Response, settings: Settings) -> None:
-    """Have a browser begin anew: whoever put his own cookie there before a sign-in has nothing of it afterwards."""
+    """Delete the cookie at a sign-in, so that a nonce which an attacker put there is worth nothing afterwards."""
     if BROWSER_COOKIE in request.cookies:
         _set(response, settings, "", 0)
 

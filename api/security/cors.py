@@ -1,4 +1,4 @@
-"""CORS: which pages of other origins may call us from a browser: those of `FRONTEND_URL`, letter by letter."""
+"""CORS: pages of other origins may call us from a browser where `FRONTEND_URL` names exactly their origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def init_app(app: Flask) -> None:
-    """Answer what browsers ask before a call, and let the pages of allowed origins read our answers."""
+    """Answer preflight requests, and let the pages of allowed origins read our answers."""
     app.before_request(_preflight)
     app.after_request(_permit)
 
@@ -40,7 +40,7 @@ def allowed(origin: str | None, origins: Collection[str]) -> bool:
 
 @lru_cache(maxsize=64)
 def _as_browsers_say(origins: tuple[str, ...]) -> frozenset[str]:
-    """Origins in lower case and without the port that goes without saying (RFC 6454, 6.1)."""
+    """Origins in lower case and without the default port, as browsers write them (RFC 6454, 6.1)."""
     lowered = (origin.lower() for origin in origins)
     return frozenset(
         origin.removesuffix(_DEFAULT_PORTS.get(origin.partition(":")[0], "")) for origin in lowered
@@ -48,7 +48,7 @@ def _as_browsers_say(origins: tuple[str, ...]) -> frozenset[str]:
 
 
 def _preflight() -> Response | None:
-    """Answer the question whether a call would be welcome; nobody signs in for it, and nothing is done."""
+    """Answer a preflight request: without authentication, and without calling a view."""
     if request.method != "OPTIONS" or _ASKED_METHOD not in request.headers:
         return None
     missed = request.routing_exception
@@ -56,7 +56,7 @@ def _preflight() -> Response | None:
         return None  # there is nothing at this path
     answer = Response(status=204)
     answer.vary.update((_ASKED_METHOD, "Access-Control-Request-Headers"))
-    if _welcome():
+    if _is_allowed():
         answer.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(missed.valid_methods or ()))
         answer.headers["Access-Control-Allow-Headers"] = ", ".join(_ACCEPTED)
         answer.headers["Access-Control-Max-Age"] = str(_REMEMBERED_SECONDS)
@@ -64,17 +64,17 @@ def _preflight() -> Response | None:
 
 
 def _permit(response: Response) -> Response:
-    # Whoever stores an answer for one origin must not give it to another.
+    # A cache must not serve an answer for one origin to another.
     if "Vary" in response.headers:
         response.vary.add("Origin")
     else:
-        response.headers["Vary"] = "Origin"  # parses nothing
-    if _welcome():
+        response.headers["Vary"] = "Origin"  # without parsing a header
+    if _is_allowed():
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Access-Control-Expose-Headers"] = ", ".join(_SHOWN)
     return response
 
 
-def _welcome() -> bool:
+def _is_allowed() -> bool:
     return allowed(request.headers.get("Origin"), parts().runtime.settings.frontend_url)

@@ -18,14 +18,14 @@ _TOKEN = re.compile(r"(?:(?P<nonce>[0-9a-f]{16})\.)?(?P<signature>[0-9a-f]{64})"
 
 
 def csrf_token(settings: Settings, subject: str, *, fresh: bool = False) -> str:
-    """A token of a session, or of a browser that nobody has signed in with; it lasts as long as they do.
+    """A token of a session, or of a browser before sign-in; it is valid as long as that is.
 
     Another site can neither read it (it is never in a cookie) nor make it (it is signed).
 
     Args:
         settings: with the secret key.
         subject: what it is bound to.
-        fresh: one that was never given before, instead of the same each time.
+        fresh: a token that differs each time, instead of always the same.
     """
     nonce = secrets.token_hex(8) if fresh else ""
     signature = keys.sign(settings, keys.CSRF_TOKENS, _signed(subject, nonce)).hex()

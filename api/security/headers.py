@@ -1,4 +1,4 @@
-"""What every answer tells a browser not to do with it, whatever it is: data, error, page or file."""
+"""The security headers of every answer, be it data, an error, a page or a file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def init_app(app: Flask, *, production: bool) -> None:
 
     Args:
         app: to be extended.
-        production: https is told to stay, to whoever came by it.
+        production: requests by https are answered with `Strict-Transport-Security`.
     """
 
     def protect(response: Response) -> Response:
@@ -56,7 +56,7 @@ def init_app(app: Flask, *, production: bool) -> None:
 
 
 def _stay_here(response: Response) -> None:
-    """Send on to a path of ours: werkzeug names the host that the client says it asked, which may be anybody's."""
+    """Redirect to the path alone: werkzeug adds the host of the client's Host header, which may be anything."""
     target = urlsplit(response.location or "")
     response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, ""))
     response.set_data(b"")

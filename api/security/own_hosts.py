@@ -1,7 +1,7 @@
-"""Whether a request was meant for this server: by a Host that leads here, and from a page that is ours.
+"""Refuses requests whose Host is not this server, or that a page of another site has sent.
 
 A name that somebody else owns may be made to lead to a loopback address while a page of theirs is open (DNS rebinding).
-The browser then takes that page for ours; only the Host header tells.
+The browser then takes that page for ours; only the Host header shows the difference.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def own_origins(request: Request) -> tuple[str, str]:
 
 
 def refuse_foreign_page(request: Request, settings: Settings) -> None:
-    """Let no page of another site ask; what sends no `Origin` is no page.
+    """Refuse a request that a page of another site has sent; one without `Origin` was sent by no page.
 
     Raises:
         Forbidden: the origin is neither ours nor one of `FRONTEND_URL` and `PUBLIC_URL`.
@@ -43,7 +43,7 @@ def refuse_foreign_page(request: Request, settings: Settings) -> None:
 
 
 def refuse_foreign_host(request: Request, settings: Settings) -> None:
-    """Let only those ask who have come by an address of this server, or by the name that it is told to have.
+    """Refuse a request whose Host is neither an address of this server nor a name that the settings give it.
 
     Raises:
         Forbidden: the Host is no loopback address, none that the server listens on, and not that of `PUBLIC_URL` or

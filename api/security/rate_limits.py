@@ -1,4 +1,4 @@
-"""Counts each request for whom it comes from, and tells in each answer how much is left."""
+"""Rate limits of requests: counted for the user or address, shown in the headers of each answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from engine.identity.sessions import Identity
 from engine.rate_limits.limits import Asker, Endpoint, Name, RateLimiter, RateLimitExceeded, Spent
 from engine.rate_limits.sliding_windows import Verdict
 
-__all__ = ["HEADERS", "Counted", "Spent", "charge", "give_back", "init_app", "limiter_of", "spend"]
+__all__ = [
+    "HEADERS",
+    "Counted",
+    "Spent",
+    "charge",
+    "give_back",
+    "headers_of",
+    "init_app",
+    "limiter_of",
+    "spend",
+]
 
 Counted = Literal["tier", Endpoint]
 
@@ -21,14 +31,13 @@ HEADERS = {
     "X-RateLimit-Remaining": "How many of them are left.",
     "X-RateLimit-Reset": "When the next one comes back, in Unix seconds.",
 }
-_LIMIT, _REMAINING, _RESET = HEADERS
 _NAME = "medianest-rate-limits"
 
 
 def init_app(app: Flask, limiter: RateLimiter) -> None:
-    """Count what reaches no operation, and show on every answer what is left."""
+    """Count requests that reach no operation, and show on every answer what is left."""
     app.extensions[_NAME] = limiter
-    app.before_request(_charge_the_lost)
+    app.before_request(_charge_unrouted)
     app.after_request(_show)
 
 
@@ -49,7 +58,7 @@ def charge(identity: Identity | None, limit: Counted) -> None:
 
 
 def spend(identity: Identity | None, name: Spent, email: str | None) -> None:
-    """Count one of what only a view can tell; `email` for limits of an address of that kind.
+    """Count one of what only a view knows, such as a submission; `email` for limits of an e-mail address.
 
     Raises:
         RateLimitExceeded: there were too many before.
@@ -73,23 +82,27 @@ def _take(names: list[Name], asker: Asker, email: str | None) -> None:
         g.rate_limit = verdict
 
 
-def _charge_the_lost() -> None:
-    """An unknown path or method costs its address; a browser's question before a request (OPTIONS) does not."""
+def _charge_unrouted() -> None:
+    """Count an unknown path or method for its address, except preflight requests (OPTIONS)."""
     if request.url_rule is None and request.method != "OPTIONS":
         charge(None, "tier")
 
 
 def _show(response: Response) -> Response:
-    verdict: Verdict | None = g.get("rate_limit")
-    if verdict is not None:
-        response.headers[_LIMIT] = str(verdict.rate.amount)
-        response.headers[_REMAINING] = str(verdict.remaining)
-        response.headers[_RESET] = str(verdict.reset)
+    response.headers.update(headers_of(g.get("rate_limit")))
     return response
 
 
+def headers_of(verdict: Verdict | None) -> dict[str, str]:
+    """The headers that show what is left; none where nothing was counted."""
+    if verdict is None:
+        return {}
+    shown = (verdict.rate.amount, verdict.remaining, verdict.reset)
+    return dict(zip(HEADERS, map(str, shown), strict=True))
+
+
 def limiter_of(app: Flask) -> RateLimiter:
-    """What counts the requests of an application."""
+    """The limiter of an application."""
     found: RateLimiter = app.extensions[_NAME]
     return found
 

@@ -1,1 +1,1 @@
-"""The web worker: connections, requests that arrive slowly or malformed, slow requests."""
+"""The web worker: connections, and requests that arrive slowly or malformed."""

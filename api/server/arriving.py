@@ -1,4 +1,4 @@
-"""How much of a request has arrived, and how long the rest may take: what decides whether it gets a thread."""
+"""How much of a request has arrived, and how long the rest may take; a thread is given to whole requests only."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Stage(Enum):
 
 
 def stage_of(data: bytes | bytearray) -> Stage:
-    """Look at the bytes of a request; the parser decides later what they mean.
+    """How much of a request these bytes are, without parsing them: the parser follows.
 
-    Whatever is not surely `WHOLE` is something else: a thread that takes a whole request never waits for its client.
+    In doubt it is not `WHOLE`: a thread that handles a whole request must never wait for its client.
     """
     start = 2 if data[:2] == b"\r\n" else 0
     end = data.find(b"\r\n\r\n", start)
@@ -72,18 +72,18 @@ class Arriving:
 
     @property
     def deadline(self) -> float:
-        """When it is given up, on the monotonic clock: a drip of bytes moves it by as good as nothing."""
+        """When it is given up, on the monotonic clock; later by a second for every `SLOWEST` bytes received."""
         return self._began + PATIENCE + len(self.data) / SLOWEST
 
 
 class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
-    """Reads a connection for the parser, and for the application that reads a body: never longer than is fair.
+    """Reads a connection for the parser, and for the application that reads a body, within a deadline.
 
-    A client that takes too long looks as if it had gone away; its connection is shut down. What was said to be whole
-    and is not has been broken off, or its head is too large.
+    For a client that takes too long the end of the stream is returned, and the connection shut down. A request that
+    was declared whole and is not was broken off, or its head is too large.
 
     Attributes:
-        given_up: it had its time, and was too slow.
+        given_up: its deadline passed.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -92,14 +92,14 @@ class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
         self._too_large = self.given_up = False
 
     def begin(self, data: bytes, *, patient: bool) -> None:
-        """A request begins with these bytes; without patience nothing more is read."""
+        """Begin a request with these bytes; without `patient` nothing more is read."""
         self.buf = io.BytesIO(data)
         self._patience = PATIENCE if patient else 0.0
         self._received, self._spent = len(data) if patient else 0, 0.0
         self._too_large = len(data) >= LARGEST
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes; none where the time is up.
+        """The next bytes; none after the deadline.
 
         Raises:
             ParseException: nothing more is to be read, though it is missing.

@@ -1,4 +1,4 @@
-"""The body of a request as the application reads it: what is wrong with it is the client's mistake, not ours."""
+"""Makes a malformed body, which the application reads, a 400 instead of a failure of ours."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MOST_CHUNKS = 20_000  # each costs a turn of the interpreter, however little it 
 
 
 class MalformedBody(BadRequest):
-    """A body that is not what its headers promise; the connection is closed after the answer."""
+    """A body that does not fit its headers; the connection is closed after the answer."""
 
 
 class _BoundedChunks(ChunkedReader):  # type: ignore[misc]
-    """A chunked body of not too many pieces."""
+    """A chunked body of at most `MOST_CHUNKS` chunks."""
 
     def __init__(self, req: Any, unreader: Any) -> None:
         super().__init__(req, unreader)
@@ -34,8 +34,8 @@ class _BoundedChunks(ChunkedReader):  # type: ignore[misc]
         return super().parse_chunk_size(unreader, data)
 
 
-class _HonestReader:
-    """Reads for gunicorn's `Body`, and calls what the parser refuses a bad request."""
+class _CheckedReader:
+    """Reads for gunicorn's `Body`; raises `MalformedBody` for the errors of gunicorn's parser."""
 
     def __init__(self, req: Any) -> None:
         self.unreader = req.unreader  # sockets take what was read beyond their handshake from it
@@ -47,7 +47,7 @@ class _HonestReader:
         """At most so many bytes; none at the end.
 
         Raises:
-            MalformedBody: what comes is no body.
+            MalformedBody: it is malformed, or breaks off.
         """
         try:
             data: bytes = self._reader.read(size)
@@ -59,4 +59,4 @@ class _HonestReader:
 
 def guard(req: Any) -> None:
     """Let the body of a gunicorn request raise `MalformedBody` where it is malformed or breaks off."""
-    req.body.reader = _HonestReader(req)
+    req.body.reader = _CheckedReader(req)

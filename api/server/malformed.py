@@ -1,9 +1,10 @@
-"""Requests that are none: counted for the address they come from, and answered in the form of all answers."""
+"""Requests that can't be parsed: counted for their address, and answered in the envelope of all answers."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from gunicorn.http import errors as refused  # type: ignore[import-untyped]
 
 from api.log_throttle import Seldom
 from api.security.headers import ALWAYS, DATA_POLICY
+from api.security.rate_limits import headers_of
 from api.server.arriving import BrokenOff
 from config.settings import Settings
 from engine.rate_limits.limits import Asker, RateLimiter, RateLimitExceeded
@@ -41,7 +43,7 @@ class Malformed:
     """Answers requests that could not be parsed, in one process.
 
     Args:
-        limiter: counts them, as what an anonymous address may do.
+        limiter: counts them as requests of an anonymous address.
         settings: as they are now.
     """
 
@@ -54,22 +56,25 @@ class Malformed:
         Args:
             sock: takes the answer.
             address: of the peer.
-            error: what the parser said; its text is the stranger's, and goes nowhere.
-            counted: False for a proxy, which speaks for many.
+            error: of the parser; its text holds bytes of the client, and is not shown.
+            counted: False for a proxy, which passes on requests of many clients.
         """
         _seen.note(reason=type(error).__name__, address=address)
+        verdict = None
         if counted:
             try:
-                self._limiter.take(self._settings(), ["anonymous", "global"], Asker(address))
+                verdict = self._limiter.take(self._settings(), ["anonymous", "global"], Asker(address))
             except RateLimitExceeded as exceeded:
-                retry_after = exceeded.verdict.retry_after
-                answer(sock, 429, exceeded.code, exceeded.message, {"Retry-After": str(retry_after)})
+                retry = {"Retry-After": str(exceeded.verdict.retry_after)}
+                answer(sock, 429, exceeded.code, exceeded.message, retry | headers_of(exceeded.verdict))
                 return
         said = next((words for kind, words in _WORDS if isinstance(error, kind)), "it is not HTTP")
-        answer(sock, 400, "VALIDATION_ERROR", f"The request is malformed: {said}.")
+        answer(sock, 400, "VALIDATION_ERROR", f"The request is malformed: {said}.", headers_of(verdict))
 
 
-def answer(sock: Any, status: int, code: str, words: str, headers: dict[str, str] | None = None) -> None:
+def answer(
+    sock: Any, status: int, code: str, words: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write an answer in the envelope by hand: there is no request that an application could answer."""
     correlation = secrets.token_hex(16)
     details = {"request": [words]} if code == "VALIDATION_ERROR" else None
@@ -82,7 +87,7 @@ def answer(sock: Any, status: int, code: str, words: str, headers: dict[str, str
         "X-Correlation-ID": correlation,
         "Content-Security-Policy": DATA_POLICY,
         **ALWAYS,
-        **(headers or {}),
+        **headers,
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     util.write_nonblock(sock, f"HTTP/1.1 {status} {_REASONS[status]}\r\n{lines}\r\n".encode() + body)

@@ -1,4 +1,4 @@
-"""Who may have their request read by a thread, which a slow client keeps for as long as it likes."""
+"""The queue for threads that read a request from its client: a slow client keeps one for as long as it sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LANE_SECONDS = 30.0  # that a request waits for a place
 
 
 class SlowLane:
-    """Places for requests that are read by a thread, and the line before them.
+    """Places for requests that are read by a thread, and a queue for them.
 
     Args:
         places: requests at once.
@@ -22,11 +22,11 @@ class SlowLane:
         self._waiting: deque[tuple[Any, str | None, float]] = deque()
 
     def wait(self, conn: Any, address: str | None) -> None:
-        """Stand in line; None as an address has no share."""
+        """Queue a connection; without an address it is not limited to a share of the places."""
         self._waiting.append((conn, address, time.monotonic() + LANE_SECONDS))
 
     def admit(self) -> list[Any]:
-        """Those whose turn it is."""
+        """Take those from the queue for which there is a place."""
         admitted, left = [], deque[tuple[Any, str | None, float]]()
         shares = Counter(self._inside.values())
         for conn, address, until in self._waiting:
@@ -44,8 +44,8 @@ class SlowLane:
         """Give a place back; False where there was none."""
         return self._inside.pop(conn, self) is not self
 
-    def tired(self, now: float) -> list[Any]:
-        """Those who have stood in line too long; they stand there no more."""
+    def timed_out(self, now: float) -> list[Any]:
+        """Take those from the queue that have waited for `LANE_SECONDS`."""
         gone = [conn for conn, _, until in self._waiting if until <= now]
         if gone:
             self._waiting = deque(each for each in self._waiting if each[2] > now)

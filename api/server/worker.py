@@ -111,14 +111,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.malformed.refuse(client, address, exc, counted=self._share_of(address) is not None)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """Whether the connection is good for another request: not where a body was malformed that nobody read."""
+        """Whether the connection can take another request: not after a malformed body that no view has read."""
         try:
             return bool(super()._keepalive_after(conn, keepalive))
         except MalformedBody:
             return False
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """After a request: the next one, or goodbye."""
+        """After a request: wait for the next one, or close the connection."""
         if self._lane.leave(conn):
             self._let_in()
         if isinstance(reader := getattr(conn.parser, "unreader", None), BoundedUnreader) and reader.given_up:
@@ -129,7 +129,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._say_goodbye(conn)
 
     def murder_pending(self) -> None:
-        """Once a second: drop those whose time is up."""
+        """Once a second: close connections whose deadline has passed."""
         super().murder_pending()
         now = time.monotonic()
         if not self.alive and self._stop_at is None:
@@ -143,7 +143,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         for conn, (until, _) in list(self._leaving.items()):
             if now >= until:
                 self._forget(conn, self._leaving)
-        for conn in self._lane.tired(now):
+        for conn in self._lane.timed_out(now):
             _slow.note(reason="slow lane full", address=_peer(conn))
             self._close(conn)
 
@@ -156,7 +156,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_bytes, conn))
 
     def _receives(self, conn: Any, arriving: Arriving) -> bool:
-        """Read once; whether this connection needs to be waited for no more."""
+        """Read once; whether the connection was handed over or closed."""
         try:
             data = conn.sock.recv(LARGEST)
         except (BlockingIOError, InterruptedError):
@@ -176,7 +176,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         return True
 
     def _goes_on(self, conn: Any, arriving: Arriving) -> bool:
-        """Give a request to the threads as soon as that makes sense."""
+        """Hand a request to the threads if it is whole, or too long to be gathered; whether it was."""
         stage = stage_of(arriving.data)
         if stage is Stage.INCOMPLETE:
             return False
@@ -196,7 +196,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             super().enqueue_req(conn)
 
     def _share_of(self, address: str | None) -> str | None:
-        """Who a connection is counted for; None: a proxy, which speaks for many."""
+        """The address that a connection counts for; None for a proxy, which passes on those of many clients."""
         return None if is_within(address or _LOOPBACK, self.proxies) else counted_address(address)
 
     def _make_room(self) -> None:
@@ -213,7 +213,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             pass
 
     def _drop_one(self) -> bool:
-        """Close a connection on which nothing is being done; whether there was one."""
+        """Close a connection without a request in hand; whether there was one."""
         if self._leaving:
             self._forget(next(iter(self._leaving)), self._leaving)
         elif self._arriving:
@@ -228,7 +228,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         return True
 
     def _say_goodbye(self, conn: Any) -> None:
-        """End a connection so that the client still reads our answer; gunicorn would let all others wait for that."""
+        """Close a connection once the client has read our answer, without blocking; gunicorn blocks its main thread."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)

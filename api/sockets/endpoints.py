@@ -49,7 +49,7 @@ _full = Seldom("sockets.full")
 
 @dataclass(frozen=True, kw_only=True)
 class Namespace:
-    """What one path carries, for those who may read it (`engine.readers`).
+    """What events one path carries, to those who may read them (`engine.readers`).
 
     Attributes:
         permission: needed to connect; None for anybody.
@@ -74,7 +74,7 @@ NAMESPACES = {
 
 
 class _NoThread:
-    """Stands where simple-websocket would start a thread for each socket: the relay reads them all in one."""
+    """In place of the thread that simple-websocket would start for each socket: the relay's loop reads them all."""
 
     name = ""
 
@@ -134,7 +134,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
 
 def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
-    """What a client that connects must know before it hears of changes."""
+    """The state that a client gets on connecting, before it gets changes."""
     found: dict[str, Any] = {}
     if DOWNLOAD.name in audience.shown:
         everybodys = DOWNLOAD.name in audience.hears.others
@@ -180,7 +180,7 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
 
 
 def _counted(runtime: Runtime) -> tuple[Identity, bool]:
-    """As `_proven`; the handshake counts as a request of whoever knocks, for his address where that is nobody."""
+    """As `_proven`; counts the handshake as a request, for the user or, where nobody is signed in, for the address."""
     try:
         identity, by_cookie = _proven(runtime)
     except Unauthorized:
@@ -191,7 +191,7 @@ def _counted(runtime: Runtime) -> tuple[Identity, bool]:
 
 
 def _proven(runtime: Runtime) -> tuple[Identity, bool]:
-    """Who knocks, and whether by cookie; a ticket decides alone where there is one, else it is as with any request."""
+    """Who connects, and whether by cookie. Where there is a ticket it decides alone, else it is as with any request."""
     ticket = request.args.get("ticket")
     if ticket is not None:
         with runtime.unit_of_work() as db:  # committed at once: a ticket is used up by whatever comes next
@@ -251,19 +251,19 @@ def _prepare(environ: dict[str, Any]) -> None:
 
 
 def _take_over(ws: Server) -> socket.socket:
-    """Take a connection from the web server, and leave it a blank one in its place.
+    """Take a connection from the web server, and leave it an unconnected socket in its place.
 
     gunicorn ends a connection with `shutdown()`, which would end a mere duplicate too. So its descriptor is
     pointed at another, unconnected socket: it may shut that down and close it, and counts right.
     """
     connection = socket.socket(fileno=os.dup(ws.sock.fileno()))
-    with socket.socket() as blank:
-        os.dup2(blank.fileno(), ws.sock.fileno(), inheritable=False)
+    with socket.socket() as unconnected:
+        os.dup2(unconnected.fileno(), ws.sock.fileno(), inheritable=False)
     ws.connected = False  # flask-sock would send a close frame at the end of the view
     return connection
 
 
 def _read_ahead(environ: dict[str, Any]) -> bytes:
-    """What gunicorn has read beyond the handshake of a client that did not wait for the answer."""
+    """The bytes that gunicorn has read beyond the handshake, of a client that did not wait for the answer."""
     unreader = getattr(getattr(environ["wsgi.input"], "reader", None), "unreader", None)
     return b"" if unreader is None else bytes(unreader.take_buffered())

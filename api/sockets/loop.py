@@ -1,4 +1,4 @@
-"""The I/O loop behind the open sockets of a web process: one thread, which never waits for a client."""
+"""The I/O loop of a web process's open sockets: one thread, which never blocks on a client."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FAREWELL_SECONDS = 1.0
 
 
 class SocketLoop:
-    """Reads from, writes to and looks after peers.
+    """Reads from peers, writes to them, pings them and closes those that are silent or too slow.
 
-    Any thread may use `call` and `stop`; the rest is for the loop's own.
+    Any thread may use `start`, `call` and `stop`; the other methods are for the loop's thread.
 
     Args:
         on_tick: called about once a second while there are peers.
@@ -56,7 +56,7 @@ class SocketLoop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Say goodbye to all peers, and wait until they have heard it, for a second at most."""
+        """Close all sockets, and wait until their clients have answered, for a second at most."""
         self.call(self._begin_stop)
         self._thread.join(2 * FAREWELL_SECONDS)
 
@@ -109,7 +109,7 @@ class SocketLoop:
         self.touch(peer)
 
     def _guarded(self, peer: Peer | None, function: Callable[[], None]) -> None:
-        """A mistake about one peer, or one event, must not end the service of all others."""
+        """Call something; an exception about one peer or one event must not end the loop for all others."""
         try:
             function()
         except Exception:

@@ -1,4 +1,4 @@
-"""One open WebSocket, as its loop sees it: what has still to go out and what comes in."""
+"""One open WebSocket: its send buffer, and the frames that it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRITE_AT_ONCE = 16 * 1024
 READ_AT_ONCE = 4096
 BACKLOG_BYTES = 1024 * 1024
 BACKLOG_FRAMES = 1000
-MESSAGE_BYTES = 4096  # a client has nothing to say; a little is ignored, more is refused
+MESSAGE_BYTES = 4096  # clients send nothing that we use; a little is ignored, more is refused
 LINGER_SECONDS = 3.0
 
 PING = b"\x89\x00"
@@ -34,9 +34,9 @@ class Audience:
         user_id: None for anybody.
         via: the session or API key that must last as long as the socket; None where there is none.
         rights: role and permissions on connecting; when they change, the socket ends.
-        hears: what it is told of, its own and others'.
-        shown: which of that is in its snapshot: the names of the data.
-        place: whom the socket is counted for.
+        hears: the data whose events it gets, of its own user and of others.
+        shown: the names of those data that are in its snapshot.
+        place: the user or address that the socket counts for.
     """
 
     user_id: str | None
@@ -47,12 +47,12 @@ class Audience:
     place: str = ""
 
     def gets(self, user_id: str | None, datum: str) -> bool:
-        """Whether an event of that user (None: of nobody) about that datum is for it."""
+        """Whether it may get an event of that user (None: of no user) about that datum."""
         return datum in (self.hears.own if user_id is None or user_id == self.user_id else self.hears.others)
 
     @property
-    def picture(self) -> tuple[frozenset[str], frozenset[str], str | None]:
-        """What its snapshot depends on: sockets that have this in common get the same one."""
+    def snapshot_key(self) -> tuple[frozenset[str], frozenset[str], str | None]:
+        """What its snapshot depends on: sockets with equal keys share one."""
         others = self.shown & self.hears.others
         return self.shown, others, None if self.shown == others else self.user_id
 
@@ -62,7 +62,7 @@ class Frame:
     """An event on the wire: encoded and framed once, shared by all sockets that get it.
 
     Attributes:
-        passing: may be left out for a newer one of its key; only with a key.
+        passing: only the latest of its key need be sent, such as of progress; only with a key.
         key: what it is about; a newer frame takes the place of a passing one that is still waiting.
         received: on the monotonic clock.
     """
@@ -129,11 +129,11 @@ class Peer:
 
     @property
     def blocked(self) -> bool:
-        """Whether something waits for the socket to take it."""
+        """Whether bytes wait until the socket can be written to."""
         return len(self._current) > 0
 
     def offer(self, frame: Frame) -> None:
-        """Queue an event, in place of a passing one of its key; a backlog of others ends the socket."""
+        """Queue an event, replacing a passing one of the same key; too long a queue of others closes the socket."""
         if self.closing_until is not None:
             return
         if frame.key is not None:
@@ -174,7 +174,7 @@ class Peer:
             del self._pending[slot]
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye: what waits is dropped, the client has a few seconds to answer."""
+        """Send a close frame, and drop the queue; the client has a few seconds to answer."""
         self._end(close_frame(code, reason))
 
     def flush(self) -> None:
@@ -197,7 +197,7 @@ class Peer:
             self.finished = True
 
     def receive(self) -> None:
-        """Read once, and answer what wants an answer."""
+        """Read once, and answer pings and closes."""
         try:
             data = self.sock.recv(READ_AT_ONCE)
         except BlockingIOError:

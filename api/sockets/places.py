@@ -1,4 +1,4 @@
-"""Who may hold how many of a process's sockets, so that nobody takes them all."""
+"""How many sockets of a process each user and each address may hold, so that none takes them all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TooManySockets(MediaNestError):
 
 
 class SocketsFull(ServiceUnavailable):
-    """The process has no socket left for such as ask."""
+    """The process has no socket left, for anybody or for those who are not signed in."""
 
 
 class SocketPlaces:
@@ -33,12 +33,12 @@ class SocketPlaces:
 
         Args:
             whose: who it is counted for.
-            known: whether he is signed in; others leave a part of the places free.
+            known: whether they are signed in; others leave one place in `KEPT_SHARE` free.
             share: places that one may have; 0: any number.
             capacity: places of the process.
 
         Raises:
-            TooManySockets: he has his share.
+            TooManySockets: they have their share.
             SocketsFull: there are no more.
         """
         with self._lock:

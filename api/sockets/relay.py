@@ -46,7 +46,7 @@ SNAPSHOT_ROUNDS = 8
 class Relay:
     """Three threads behind all sockets of a process, whatever their number.
 
-    The listener reads events from Redis; the loop writes them to the sockets; the desk asks the database, for
+    The listener reads events from Redis; the loop writes them to the sockets; the desk queries the database, for
     snapshots and for sessions that have ended, so that the loop never waits for it.
 
     Args:
@@ -83,7 +83,7 @@ class Relay:
         self._loop.stop()
 
     def admit(self, sock: socket.socket, audience: Audience, read_ahead: bytes = b"") -> None:
-        """Take over a socket whose handshake is done and whose place is taken; it gets a snapshot, then events."""
+        """Take over a socket after its handshake, whose place is taken already; it gets a snapshot, then events."""
         self._loop.call(self._join, Peer(sock, audience, read_ahead))
 
     # On the loop's thread
@@ -118,7 +118,7 @@ class Relay:
             self._want_snapshot(peer)
 
     def _release(self, peers: Iterable[Peer], snapshot: bytes, since: float, turn: int) -> None:
-        """Send a snapshot, unless something changed while it was taken: which of the two is newer can't be told."""
+        """Send a snapshot, unless an event came while it was read: which of the two is newer is unknown then."""
         for peer in peers:
             if turn < SNAPSHOT_ROUNDS and peer.has_news(since):
                 self._queue_snapshot(peer, turn + 1)
@@ -161,7 +161,7 @@ class Relay:
         self._subscribed.wait(max(0.0, self._lost_at + REDIS_PATIENCE_SECONDS - time.monotonic()))
         groups: defaultdict[tuple[Any, ...], list[Peer]] = defaultdict(list)
         for peer, turn in _drain(self._waiting):
-            groups[turn, peer.audience.picture].append(peer)
+            groups[turn, peer.audience.snapshot_key].append(peer)
         for (turn, *_), peers in groups.items():
             self._take_snapshot(peers, turn)
 

@@ -1,4 +1,4 @@
-"""One place where every failure becomes an answer in the envelope and, by its weight, a line in the log."""
+"""The error handlers: every exception becomes an answer in the envelope and, by its severity, a log line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RETRY_AFTER = {"Retry-After": "5"}
 _MAX_NAMES = 20
 _MAX_NAME = 64
 
-# What werkzeug and we may answer with, besides the codes that engine.errors brings along.
+# Codes for statuses of werkzeug's exceptions; those of engine.errors bring their own.
 CODES = {
     400: "VALIDATION_ERROR",
     401: "UNAUTHORIZED",

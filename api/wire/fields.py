@@ -1,10 +1,11 @@
-"""Schemas and fields that take exactly what is documented, and name in camelCase what Python calls snake_case."""
+"""Schemas and fields: strict about what they accept, in camelCase for clients, and rows made from them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
 import marshmallow as ma
 from marshmallow import validate
@@ -12,6 +13,7 @@ from marshmallow import validate
 from engine.accounts.names import UNWANTED
 from engine.paging import Page
 
+_Field = TypeVar("_Field", bound="ma.fields.Field[Any]")
 _UNDERSCORE = re.compile(r"_([a-z])")
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,6 +30,37 @@ class Schema(ma.Schema):
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         """Name the field for clients."""
         field_obj.data_key = _UNDERSCORE.sub(lambda match: match[1].upper(), field_obj.data_key or field_name)
+
+    @classmethod
+    def row(cls, source: object = None, **computed: Any) -> dict[str, Any]:
+        """An object as clients see it, with one key for each field of the schema, in their order.
+
+        Args:
+            source: has an attribute for each field: of its name, or of its `attribute`.
+            computed: values of fields, by their Python names, for which there is none.
+        """
+        return {
+            key: computed[name] if name in computed else getattr(source, attribute)
+            for name, key, attribute in _columns(cls)
+        }
+
+
+@cache
+def _columns(schema: type[Schema]) -> tuple[tuple[str, str, str], ...]:
+    """Of each field its name, its key for clients, and the attribute of the source that has its value."""
+    fields = schema().fields.items()
+    return tuple((name, field.data_key or name, field.attribute or name) for name, field in fields)
+
+
+def required(kind: Callable[..., _Field], *args: Any, about: str = "", **kwargs: Any) -> _Field:
+    """A field that every answer has; `about` describes it in the document."""
+    more = {"metadata": {"description": about}} if about else {}
+    return kind(*args, required=True, **more, **kwargs)
+
+
+def nullable(kind: Callable[..., _Field], *args: Any, about: str = "", **kwargs: Any) -> _Field:
+    """A field that every answer has, with null where there is no value."""
+    return required(kind, *args, about=about, allow_none=True, **kwargs)
 
 
 class Text(ma.fields.String):
@@ -56,7 +89,7 @@ class Text(ma.fields.String):
 
 
 class Name(Text):
-    """A name for people to read: up to 100 characters, without any that change how the line around it reads."""
+    """A name: up to 100 characters, none of which changes the direction of the text around it."""
 
     documented_pattern = rf"^[^{UNWANTED.pattern[1:-1]}]*$"
 
@@ -102,7 +135,7 @@ class Email(Text):
 
 
 class Flag(ma.fields.Boolean):
-    """Exactly true or false, in JSON and in a query."""
+    """A boolean: `true` or `false`, in JSON and in a query."""
 
     truthy = {True, "true"}
     falsy = {False, "false"}
@@ -139,10 +172,6 @@ class Count(ma.fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value
-
-
-class NoParameters(Schema):
-    """A query without parameters."""
 
 
 class PageQuery(Schema):

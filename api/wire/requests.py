@@ -1,62 +1,60 @@
-"""Reads what a request carries: its body within limits, JSON and query against their schemas."""
+"""Reads a request: its body within a limit, JSON body and query against their schemas."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from contextlib import suppress
+from functools import cache, partial
+from typing import Any, BinaryIO
 
 import marshmallow as ma
 import orjson
-from flask import Request, request
-from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from flask import Response, after_this_request, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.wire.errors import InvalidRequest
 from api.wire.fields import QueryDict
 
 MAX_BODY = 1024 * 1024
-_DRAINED = 16 * 1024 * 1024  # of a body that is too large; a client that still sends would not see our answer
+_DRAINED = (
+    16 * 1024 * 1024
+)  # bytes of a body that is too large; while a client sends, it may not see our answer
 _CHUNK = 64 * 1024
 _DEEP = 100  # brackets; with fewer nothing is nested too deeply
 
 
-class Parser(FlaskParser):
-    """webargs, but strict: only JSON, only known names, each once, and our own errors."""
+def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The JSON body, checked; an absent one is an empty object.
 
-    DEFAULT_VALIDATION_STATUS = 400
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # as the schemas say
+    Raises:
+        InvalidRequest: it is not JSON, or does not fit the schema.
+        UnsupportedMediaType: its Content-Type is not JSON.
+    """
+    raw = request.get_data()
+    if request.mimetype and not _is_json(request.mimetype):
+        raise UnsupportedMediaType
+    if not raw:
+        return _checked(schema, {})
+    if not request.mimetype:
+        raise UnsupportedMediaType
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest({"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}) from None
+    if raw.count(b"[") + raw.count(b"{") > _DEEP:
+        _refuse_too_deep(found)
+    return _checked(schema, found)
 
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """The decoded body; an absent one is an empty object."""
-        raw = req.get_data()
-        if req.mimetype and not _is_json(req.mimetype):
-            raise UnsupportedMediaType
-        if not raw:
-            return {}
-        if not req.mimetype:
-            raise UnsupportedMediaType
-        try:
-            found = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(
-                {"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}
-            ) from None
-        if raw.count(b"[") + raw.count(b"{") > _DEEP:
-            _refuse_too_deep(found)
-        return found
 
-    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
-        """The parameters, each once."""
-        for name, values in req.args.lists():
-            if len(values) > 1:
-                raise InvalidRequest({name: ["Must be given once."]})
-        return QueryDict(req.args.items())
+def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The parameters of the query, checked; each may be given once.
 
-    def handle_error(self, error: ma.ValidationError, req: Request, *args: Any, **kwargs: Any) -> NoReturn:
-        """Turn marshmallow's messages into our error."""
-        (messages,) = error.messages_dict.values()
-        if "_schema" in messages:
-            messages = {"body": ["Must be a JSON object."]}
-        raise InvalidRequest(messages) from None
+    Raises:
+        InvalidRequest: they do not fit.
+    """
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidRequest({name: ["Must be given once."]})
+    return _checked(schema, QueryDict(request.args.items()))
 
 
 def read_body(largest: int = MAX_BODY) -> None:
@@ -78,7 +76,7 @@ def read_body(largest: int = MAX_BODY) -> None:
         if chunked and len(body) >= largest and request.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
     except RequestEntityTooLarge:
-        _drain()
+        after_this_request(_drain_later)
         raise
 
 
@@ -92,6 +90,23 @@ def refuse_parameters() -> None:
         raise InvalidRequest({name: ["Unknown field."] for name in request.args})
 
 
+@cache
+def _made(schema: type[ma.Schema]) -> ma.Schema:
+    """An instance for all requests: making one copies all its fields."""
+    return schema()
+
+
+def _checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = _made(schema).load(found)
+    except ma.ValidationError as error:
+        messages = error.messages_dict
+        raise InvalidRequest(
+            {"body": ["Must be a JSON object."]} if "_schema" in messages else messages
+        ) from None
+    return loaded
+
+
 def _refuse_too_deep(found: Any) -> None:
     try:
         orjson.dumps(found)  # refuses at 254 levels, of what it has read itself at nothing else
@@ -99,10 +114,17 @@ def _refuse_too_deep(found: Any) -> None:
         raise InvalidRequest({"body": ["Is nested too deeply."]}) from None
 
 
-def _drain() -> None:
-    source, left = request.environ["wsgi.input"], _DRAINED
-    while left > 0 and (chunk := source.read(_CHUNK)):
-        left -= len(chunk)
+def _drain_later(response: Response) -> Response:
+    """Read the rest of the body once the answer has been sent, so that a client that sends nothing gets it too."""
+    response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
+    return response
+
+
+def _drain(source: BinaryIO) -> None:
+    left = _DRAINED
+    with suppress(BadRequest):  # it broke off: the answer has been sent
+        while left > 0 and (chunk := source.read(_CHUNK)):
+            left -= len(chunk)
 
 
 def _is_json(mimetype: str) -> bool:

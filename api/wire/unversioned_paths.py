@@ -1,4 +1,4 @@
-"""The one rule of paths: every `/api/v1/X` also answers at `/api/X`."""
+"""Paths without a version: every `/api/v1/X` also answers at `/api/X`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PREFIX = "/api/v1"
 
 
 class UnversionedPaths:
-    """Lets `/api/X` mean `/api/v1/X`, before anything else looks at the path."""
+    """WSGI middleware that rewrites `/api/X` to `/api/v1/X` before routing."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app

@@ -338,4 +338,4 @@ def test_what_is_written_by_hand_is_what_is_documented() -> None:
     assert set(youtube.metadata_row(URL, RESULT)) == _names(youtube.MetadataSchema)
     assert set(auth.user_row(user)) == _names(auth.UserSchema)
     assert set(auth.device_row(login, "ses-1")) == _names(auth.DeviceSchema)
-    assert set(testing.timings_row(Timings(1, 2, 3, 4))) == _names(testing.PerformanceSchema)
+    assert set(testing.PerformanceSchema.row(Timings(1, 2, 3, 4))) == _names(testing.PerformanceSchema)

@@ -205,6 +205,34 @@ def test_it_counts_for_the_address_in_all_processes_together(server: Stack, addr
     assert statuses(ask(server, a_stranger(), BAD["no version"])) == [400]
 
 
+def test_it_shows_what_is_left_as_all_answers_do(server: Stack, address: str) -> None:
+    def shown(answer: bytes) -> list[int]:
+        return [
+            int(found) for found in re.findall(rb"\r\nX-RateLimit-(?:Limit|Remaining|Reset): (\d+)", answer)
+        ]
+
+    for left in range(AMOUNT - 1, -1, -1):
+        amount, remaining, reset = shown(ask(server, address, BAD["no version"]))
+        assert (amount, remaining) == (AMOUNT, left)
+        assert reset > time.time()
+    refused = ask(server, address, BAD["no version"])
+    assert statuses(refused) == [429]
+    assert shown(refused)[:2] == [AMOUNT, 0]
+    assert shown(ask(server, PROXY, BAD["no version"])) == []
+
+
+def test_a_large_body_that_never_comes_is_refused_at_once(server: Stack, address: str) -> None:
+    began = time.monotonic()
+    with socket.create_connection(
+        ("127.0.0.1", server.port), timeout=20, source_address=(address, 0)
+    ) as sock:
+        sock.sendall(POST + b"Content-Length: 2000000\r\n\r\n" + b" " * 70_000)
+        answer = sock.recv(65536)
+    assert statuses(answer) == [413]
+    assert b"PAYLOAD_TOO_LARGE" in answer
+    assert time.monotonic() - began < 8  # a body may take 10 seconds and more
+
+
 def test_a_proxy_is_not_blamed_for_what_it_passes_on(server: Stack) -> None:
     """What the client behind it sent can't be told from a head that can't be read."""
     for _ in range(AMOUNT + 5):

@@ -123,7 +123,7 @@ def test_nobody_stands_in_line_for_ever() -> None:
     lane.wait("a", None)
     lane.wait("b", None)
     lane.admit()
-    assert lane.tired(time.monotonic()) == []
-    assert lane.tired(time.monotonic() + slow_lane.LANE_SECONDS) == ["b"]
+    assert lane.timed_out(time.monotonic()) == []
+    assert lane.timed_out(time.monotonic() + slow_lane.LANE_SECONDS) == ["b"]
     lane.leave("a")
     assert lane.admit() == []
