@@ -11,6 +11,16 @@ from engine.downloads.work import DOWNLOAD
 from engine.jobs.kinds import JobKind
 from engine.mails.work import MAIL
 from engine.plex.sync.work import SYNC
+from engine.plex.watching.work import WATCH_REFRESH
 from engine.webhooks.work import WEBHOOK
 
-KINDS: tuple[JobKind[Any], ...] = (DOWNLOAD, PREVIEW, FILE_REMOVAL, SYNC, ARRIVE, WEBHOOK, MAIL)
+KINDS: tuple[JobKind[Any], ...] = (
+    DOWNLOAD,
+    PREVIEW,
+    FILE_REMOVAL,
+    SYNC,
+    ARRIVE,
+    WATCH_REFRESH,
+    WEBHOOK,
+    MAIL,
+)

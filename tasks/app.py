@@ -26,15 +26,16 @@ from engine.jobs.drain import drain_on
 from engine.monitoring.heartbeats import Pulse
 from engine.plex.sync.push_listener import Listener
 from engine.runtime import Runtime
+from tasks.base import BaseTask
 
 settings = Settings.of_process()
 app = make_celery(settings)
+app.task_cls = BaseTask
 app.conf.include = [
     "tasks.downloads",
     "tasks.accounts",
     "tasks.notifications",
     "tasks.plex",
-    "tasks.watched",
     "tasks.webhooks",
     "tasks.maintenance",
     "tasks.control",

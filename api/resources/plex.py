@@ -28,7 +28,7 @@ from engine.plex.catalogue import version as shelf
 from engine.plex.catalogue.items import Wanted
 from engine.plex.catalogue.live_queries import PlexSilent
 from engine.plex.catalogue.version import Shelf
-from engine.plex.watching import refresh as watch_refresh
+from engine.plex.watching import work as watch_refresh
 from engine.search import titles
 from models.plex_library import PlexCollection, PlexSection
 
@@ -207,7 +207,7 @@ def list_plex_libraries(call: Call, query: dict[str, Any]) -> Response:
 def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> Response:
     """Films or shows of a library, or its seasons or episodes where that type is asked for."""
     user_id = call.identity.user_id
-    watch_refresh.wish(call.runtime, user_id)
+    watch_refresh.request(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
     page, limit, sort = query.pop("page"), query.pop("limit"), query.pop("sort")
     kind = query.pop("type", None)
@@ -258,7 +258,7 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
 def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     """The newest films and episodes over all libraries; of a season only its newest episode."""
     user_id = call.identity.user_id
-    watch_refresh.wish(call.runtime, user_id)
+    watch_refresh.request(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from engine.clients.plex.library import PlexError
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
 from engine.jobs import lease
-from engine.jobs.kinds import JobKind
+from engine.jobs.kinds import JobKind, longest_due
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex.answers.parsing import TYPE_NUMBERS
@@ -33,7 +33,6 @@ from engine.plex.server.paths import Place
 from engine.plex.sync import runs as sync
 from engine.plex.sync.leased_calls import Patience
 from models.download import Download
-from models.job import JobRow
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
 
@@ -59,16 +58,12 @@ def _of_completed_downloads(db: Session, settings: Settings) -> Sequence[ColumnE
     return [completed.exists()]
 
 
-def _longest_due(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
-    return db.scalar(select(model.id).where(*fitting).order_by(model.next_run_at, model.id).limit(1))
-
-
 ARRIVE = JobKind(
     job=Job.ARRIVE,
     model=PlexArrival,
     running="running",
     limits=_of_completed_downloads,
-    first=_longest_due,
+    first=longest_due,
     changed=arrivals.changed,
 )
 

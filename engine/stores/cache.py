@@ -69,14 +69,6 @@ class Cache:
         """Have `first` be true again after these seconds, where it was asked before."""
         self._ask("expire", _PREFIX + name, seconds)
 
-    def add(self, name: str, member: str) -> bool:
-        """Put something on a list that has each thing once; False without Redis."""
-        return self._ask("sadd", _PREFIX + name, member) is not None
-
-    def take(self, name: str, most: int) -> list[str]:
-        """Take some things off such a list."""
-        return [raw.decode() for raw in self._ask("spop", _PREFIX + name, most) or ()]
-
     def _ask(self, command: str, *args: Any, **more: Any) -> Any:
         if not self._enabled or time.monotonic() < self._quiet_until:
             return None
