@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +24,8 @@ from engine.mails.texts import Template
 from engine.notifications.notifications import notify
 from engine.paging import Page
 from engine.permissions import ADMIN, ROLES, is_admin, permissions_of
+from engine.secrets.digests import digest
+from engine.stores import locks
 from models.base import new_id
 from models.invitation import Invitation
 from models.user import User
@@ -83,7 +84,7 @@ def create(
         email=address,
         role=role,
         invited_by=inviter.id,
-        token_hash=_digest(token),
+        token_hash=digest(token),
         expires_at=_now() + timedelta(seconds=settings.invitation_seconds),
     )
     db.add(row)
@@ -140,7 +141,7 @@ def accept(
         NotFound: it is unknown, used, revoked or expired, or whoever invited may not give its role any more.
         Conflict: somebody has come to sign in with the address.
     """
-    query = select(Invitation).where(Invitation.token_hash == _digest(token), _OPEN)
+    query = select(Invitation).where(Invitation.token_hash == digest(token), _OPEN)
     row = db.scalars(query.with_for_update()).one_or_none()
     inviter = None if row is None or row.invited_by is None else _held(db, row.invited_by)
     if row is None or inviter is None or not _may_give(inviter, row.role):
@@ -190,7 +191,7 @@ def _held(db: Session, user_id: str) -> User | None:
 
 
 def _one_at_a_time(db: Session, address: str) -> None:
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"invitation:{address}"))))
+    locks.hold(db, locks.named(locks.Named.INVITATION_TO, address))
 
 
 def _may_give(inviter: User, role: str) -> bool:
@@ -198,7 +199,3 @@ def _may_give(inviter: User, role: str) -> bool:
     if inviter.disabled_at is not None or inviter.deleted_at is not None:
         return False
     return is_admin(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

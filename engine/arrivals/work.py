@@ -32,6 +32,7 @@ from engine.plex.server.connection import PlexConnection
 from engine.plex.server.paths import Place
 from engine.plex.sync import runs as sync
 from engine.plex.sync.leased_calls import Patience
+from engine.stores import locks
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
@@ -46,7 +47,6 @@ FOR_THE_CATALOGUE = timedelta(seconds=60)
 LONGEST = timedelta(hours=24)
 SOONEST_LOOK, LATEST_LOOK = 2.0, 30.0  # seconds between two
 
-_LOCK = 7_240_416  # any number that nobody else uses for an advisory lock
 _LATELY = 500  # arrivals among which a scan of the last seconds is looked for
 
 
@@ -179,7 +179,7 @@ class _Look:
         """Have the folder scanned where that is due; returns when it was last, since the file came."""
         row, first = self._row, places[0]
         with self._runtime.unit_of_work() as db:
-            db.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # of two looks one scans
+            locks.hold(db, locks.Lock.ARRIVAL_SCANS)  # of two looks one scans
             latest = self._latest_scan(db, first)
             mine = [time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at]
             due = self._is_due(latest, max(mine, default=None))

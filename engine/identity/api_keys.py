@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized, ValidationFailed
 from engine.identity.sessions import Identity
 from engine.permissions import Permission, permissions_of
+from engine.secrets.digests import digest
 from models.api_key import ApiKey
 from models.base import new_id
 from models.user import User
@@ -73,7 +73,7 @@ def create(
         user_id=owner.user_id,
         name=name,
         hint=text[:_HINT_LENGTH],
-        key_hash=_digest(text),
+        key_hash=digest(text),
         permissions=sorted(set(permissions)),
         expires_at=expires_at,
     )
@@ -88,7 +88,7 @@ def create(
 
 def find(db: Session, text: str) -> Identity | None:
     """Who acts with a key, and what he may do; None for a key that does not hold."""
-    row = db.execute(_IDENTITY, {"key_hash": _digest(text)}).first()
+    row = db.execute(_IDENTITY, {"key_hash": digest(text)}).first()
     if row is None:
         return None
     if row.unused:  # to the minute: enough to tell a forgotten key from one in use
@@ -160,7 +160,3 @@ def _subject(row: ApiKey) -> Subject:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

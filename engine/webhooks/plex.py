@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.notifications import notifications
-from engine.permissions import ROLES, Permission, permissions_of
+from engine.notifications.recipients import notify_holders
+from engine.permissions import Permission
 from engine.plex.server.connection import configured
 from engine.plex.sync import runs as sync
 from engine.plex.watching import activity
 from engine.plex.watching.activity import Seen
 from engine.webhooks.meaning import Handler, Outcome
-from models.user import User
 from models.webhook import Webhook
 
 _CATALOGUE = {"movie", "show", "season", "episode"}
 # What a person can choose to play. Music is no part of the catalogue, and yet something that somebody listened to.
 _TITLES = {*_CATALOGUE, "artist", "album", "track"}
 _LONGEST = 500  # characters of a title or name
-_LOOKERS_AFTER = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
 
 
 def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
@@ -76,22 +73,16 @@ def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
     """Tells everyone who looks after webhooks, once a message."""
 
     def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
-        admins = select(User.id).where(
-            User.role.in_(_LOOKERS_AFTER), User.disabled_at.is_(None), User.deleted_at.is_(None)
+        told = notify_holders(
+            db,
+            Permission.WEBHOOKS_MANAGE,
+            type=f"plex.{row.event}",
+            title=title,
+            message=message(row.payload),
+            subject=("webhook", row.id),
+            dedupe_key=f"webhook:{row.id}",
         )
-        told = [
-            notifications.notify(
-                db,
-                user_id,
-                type=f"plex.{row.event}",
-                title=title,
-                message=message(row.payload),
-                subject=("webhook", row.id),
-                dedupe_key=f"webhook:{row.id}",
-            )
-            for user_id in db.scalars(admins.order_by(User.id)).all()
-        ]
-        return Outcome(f"Told {sum(one is not None for one in told)}.")
+        return Outcome(f"Told {told}.")
 
     return handle
 

@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.notifications.notifications import notify
-from engine.permissions import LOWEST_ROLE, ROLES, Permission
+from engine.notifications.recipients import notify_holders
+from engine.permissions import Permission
 from engine.plex.sync.library_pass import FAILED, Report
 from models.sync_run import SyncRun
-from models.user import User
 
 
 def failed(db: Session, run: SyncRun) -> None:
@@ -51,17 +50,12 @@ def _failed_libraries(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _tell(db: Session, run: SyncRun, kind: str, title: str, message: str, about: str) -> None:
-    lowest = ROLES.index(LOWEST_ROLE[Permission.INTEGRATIONS_CONFIGURE])
-    admins = select(User.id).where(
-        User.role.in_(ROLES[lowest:]), User.disabled_at.is_(None), User.deleted_at.is_(None)
+    notify_holders(
+        db,
+        Permission.INTEGRATIONS_CONFIGURE,
+        type=kind,
+        title=title,
+        message=message,
+        subject=("sync", run.id),
+        dedupe_key=f"{kind}:{about}",
     )
-    for user_id in db.scalars(admins).all():
-        notify(
-            db,
-            user_id,
-            type=kind,
-            title=title,
-            message=message,
-            subject=("sync", run.id),
-            dedupe_key=f"{kind}:{about}",
-        )

@@ -16,6 +16,7 @@ from engine.job_names import Job
 from engine.jobs.bell import correlation_id, enqueue
 from engine.paging import Page
 from engine.readers import SYNC
+from engine.stores import locks
 from models.base import new_id
 from models.sync_run import SyncChange, SyncRun
 
@@ -27,7 +28,6 @@ RECENT = timedelta(minutes=10)  # for which a run that has ended is still told o
 MOST_RECENT = 50
 MOST_KEYS = 500  # more at once are looked for by an incremental pass
 
-_LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
@@ -174,7 +174,7 @@ def row(run: SyncRun) -> dict[str, Any]:
 
 def _one_by_one(db: Session) -> None:
     """Let those who start or cancel syncs pass one after the other."""
-    db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    locks.hold(db, locks.Lock.SYNC_RUNS)
 
 
 def _widen(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> None:

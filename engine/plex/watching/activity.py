@@ -14,6 +14,7 @@ from engine.events import Event
 from engine.paging import Page
 from engine.plex.watching import progress
 from engine.readers import WATCHING, WATCHING_OF_STRANGERS
+from engine.stores import locks
 from models.base import new_id
 from models.media import MediaItem
 from models.plex_activity import PlexActivity
@@ -73,7 +74,7 @@ def record(db: Session, seen: Seen) -> Recorded:
     comes. A later message never loses against an earlier one that is worked on after it.
     """
     what = f"{seen.server_id}:{seen.account_id or seen.account_name}:{seen.rating_key}:{seen.event}"
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 1))))
+    locks.hold(db, locks.hashed(locks.Hashed.PLEX_ACTIVITY, what))
     user_id, item_id = _user_of(db, seen), _item_of(db, seen)
     new = db.scalar(select(~_known(seen).exists())) is True and _insert(db, seen, user_id, item_id)
     if user_id is not None and item_id is not None:
