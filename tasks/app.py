@@ -24,7 +24,7 @@ from engine.clients.ytdlp.entry import warm_up
 from engine.job_names import Job
 from engine.jobs.drain import drain_on
 from engine.monitoring.heartbeats import Pulse
-from engine.plex.sync.push_listener import Listener
+from engine.plex.sync.push_listener import PushListener
 from engine.runtime import Runtime
 from tasks.base import BaseTask
 
@@ -112,7 +112,7 @@ def _ready(sender: Any, **_: Any) -> None:
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
     _in_background("pulse", pulse.beat_forever)
     if Job.SYNC.queue in queues:
-        listener = Listener(runtime())
+        listener = PushListener(runtime())
         signals.worker_shutdown.connect(lambda **_: listener.end(), weak=False)
         _in_background("plex-listener", listener.run)
     log.info("worker.ready", queues=queues)

@@ -13,7 +13,7 @@ from api.security.authentication import device
 from api.wire.envelope import success
 from api.wire.fields import Choice, Email, Name, PageQuery, Password, Schema, Text, page_data, page_of
 from engine.accounts import invitations
-from engine.accounts.invitations import STATUSES, Listed
+from engine.accounts.invitations import STATUSES, ListedInvitation
 from engine.accounts.sign_in import sign_in
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.permissions import ROLES, USER, Permission
@@ -139,7 +139,7 @@ def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     return signed_in_answer(call, started, 201, fresh=True)
 
 
-def invitation_row(listed: Listed) -> dict[str, Any]:
+def invitation_row(listed: ListedInvitation) -> dict[str, Any]:
     """An invitation as admins see it."""
     row = listed.row
     return {

@@ -45,7 +45,7 @@ _STATUS: ColumnElement[str] = case(
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedInvitation:
     """An invitation with its status at this moment, and the name of who invited."""
 
     row: Invitation
@@ -99,7 +99,7 @@ def create(
     return row, url
 
 
-def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[Listed]:
+def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[ListedInvitation]:
     """A page of all invitations, newest first."""
     query = select(Invitation, _STATUS.label("status"), User.name).outerjoin(
         User, User.id == Invitation.invited_by
@@ -108,10 +108,10 @@ def listing(db: Session, *, page: int, limit: int, status: str | None = None) ->
         query = query.where(_STATUS.in_([status]))
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     rows = db.execute(query.order_by(Invitation.id.desc()).offset((page - 1) * limit).limit(limit))
-    return Page([Listed(row, state, name) for row, state, name in rows], page, limit, total)
+    return Page([ListedInvitation(row, state, name) for row, state, name in rows], page, limit, total)
 
 
-def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
+def revoke(db: Session, invitation_id: str, actor: Actor) -> ListedInvitation:
     """Take an open invitation back.
 
     Raises:
@@ -128,7 +128,7 @@ def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
     db.refresh(row)
     audit.record(db, "invitation.revoked", actor, Subject("invitation", row.id, row.email))
     inviter = db.scalar(select(User.name).where(User.id == row.invited_by))
-    return Listed(row, "revoked", inviter)
+    return ListedInvitation(row, "revoked", inviter)
 
 
 def accept(

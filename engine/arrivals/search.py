@@ -15,8 +15,8 @@ from engine.downloads.downloads import AUDIO_FORMATS, STAGING
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths
 from engine.plex.server.connection import PlexConnection
-from engine.plex.server.paths import Place
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.server.paths import FileInLibrary
+from engine.plex.sync.leased_calls import LeasedCalls
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
@@ -50,14 +50,14 @@ class Search:
         download: Download,
     ) -> None:
         assert download.file is not None
-        self._runtime, self._patience = attempt.runtime, Patience(attempt)
+        self._runtime, self._patience = attempt.runtime, LeasedCalls(attempt)
         self._configured, self._library = configured, library
         self._root = self._runtime.settings.download_dir
         self._path = self._root / download.file["path"]
         self._audio = download.format in AUDIO_FORMATS
         self.server_id = ""
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[FileInLibrary]:
         """Where the file lies in the server's libraries; of several those that take such a file.
 
         Raises:
@@ -74,7 +74,7 @@ class Search:
         wanted = {"artist"} if self._audio else {"movie", "show"}
         return [place for place in found if place.section.get("type") in wanted] or found[:1]
 
-    def item(self, place: Place) -> Item | None:
+    def item(self, place: FileInLibrary) -> Item | None:
         """The item that has the file, as the server says this moment; None where it has none that it can read.
 
         Raises:
@@ -94,7 +94,7 @@ class Search:
             raise silent
         return None
 
-    def why_not(self, place: Place) -> Reason:
+    def why_not(self, place: FileInLibrary) -> Reason:
         """What keeps the server from having the file.
 
         Raises:
@@ -108,7 +108,7 @@ class Search:
             gone=(self._root / STAGING).is_dir() and not self._path.exists(),
         )
 
-    def _candidates(self, place: Place) -> Iterator[str]:
+    def _candidates(self, place: FileInLibrary) -> Iterator[str]:
         """Rating keys of items that seem to have the file: what we know already, then what is new there."""
         known = select(MediaItem.rating_key).where(
             MediaItem.file == place.path,
@@ -129,7 +129,7 @@ class Search:
                     yield str(item["ratingKey"])
 
 
-def scan(configured: PlexConnection, place: Place) -> None:
+def scan(configured: PlexConnection, place: FileInLibrary) -> None:
     """Have the server look into the folder of a file.
 
     Raises:

@@ -29,9 +29,9 @@ from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex.answers.parsing import TYPE_NUMBERS
 from engine.plex.server import connection, libraries, paths
 from engine.plex.server.connection import PlexConnection
-from engine.plex.server.paths import Place
+from engine.plex.server.paths import FileInLibrary
 from engine.plex.sync import runs as sync
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.sync.leased_calls import LeasedCalls
 from engine.stores import locks
 from models.download import Download
 from models.media import MediaItem
@@ -90,7 +90,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
     library = configured.library()
     try:
         search = Search(attempt, configured, library, download)
-        return _Look(attempt, configured, search, now).go()
+        return _ArrivalCheck(attempt, configured, search, now).go()
     except PlexError as error:
         with runtime.unit_of_work() as db:
             libraries.failed(db, configured, error)
@@ -118,7 +118,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
             return
     if configured is None:
         return
-    library, patience = configured.library(), Patience(attempt)
+    library, patience = configured.library(), LeasedCalls(attempt)
     try:
         sections = patience.call(library.libraries).entries
         for place in paths.places(str(runtime.settings.download_dir / path), sections, configured.paths):
@@ -127,7 +127,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
         library.close()
 
 
-class _Look:
+class _ArrivalCheck:
     """One look, and what follows from it."""
 
     def __init__(
@@ -153,7 +153,7 @@ class _Look:
             raise self._later()
         raise GiveUp(self._search.why_not(places[0]))
 
-    def _arrived(self, place: Place, item: Item) -> Mapping[str, Any]:
+    def _arrived(self, place: FileInLibrary, item: Item) -> Mapping[str, Any]:
         """It is there: complete the row once the catalogue has it too."""
         row, key, server_id = self._row, str(item["ratingKey"]), self._search.server_id
         values: dict[str, Any] = {
@@ -175,7 +175,7 @@ class _Look:
                 lease.write(db, ARRIVE, row, unless_cancelled=True, **values)
         raise Retry(said(*arrival_reasons.CATALOGUE), 1.0, counts=False)
 
-    def _scanned(self, places: Sequence[Place]) -> datetime | None:
+    def _scanned(self, places: Sequence[FileInLibrary]) -> datetime | None:
         """Have the folder scanned where that is due; returns when it was last, since the file came."""
         row, first = self._row, places[0]
         with self._runtime.unit_of_work() as db:
@@ -190,7 +190,7 @@ class _Look:
                 db, ARRIVE, row, unless_cancelled=True, scanned_at=scanned_at, rating_key=None, **values
             )
         if due:
-            patience = Patience(self._attempt)
+            patience = LeasedCalls(self._attempt)
             for place in places:
                 patience.call(scan, self._configured, place)
             log.info("arrival.scanned", section=str(first.section["key"]))
@@ -202,7 +202,7 @@ class _Look:
             return False
         return mine is None or (self._now < self._row.deadline and self._now - mine >= SCANNED_AGAIN)
 
-    def _latest_scan(self, db: Session, place: Place) -> datetime | None:
+    def _latest_scan(self, db: Session, place: FileInLibrary) -> datetime | None:
         """When the folder was scanned last, for whichever file; scans of long ago are not looked for."""
         newest = (
             select(PlexArrival.server_id, PlexArrival.path, PlexArrival.scanned_at)
@@ -235,7 +235,7 @@ def _pause(age: timedelta) -> float:
     return min(LATEST_LOOK, max(SOONEST_LOOK, age.total_seconds() / 4))
 
 
-def _is_scanned_now(place: Place) -> bool:
+def _is_scanned_now(place: FileInLibrary) -> bool:
     return str(place.section.get("refreshing")).lower() in {"1", "true"}
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 
 from engine.jobs.attempt_bounds import OverMemory, OverTime, Stuck, bound_memory, is_out_of_memory, memory_of
-from engine.jobs.attempt_pipe import Reader, packed, write_all
+from engine.jobs.attempt_pipe import MessageReader, packed, write_all
 from engine.jobs.drain import Draining, draining
 from engine.jobs.owner import process
 from engine.jobs.runner import Attempt, Crashed
@@ -122,7 +122,7 @@ def _supervise(
     on_beat: Callable[[], None],
     bounds: _Bounds,
 ) -> Any:
-    reader = Reader(results)
+    reader = MessageReader(results)
     began = sign = beaten = time.monotonic()
     pending: dict[str, Any] = {}
     while True:

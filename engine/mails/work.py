@@ -22,7 +22,7 @@ from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
 from engine.mails import mails
 from engine.mails import texts as mail_texts
-from engine.mails.texts import Template, Text
+from engine.mails.texts import MailText, Template
 from models.mail import Mail
 
 log = structlog.get_logger(__name__)
@@ -96,7 +96,7 @@ def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
     return {}
 
 
-def _write(attempt: Attempt[Mail]) -> tuple[str, Text] | None:
+def _write(attempt: Attempt[Mail]) -> tuple[str, MailText] | None:
     """To whom, and what; None where there is nobody to write to."""
     row, settings = attempt.row, attempt.runtime.settings
     template = Template(row.template)
@@ -115,7 +115,7 @@ def _write(attempt: Attempt[Mail]) -> tuple[str, Text] | None:
     return user.email or row.recipient, mail_texts.render(template, details)
 
 
-def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: Text) -> None:
+def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: MailText) -> None:
     try:
         message = smtp.compose(
             message_id=attempt.row.id,

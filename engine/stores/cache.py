@@ -22,7 +22,7 @@ _PREFIX = "medianest:cache:"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedValue:
     """Something that was kept; `age` in seconds."""
 
     value: Any
@@ -42,14 +42,14 @@ class Cache:
         self._redis.set_retry(Retry(NoBackoff(), 0))
         self._breaker = RedisBreaker(_PAUSE, away="cache.away", back="cache.back")
 
-    def get(self, name: str) -> Kept | None:
+    def get(self, name: str) -> CachedValue | None:
         """What is kept under a name; None where there is nothing, or no Redis."""
         raw = self._ask("get", _PREFIX + name)
         if raw is None:
             return None
         try:
             found = orjson.loads(raw)
-            return Kept(found["value"], max(0.0, time.time() - float(found["at"])))
+            return CachedValue(found["value"], max(0.0, time.time() - float(found["at"])))
         except (ValueError, KeyError, TypeError):
             return None  # of an older version of ours
 

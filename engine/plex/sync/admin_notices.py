@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from engine.notifications.recipients import notify_holders
 from engine.permissions import Permission
-from engine.plex.sync.library_pass import FAILED, Report
+from engine.plex.sync.library_pass import FAILED, LibraryReport
 from models.sync_run import SyncRun
 
 
@@ -37,7 +37,7 @@ def partly_failed(db: Session, run: SyncRun) -> None:
     _tell(db, run, "sync.failed", title, " ".join(dict.fromkeys(failed.values())), run.id)
 
 
-def held_back(db: Session, run: SyncRun, server_id: str, report: Report) -> None:
+def held_back(db: Session, run: SyncRun, server_id: str, report: LibraryReport) -> None:
     """So much of a library is gone that it was not believed yet."""
     title = f"Many items are gone from {report.title or 'Plex'}"
     about = f"{server_id}:{report.key}:{report.held_back}"

@@ -21,8 +21,8 @@ from engine.clients.plex.paging import key_of
 from engine.plex.answers.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.recognition import recognition
 from engine.plex.recognition.matching import Traits
-from engine.plex.recognition.staging import Prints, Stage
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.recognition.staging import Prints, StagingTable
+from engine.plex.sync.leased_calls import LeasedCalls
 from models.media import MediaItem
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,9 @@ class Asking:
         server_id: of the server.
     """
 
-    def __init__(self, library: PlexLibrary, patience: Patience, stage: Stage, server_id: str) -> None:
+    def __init__(
+        self, library: PlexLibrary, patience: LeasedCalls, stage: StagingTable, server_id: str
+    ) -> None:
         self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
         self.silent: set[str] = set()  # keys for which the server has had no answer: neither there nor gone
 
@@ -120,7 +122,7 @@ class Asking:
     def start_over(self) -> None:
         """Take another staging table: of this one nobody knows what is left, where a transaction with it has failed."""
         self.stage.close()
-        self.stage = Stage(self.stage.connection)
+        self.stage = StagingTable(self.stage.connection)
 
     def _is_absent(self, library: str) -> bool:
         try:

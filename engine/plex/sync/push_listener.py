@@ -60,7 +60,7 @@ class Batch:
         return keys
 
 
-class Listener:
+class PushListener:
     """Listens for as long as its process lives; of several, the one that holds the lock does.
 
     Args:

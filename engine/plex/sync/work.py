@@ -21,16 +21,16 @@ from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex.recognition.staging import PART, Changes, Stage
+from engine.plex.recognition.staging import PART, Changes, StagingTable
 from engine.plex.server import connection, libraries
 from engine.plex.server.connection import PlexConnection
 from engine.plex.sync import admin_notices, collections, items_pass, library_pass
 from engine.plex.sync import changes as sync_changes
 from engine.plex.sync import runs as sync
 from engine.plex.sync.asking import LOCAL, Asking
-from engine.plex.sync.collections import Listed
-from engine.plex.sync.leased_calls import Patience
-from engine.plex.sync.library_pass import FAILED, Outcome, Report, SectionPass
+from engine.plex.sync.collections import CollectionListing
+from engine.plex.sync.leased_calls import LeasedCalls
+from engine.plex.sync.library_pass import FAILED, LibraryReport, PassOutcome, SectionPass
 from engine.stores.database_errors import is_refused, reason
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -98,7 +98,7 @@ def failure(error: PlexError) -> Retry | GiveUp:
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _FailedLibrary:
     """A library that could not be looked at, though the server had an answer to other questions."""
 
     line: dict[str, Any]
@@ -109,9 +109,9 @@ class _Run:
     def __init__(self, attempt: Attempt[SyncRun], configured: PlexConnection, library: PlexLibrary) -> None:
         self._attempt, self._library, self._configured = attempt, library, configured
         self._runtime, self._run = attempt.runtime, attempt.row
-        self._patience = Patience(attempt)
+        self._patience = LeasedCalls(attempt)
         self._done = [line for line in attempt.row.sections if line.get("mode") != FAILED]
-        self._failed: list[_Failed] = []
+        self._failed: list[_FailedLibrary] = []
         self._server_id = ""
         self._removed: dict[str, dict[str, Any]] = {}  # items, and the line of the report that tells of them
 
@@ -119,7 +119,7 @@ class _Run:
         began = time.monotonic()
         self._meet()
         with self._runtime.database.engine.connect() as connection:
-            stage = Stage(connection)
+            stage = StagingTable(connection)
             asking = Asking(self._library, self._patience, stage, self._server_id)
             try:
                 if self._run.rating_keys is None:
@@ -192,7 +192,9 @@ class _Run:
             log.error("sync.library_refused", section=section.title, reason=reason(error))
             self._note_failed(section, PlexGarbled("The catalogue can't hold what it tells."))
 
-    def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
+    def _members(
+        self, asking: Asking, section: PlexSection, outcome: PassOutcome
+    ) -> CollectionListing | None:
         """The collections of a library, where they may have changed; None: they stay as they are."""
         if section.type not in library_pass.TYPES or not (self._run.full or outcome.changed):
             return None
@@ -210,9 +212,9 @@ class _Run:
     def _note_failed(self, section: PlexSection, error: PlexError) -> None:
         """Go on with the others; the next attempt looks at this one alone."""
         log.warning("sync.library_failed", section=section.title, reason=str(error))
-        report = Report(section.key, section.title, section.type, mode=FAILED, complete=False)
+        report = LibraryReport(section.key, section.title, section.type, mode=FAILED, complete=False)
         report.add_note(f"It could not be read, and was left as it is. {error}")
-        self._failed.append(_Failed(report.shown(), error))
+        self._failed.append(_FailedLibrary(report.shown(), error))
         with self._runtime.unit_of_work() as db:
             _lightly(db)
             lease.write(db, SYNC, self._run, unless_cancelled=True, sections=self._lines())
@@ -241,8 +243,8 @@ class _Run:
         keys = list(asking.prints(MediaItem.section_key == section.key))
         if not keys or (section.gone_at is not None and not self._run.full):
             return  # nothing is left of it, or it has been told already
-        report = Report(section.key, section.title, section.type, mode="gone")
-        outcome = Outcome(report)
+        report = LibraryReport(section.key, section.title, section.type, mode="gone")
+        outcome = PassOutcome(report)
         if section.gone_at is not None:
             outcome.missing = asking.denied(keys)
         else:
@@ -253,10 +255,10 @@ class _Run:
     def _write(
         self,
         asking: Asking,
-        outcome: Outcome,
+        outcome: PassOutcome,
         *,
         quiet: bool,
-        members: Listed | None = None,
+        members: CollectionListing | None = None,
     ) -> None:
         """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
         report, server_id = outcome.report, self._server_id

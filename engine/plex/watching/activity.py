@@ -30,7 +30,7 @@ _OWNER = "1"  # what a server calls the account of its owner, whatever plex.tv d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class PlaybackEvent:
     """One thing that was told of.
 
     Attributes:
@@ -67,7 +67,7 @@ class Recorded:
     item_id: str | None
 
 
-def record(db: Session, seen: Seen) -> Recorded:
+def record(db: Session, seen: PlaybackEvent) -> Recorded:
     """Write down one thing, once, and what it means for how far its person is with its title.
 
     The same person, title and event within half a minute are one activity; so is the same message, however often it
@@ -113,7 +113,7 @@ def listing(
     return Page(db.scalars(query.offset((page - 1) * limit).limit(limit)).all(), page, limit, total)
 
 
-def _known(seen: Seen) -> Select[str]:
+def _known(seen: PlaybackEvent) -> Select[str]:
     """The activity that this one is, told again; a rating counts as another where it differs."""
     row = PlexActivity
     same = [
@@ -132,7 +132,7 @@ def _known(seen: Seen) -> Select[str]:
     return select(row.id).where(*same)
 
 
-def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> bool:
+def _insert(db: Session, seen: PlaybackEvent, user_id: str | None, item_id: str | None) -> bool:
     query = insert(PlexActivity).values(
         id=new_id("act"),
         server_id=seen.server_id,
@@ -155,7 +155,7 @@ def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -
     return db.execute(query.returning(PlexActivity.id)).first() is not None
 
 
-def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> None:
+def _tell(db: Session, seen: PlaybackEvent, user_id: str | None, item_id: str | None) -> None:
     """The event `plex:activity`, for its person and for admins; for these alone where he is none of ours."""
     data = {
         "event": seen.event,
@@ -170,7 +170,7 @@ def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> 
     events.publish(db, Event("plex:activity", data, user_id, datum))
 
 
-def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) -> None:
+def _go_on(db: Session, seen: PlaybackEvent, user_id: str, item_id: str, *, new: bool) -> None:
     """Watch state: a view is counted once; a place and a rating are the same however often they are set."""
     if seen.event == "scrobble":
         if new:
@@ -188,7 +188,7 @@ def _rated_since(db: Session, user_id: str, item_id: str, at: datetime) -> bool:
     return db.scalar(select(select(row.id).where(*newer).exists())) is True
 
 
-def _user_of(db: Session, seen: Seen) -> str | None:
+def _user_of(db: Session, seen: PlaybackEvent) -> str | None:
     """Our user behind an account of Plex: by the id at plex.tv; whom a server calls 1 is its owner, by any name."""
     if seen.account_id not in {None, _OWNER}:
         return db.scalar(select(User.id).where(User.plex_id == seen.account_id))
@@ -214,7 +214,7 @@ def _owner_of(db: Session, server_id: str | None) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _item_of(db: Session, seen: Seen) -> str | None:
+def _item_of(db: Session, seen: PlaybackEvent) -> str | None:
     if seen.rating_key is None:
         return None
     query = select(MediaItem.id).where(
