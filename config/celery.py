@@ -48,7 +48,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_disable_prefetch=True,
         worker_max_tasks_per_child=500,  # an attempt is a process of its own; this only bounds slow leaks of ours
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a job does not depend on the broker
-        worker_soft_shutdown_timeout=2.0,  # attempts end within a second of SIGTERM; see engine.jobs.drain
+        worker_soft_shutdown_timeout=2.0,  # attempts end within a second of SIGTERM; see engine.jobs.shutdown
         worker_enable_soft_shutdown_on_idle=False,
         worker_hijack_root_logger=False,  # config.logging has it
         worker_redirect_stdouts=False,

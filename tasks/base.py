@@ -11,7 +11,7 @@ from redis import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from engine.errors import MediaNestError
-from engine.jobs.drain import Draining
+from engine.jobs.shutdown import ShuttingDown
 from engine.stores.database_errors import reason
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class BaseTask(Task):  # type: ignore[misc]
             log.warning("job.redis_lost", job=self.name, error=type(error).__name__)
         except MediaNestError as error:
             log.error("job.refused", job=self.name, code=error.code, reason=error.message)
-        except Draining:
+        except ShuttingDown:
             log.info("job.interrupted", job=self.name)
         else:
             if self.uses_database and _database_away[0]:

@@ -10,7 +10,7 @@ import orjson
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http import errors as refused  # type: ignore[import-untyped]
 
-from api.log_throttle import Seldom
+from api.log_throttle import ThrottledWarning
 from api.security.headers import ALWAYS, DATA_POLICY
 from api.server.arriving import BrokenOff
 from config.settings import Settings
@@ -34,7 +34,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (BrokenOff, "it ended before it was complete"),
 )
 
-_seen = Seldom("request.malformed")
+_seen = ThrottledWarning("request.malformed")
 
 
 class Malformed:

@@ -50,7 +50,7 @@ class Search:
         download: Download,
     ) -> None:
         assert download.file is not None
-        self._runtime, self._patience = attempt.runtime, LeasedCalls(attempt)
+        self._runtime, self._calls = attempt.runtime, LeasedCalls(attempt)
         self._configured, self._library = configured, library
         self._root = self._runtime.settings.download_dir
         self._path = self._root / download.file["path"]
@@ -63,11 +63,11 @@ class Search:
         Raises:
             PlexError: one of its kinds.
         """
-        identity = self._patience.call(self._library.identity)
+        identity = self._calls.call(self._library.identity)
         self.server_id = str(identity["machineIdentifier"])
         if self._configured.machine_id not in {None, self.server_id}:
             raise OtherServer("Another Plex server answers at the address of ours.")
-        sections = self._patience.call(self._library.libraries).entries
+        sections = self._calls.call(self._library.libraries).entries
         with self._runtime.unit_of_work() as db:
             libraries.answered(db, self.server_id)
         found = paths.places(str(self._path), sections, self._configured.paths)
@@ -83,7 +83,7 @@ class Search:
         silent: PlexError | None = None
         for key in self._candidates(place):
             try:
-                item = self._patience.call(plex_scan.item, self._library, key)
+                item = self._calls.call(plex_scan.item, self._library, key)
             except (PlexUnreachable, PlexGarbled) as error:
                 silent = error  # another item may have the file too
                 continue
@@ -124,7 +124,7 @@ class Search:
         section = str(place.section["key"])
         # A file that joins an older item, as its second version, is only seen by what was touched last.
         for order in ("addedAt:desc", "updatedAt:desc"):
-            for item in self._patience.call(plex_scan.newest, self._library, section, number, order):
+            for item in self._calls.call(plex_scan.newest, self._library, section, number, order):
                 if item.get("ratingKey") and _part(item, place.path):
                     yield str(item["ratingKey"])
 

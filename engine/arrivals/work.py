@@ -75,7 +75,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
         Retry: not yet, or Plex can't be reached; never counted.
         GiveUp: it was looked for long enough.
         CancelRequested: there is no Plex any more, or the file does not lie in one of its libraries.
-        Fenced, Draining: see `engine.jobs`.
+        Fenced, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -108,7 +108,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
 
     Raises:
         PlexError: it can't be reached.
-        Fenced, CancelRequested, Draining: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -118,11 +118,11 @@ def removed(attempt: Attempt[Any], path: str) -> None:
             return
     if configured is None:
         return
-    library, patience = configured.library(), LeasedCalls(attempt)
+    library, calls = configured.library(), LeasedCalls(attempt)
     try:
-        sections = patience.call(library.libraries).entries
+        sections = calls.call(library.libraries).entries
         for place in paths.places(str(runtime.settings.download_dir / path), sections, configured.paths):
-            patience.call(scan, configured, place)
+            calls.call(scan, configured, place)
     finally:
         library.close()
 
@@ -190,9 +190,9 @@ class _ArrivalCheck:
                 db, ARRIVE, row, unless_cancelled=True, scanned_at=scanned_at, rating_key=None, **values
             )
         if due:
-            patience = LeasedCalls(self._attempt)
+            calls = LeasedCalls(self._attempt)
             for place in places:
-                patience.call(scan, self._configured, place)
+                calls.call(scan, self._configured, place)
             log.info("arrival.scanned", section=str(first.section["key"]))
         return scanned_at
 

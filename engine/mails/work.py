@@ -16,10 +16,10 @@ from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
-from engine.jobs.drain import Draining
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
+from engine.jobs.shutdown import ShuttingDown
 from engine.mails import mails
 from engine.mails import texts as mail_texts
 from engine.mails.texts import MailText, Template
@@ -147,7 +147,7 @@ def _hand_over(attempt: Attempt[Mail], server: MailServer, message: EmailMessage
         def interrupted() -> bool:
             try:
                 keeper.check()
-            except (CancelRequested, Draining, Fenced):
+            except (CancelRequested, ShuttingDown, Fenced):
                 return True
             return False
 

@@ -18,7 +18,7 @@ from config.celery import make_celery
 from config.settings import Settings
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
-from engine.jobs.drain import Draining
+from engine.jobs.shutdown import ShuttingDown
 from engine.stores.database_errors import reason
 from models.session import Database
 from schedules.periodic import timetable
@@ -86,7 +86,7 @@ def test_a_mistake_of_ours_is_said_each_time() -> None:
     [
         (redis.ConnectionError("gone"), "job.redis_lost"),
         (ServiceUnavailable("The token can't be read."), "job.refused"),
-        (Draining(), "job.interrupted"),
+        (ShuttingDown(), "job.interrupted"),
     ],
 )
 def test_what_a_task_can_not_help_is_one_line(error: Exception, event: str) -> None:

@@ -87,7 +87,7 @@ class Source:
 
     def text(self, url: str, begins: bytes = b"") -> tuple[bytes, str]:
         """A small resource as a whole, and the address it came from; only its first bytes if it does not begin so."""
-        patience = FruitlessTries()
+        tries = FruitlessTries()
         while True:
             try:
                 with self._ydl.urlopen(Request(url, None, self._headers)) as response:
@@ -96,7 +96,7 @@ class Source:
                     fits = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(begins)
                     return (head + bytes(response.read()) if fits else head), str(response.url)
             except (HTTPError, TransportError) as error:
-                patience.failed(error, 0)
+                tries.failed(error, 0)
 
 
 class FruitlessTries:

@@ -66,12 +66,12 @@ class Transfer:
             FetchError: truncated, also for nothing at all; and see `Source.open`.
             yt_dlp.networking.exceptions.RequestError: what ended the last tries.
         """
-        patience, furthest = FruitlessTries(), self._have
+        tries, furthest = FruitlessTries(), self._have
         while not self._complete:
             try:
                 self._ask()
             except Exception as error:  # noqa: BLE001 - raised again, unless another try may help
-                patience.failed(error, self._have - furthest)
+                tries.failed(error, self._have - furthest)
             furthest = max(furthest, self._have)
         if not self._have:
             raise FetchError("truncated", detail="an empty file")

@@ -76,7 +76,7 @@ def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
             _look_at,
             look,
             on_signal=lambda _: {},
-            patience=lambda: settings.preview_seconds,
+            silence_limit=lambda: settings.preview_seconds,
             deadline=_time_left(row, settings),
             memory=min(_MEMORY, settings.download_memory_limit),
         )

@@ -36,15 +36,13 @@ class Asking:
 
     Args:
         library: the server.
-        patience: waits for it.
+        calls: runs each call while the lease is kept.
         stage: where what differs is put.
         server_id: of the server.
     """
 
-    def __init__(
-        self, library: PlexLibrary, patience: LeasedCalls, stage: StagingTable, server_id: str
-    ) -> None:
-        self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
+    def __init__(self, library: PlexLibrary, calls: LeasedCalls, stage: StagingTable, server_id: str) -> None:
+        self.library, self.calls, self.stage, self.server_id = library, calls, stage, server_id
         self.silent: set[str] = set()  # keys for which the server has had no answer: neither there nor gone
 
     def libraries(self) -> Libraries:
@@ -53,7 +51,7 @@ class Asking:
         Raises:
             PlexError: one of its kinds.
         """
-        return self.patience.call(self.library.libraries)
+        return self.calls.call(self.library.libraries)
 
     def absent(self, known: Collection[str], listed: Libraries) -> set[str]:
         """Which of the libraries that we know are gone: not in the list any more, and denied when each is asked for."""
@@ -80,7 +78,7 @@ class Asking:
                 silent.update(some)
                 continue
             try:
-                told = self.patience.call(self.library.items, some)
+                told = self.calls.call(self.library.items, some)
             except PlexGone:
                 groups += _halves(some)
                 continue
@@ -126,7 +124,7 @@ class Asking:
 
     def _is_absent(self, library: str) -> bool:
         try:
-            self.patience.call(self.library.count, library, TYPE_NUMBERS["movie"])
+            self.calls.call(self.library.count, library, TYPE_NUMBERS["movie"])
         except PlexGone:
             return True
         except LOCAL:

@@ -122,7 +122,7 @@ def _have(asking: Asking, containers: Mapping[str, Metadata], named: Told) -> Co
 
 
 def _listed(asking: Asking, path: str) -> list[Metadata]:
-    pages = asking.patience.each(asking.library.pages(path, includeGuids=1))
+    pages = asking.calls.each(asking.library.pages(path, includeGuids=1))
     try:
         return [item for page in pages for item in page.items]
     except PlexGone:

@@ -258,13 +258,13 @@ class SectionPass:
     # Both
 
     def _listing(self, kind: str, size: int | None = None, **query: Any) -> Iterator[Page]:
-        return self._asking.patience.each(
+        return self._asking.calls.each(
             self._asking.library.listing(self._key, TYPE_NUMBERS[kind], size, **query)
         )
 
     def _count(self, number: int) -> int | None:
         count = self._asking.library.count
-        return self._asking.patience.call(count, self._key, number) if number else None
+        return self._asking.calls.call(count, self._key, number) if number else None
 
     def _stage(self, items: Sequence[Metadata], known: Mapping[str, Prints]) -> None:
         """Stage what is new or has changed, and what has not been seen in this listing: a server may repeat itself."""

@@ -70,7 +70,7 @@ def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
     Raises:
         Retry: the server can't be reached or answers rubbish.
         GiveUp: nothing is configured, the token is not good, or it is another server.
-        Fenced, CancelRequested, Draining: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -109,7 +109,7 @@ class _Run:
     def __init__(self, attempt: Attempt[SyncRun], configured: PlexConnection, library: PlexLibrary) -> None:
         self._attempt, self._library, self._configured = attempt, library, configured
         self._runtime, self._run = attempt.runtime, attempt.row
-        self._patience = LeasedCalls(attempt)
+        self._calls = LeasedCalls(attempt)
         self._done = [line for line in attempt.row.sections if line.get("mode") != FAILED]
         self._failed: list[_FailedLibrary] = []
         self._server_id = ""
@@ -120,7 +120,7 @@ class _Run:
         self._meet()
         with self._runtime.database.engine.connect() as connection:
             stage = StagingTable(connection)
-            asking = Asking(self._library, self._patience, stage, self._server_id)
+            asking = Asking(self._library, self._calls, stage, self._server_id)
             try:
                 if self._run.rating_keys is None:
                     self._all_sections(asking)
@@ -138,7 +138,7 @@ class _Run:
 
     def _meet(self) -> None:
         """Who is there, and does it let us in?"""
-        identity = self._patience.call(self._library.identity)
+        identity = self._calls.call(self._library.identity)
         expected = self._configured.machine_id
         if expected is not None and identity["machineIdentifier"] != expected:
             raise GiveUp(
@@ -149,7 +149,7 @@ class _Run:
                 )
             )
         try:
-            facts = self._patience.call(self._library.container, "/")
+            facts = self._calls.call(self._library.container, "/")
         except (PlexGone, PlexGarbled):
             facts = {}  # it only says what the server calls itself; the list of libraries shows that it lets us in
         with self._runtime.unit_of_work() as db:
@@ -199,7 +199,7 @@ class _Run:
         if section.type not in library_pass.TYPES or not (self._run.full or outcome.changed):
             return None
         try:
-            return self._patience.call(collections.listed, self._library, section.key)
+            return self._calls.call(collections.listed, self._library, section.key)
         except PlexGone:
             return None  # a server without collections
         except LOCAL as error:
@@ -264,7 +264,7 @@ class _Run:
         report, server_id = outcome.report, self._server_id
         with self._runtime.unit_on(asking.stage.connection) as db:
             _lightly(db)
-            changes = library_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
+            changes = library_pass.write(db, asking.stage, server_id, outcome, self._calls.check)
             asking.stage.clear(db)
             still = report.mode == "unchanged" and not any(some.total for some in changes)
             if report.key and report.mode != "gone" and not still:

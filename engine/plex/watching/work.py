@@ -78,7 +78,7 @@ def work(attempt: Attempt[WatchRefresh]) -> Mapping[str, Any]:
     Raises:
         Retry: plex.tv or the server can't be reached.
         GiveUp: the database can't hold what Plex tells.
-        Fenced, CancelRequested, Draining: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime, user_id = attempt.runtime, attempt.row.user_id
     try:
