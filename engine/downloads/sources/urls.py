@@ -10,7 +10,8 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urluns
 
 import idna
 
-from config.settings import YOUTUBE_HOSTS, Settings
+from config.settings import Settings
+from config.settings_downloads import YOUTUBE_HOSTS
 from engine.errors import ValidationFailed
 
 MAX_LENGTH = 2000
