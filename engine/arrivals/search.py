@@ -11,12 +11,13 @@ from engine.arrivals import reasons as arrival_reasons
 from engine.arrivals.reasons import Reason
 from engine.clients.plex import scan as plex_scan
 from engine.clients.plex.library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
-from engine.downloads.downloads import AUDIO_FORMATS, STAGING
+from engine.formats import AUDIO_FORMATS
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths
 from engine.plex.server.connection import PlexConnection
 from engine.plex.server.paths import FileInLibrary
 from engine.plex.sync.leased_calls import LeasedCalls
+from engine.storage.layout import STAGING
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival

@@ -1,4 +1,4 @@
-"""Performance: how long the product's own parts take, measured on request."""
+"""Performance: round trips of database, Redis and queue, measured on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOOP_KEPT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Timings:
-    """Milliseconds; None where nobody answered."""
+    """Milliseconds; None: no answer."""
 
     job_start: float | None
     job_round_trip: float | None
@@ -28,7 +28,7 @@ class Timings:
 
 
 def measure(runtime: Runtime, send_noop: Callable[[str], None]) -> Timings:
-    """Time a query, a Redis trip, and a job that does nothing.
+    """Measure a query, a Redis round trip, and a no-op job.
 
     Args:
         runtime: whose database and Redis are asked.

@@ -14,13 +14,13 @@ from door import Door, Person, data_of
 from sqlalchemy import select, update
 
 from config.settings import Settings
-from engine.accounts.plex_accounts import secret_name
 from engine.clients.plex.library import PlexUnauthorized
 from engine.job_names import Job
 from engine.job_registry import KINDS
 from engine.jobs import lease
 from engine.jobs.owner import this_process
 from engine.jobs.reconcile import reconcile, rescue
+from engine.plex.server.user_tokens import secret_name
 from engine.plex.watching import progress
 from engine.plex.watching import work as watch_work
 from engine.plex.watching.refresh import refresh

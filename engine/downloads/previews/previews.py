@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.correlation import correlation_id
 from engine.downloads.sources import urls as source_urls
 from engine.errors import MediaNestError, NotFound
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.stores import locks
 from models.base import new_id
 from models.download import Preview
@@ -40,7 +40,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
         TooManyPreviews: the user has `preview_user_limit` of them under way.
     """
     source = source_urls.accept(url, settings)
-    key = hashlib.sha256(source.normal.encode()).hexdigest()
+    key = source.key
     fresh = _now() - timedelta(seconds=settings.preview_cache_seconds)
     waiting = _now() - timedelta(seconds=settings.preview_seconds)
     known = db.scalars(

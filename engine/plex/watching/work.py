@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.clients.plex.library import PlexError, PlexUnauthorized
 from engine.clients.plex.tv import TokenRefused
+from engine.correlation import correlation_id
 from engine.errors import MediaNestError
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.jobs.kinds import JobKind, longest_due
 from engine.jobs.runner import INTERNAL, Attempt, GiveUp, Keeper, Retry
 from engine.plex.watching import refresh
