@@ -52,7 +52,7 @@ def shielded() -> Iterator[None]:
     one locked for good.
 
     Raises:
-        Interrupted: a signal came, now or before, and was lost.
+        EndedBySignal: a signal came, now or before, and was lost.
     """
     global _shields
     _shields += 1
