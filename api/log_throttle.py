@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 SECONDS = 60.0
 
 
-class Seldom:
+class ThrottledWarning:
     """A warning that is written at its first cause, then once a minute at most.
 
     Args:

@@ -12,7 +12,7 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupted(KeyboardInterrupt):
+class EndedBySignal(KeyboardInterrupt):
     """A signal asks us to end; `exit_code` is what a shell calls that."""
 
     def __init__(self, signum: int) -> None:
@@ -26,7 +26,7 @@ _shields = 0
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Let signals raise `Interrupted` here, in the main thread; what was to be ignored (`nohup`) still is."""
+    """Let signals raise `EndedBySignal` here, in the main thread; what was to be ignored (`nohup`) still is."""
     global _came, _shields
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,7 +52,7 @@ def shielded() -> Iterator[None]:
     one locked for good.
 
     Raises:
-        Interrupted: a signal came, now or before, and was lost.
+        EndedBySignal: a signal came, now or before, and was lost.
     """
     global _shields
     _shields += 1
@@ -61,7 +61,7 @@ def shielded() -> Iterator[None]:
     finally:
         _shields -= 1
         if _came is not None and _shields == 0:
-            raise Interrupted(_came)
+            raise EndedBySignal(_came)
 
 
 def _on_signal(signum: int, _: FrameType | None) -> None:
@@ -70,4 +70,4 @@ def _on_signal(signum: int, _: FrameType | None) -> None:
         os._exit(128 + signum)
     _came = signum
     if _shields == 0:
-        raise Interrupted(signum)
+        raise EndedBySignal(signum)

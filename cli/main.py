@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(OSError):
             print(f"medianest: {error}", file=sys.stderr)
         code = 2 if isinstance(error, SettingsError) else 1
-    except interrupts.Interrupted as interrupted:
+    except interrupts.EndedBySignal as interrupted:
         code = interrupted.exit_code
     except BrokenPipeError:  # who read our output has seen enough
         code = 128 + signal.SIGPIPE

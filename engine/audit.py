@@ -53,7 +53,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RefusedAttempt:
     """A refused action; see `refusal`."""
 
     action: str
@@ -74,14 +74,14 @@ def refusal(
         outcome: `denied` for who may not, `failure` for what is wrong.
         details: further facts, JSON; never a secret.
     """
-    error.attempt = Attempt(action, subject, outcome, details)
+    error.attempt = RefusedAttempt(action, subject, outcome, details)
     return error
 
 
 def note_refusal(db: Session, error: MediaNestError, actor: Actor) -> None:
     """Write the entry that `refusal` attached to an error; to be committed although the request is refused."""
     attempt = error.attempt
-    if isinstance(attempt, Attempt):
+    if isinstance(attempt, RefusedAttempt):
         record(db, attempt.action, actor, attempt.subject, outcome=attempt.outcome, **attempt.details)
 
 

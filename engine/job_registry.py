@@ -15,9 +15,19 @@ from engine.mails import work as mail_work
 from engine.mails.texts import Template
 from engine.mails.work import MAIL
 from engine.plex.sync.work import SYNC
+from engine.plex.watching.work import WATCH_REFRESH
 from engine.webhooks.work import WEBHOOK
 
-KINDS: tuple[JobKind[Any], ...] = (DOWNLOAD, PREVIEW, FILE_REMOVAL, SYNC, ARRIVE, WEBHOOK, MAIL)
+KINDS: tuple[JobKind[Any], ...] = (
+    DOWNLOAD,
+    PREVIEW,
+    FILE_REMOVAL,
+    SYNC,
+    ARRIVE,
+    WATCH_REFRESH,
+    WEBHOOK,
+    MAIL,
+)
 
 # The link of a reset is made when its mail is written, so that no row and no backup holds a token.
 send_mail = partial(mail_work.work, late={Template.PASSWORD_RESET: password_reset.mail_details})

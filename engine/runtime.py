@@ -18,11 +18,12 @@ from config.settings import Settings
 from engine.events import Event
 from engine.job_names import Job
 from engine.settings.live import FRESH_SECONDS, LiveSettings
+from engine.stores.redis_breaker import RedisBreaker
 from models.session import Database
 
 log = structlog.get_logger(__name__)
 
-_QUIET_SECONDS = 5.0
+_PAUSE = 5.0  # seconds during which a Redis that failed is not given events that another will follow
 
 
 class Runtime:
@@ -47,7 +48,7 @@ class Runtime:
         self.redis = redis_client
         self.database = Database(settings.database_url, after_commit=self._after_commit, pool_size=pool_size)
         self._ring = ring
-        self._quiet_until = 0.0
+        self._events = RedisBreaker(_PAUSE, away="event.lost", back="event.redis_back")
 
     @property
     def settings(self) -> Settings:
@@ -99,16 +100,12 @@ class Runtime:
     def publish(self, event: Event) -> None:
         """Publish at once; an event that Redis can't take is dropped: the snapshot has its outcome.
 
-        After a failure passing events are not even tried for a while: a frozen Redis holds each up for seconds, and
-        whoever reports progress has a lease to keep.
+        After a failure passing events are mostly not even tried for a while: a frozen Redis holds each up for seconds,
+        and whoever reports progress has a lease to keep.
         """
-        if event.passing and time.monotonic() < self._quiet_until:
-            return
-        try:
-            self.redis.publish(event.channel, event.encode())
-        except redis.RedisError as error:
-            self._quiet_until = time.monotonic() + _QUIET_SECONDS
-            log.warning("event.lost", event_name=event.name, error=type(error).__name__)
+        self._events.ask(
+            lambda: self.redis.publish(event.channel, event.encode()), lambda: None, must=not event.passing
+        )
 
     def _after_commit(self, info: dict[Any, Any]) -> None:
         for event in info.pop("events", ()):

@@ -24,6 +24,7 @@ from models.setting import Fact, StoredSetting
 from models.socket_ticket import SocketTicket
 from models.sync_run import SyncChange, SyncRun
 from models.user import User
+from models.watch_refresh import WatchRefresh
 from models.webhook import Webhook
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "SyncChange",
     "SyncRun",
     "User",
+    "WatchRefresh",
     "WatchState",
     "Webhook",
 ]

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from engine.accounts import plex_access, plex_sign_in
-from engine.job_names import Job, periods
-from engine.jobs.slots import take_slot
-from tasks.app import app, runtime, settings
-
-PERIODS = periods(settings)
+from engine.job_names import Job
+from tasks.app import app, runtime
+from tasks.work import run_in_slot
 
 
 @app.task(name=Job.CHECK_PLEX_ACCESS.value)
 def check_plex_access() -> None:
     """Ask plex.tv about those whose last check is a day old; drop PINs that nobody claimed."""
-    with runtime().unit_of_work() as db:
-        taken = take_slot(db, Job.CHECK_PLEX_ACCESS.value, PERIODS[Job.CHECK_PLEX_ACCESS])
-        if taken:
-            plex_sign_in.forget_old(db)
-    if taken:
+    if run_in_slot(Job.CHECK_PLEX_ACCESS, plex_sign_in.forget_old):
         plex_access.check_due(runtime())

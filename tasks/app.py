@@ -22,19 +22,20 @@ from config.redis import make_redis
 from config.settings import Settings, SettingsError
 from engine.clients.ytdlp.entry import warm_up
 from engine.job_names import Job
-from engine.jobs.drain import drain_on
+from engine.jobs.shutdown import shut_down_on
 from engine.monitoring.heartbeats import Pulse
-from engine.plex.sync.push_listener import Listener
+from engine.plex.sync.push_listener import PushListener
 from engine.runtime import Runtime
+from tasks.base import BaseTask
 
 settings = Settings.of_process()
 app = make_celery(settings)
+app.task_cls = BaseTask
 app.conf.include = [
     "tasks.downloads",
     "tasks.accounts",
     "tasks.notifications",
     "tasks.plex",
-    "tasks.watched",
     "tasks.webhooks",
     "tasks.maintenance",
     "tasks.control",
@@ -105,13 +106,13 @@ def _ready(sender: Any, **_: Any) -> None:
     # At each loss of Redis Celery tells of a default that may change; config.celery has set what it speaks of. Only
     # now, since its logging turns these on.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
-    drain_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, patience=LAST_RESORT_SECONDS)
+    shut_down_on(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, end_after=LAST_RESORT_SECONDS)
     queues = sorted(sender.app.amqp.queues.consume_from)
     pulse = Pulse(runtime(), str(sender.hostname), queues)
     signals.worker_shutdown.connect(lambda **_: pulse.end(), weak=False)
     _in_background("pulse", pulse.beat_forever)
     if Job.SYNC.queue in queues:
-        listener = Listener(runtime())
+        listener = PushListener(runtime())
         signals.worker_shutdown.connect(lambda **_: listener.end(), weak=False)
         _in_background("plex-listener", listener.run)
     log.info("worker.ready", queues=queues)

@@ -1,4 +1,4 @@
-"""Tasks around Plex: keeping in step with the library."""
+"""Tasks around Plex: keeping in step with the library, finding new files in it, and who watched what."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any
 from kombu.exceptions import OperationalError
 
 from engine.arrivals import work as arrival_work
-from engine.job_names import Job, periods
+from engine.job_names import Job
 from engine.jobs.runner import Attempt, Retry
-from engine.jobs.slots import take_slot
 from engine.plex.sync import schedule as sync_schedule
 from engine.plex.sync import work as sync_work
+from engine.plex.watching import work as watch_work
 from models.plex_arrival import PlexArrival
-from tasks.app import app, runtime, settings
-from tasks.work import work_off
-
-PERIODS = periods(settings)
+from tasks.app import app, runtime
+from tasks.work import run_in_slot, work_off
 
 
 @app.task(name=Job.SYNC.value)
@@ -30,9 +28,13 @@ def run_sync() -> None:
 @app.task(name=Job.SYNC_DUE.value)
 def sync_due() -> None:
     """Start the sync that the timetable wants, where a server is configured."""
-    with runtime().unit_of_work() as db:
-        if take_slot(db, Job.SYNC_DUE.value, PERIODS[Job.SYNC_DUE]):
-            sync_schedule.start_due(db, runtime().settings)
+    run_in_slot(Job.SYNC_DUE, lambda db: sync_schedule.start_due(db, runtime().settings))
+
+
+@app.task(name=Job.WATCHED.value)
+def refresh_watched() -> None:
+    """Read the next user's watch states from Plex."""
+    work_off(watch_work.WATCH_REFRESH, watch_work.work)
 
 
 @app.task(name=Job.ARRIVE.value)

@@ -12,6 +12,7 @@ from config.settings import Settings
 from engine.jobs.runner import run_next
 from engine.plex.sync import runs as sync
 from engine.plex.sync import work as sync_work
+from engine.plex.watching import work as watch_work
 from engine.runtime import Runtime
 from tests.fakes.plex_server import PlexDouble
 
@@ -24,6 +25,12 @@ def synced(runtime: Runtime, **how: Any) -> None:
     with runtime.reading() as db:
         ended = sync.get(db, run.id)
         assert ended.status == "completed", ended.error
+
+
+def watch_states_refreshed(runtime: Runtime) -> None:
+    """Run every refresh of watch states that is due."""
+    while run_next(runtime, watch_work.WATCH_REFRESH, watch_work.work):
+        pass
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from api.wire.fields import (
     required,
 )
 from engine.accounts import invitations
-from engine.accounts.invitations import STATUSES, Listed
+from engine.accounts.invitations import STATUSES, ListedInvitation
 from engine.accounts.sign_in import sign_in
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.permissions import ROLES, USER, Permission
@@ -143,7 +143,7 @@ def accept_invitation(call: Call, body: dict[str, Any]) -> Response:
     return signed_in_answer(call, started, 201, fresh=True)
 
 
-def invitation_row(listed: Listed) -> dict[str, Any]:
+def invitation_row(listed: ListedInvitation) -> dict[str, Any]:
     """An invitation as admins see it."""
     row = listed.row
     inviter = row.invited_by and {"id": row.invited_by, "name": listed.inviter}

@@ -24,8 +24,8 @@ from engine.permissions import Permission
 from engine.plex.catalogue import items as catalogue
 from engine.plex.catalogue import version as shelf
 from engine.plex.catalogue.items import Wanted
-from engine.plex.watching import refresh as watch_refresh
 from engine.plex.watching import states as watch_states
+from engine.plex.watching import work as watch_refresh
 from engine.plex.watching.states import NEVER
 
 blueprint = Blueprint("media", "/media", "The catalogue over all libraries.", limit="media")
@@ -49,7 +49,7 @@ class CatalogueQuery(ItemsQuery):
 def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
     user_id = call.identity.user_id
-    watch_refresh.wish(call.runtime, user_id)
+    watch_refresh.request(call.runtime, user_id)
     found = shelf.find(call.db, call.settings, user_id)
     page, limit, sort = query.pop("page"), query.pop("limit"), query.pop("sort")
     library, kind = query.pop("library", None), query.pop("type", None)
@@ -73,7 +73,7 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
 def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""
     user_id = call.identity.user_id
-    watch_refresh.wish(call.runtime, user_id)
+    watch_refresh.request(call.runtime, user_id)
     found = shelf.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from engine.plex.catalogue import version as shelf
 from engine.plex.catalogue.items import Wanted
 from engine.plex.catalogue.live_queries import PlexSilent
 from engine.plex.catalogue.version import Shelf
-from engine.plex.watching import refresh as watch_refresh
+from engine.plex.watching import work as watch_refresh
 from engine.search import titles
 
 blueprint = Blueprint("plex", "/plex", "What is on the Plex server.", limit="media")
@@ -152,7 +152,7 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
 
 def _catalogue(call: Call) -> Shelf:
     """The catalogue with the user's watch states; has these read from Plex anew where they are old."""
-    watch_refresh.wish(call.runtime, call.identity.user_id)
+    watch_refresh.request(call.runtime, call.identity.user_id)
     return shelf.need(call.db, call.settings, call.identity.user_id)
 
 

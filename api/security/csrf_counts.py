@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import redis
-import structlog
 from flask import current_app
 
 from api.extensions import parts
 from engine.errors import ServiceUnavailable
 from engine.runtime import Runtime
-
-log = structlog.get_logger(__name__)
+from engine.stores.redis_breaker import RedisBreaker
 
 Counted = Literal["issued", "refreshed", "accepted", "rejected"]
 
 NAMES: tuple[Counted, ...] = ("issued", "refreshed", "accepted", "rejected")
 _KEY = "medianest:csrf"
 _SINCE = "since"
-_QUIET_SECONDS = 30.0
+_PAUSE = 30.0  # seconds during which a Redis that failed is left alone
 _EXTENSION = "medianest-csrf-counts"
 
 
@@ -35,20 +32,17 @@ class CsrfCounts:
 
     def __init__(self, runtime: Runtime) -> None:
         self._redis = runtime.redis
-        self._quiet_until = 0.0
+        self._breaker = RedisBreaker(_PAUSE, away="csrf.uncounted", back="csrf.counted")
 
     def add(self, what: Counted) -> None:
         """Count one."""
-        if time.monotonic() < self._quiet_until:
-            return
-        try:
-            with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hincrby(_KEY, what, 1)
-                pipe.hsetnx(_KEY, _SINCE, datetime.now(UTC).isoformat())
-                pipe.execute()
-        except redis.RedisError as error:
-            self._quiet_until = time.monotonic() + _QUIET_SECONDS
-            log.warning("csrf.uncounted", error=type(error).__name__)
+        self._breaker.ask(lambda: self._add(what), lambda: None)
+
+    def _add(self, what: Counted) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hincrby(_KEY, what, 1)
+            pipe.hsetnx(_KEY, _SINCE, datetime.now(UTC).isoformat())
+            pipe.execute()
 
     def read(self) -> Mapping[str, Any]:
         """All counters by name, and `since` when they are counted: as long as Redis keeps what it is told.

@@ -11,7 +11,7 @@ import orjson
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http import errors as refused  # type: ignore[import-untyped]
 
-from api.log_throttle import Seldom
+from api.log_throttle import ThrottledWarning
 from api.security.headers import ALWAYS, DATA_POLICY
 from api.security.rate_limits import headers_of
 from api.server.arriving import BrokenOff
@@ -36,7 +36,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (BrokenOff, "it ended before it was complete"),
 )
 
-_seen = Seldom("request.malformed")
+_seen = ThrottledWarning("request.malformed")
 
 
 class Malformed:

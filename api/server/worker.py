@@ -27,7 +27,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     ThreadWorker,
 )
 
-from api.log_throttle import Seldom
+from api.log_throttle import ThrottledWarning
 from api.security.addresses import is_within
 from api.server.arriving import LARGEST, SEND_SECONDS, Arriving, BoundedUnreader, Stage, stage_of
 from api.server.bodies import MalformedBody, guard
@@ -43,7 +43,7 @@ _LOOPBACK = "127.0.0.1"  # what a proxy that comes over a Unix socket counts as
 _FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 
-_slow = Seldom("web.slow_clients")
+_slow = ThrottledWarning("web.slow_clients")
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]

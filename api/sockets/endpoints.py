@@ -17,7 +17,7 @@ from simple_websocket import Server
 from sqlalchemy.orm import Session
 from wsproto.utilities import RemoteProtocolError
 
-from api.log_throttle import Seldom
+from api.log_throttle import ThrottledWarning
 from api.security import rate_limits
 from api.security.authentication import actor, authenticate
 from api.security.cors import allowed
@@ -44,7 +44,7 @@ SPARE_FILES = 200  # descriptors that are left for requests, databases and files
 
 _IN_SNAPSHOTS = frozenset({DOWNLOAD.name, SYNC.name})
 
-_full = Seldom("sockets.full")
+_full = ThrottledWarning("sockets.full")
 
 
 @dataclass(frozen=True, kw_only=True)

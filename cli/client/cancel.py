@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cli.client.download_state import DownloadState, find
-from cli.client.session.account import Account, add_server
+from cli.client.session.account import SavedAccount, add_server
 from cli.client.session.server import Refused, one
 from cli.errors import CommandError
 from config.settings import Settings
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, _settings: Settings) -> int:
     Raises:
         CommandError: it has ended already, or there is none.
     """
-    account = Account.open(args.server)
+    account = SavedAccount.open(args.server)
     # Without the word, the server removes what has ended meanwhile.
     path, query = one("/youtube/downloads", args.id), {"onlyCancel": "true"}
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cli.client.session.account import Account
+from cli.client.session.account import SavedAccount
 from cli.client.session.server import one
 from cli.terminal import clean
 
@@ -76,7 +76,7 @@ class DownloadState:
         return self.status
 
 
-def find(account: Account, download_id: str) -> DownloadState:
+def find(account: SavedAccount, download_id: str) -> DownloadState:
     """Ask for one download.
 
     Raises:

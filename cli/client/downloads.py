@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.client.download_state import DownloadState
-from cli.client.session.account import Account, add_server
+from cli.client.session.account import SavedAccount, add_server
 from cli.terminal import columns_of, fit, size_text, width
 from config.settings import Settings
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _settings: Settings) -> int:
     """Print one page."""
     query = {"page": args.page} | ({"status": args.status} if args.status else {})
-    answer = Account.open(args.server).call("GET", "/youtube/downloads", query=query)
+    answer = SavedAccount.open(args.server).call("GET", "/youtube/downloads", query=query)
     items, page = answer["items"], answer["pagination"]
     if items:
         columns = columns_of(sys.stdout) if sys.stdout.isatty() else None

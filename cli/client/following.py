@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from cli.client.download_state import DownloadState, find
 from cli.client.progress import Display
-from cli.client.session.account import Account
+from cli.client.session.account import SavedAccount
 from cli.client.session.server import USER_AGENT, Refused, Unreachable
 from cli.errors import CommandError
 from cli.interrupts import shielded
@@ -38,7 +38,7 @@ class Following:
         state: the newest that is known.
     """
 
-    def __init__(self, account: Account, state: DownloadState, display: Display) -> None:
+    def __init__(self, account: SavedAccount, state: DownloadState, display: Display) -> None:
         self.state = state
         self._account, self._display = account, display
         self._pause = PAUSE_SECONDS

@@ -8,9 +8,9 @@ import sys
 from cli.client.download_state import DownloadState
 from cli.client.following import Following
 from cli.client.progress import display_on
-from cli.client.session.account import Account, add_server
+from cli.client.session.account import SavedAccount, add_server
 from cli.errors import CommandError
-from cli.interrupts import Interrupted
+from cli.interrupts import EndedBySignal
 from cli.terminal import clean
 from config.settings import Settings
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     Raises:
         CommandError: the wish is not accepted, or the download fails or is cancelled.
     """
-    account = Account.open(args.server)
+    account = SavedAccount.open(args.server)
     wish = {"url": args.url, "quality": args.quality, "format": args.format, "downloadPath": args.path}
     body = {name: value for name, value in wish.items() if value is not None}
     state = DownloadState.of(account.call("POST", "/youtube/download", body=body))
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     display = display_on(sys.stderr)
     try:
         state = Following(account, state, display).until_end()
-    except Interrupted as interrupted:
+    except EndedBySignal as interrupted:
         display.end()
         print(GOES_ON.format(id=state.id), file=sys.stderr)
         return interrupted.exit_code

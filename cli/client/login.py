@@ -9,7 +9,7 @@ from typing import Any
 from cli.client.questions import add_password, ask, ask_password
 from cli.client.session.account import add_server, chosen_server
 from cli.client.session.saved_login import SavedLogin
-from cli.client.session.server import Server
+from cli.client.session.server import ApiServer
 from cli.terminal import clean
 from config.settings import Settings
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def keep(server: Server, signed_in: Mapping[str, Any]) -> None:
+def keep(server: ApiServer, signed_in: Mapping[str, Any]) -> None:
     """Save the login, and say so."""
     SavedLogin.of(server.url, signed_in).save()
     user = signed_in["user"]

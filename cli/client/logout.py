@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.session.account import Account
+from cli.client.session.account import SavedAccount
 from cli.client.session.saved_login import SavedLogin
 from cli.client.session.server import Refused, Unreachable
 from cli.errors import CommandError
@@ -24,7 +24,7 @@ def run(_args: argparse.Namespace, _settings: Settings) -> int:
     if SavedLogin.load() is None:
         print("You are not signed in.")
         return 0
-    account = Account.open(None)
+    account = SavedAccount.open(None)
     try:
         account.call("POST", "/auth/logout", body={})
     except (Unreachable, Refused) as error:

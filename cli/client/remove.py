@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cli.client.download_state import DownloadState, find
-from cli.client.session.account import Account, add_server
+from cli.client.session.account import SavedAccount, add_server
 from cli.client.session.server import one
 from cli.errors import CommandError
 from cli.terminal import clean
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, _settings: Settings) -> int:
     Raises:
         CommandError: it has not ended, or there is none.
     """
-    account = Account.open(args.server)
+    account = SavedAccount.open(args.server)
     # The server cancels what is active upon the same request.
     state = find(account, args.id)
     if not state.ended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cli.client.session.account import Account, add_server
+from cli.client.session.account import SavedAccount, add_server
 from cli.client.session.server import one
 from config.settings import Settings
 
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace, _settings: Settings) -> int:
     Raises:
         CommandError: it is active or completed, or there is none.
     """
-    account = Account.open(args.server)
+    account = SavedAccount.open(args.server)
     account.call("POST", f"{one('/youtube/downloads', args.id)}/retry")
     print("Queued again; `medianest downloads` shows it.")
     return 0

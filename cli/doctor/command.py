@@ -12,7 +12,7 @@ from cli.client.session.server import server_url
 from cli.doctor import machine
 from cli.doctor.finding import Finding, examine
 from cli.doctor.plex_server import plex_server
-from cli.doctor.server import Server
+from cli.doctor.server import CheckedServer
 from cli.doctor.services import Services
 from cli.doctor.shared_folder import shared_folder
 from cli.terminal import clean
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _round(settings: Settings, address: str | None) -> Iterator[Finding]:
-    services, server = Services(settings), Server(settings, address)
+    services, server = Services(settings), CheckedServer(settings, address)
     yield from examine("folders", lambda: machine.folders(settings))
     yield from examine("space", lambda: machine.space(settings))
     yield from examine("yt-dlp", machine.ytdlp)

@@ -22,7 +22,7 @@ from config.settings import Settings
 SECONDS = 5.0
 
 
-class Server:
+class CheckedServer:
     """The server at `address`, such as http://127.0.0.1:4000; without one, that of this machine."""
 
     def __init__(self, settings: Settings, address: str | None) -> None:

@@ -24,7 +24,7 @@ _LARGEST = {MANIFEST: 64 << 10, DATABASE: 1 << 50, SECRET_KEY: 64 << 10, SETTING
 
 
 @dataclass(frozen=True)
-class Manifest:
+class BackupManifest:
     """What an archive says of itself.
 
     Attributes:
@@ -56,7 +56,7 @@ def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], ke
         CommandError: `path` exists by now.
     """
     hashes = {name: _digest(file.open("rb")) for name, file in files.items()}
-    said = Manifest(format=FORMAT, files=hashes, **manifest)
+    said = BackupManifest(format=FORMAT, files=hashes, **manifest)
     said = replace(said, proof=_proof(said, key))
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -75,7 +75,7 @@ def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], ke
         fresh.unlink(missing_ok=True)
 
 
-def read(path: Path, folder: Path) -> Manifest:
+def read(path: Path, folder: Path) -> BackupManifest:
     """Unpack an archive into `folder`, and hold every file against its hash.
 
     Raises:
@@ -103,7 +103,7 @@ def read(path: Path, folder: Path) -> Manifest:
     return manifest
 
 
-def check_proof(path: Path, folder: Path, manifest: Manifest) -> None:
+def check_proof(path: Path, folder: Path, manifest: BackupManifest) -> None:
     """Hold a manifest against the key that came with it.
 
     Raises:
@@ -137,7 +137,7 @@ def texts(path: Path, folder: Path) -> dict[str, str]:
         raise CommandError(f"{path} is damaged: its keys or settings are no text") from None
 
 
-def is_proven(manifest: Manifest, keys: Iterable[str]) -> bool:
+def is_proven(manifest: BackupManifest, keys: Iterable[str]) -> bool:
     """Whether the manifest, and with it each file, was written by somebody who had one of these keys."""
     return any(hmac.compare_digest(_proof(manifest, key), manifest.proof) for key in keys)
 
@@ -152,13 +152,13 @@ def _unpack(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, folder: P
     tar.extract(member, folder, filter="data")
 
 
-def _said(text: bytes) -> Manifest:
+def _said(text: bytes) -> BackupManifest:
     """The manifest in its own words.
 
     Raises:
         ValueError, TypeError: it is none.
     """
-    manifest = Manifest(**json.loads(text))
+    manifest = BackupManifest(**json.loads(text))
     texts = (manifest.version, manifest.revision, manifest.made_at, manifest.host, manifest.proof)
     if not (
         isinstance(manifest.format, int)
@@ -170,7 +170,7 @@ def _said(text: bytes) -> Manifest:
     return manifest
 
 
-def _proof(manifest: Manifest, key: str) -> str:
+def _proof(manifest: BackupManifest, key: str) -> str:
     said = json.dumps(asdict(manifest) | {"proof": ""}, sort_keys=True)
     return hmac.new(b"medianest backup " + key.encode(), said.encode(), hashlib.sha256).hexdigest()
 

@@ -13,7 +13,7 @@ from config import secret_files
 from config.settings import Settings
 from engine import audit
 from engine.secrets import rotation
-from engine.secrets.rotation import Unreadable
+from engine.secrets.rotation import UnreadableSecrets
 from models.session import Database
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         database = Database(url, pool_size=1)
         try:
             said = _forget(database, settings) if args.forget_old else _rotate(database, settings)
-        except Unreadable as error:
+        except UnreadableSecrets as error:
             raise CommandError(
                 f"nothing was changed: no known key opens {', '.join(error.names)}. Name the key that they were "
                 "stored with in SECRET_KEY_PREVIOUS, or store them anew."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,8 @@ from engine.events import timestamp
 from engine.mails import mails
 from engine.mails.texts import Template
 from engine.notifications.notifications import notify
-from engine.permissions import ROLES, is_admin
+from engine.notifications.recipients import holders, notify_holders
+from engine.permissions import Permission, is_admin
 from models.user import User
 
 _now = func.clock_timestamp
@@ -66,7 +65,7 @@ def tell_admins_of_admin(db: Session, settings: Settings, user: User, *, by: str
         f"{user.name} is {word} now",
         f"{user.name} ({user.email or 'no address'}) is {word} now.",
     )
-    for admin in _admins(db):
+    for admin in holders(db, Permission.USERS_MANAGE):
         if admin.id not in {user.id, by}:
             notify(db, admin.id, type="user.new_admin", title=title, message=f"{message} {_ADVICE}")
             _mail(db, settings, admin, message, admin.mailbox)
@@ -74,17 +73,16 @@ def tell_admins_of_admin(db: Session, settings: Settings, user: User, *, by: str
 
 def tell_admins_of_unlinking(db: Session, user: User, username: str | None) -> None:
     """Tell those who look after users that plex.tv does not decide about one of them any more."""
-    for admin in _admins(db):
-        notify(
-            db,
-            admin.id,
-            type="user.plex_unlinked",
-            title=f"{user.name} has unlinked Plex",
-            message=f"{user.name} signs in with a password alone from now on"
-            f" (the Plex account was {username or 'unnamed'}): losing access at Plex does not end that any more.",
-            subject=("user", user.id),
-            by=user.id,
-        )
+    notify_holders(
+        db,
+        Permission.USERS_MANAGE,
+        type="user.plex_unlinked",
+        title=f"{user.name} has unlinked Plex",
+        message=f"{user.name} signs in with a password alone from now on"
+        f" (the Plex account was {username or 'unnamed'}): losing access at Plex does not end that any more.",
+        subject=("user", user.id),
+        by=user.id,
+    )
 
 
 def _tell(
@@ -93,11 +91,6 @@ def _tell(
     own = "If it was not you, change your password and tell whoever runs this MediaNest at once."
     notify(db, user.id, type=kind, title=title, message=f"{what} {own}")
     _mail(db, settings, user, what, address)
-
-
-def _admins(db: Session) -> Sequence[User]:
-    roles = [role for role in ROLES if is_admin(role)]
-    return db.scalars(select(User).where(User.role.in_(roles), User.disabled_at.is_(None))).all()
 
 
 def _mail(db: Session, settings: Settings, user: User, what: str, address: str | None) -> None:

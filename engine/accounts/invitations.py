@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +24,8 @@ from engine.mails.texts import Template
 from engine.notifications.notifications import notify
 from engine.paging import Page
 from engine.permissions import ADMIN, ROLES, is_admin, permissions_of
+from engine.secrets.digests import digest
+from engine.stores import locks
 from models.base import new_id
 from models.invitation import Invitation
 from models.user import User
@@ -44,7 +45,7 @@ _STATUS: ColumnElement[str] = case(
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedInvitation:
     """An invitation with its status at this moment, and the name of who invited."""
 
     row: Invitation
@@ -83,7 +84,7 @@ def create(
         email=address,
         role=role,
         invited_by=inviter.id,
-        token_hash=_digest(token),
+        token_hash=digest(token),
         expires_at=_now() + timedelta(seconds=settings.invitation_seconds),
     )
     db.add(row)
@@ -98,7 +99,7 @@ def create(
     return row, url
 
 
-def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[Listed]:
+def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[ListedInvitation]:
     """A page of all invitations, newest first."""
     query = select(Invitation, _STATUS.label("status"), User.name).outerjoin(
         User, User.id == Invitation.invited_by
@@ -107,10 +108,10 @@ def listing(db: Session, *, page: int, limit: int, status: str | None = None) ->
         query = query.where(_STATUS.in_([status]))
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     rows = db.execute(query.order_by(Invitation.id.desc()).offset((page - 1) * limit).limit(limit))
-    return Page([Listed(row, state, name) for row, state, name in rows], page, limit, total)
+    return Page([ListedInvitation(row, state, name) for row, state, name in rows], page, limit, total)
 
 
-def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
+def revoke(db: Session, invitation_id: str, actor: Actor) -> ListedInvitation:
     """Take an open invitation back.
 
     Raises:
@@ -127,7 +128,7 @@ def revoke(db: Session, invitation_id: str, actor: Actor) -> Listed:
     db.refresh(row)
     audit.record(db, "invitation.revoked", actor, Subject("invitation", row.id, row.email))
     inviter = db.scalar(select(User.name).where(User.id == row.invited_by))
-    return Listed(row, "revoked", inviter)
+    return ListedInvitation(row, "revoked", inviter)
 
 
 def accept(
@@ -140,7 +141,7 @@ def accept(
         NotFound: it is unknown, used, revoked or expired, or whoever invited may not give its role any more.
         Conflict: somebody has come to sign in with the address.
     """
-    query = select(Invitation).where(Invitation.token_hash == _digest(token), _OPEN)
+    query = select(Invitation).where(Invitation.token_hash == digest(token), _OPEN)
     row = db.scalars(query.with_for_update()).one_or_none()
     inviter = None if row is None or row.invited_by is None else _held(db, row.invited_by)
     if row is None or inviter is None or not _may_give(inviter, row.role):
@@ -190,7 +191,7 @@ def _held(db: Session, user_id: str) -> User | None:
 
 
 def _one_at_a_time(db: Session, address: str) -> None:
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"invitation:{address}"))))
+    locks.hold(db, locks.named(locks.Named.INVITATION_TO, address))
 
 
 def _may_give(inviter: User, role: str) -> bool:
@@ -198,7 +199,3 @@ def _may_give(inviter: User, role: str) -> bool:
     if inviter.disabled_at is not None or inviter.deleted_at is not None:
         return False
     return is_admin(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -20,6 +19,7 @@ from engine.identity import api_keys, passwords, sessions
 from engine.mails import mails
 from engine.mails.texts import Template
 from engine.notifications.notifications import notify
+from engine.secrets.digests import digest
 from models.base import new_id
 from models.password_reset import PasswordReset
 from models.user import User
@@ -50,7 +50,7 @@ def issue(db: Session, settings: Settings, email: str) -> tuple[User, str] | Non
     row = PasswordReset(
         id=new_id("rst"),
         user_id=user.id,
-        token_hash=_digest(token),
+        token_hash=digest(token),
         expires_at=_now() + timedelta(seconds=settings.reset_seconds),
     )
     db.add(row)
@@ -91,7 +91,7 @@ def confirm(db: Session, settings: Settings, token: str, password: str, *, addre
     query = select(User).join(PasswordReset, PasswordReset.user_id == User.id).where(_holds(token))
     # The user is locked first: two resets of one account come one after the other.
     user = db.scalars(query.where(_HAS_PASSWORD).with_for_update(of=User)).one_or_none()
-    if user is None or _digest(token) not in _use_up(db, user.id):
+    if user is None or digest(token) not in _use_up(db, user.id):
         raise _gone("used")
     user.password_hash = passwords.chosen(password, name=user.name, email=user.email, field="newPassword")
     ended = sessions.revoke_all(db, user.id)
@@ -147,7 +147,7 @@ def _use_up(db: Session, user_id: str) -> set[str]:
 def _holds(token: str) -> ColumnElement[bool]:
     """The reset of this token, while it is open; by its hash, so that time tells nothing of the token."""
     return and_(
-        PasswordReset.token_hash == _digest(token),
+        PasswordReset.token_hash == digest(token),
         PasswordReset.used_at.is_(None),
         PasswordReset.expires_at > _now(),
     )
@@ -156,7 +156,3 @@ def _holds(token: str) -> ColumnElement[bool]:
 def _gone(when: str) -> NotFound:
     gone = NotFound("This link is not valid any more: ask for a new one.")
     return audit.refusal(gone, "password.reset", outcome="failure", reason="not valid", when=when)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

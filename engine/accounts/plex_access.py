@@ -245,19 +245,19 @@ def _pick(servers: Sequence[Server], identifier: str) -> Server | None:
 
 
 @dataclass(frozen=True)
-class _Remembered:
+class _KnownServer:
     identifier: str
     old: bool
 
 
-def _remembered(runtime: Runtime, url: str, older_than: timedelta | None) -> _Remembered | None:
+def _remembered(runtime: Runtime, url: str, older_than: timedelta | None) -> _KnownServer | None:
     old = Fact.updated_at < _now() - older_than if older_than is not None else false()
     with runtime.reading() as db:
         row = db.execute(select(Fact.value, old.label("old")).where(Fact.name == SERVER_FACT)).first()
     if row is None:
         return None
     fact = orjson.loads(row.value)
-    return _Remembered(fact["id"], row.old) if fact["url"] == url else None
+    return _KnownServer(fact["id"], row.old) if fact["url"] == url else None
 
 
 def _remember(runtime: Runtime, url: str, identifier: str) -> None:

@@ -22,6 +22,7 @@ from engine.identity.confirmation import require_person
 from engine.permissions import ADMIN, ROLES, USER
 from engine.plex.server.user_tokens import secret_name
 from engine.secrets import secret_box
+from engine.stores import locks
 from models.base import new_id
 from models.user import User
 
@@ -165,7 +166,7 @@ def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> No
 
 def _hold(db: Session, plex_id: str) -> None:
     """Serialise making and linking of a user for this Plex account until the unit of work ends, by an advisory lock."""
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext("plex account " + plex_id))))
+    locks.hold(db, locks.named(locks.Named.PLEX_ACCOUNT, plex_id))
 
 
 def _locked(db: Session, user_id: str) -> User:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +21,7 @@ from engine.identity import confirmation
 from engine.identity.sessions import Device, Identity, SignedIn
 from engine.permissions import Permission
 from engine.runtime import Runtime
+from engine.secrets.digests import digest
 from models.plex_pin import PlexPin
 from models.user import User
 
@@ -60,7 +60,7 @@ def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool
         with runtime.unit_of_work() as db:
             row = insert(PlexPin).values(
                 id=pin.id,
-                nonce_hash=_digest(nonce),
+                nonce_hash=digest(nonce),
                 # Its life as plex.tv tells it, but from our clock, which may differ from theirs.
                 expires_at=_now() + timedelta(seconds=pin.expires_in),
             )
@@ -177,7 +177,7 @@ def _turn(db: Session, pin_id: str, nonce: str) -> bool:
     """
     mine = (
         PlexPin.id == pin_id,
-        PlexPin.nonce_hash == _digest(nonce),
+        PlexPin.nonce_hash == digest(nonce),
         PlexPin.used_at.is_(None),
         PlexPin.expires_at > _now(),
     )
@@ -219,7 +219,3 @@ def _gone() -> NotFound:
     return NotFound(
         "There is no such PIN: it was used, has expired, or belongs to another browser. Begin again."
     )
-
-
-def _digest(nonce: str) -> str:
-    return hashlib.sha256(nonce.encode()).hexdigest()

@@ -7,7 +7,6 @@ since (`confirmation`).
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -22,20 +21,12 @@ from engine.accounts.password_reset import tell_of_change
 from engine.audit import Actor, Subject
 from engine.errors import Conflict, Forbidden, Unauthorized, ValidationFailed
 from engine.identity import api_keys, passwords, sessions
-from engine.identity.closing import forget_resets
+from engine.identity.closing import EndedAccess, forget_resets
 from engine.identity.confirmation import WrongPassword, require_person
 from engine.identity.sessions import Identity
 from engine.permissions import Permission
 from models.api_key import ApiKey
 from models.user import User
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How many other sessions and API keys ended."""
-
-    sessions: int
-    keys: int
 
 
 def change(
@@ -87,7 +78,7 @@ def change(
 
 def change_password(
     db: Session, settings: Settings, mine: Identity, *, actor: Actor, current: str | None, new: str
-) -> Ended:
+) -> EndedAccess:
     """Set one's password, and end all other sessions and all API keys. Who came with Plex sets their first one.
 
     Raises:
@@ -107,7 +98,7 @@ def change_password(
         user.email_claimed_at = _claimed_at(db, user.email, user)
     user.password_hash = new_hash
     users.flush_address(db)
-    ended = Ended(
+    ended = EndedAccess(
         sessions.revoke_others(db, user_id=user.id, keep=mine.session_id), api_keys.revoke_all(db, user.id)
     )
     forget_resets(db, user.id)

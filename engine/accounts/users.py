@@ -14,10 +14,9 @@ from engine.audit import Subject
 from engine.errors import Conflict, Forbidden, NotFound
 from engine.identity import passwords
 from engine.permissions import SUPER_ADMIN
+from engine.stores import locks
 from models.base import new_id
 from models.user import User
-
-_SUPER_ADMINS_LOCK = 7_240_412  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
@@ -184,4 +183,4 @@ def is_last_super_admin(db: Session, user: User) -> bool:
 
 def _lock_super_admins(db: Session) -> None:
     """Serialise changes of who is super admin, by an advisory lock."""
-    db.execute(select(func.pg_advisory_xact_lock(_SUPER_ADMINS_LOCK)))
+    locks.hold(db, locks.Lock.SUPER_ADMINS)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from engine.plex.server.paths import Place
+from engine.plex.server.paths import FileInLibrary
 
 Reason = dict[str, Any]
 
@@ -28,7 +28,7 @@ def said(kind: str, message: str, advice: str, *, retryable: bool = False) -> Re
     return {"kind": kind, "message": message, "advice": advice, "retryable": retryable}
 
 
-def not_taken(place: Place, file: Path, *, audio: bool, seen: bool, gone: bool) -> Reason:
+def not_taken(place: FileInLibrary, file: Path, *, audio: bool, seen: bool, gone: bool) -> Reason:
     """Why Plex has scanned a folder and not taken a file, as far as that can be told from here.
 
     Args:

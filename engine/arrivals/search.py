@@ -15,8 +15,8 @@ from engine.formats import AUDIO_FORMATS
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths
 from engine.plex.server.connection import PlexConnection
-from engine.plex.server.paths import Place
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.server.paths import FileInLibrary
+from engine.plex.sync.leased_calls import LeasedCalls
 from engine.storage.layout import STAGING
 from models.download import Download
 from models.media import MediaItem
@@ -51,31 +51,31 @@ class Search:
         download: Download,
     ) -> None:
         assert download.file is not None
-        self._runtime, self._patience = attempt.runtime, Patience(attempt)
+        self._runtime, self._calls = attempt.runtime, LeasedCalls(attempt)
         self._configured, self._library = configured, library
         self._root = self._runtime.settings.download_dir
         self._path = self._root / download.file["path"]
         self._audio = download.format in AUDIO_FORMATS
         self.server_id = ""
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[FileInLibrary]:
         """Where the file lies in the server's libraries; of several those that take such a file.
 
         Raises:
             PlexError: one of its kinds.
         """
-        identity = self._patience.call(self._library.identity)
+        identity = self._calls.call(self._library.identity)
         self.server_id = str(identity["machineIdentifier"])
         if self._configured.machine_id not in {None, self.server_id}:
             raise OtherServer("Another Plex server answers at the address of ours.")
-        sections = self._patience.call(self._library.libraries).entries
+        sections = self._calls.call(self._library.libraries).entries
         with self._runtime.unit_of_work() as db:
             libraries.answered(db, self.server_id)
         found = paths.places(str(self._path), sections, self._configured.paths)
         wanted = {"artist"} if self._audio else {"movie", "show"}
         return [place for place in found if place.section.get("type") in wanted] or found[:1]
 
-    def item(self, place: Place) -> Item | None:
+    def item(self, place: FileInLibrary) -> Item | None:
         """The item that has the file, as the server says this moment; None where it has none that it can read.
 
         Raises:
@@ -84,7 +84,7 @@ class Search:
         silent: PlexError | None = None
         for key in self._candidates(place):
             try:
-                item = self._patience.call(plex_scan.item, self._library, key)
+                item = self._calls.call(plex_scan.item, self._library, key)
             except (PlexUnreachable, PlexGarbled) as error:
                 silent = error  # another item may have the file too
                 continue
@@ -95,7 +95,7 @@ class Search:
             raise silent
         return None
 
-    def why_not(self, place: Place) -> Reason:
+    def why_not(self, place: FileInLibrary) -> Reason:
         """What keeps the server from having the file.
 
         Raises:
@@ -109,7 +109,7 @@ class Search:
             gone=(self._root / STAGING).is_dir() and not self._path.exists(),
         )
 
-    def _candidates(self, place: Place) -> Iterator[str]:
+    def _candidates(self, place: FileInLibrary) -> Iterator[str]:
         """Rating keys of items that seem to have the file: what we know already, then what is new there."""
         known = select(MediaItem.rating_key).where(
             MediaItem.file == place.path,
@@ -125,12 +125,12 @@ class Search:
         section = str(place.section["key"])
         # A file that joins an older item, as its second version, is only seen by what was touched last.
         for order in ("addedAt:desc", "updatedAt:desc"):
-            for item in self._patience.call(plex_scan.newest, self._library, section, number, order):
+            for item in self._calls.call(plex_scan.newest, self._library, section, number, order):
                 if item.get("ratingKey") and _part(item, place.path):
                     yield str(item["ratingKey"])
 
 
-def scan(configured: PlexConnection, place: Place) -> None:
+def scan(configured: PlexConnection, place: FileInLibrary) -> None:
     """Have the server look into the folder of a file.
 
     Raises:

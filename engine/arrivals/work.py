@@ -23,17 +23,17 @@ from engine.clients.plex.library import PlexError
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
 from engine.jobs import lease
-from engine.jobs.kinds import JobKind
+from engine.jobs.kinds import JobKind, longest_due
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex.answers.parsing import TYPE_NUMBERS
 from engine.plex.server import connection, libraries, paths
 from engine.plex.server.connection import PlexConnection
-from engine.plex.server.paths import Place
+from engine.plex.server.paths import FileInLibrary
 from engine.plex.sync import runs as sync
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.sync.leased_calls import LeasedCalls
+from engine.stores import locks
 from models.download import Download
-from models.job import JobRow
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
 
@@ -47,7 +47,6 @@ FOR_THE_CATALOGUE = timedelta(seconds=60)
 LONGEST = timedelta(hours=24)
 SOONEST_LOOK, LATEST_LOOK = 2.0, 30.0  # seconds between two
 
-_LOCK = 7_240_416  # any number that nobody else uses for an advisory lock
 _LATELY = 500  # arrivals among which a scan of the last seconds is looked for
 
 
@@ -59,16 +58,12 @@ def _of_completed_downloads(db: Session, settings: Settings) -> Sequence[ColumnE
     return [completed.exists()]
 
 
-def _longest_due(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
-    return db.scalar(select(model.id).where(*fitting).order_by(model.next_run_at, model.id).limit(1))
-
-
 ARRIVE = JobKind(
     job=Job.ARRIVE,
     model=PlexArrival,
     running="running",
     limits=_of_completed_downloads,
-    first=_longest_due,
+    first=longest_due,
     changed=arrivals.changed,
 )
 
@@ -80,7 +75,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
         Retry: not yet, or Plex can't be reached; never counted.
         GiveUp: it was looked for long enough.
         CancelRequested: there is no Plex any more, or the file does not lie in one of its libraries.
-        Fenced, Draining: see `engine.jobs`.
+        Fenced, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -95,7 +90,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
     library = configured.library()
     try:
         search = Search(attempt, configured, library, download)
-        return _Look(attempt, configured, search, now).go()
+        return _ArrivalCheck(attempt, configured, search, now).go()
     except PlexError as error:
         with runtime.unit_of_work() as db:
             libraries.failed(db, configured, error)
@@ -113,7 +108,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
 
     Raises:
         PlexError: it can't be reached.
-        Fenced, CancelRequested, Draining: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -123,16 +118,16 @@ def removed(attempt: Attempt[Any], path: str) -> None:
             return
     if configured is None:
         return
-    library, patience = configured.library(), Patience(attempt)
+    library, calls = configured.library(), LeasedCalls(attempt)
     try:
-        sections = patience.call(library.libraries).entries
+        sections = calls.call(library.libraries).entries
         for place in paths.places(str(runtime.settings.download_dir / path), sections, configured.paths):
-            patience.call(scan, configured, place)
+            calls.call(scan, configured, place)
     finally:
         library.close()
 
 
-class _Look:
+class _ArrivalCheck:
     """One look, and what follows from it."""
 
     def __init__(
@@ -158,7 +153,7 @@ class _Look:
             raise self._later()
         raise GiveUp(self._search.why_not(places[0]))
 
-    def _arrived(self, place: Place, item: Item) -> Mapping[str, Any]:
+    def _arrived(self, place: FileInLibrary, item: Item) -> Mapping[str, Any]:
         """It is there: complete the row once the catalogue has it too."""
         row, key, server_id = self._row, str(item["ratingKey"]), self._search.server_id
         values: dict[str, Any] = {
@@ -180,11 +175,11 @@ class _Look:
                 lease.write(db, ARRIVE, row, unless_cancelled=True, **values)
         raise Retry(said(*arrival_reasons.CATALOGUE), 1.0, counts=False)
 
-    def _scanned(self, places: Sequence[Place]) -> datetime | None:
+    def _scanned(self, places: Sequence[FileInLibrary]) -> datetime | None:
         """Have the folder scanned where that is due; returns when it was last, since the file came."""
         row, first = self._row, places[0]
         with self._runtime.unit_of_work() as db:
-            db.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # of two looks one scans
+            locks.hold(db, locks.Lock.ARRIVAL_SCANS)  # of two looks one scans
             latest = self._latest_scan(db, first)
             mine = [time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at]
             due = self._is_due(latest, max(mine, default=None))
@@ -195,9 +190,9 @@ class _Look:
                 db, ARRIVE, row, unless_cancelled=True, scanned_at=scanned_at, rating_key=None, **values
             )
         if due:
-            patience = Patience(self._attempt)
+            calls = LeasedCalls(self._attempt)
             for place in places:
-                patience.call(scan, self._configured, place)
+                calls.call(scan, self._configured, place)
             log.info("arrival.scanned", section=str(first.section["key"]))
         return scanned_at
 
@@ -207,7 +202,7 @@ class _Look:
             return False
         return mine is None or (self._now < self._row.deadline and self._now - mine >= SCANNED_AGAIN)
 
-    def _latest_scan(self, db: Session, place: Place) -> datetime | None:
+    def _latest_scan(self, db: Session, place: FileInLibrary) -> datetime | None:
         """When the folder was scanned last, for whichever file; scans of long ago are not looked for."""
         newest = (
             select(PlexArrival.server_id, PlexArrival.path, PlexArrival.scanned_at)
@@ -240,7 +235,7 @@ def _pause(age: timedelta) -> float:
     return min(LATEST_LOOK, max(SOONEST_LOOK, age.total_seconds() / 4))
 
 
-def _is_scanned_now(place: Place) -> bool:
+def _is_scanned_now(place: FileInLibrary) -> bool:
     return str(place.section.get("refreshing")).lower() in {"1", "true"}
 
 

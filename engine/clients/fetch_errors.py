@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Retry = Literal["soon", "throttled", "shortly", "later", "again_once", "never"]
 
 
-class Verdict(NamedTuple):
+class FetchVerdict(NamedTuple):
     """What a kind of failure means to a person and to the queue; `given_up`: the advice after the last attempt."""
 
     message: str
@@ -26,137 +26,137 @@ _RESTED = "Try it again in some hours; fewer downloads of this site at a time he
 # soon: with growing pauses; throttled: everything for that host waits; shortly: it is looked again each minute
 # whether the reason has passed; later: the same, but it takes long; again_once: one more attempt with a fresh look at
 # the page.
-VERDICTS: dict[str, Verdict] = {
-    "private": Verdict("The video is private.", _GUEST, "never"),
-    "removed": Verdict("The video is not available any more.", _OTHER, "never"),
-    "geo": Verdict(
+VERDICTS: dict[str, FetchVerdict] = {
+    "private": FetchVerdict("The video is private.", _GUEST, "never"),
+    "removed": FetchVerdict("The video is not available any more.", _OTHER, "never"),
+    "geo": FetchVerdict(
         "The video is not available in this server's country.", "Look for another source of it.", "never"
     ),
-    "age": Verdict("The site asks for a proof of age.", _GUEST, "never"),
-    "members": Verdict("The video is for paying members or subscribers only.", _GUEST, "never"),
-    "login": Verdict("The site asks for an account.", _GUEST, "never"),
-    "bot_check": Verdict(
+    "age": FetchVerdict("The site asks for a proof of age.", _GUEST, "never"),
+    "members": FetchVerdict("The video is for paying members or subscribers only.", _GUEST, "never"),
+    "login": FetchVerdict("The site asks for an account.", _GUEST, "never"),
+    "bot_check": FetchVerdict(
         "The site suspects a robot and does not answer this server for now.",
         _RESTS,
         "throttled",
         _RESTED,
     ),
-    "rate_limited": Verdict(
+    "rate_limited": FetchVerdict(
         "The site says that this server asks too often.",
         _RESTS,
         "throttled",
         _RESTED,
     ),
-    "forbidden": Verdict(
+    "forbidden": FetchVerdict(
         "The site refused to hand out the video (403).",
         "If it plays in a browser without signing in, try again later.",
         "again_once",
     ),
-    "not_found": Verdict("There is nothing at this address (404).", _OTHER, "never"),
-    "gone": Verdict("The video was taken down for good (410).", _OTHER, "never"),
-    "unsupported": Verdict(
+    "not_found": FetchVerdict("There is nothing at this address (404).", _OTHER, "never"),
+    "gone": FetchVerdict("The video was taken down for good (410).", _OTHER, "never"),
+    "unsupported": FetchVerdict(
         "No video was found at this address.",
         "Give the address of the page that shows the video, or of the file itself.",
         "never",
     ),
-    "playlist": Verdict(
+    "playlist": FetchVerdict(
         "The address names several videos: a playlist, a channel, or a page with more than one.",
         "Give the address of one video.",
         "never",
     ),
-    "live_not_started": Verdict("The premiere or live stream has not begun yet.", _WAIT, "later"),
-    "live_now": Verdict(
+    "live_not_started": FetchVerdict("The premiere or live stream has not begun yet.", _WAIT, "later"),
+    "live_now": FetchVerdict(
         "This is a live stream that is still running, so it has no end to download.",
         "Try again when the stream is over.",
         "never",
     ),
-    "live_ended": Verdict(
+    "live_ended": FetchVerdict(
         "The live stream is over and the site still prepares its recording.", _WAIT, "later"
     ),
-    "drm": Verdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
-    "network": Verdict(
+    "drm": FetchVerdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
+    "network": FetchVerdict(
         "The connection to the site failed.", _WAIT, "soon", "Try it again when the site can be reached."
     ),
-    "offline": Verdict(
+    "offline": FetchVerdict(
         "This server does not get through to the site: the network, or its name service, is away.",
         "Nothing to do: it is tried again each minute.",
         "shortly",
         "Try it again when this server's network works.",
     ),
-    "blocked_address": Verdict(
+    "blocked_address": FetchVerdict(
         "The video's site leads to an address inside a private network.",
         "Check the address. An administrator can allow private networks in the settings.",
         "never",
     ),
-    "certificate": Verdict(
+    "certificate": FetchVerdict(
         "The site's certificate is not valid, so the connection is not safe.", _OTHER, "again_once"
     ),
-    "upstream": Verdict(
+    "upstream": FetchVerdict(
         "The site has a fault of its own.", _WAIT, "soon", "Try it again when the site works again."
     ),
-    "truncated": Verdict(
+    "truncated": FetchVerdict(
         "The site ended the transfer too early.",
         _WAIT,
         "soon",
         "Try it again later, or choose a lower quality.",
     ),
-    "incomplete": Verdict(
+    "incomplete": FetchVerdict(
         "Something of the video is missing in what the site sent.",
         "Try it again later, or choose another quality.",
         "again_once",
     ),
-    "mismatch": Verdict(
+    "mismatch": FetchVerdict(
         "The site sent something else than it announced.",
         "Try it again later, or choose another quality.",
         "again_once",
     ),
-    "not_media": Verdict(
+    "not_media": FetchVerdict(
         "The site sent something that is neither video nor audio.",
         "If it plays in a browser without signing in, try again later.",
         "again_once",
     ),
-    "unreadable": Verdict(
+    "unreadable": FetchVerdict(
         "The site answered in a way that the downloader does not understand.",
         "The site may have changed: update MediaNest (yt-dlp), then retry.",
         "again_once",
     ),
-    "redirects": Verdict(
+    "redirects": FetchVerdict(
         "The site redirects in a circle, or too often, and never shows a page.",
         "Open the address in a browser, and give the address at which it ends up.",
         "again_once",
     ),
-    "malformed": Verdict(
+    "malformed": FetchVerdict(
         "The site's answer breaks the rules of HTTP, so it cannot be read.",
         "Check the address and its port; if it opens in a browser, try again later.",
         "again_once",
     ),
-    "disk_full": Verdict(
+    "disk_full": FetchVerdict(
         "The server's disk is full.", "Free some space; the download goes on by itself.", "shortly"
     ),
-    "storage": Verdict(
+    "storage": FetchVerdict(
         "The server could not write to its work folder.", "An administrator has to look at it.", "later"
     ),
-    "too_large": Verdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
-    "spliced": Verdict(
+    "too_large": FetchVerdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
+    "spliced": FetchVerdict(
         "The stream changes its format in the middle, as inserted adverts do, so it makes no single film.",
         "Choose another quality, or look for another source of it.",
         "again_once",
     ),
-    "too_slow": Verdict(
+    "too_slow": FetchVerdict(
         "The site sends so slowly that the download was ended.",
         "It goes on where it stopped; a lower quality is smaller.",
         "soon",
         "Try it again at another time, or choose a lower quality.",
     ),
-    "no_format": Verdict(
+    "no_format": FetchVerdict(
         "The site offers the video in no usable format.", "Choose another format or quality.", "again_once"
     ),
-    "processing": Verdict(
+    "processing": FetchVerdict(
         "The downloaded streams could not be turned into the wished format.",
         "Choose another format (mkv takes nearly everything).",
         "again_once",
     ),
-    "internal": Verdict(
+    "internal": FetchVerdict(
         "Something went wrong inside MediaNest.",
         "Tell an administrator; the logs have the details.",
         "again_once",

@@ -106,7 +106,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class PreviewResult:
     """What a URL holds, without fetching it; `heights` are the lines on offer, `qualities` our words for it."""
 
     metadata: Metadata

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -69,14 +68,8 @@ def create(
     """
     source = source_urls.accept(url, settings)
     quality, format = choose(quality, format)  # noqa: A001
-    wish = {
-        "user_id": user_id,
-        "url_key": hashlib.sha256(source.normal.encode()).hexdigest(),
-        "quality": quality,
-        "format": format,
-    }
-    values = {
-        **wish,
+    wish = {"user_id": user_id, "url_key": source.key, "quality": quality, "format": format}
+    details = {
         "id": new_id("dl"),
         "status": "queued",
         "url": url,
@@ -85,17 +78,25 @@ def create(
         "correlation_id": correlation_id(),
     }
     _hold_user(db, user_id)
+    row, is_new = _added_or_active(db, wish, details)
+    if is_new:
+        enqueue(db, Job.DOWNLOAD)
+    return row, is_new
+
+
+def _added_or_active(
+    db: Session, wish: Mapping[str, Any], details: Mapping[str, Any]
+) -> tuple[Download, bool]:
+    """A new row, or the active one of the same wish; tries again where that one ends between the two statements."""
+    insertion = insert(Download).values(**wish, **details).on_conflict_do_nothing().returning(Download)
+    active = select(Download).filter_by(**wish).where(Download.ended_at.is_(None))
     while True:
-        query = insert(Download).values(**values).on_conflict_do_nothing().returning(Download)
-        row = db.scalars(query).one_or_none()
+        row = db.scalars(insertion).one_or_none()
         if row is not None:
-            enqueue(db, Job.DOWNLOAD)
             return row, True
-        active = db.scalars(
-            select(Download).filter_by(**wish).where(Download.ended_at.is_(None))
-        ).one_or_none()
-        if active is not None:
-            return active, False
+        row = db.scalars(active).one_or_none()
+        if row is not None:
+            return row, False
 
 
 def choose(quality: str | None, format_: str | None) -> tuple[str, str]:

@@ -41,7 +41,7 @@ class Pace:
 
 
 class Watcher:
-    """Turns what the attempt's process says into columns and events, and knows how patient to be."""
+    """Turns what the attempt's process says into columns and events, and knows how long each phase may be silent."""
 
     def __init__(self, attempt: Attempt[Download]) -> None:
         self._attempt = attempt
@@ -50,7 +50,7 @@ class Watcher:
         self._told = self._asked = 0.0
         self._pace = Pace()
 
-    def patience(self) -> float:
+    def silence_limit(self) -> float:
         """Seconds that the present phase may be silent."""
         settings = self._attempt.runtime.settings
         return {

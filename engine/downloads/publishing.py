@@ -53,7 +53,7 @@ def publish(attempt: Attempt[Download], source: Path, name: str, facts: Mapping[
         The row's `file`.
 
     Raises:
-        Fenced, CancelRequested, Draining: see `Attempt`.
+        Fenced, CancelRequested, ShuttingDown: see `Attempt`.
         GiveUp: the folder leads out of `DOWNLOAD_DIR` by now.
     """
     staged = _own(attempt, _staging(attempt))

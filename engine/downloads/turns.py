@@ -17,6 +17,7 @@ from engine.downloads import budget as download_budget
 from engine.downloads.sources import host_breaker
 from engine.job_names import Job
 from engine.jobs.lease import waiting
+from engine.stores import locks
 from models.download import Download, DownloadTurn
 from models.job import JobRow
 from models.queue import Queue
@@ -66,8 +67,7 @@ def makes_room(db: Session, settings: Settings, row: Download, *, slow: bool) ->
     or of one that alone has all there are. Never one that has only just begun, nor one that is processed. A `slow` one
     makes room sooner, and even where it is its user's only one.
     """
-    one_at_a_time = select(func.pg_try_advisory_xact_lock(func.hashtext("downloads that make room")))
-    if not db.scalar(one_at_a_time) or _is_held_up(db):
+    if not locks.try_hold(db, locks.named(locks.Named.MAKING_ROOM)) or _is_held_up(db):
         return False
     held = db.scalars(select(Download).where(_held)).all()
     busy = Counter(each.user_id for each in held)

@@ -85,7 +85,7 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
 
     Raises:
         Retry, GiveUp: as the class of the failure says.
-        Fenced, CancelRequested, Draining, Crashed: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown, Crashed: see `engine.jobs`.
     """
     folder = attempt.runtime.settings.work_dir / attempt.row.id
     file = publishing.adopt(attempt)
@@ -146,7 +146,7 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
             fetch,
             spec,
             on_signal=watcher.heard,
-            patience=watcher.patience,
+            silence_limit=watcher.silence_limit,
             on_beat=watcher.beat,
             deadline=settings.download_attempt_seconds or None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized, ValidationFailed
 from engine.identity.sessions import Identity
 from engine.permissions import Permission, permissions_of
+from engine.secrets.digests import digest
 from models.api_key import ApiKey
 from models.base import new_id
 from models.session import fetch_all
@@ -74,7 +74,7 @@ def create(
         user_id=owner.user_id,
         name=name,
         hint=text[:_HINT_LENGTH],
-        key_hash=_digest(text),
+        key_hash=digest(text),
         permissions=sorted(set(permissions)),
         expires_at=expires_at,
     )
@@ -89,7 +89,7 @@ def create(
 
 def find(db: Session, text: str) -> Identity | None:
     """The identity and permissions behind a key; None for an unknown, revoked or expired one."""
-    rows = fetch_all(db, _IDENTITY, {"key_hash": _digest(text)})
+    rows = fetch_all(db, _IDENTITY, {"key_hash": digest(text)})
     if not rows:
         return None
     (row,) = rows
@@ -162,7 +162,3 @@ def _subject(row: ApiKey) -> Subject:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

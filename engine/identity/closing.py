@@ -17,18 +17,18 @@ _now = func.clock_timestamp
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedAccess:
     """How many sessions and API keys ended."""
 
     sessions: int
     keys: int
 
 
-def close(db: Session, user: User, reason: Literal["admin", "plex"]) -> Ended:
+def close(db: Session, user: User, reason: Literal["admin", "plex"]) -> EndedAccess:
     """Disable a user, whose row is locked; ends their sessions, keys, resets and open invitations for good."""
     user.disabled_at, user.disabled_reason = _now(), reason
     db.flush()
-    ended = Ended(sessions.revoke_all(db, user.id), api_keys.revoke_all(db, user.id))
+    ended = EndedAccess(sessions.revoke_all(db, user.id), api_keys.revoke_all(db, user.id))
     forget_resets(db, user.id)
     take_back_invitations(db, user.id)
     return ended

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from engine.identity.credentials import identities
 from engine.identity.sessions import Identity
+from engine.secrets.digests import digest
 from models.socket_ticket import SocketTicket
 
 LIFE = timedelta(seconds=30)
@@ -27,7 +27,7 @@ def issue(db: Session, identity: Identity) -> str:
     text = secrets.token_urlsafe(_BYTES)
     db.add(
         SocketTicket(
-            ticket_hash=_digest(text),
+            ticket_hash=digest(text),
             login_id=identity.login_id,
             key_id=identity.key_id,
             expires_at=_now() + LIFE,
@@ -43,7 +43,7 @@ def redeem(db: Session, text: str) -> Identity | None:
     """
     row = db.execute(
         delete(SocketTicket)
-        .where(SocketTicket.ticket_hash == _digest(text))
+        .where(SocketTicket.ticket_hash == digest(text))
         .returning(SocketTicket.login_id, SocketTicket.key_id, SocketTicket.expires_at > _now())
     ).first()
     if row is None or not row[2]:
@@ -55,7 +55,3 @@ def redeem(db: Session, text: str) -> Identity | None:
 def forget_old(db: Session) -> None:
     """Drop tickets that nobody used in time."""
     db.execute(delete(SocketTicket).where(SocketTicket.expires_at < _now()))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

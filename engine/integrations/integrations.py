@@ -20,7 +20,7 @@ from engine.clients.connection_test import Failed
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
-from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
+from engine.integrations.kind import Given, Kind, KnownPeer, State, Target, Tested
 from engine.integrations.plex import PlexKind
 from engine.integrations.validation import accepted, accepted_options, same_place
 from engine.runtime import Runtime
@@ -76,7 +76,7 @@ class View:
     url: str | None
     token_configured: bool
     options: Mapping[str, Any]
-    remembered: Remembered
+    remembered: KnownPeer
     updated_at: datetime | None
 
 

@@ -60,7 +60,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Remembered:
+class KnownPeer:
     """What is stored about the server."""
 
     name: str | None = None
@@ -100,10 +100,10 @@ class Kind(ABC):
         checked = ((row is not None and row.options) or {}).get("checked")
         return "degraded" if checked is None else "online" if checked["ok"] else "offline"
 
-    def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
+    def remembered(self, db: Session, settings: Settings, row: Integration | None) -> KnownPeer:
         """What is stored about the server."""
         checked = ((row is not None and row.options) or {}).get("checked") or {}
-        return Remembered(last_error=checked.get("message"))
+        return KnownPeer(last_error=checked.get("message"))
 
     def learned(self, tested: Tested) -> Mapping[str, Any]:
         """Options that follow from a successful test."""

@@ -13,7 +13,7 @@ from engine.audit import Actor
 from engine.clients.plex import discovery
 from engine.clients.plex.discovery import ServerFacts
 from engine.errors import Conflict
-from engine.integrations.kind import Given, Kind, Remembered, State, Target, Tested
+from engine.integrations.kind import Given, Kind, KnownPeer, State, Target, Tested
 from engine.plex.server import connection, libraries
 from engine.plex.sync import runs as sync
 from models.integration import Integration
@@ -52,14 +52,14 @@ class PlexKind(Kind):
         """The state as of the last syncs and calls."""
         return libraries.state(db, settings)
 
-    def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
+    def remembered(self, db: Session, settings: Settings, row: Integration | None) -> KnownPeer:
         """As of the last sync or connection test."""
         server_id = connection.server_id(db, settings)
         server = None if server_id is None else db.get(PlexServer, server_id)
         checked = ((row is not None and row.options) or {}).get("checked") or {}
         if server is None:
-            return Remembered(last_error=checked.get("message"))
-        return Remembered(
+            return KnownPeer(last_error=checked.get("message"))
+        return KnownPeer(
             server.name, server.version, server.last_error, server.seen_at, server.synced_at, server.id
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 _HEADER = struct.Struct("!I")
 
 
-class Reader:
+class MessageReader:
     """Cuts a stream of bytes into pickled messages."""
 
     def __init__(self, descriptor: int) -> None:

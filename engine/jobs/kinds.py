@@ -54,6 +54,11 @@ def oldest(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[boo
     return db.scalar(select(model.id).where(*fitting).order_by(model.id).limit(1))
 
 
+def longest_due(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
+    """The id of the one that has been due for longest among the rows that fit."""
+    return db.scalar(select(model.id).where(*fitting).order_by(model.next_run_at, model.id).limit(1))
+
+
 First = Callable[[Session, type[JobRow], Sequence[ColumnElement[bool]]], str | None]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.jobs.kinds import JobKind, R
 from engine.jobs.pauses import is_paused
+from engine.stores import locks
 from models.job import JobRow
 
 now = func.clock_timestamp
@@ -54,7 +55,7 @@ def claim(db: Session, kind: JobKind[R], settings: Settings, owner: Mapping[str,
     db.execute(
         select(
             func.set_config("idle_in_transaction_session_timeout", "5s", True),
-            func.pg_advisory_xact_lock(func.hashtext(kind.job.value)),
+            func.pg_advisory_xact_lock(locks.named(locks.Named.JOB_KIND, kind.job.value)),
         )
     )
     if is_paused(db, kind.job.queue):

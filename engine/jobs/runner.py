@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from engine.jobs import lease
-from engine.jobs.drain import Draining, draining
 from engine.jobs.kinds import JobKind, R
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.owner import end_attempt, this_process
+from engine.jobs.shutdown import ShuttingDown, is_shutting_down
 from engine.runtime import Runtime
 from engine.stores.database_errors import reason
 
@@ -110,10 +110,10 @@ class Attempt(Generic[R]):
         Raises:
             Fenced: the lease was lost, or may have been.
             CancelRequested: the row is to end.
-            Draining: this worker shuts down.
+            ShuttingDown: this worker shuts down.
         """
-        if draining():
-            raise Draining
+        if is_shutting_down():
+            raise ShuttingDown
         started = time.monotonic()
         due = started - self._renewed >= self.kind.renewal(self.runtime.settings)
         duration = self.kind.lease(self.runtime.settings)
@@ -188,7 +188,7 @@ def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Ma
     `GiveUp`, `Yielded`, or what `Attempt.beat` raises. Whatever else it raises is a bug: logged with its trace, and
     the row fails or waits as after any failure.
     """
-    if draining():
+    if is_shutting_down():
         return False
     with runtime.unit_of_work() as db:
         claimed = lease.claim(db, kind, runtime.settings, this_process())
@@ -222,7 +222,7 @@ def _settle(attempt: Attempt[R], work: Callable[[Attempt[R]], Mapping[str, Any]]
     except CancelRequested:
         attempt.cancel()
         log.info("job.cancelled")
-    except Draining:
+    except ShuttingDown:
         attempt.give_back(counts=False)
         log.info("job.interrupted")
     except Yielded as end:
@@ -280,7 +280,7 @@ class Keeper:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise what the lease's keeper met: `Fenced`, `CancelRequested`, `Draining`."""
+        """Raise what the lease's keeper met: `Fenced`, `CancelRequested`, `ShuttingDown`."""
         if self._trouble is not None:
             raise self._trouble
 
@@ -288,7 +288,7 @@ class Keeper:
         while not self._stop.wait(1.0) and self._trouble is None:
             try:
                 self._attempt.beat({})
-            except (Fenced, CancelRequested, Draining) as trouble:
+            except (Fenced, CancelRequested, ShuttingDown) as trouble:
                 self._trouble = trouble
 
 

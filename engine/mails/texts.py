@@ -31,7 +31,7 @@ class Wording:
 
 
 @dataclass(frozen=True)
-class Text:
+class MailText:
     """A mail as it is sent."""
 
     subject: str
@@ -99,7 +99,7 @@ _BUTTON = (
 )
 
 
-def render(template: Template, details: Mapping[str, str]) -> Text:
+def render(template: Template, details: Mapping[str, str]) -> MailText:
     """Write a mail; details of the template, and `url` where it has a link."""
     wording = WORDINGS[template]
     shown = {name: readable(" ".join(value.split())) for name, value in details.items()}
@@ -107,7 +107,7 @@ def render(template: Template, details: Mapping[str, str]) -> Text:
     after = [part.format_map(shown) for part in wording.after]
     links = [f"{wording.link}:\n{shown['url']}"] if wording.link else []
     button = _BUTTON.format(html.escape(shown["url"]), html.escape(wording.link)) if wording.link else ""
-    return Text(
+    return MailText(
         subject=wording.subject.format_map(shown),
         plain="\n\n".join([*before, *links, *after]) + "\n",
         html=_PAGE.format(_paragraphs(before) + button + _paragraphs(after)),

@@ -15,13 +15,13 @@ from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
-from engine.jobs.drain import Draining
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
+from engine.jobs.shutdown import ShuttingDown
 from engine.mails import mails
 from engine.mails import texts as mail_texts
-from engine.mails.texts import Template, Text
+from engine.mails.texts import MailText, Template
 from models.mail import Mail
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ def work(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> Mappin
     return {}
 
 
-def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tuple[str, Text] | None:
+def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tuple[str, MailText] | None:
     """Recipient and text; None where there is no account to write to."""
     row, settings = attempt.row, attempt.runtime.settings
     template = Template(row.template)
@@ -115,7 +115,7 @@ def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tupl
         raise GiveUp({**said, "retryable": False}) from error
 
 
-def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: Text) -> None:
+def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: MailText) -> None:
     try:
         message = smtp.compose(
             message_id=attempt.row.id,
@@ -147,7 +147,7 @@ def _hand_over(attempt: Attempt[Mail], server: MailServer, message: EmailMessage
         def interrupted() -> bool:
             try:
                 keeper.check()
-            except (CancelRequested, Draining, Fenced):
+            except (CancelRequested, ShuttingDown, Fenced):
                 return True
             return False
 

@@ -57,8 +57,8 @@ class HealthMonitor:
     def __init__(self, runtime: Runtime, queues: Collection[str]) -> None:
         self._runtime = runtime
         self._queues = frozenset(queues)
-        self._database = _Probe(self._ask_database, "database", "workers", "plex")
-        self._redis = _Probe(self._ask_redis, "redis", "beat")
+        self._database = _HealthCheck(self._ask_database, "database", "workers", "plex")
+        self._redis = _HealthCheck(self._ask_redis, "redis", "beat")
 
     def check(self) -> Health:
         """Check all services; takes 2 seconds at most.
@@ -96,7 +96,7 @@ class HealthMonitor:
         return {"redis": "online", "beat": "online" if is_beating(self._runtime.redis) else "offline"}
 
 
-class _Probe:
+class _HealthCheck:
     """A check that may hang: runs in a thread of its own, one at a time, shared by concurrent callers."""
 
     def __init__(self, ask: Callable[[], States], *services: str) -> None:

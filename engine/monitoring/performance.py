@@ -14,6 +14,7 @@ from models.base import new_id
 
 JOB_PATIENCE = 5.0  # seconds that a worker may take to answer
 _NOOP_KEY = "medianest:noop:{token}"  # where the task of Job.NOOP answers with the time at which it ran
+_NOOP_KEPT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,19 @@ def measure(runtime: Runtime, send_noop: Callable[[str], None]) -> Timings:
     return Timings(start, round_trip, query, trip)
 
 
+def answer(runtime: Runtime, token: str) -> None:
+    """In the task of `Job.NOOP`: tell the one who sent it when it ran.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    key = _NOOP_KEY.format(token=token)
+    pipe = runtime.redis.pipeline()
+    pipe.lpush(key, repr(time.time()))
+    pipe.expire(key, _NOOP_KEPT_SECONDS)
+    pipe.execute()
+
+
 def _time_job(runtime: Runtime, send_noop: Callable[[str], None]) -> tuple[float | None, float | None]:
     token = new_id("noop")
     sent, began = time.time(), time.perf_counter()
@@ -59,9 +73,9 @@ def _time_job(runtime: Runtime, send_noop: Callable[[str], None]) -> tuple[float
         send_noop(token)
         while time.perf_counter() - began < JOB_PATIENCE:
             # Shorter than the client's own timeout for an answer.
-            answer = runtime.redis.blpop([_NOOP_KEY.format(token=token)], timeout=1)
-            if answer is not None:
-                return _milliseconds(float(answer[1]) - sent), _milliseconds(time.perf_counter() - began)
+            found = runtime.redis.blpop([_NOOP_KEY.format(token=token)], timeout=1)
+            if found is not None:
+                return _milliseconds(float(found[1]) - sent), _milliseconds(time.perf_counter() - began)
     except Exception:  # noqa: BLE001 - kombu and redis-py raise many kinds when Redis goes away
         return None, None
     return None, None

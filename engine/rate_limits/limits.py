@@ -13,16 +13,12 @@ Limits that a view spends by itself, since only the view knows what counts:
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from threading import Lock
 from typing import Literal, NamedTuple, TypeVar
 
-import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -32,8 +28,7 @@ from config.variables import Rate
 from engine.errors import MediaNestError
 from engine.identity.sessions import Identity
 from engine.rate_limits.sliding_windows import Asked, LocalWindows, RedisWindows, Verdict
-
-log = structlog.get_logger(__name__)
+from engine.stores.redis_breaker import RedisBreaker
 
 Tier = Literal["anonymous", "user", "premium", "admin"]
 Endpoint = Literal["upload", "search", "media", "work", "login", "poll"]
@@ -126,8 +121,7 @@ class RateLimiter:
         client.set_retry(Retry(NoBackoff(), 0))
         self._shared = RedisWindows(client)
         self._local = LocalWindows()
-        self._lock = Lock()
-        self._away, self._away_until = False, 0.0
+        self._breaker = RedisBreaker(_PAUSE, away="rate_limits.redis_away", back="rate_limits.redis_back")
 
     def take(
         self, settings: Settings, names: Sequence[Name], asker: Asker, email: str | None = None
@@ -168,39 +162,8 @@ class RateLimiter:
         self._ask(lambda windows: windows.give_back(key))
 
     def _ask(self, question: Callable[[RedisWindows | LocalWindows], Answer]) -> Answer:
-        """Count in Redis; while it is away, in this process, with one request in a few seconds trying Redis again."""
-        trying = self._away
-        if trying and not self._may_try():
-            return question(self._local)
-        try:
-            answer = question(self._shared)
-        except redis.RedisError as error:
-            self._failed(error)
-            return question(self._local)
-        if trying:
-            self._answered()
-        return answer
-
-    def _may_try(self) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            if now < self._away_until:
-                return False
-            self._away_until = now + _PAUSE
-            return True
-
-    def _failed(self, error: redis.RedisError) -> None:
-        with self._lock:
-            known, self._away = self._away, True
-            self._away_until = time.monotonic() + _PAUSE
-        if not known:
-            log.warning("rate_limits.redis_away", error=type(error).__name__)
-
-    def _answered(self) -> None:
-        with self._lock:
-            known, self._away = self._away, False
-        if known:
-            log.info("rate_limits.redis_back")
+        """Ask Redis; while it is away, count in this process."""
+        return self._breaker.ask(lambda: question(self._shared), lambda: question(self._local))
 
 
 def _key(name: Name, whose: Whose, asker: Asker, email: str | None) -> str:

@@ -176,7 +176,7 @@ def _arguments(rates: tuple[Rate, ...]) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
-class _Subject:
+class _LocalWindow:
     """What was let through, oldest first, and what was advised last, until when."""
 
     stamps: list[float] = field(default_factory=list)
@@ -188,7 +188,7 @@ class LocalWindows:
     """The same windows in this process's memory, which is bounded: who was not seen for longest is forgotten first."""
 
     def __init__(self, most_subjects: int = _MOST_SUBJECTS, most_stamps: int = _MOST_STAMPS) -> None:
-        self._subjects: OrderedDict[str, _Subject] = OrderedDict()
+        self._subjects: OrderedDict[str, _LocalWindow] = OrderedDict()
         self._lock = Lock()
         self._most_subjects, self._most_stamps = most_subjects, most_stamps
         self._stamps = 0
@@ -228,14 +228,14 @@ class LocalWindows:
                 subject.stamps.pop()
                 self._stamps -= 1
 
-    def _subject(self, key: str) -> _Subject:
+    def _subject(self, key: str) -> _LocalWindow:
         subject = self._subjects.get(key)
         if subject is None:
-            return self._subjects.setdefault(key, _Subject())
+            return self._subjects.setdefault(key, _LocalWindow())
         self._subjects.move_to_end(key)
         return subject
 
-    def _advise(self, subject: _Subject, now: float, wait: float) -> int:
+    def _advise(self, subject: _LocalWindow, now: float, wait: float) -> int:
         advice = math.ceil(wait)
         if now < subject.advised_until:
             advice = max(advice, min(2 * subject.advice, _LONGEST_ADVICE))

@@ -21,7 +21,7 @@ SEALED = (
 )
 
 
-class Unreadable(Conflict):
+class UnreadableSecrets(Conflict):
     """Sealed values that none of the keys decrypts; `names` says which."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ def check(db: Session, settings: Settings) -> None:
         except InvalidToken:
             closed.append(f"{place} {name}")
     if closed:
-        raise Unreadable(closed)
+        raise UnreadableSecrets(closed)
 
 
 def reseal(db: Session, settings: Settings) -> int:

@@ -8,15 +8,12 @@ from threading import Lock
 from typing import Any
 
 import orjson
-import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.redis import make_redis
 from config.settings import Settings
-
-log = structlog.get_logger(__name__)
+from engine.stores.redis_breaker import RedisBreaker
 
 KEPT_SECONDS = 86400  # what is too old to be served still tells how old it is
 _TIMEOUT = 0.25  # seconds that a request waits for Redis
@@ -25,7 +22,7 @@ _PREFIX = "medianest:cache:"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedValue:
     """Something that was kept; `age` in seconds."""
 
     value: Any
@@ -43,16 +40,16 @@ class Cache:
         self._enabled = settings.redis_enabled
         self._redis = make_redis(settings, timeout=_TIMEOUT)
         self._redis.set_retry(Retry(NoBackoff(), 0))
-        self._quiet_until = 0.0
+        self._breaker = RedisBreaker(_PAUSE, away="cache.away", back="cache.back")
 
-    def get(self, name: str) -> Kept | None:
+    def get(self, name: str) -> CachedValue | None:
         """What is kept under a name; None where there is nothing, or no Redis."""
         raw = self._ask("get", _PREFIX + name)
         if raw is None:
             return None
         try:
             found = orjson.loads(raw)
-            return Kept(found["value"], max(0.0, time.time() - float(found["at"])))
+            return CachedValue(found["value"], max(0.0, time.time() - float(found["at"])))
         except (ValueError, KeyError, TypeError):
             return None  # of an older version of ours
 
@@ -62,30 +59,18 @@ class Cache:
         self._ask("set", _PREFIX + name, body, ex=KEPT_SECONDS)
 
     def first(self, name: str, seconds: int) -> bool:
-        """Whether nobody asked this in the last seconds; False without Redis."""
+        """`SET NX EX`: true if this call set the key, which expires after `seconds`; False without Redis."""
         return bool(self._ask("set", _PREFIX + name, b"1", nx=True, ex=seconds))
 
     def put_off(self, name: str, seconds: int) -> None:
-        """Have `first` be true again after these seconds, where it was asked before."""
+        """`EXPIRE`: have `first` be true again after `seconds`, where its key is set."""
         self._ask("expire", _PREFIX + name, seconds)
 
-    def add(self, name: str, member: str) -> bool:
-        """Put something on a list that has each thing once; False without Redis."""
-        return self._ask("sadd", _PREFIX + name, member) is not None
-
-    def take(self, name: str, most: int) -> list[str]:
-        """Take some things off such a list."""
-        return [raw.decode() for raw in self._ask("spop", _PREFIX + name, most) or ()]
-
     def _ask(self, command: str, *args: Any, **more: Any) -> Any:
-        if not self._enabled or time.monotonic() < self._quiet_until:
+        """What Redis answers to a command; None where it is switched off or away."""
+        if not self._enabled:
             return None
-        try:
-            return getattr(self._redis, command)(*args, **more)
-        except redis.RedisError as error:
-            self._quiet_until = time.monotonic() + _PAUSE
-            log.warning("cache.away", error=type(error).__name__)
-            return None
+        return self._breaker.ask(lambda: getattr(self._redis, command)(*args, **more), lambda: None)
 
 
 _caches: dict[tuple[str, bool], Cache] = {}

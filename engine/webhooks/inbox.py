@@ -19,6 +19,7 @@ from engine.errors import NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.paging import Page
+from engine.stores import locks
 from models.base import new_id
 from models.webhook import Webhook
 
@@ -95,7 +96,7 @@ def receive(db: Session, *, source: str, payload: Mapping[str, Any], address: st
     """
     digest = hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
     # First the lock, in a statement of its own: what follows must see what those before us have committed.
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{source}:{digest}", 0))))
+    locks.hold(db, locks.hashed(locks.Hashed.WEBHOOK, f"{source}:{digest}"))
     fresh = new_id("wh")
     values = {
         "fresh": fresh,

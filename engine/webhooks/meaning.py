@@ -12,7 +12,7 @@ from models.webhook import Webhook
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WebhookOutcome:
     """What came of a message: in words, and whether it was none of our business."""
 
     words: str
@@ -20,4 +20,4 @@ class Outcome:
 
 
 # Carries a message out within a unit of work. Called twice, or by two workers at once, it has one effect.
-Handler = Callable[[Session, Settings, Webhook], Outcome]
+Handler = Callable[[Session, Settings, Webhook], WebhookOutcome]

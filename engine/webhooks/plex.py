@@ -5,93 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.notifications import notifications
-from engine.permissions import ROLES, Permission, permissions_of
+from engine.notifications.recipients import notify_holders
+from engine.permissions import Permission
 from engine.plex.server.connection import configured
 from engine.plex.sync import runs as sync
 from engine.plex.watching import activity
-from engine.plex.watching.activity import Seen
-from engine.webhooks.meaning import Handler, Outcome
-from models.user import User
+from engine.plex.watching.activity import PlaybackEvent
+from engine.webhooks.meaning import Handler, WebhookOutcome
 from models.webhook import Webhook
 
 _CATALOGUE = {"movie", "show", "season", "episode"}
 # What a person can choose to play. Music is no part of the catalogue, and yet something that somebody listened to.
 _TITLES = {*_CATALOGUE, "artist", "album", "track"}
 _LONGEST = 500  # characters of a title or name
-_LOOKERS_AFTER = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
 
 
-def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Carry out a message of Plex; it may lack anything, and an event may be new to us."""
     if not settings.plex_enabled:
-        return Outcome("Plex is switched off.", ignored=True)
+        return WebhookOutcome("Plex is switched off.", ignored=True)
     handler = _EVENTS.get(row.event)
     if handler is None:
-        return Outcome("This event means nothing to us.", ignored=True)
+        return WebhookOutcome("This event means nothing to us.", ignored=True)
     return handler(db, settings, row)
 
 
-_NO_TITLE = Outcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
+_NO_TITLE = WebhookOutcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
 
 
-def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _activity(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Somebody plays, pauses, stops, has seen or rates something."""
     seen, item = _seen(row), _part(row.payload, "Metadata")
     if not _is_title(item):
         return _NO_TITLE
     if seen.rating_key is None and _text(item.get("title")) is None:
-        return Outcome("It names no title.", ignored=True)
+        return WebhookOutcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
     wanted = (
         recorded.item_id is None and seen.rating_key is not None and seen.media_type in {"movie", "episode"}
     )
     if wanted and recorded.new and configured(db, settings) is not None:
         sync.start(db, full=False, trigger="webhook", rating_keys=[str(seen.rating_key)])
-        return Outcome("Noted; the title is not in the catalogue yet, and is fetched.")
-    return Outcome("Noted." if recorded.new else "Noted before.")
+        return WebhookOutcome("Noted; the title is not in the catalogue yet, and is fetched.")
+    return WebhookOutcome("Noted." if recorded.new else "Noted before.")
 
 
-def _new(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _new(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """A title was added: the server is asked for it now. What the message itself says of it is not believed."""
     item = _part(row.payload, "Metadata")
     key, kind = _key(item.get("ratingKey")), _text(item.get("type"))
     if key is None or (kind is not None and kind not in _CATALOGUE):
-        return Outcome("It names nothing that the catalogue holds.", ignored=True)
+        return WebhookOutcome("It names nothing that the catalogue holds.", ignored=True)
     if configured(db, settings) is None:
-        return Outcome("No Plex server is configured.", ignored=True)
+        return WebhookOutcome("No Plex server is configured.", ignored=True)
     run, _ = sync.start(db, full=False, trigger="webhook", rating_keys=[key])
-    return Outcome(f"Fetched by {run.id}.")
+    return WebhookOutcome(f"Fetched by {run.id}.")
 
 
-def _on_deck(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    return Outcome("What is on deck is asked of Plex when somebody looks.", ignored=True)
+def _on_deck(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
+    return WebhookOutcome("What is on deck is asked of Plex when somebody looks.", ignored=True)
 
 
 def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
     """Tells everyone who looks after webhooks, once a message."""
 
-    def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
-        admins = select(User.id).where(
-            User.role.in_(_LOOKERS_AFTER), User.disabled_at.is_(None), User.deleted_at.is_(None)
+    def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
+        told = notify_holders(
+            db,
+            Permission.WEBHOOKS_MANAGE,
+            type=f"plex.{row.event}",
+            title=title,
+            message=message(row.payload),
+            subject=("webhook", row.id),
+            dedupe_key=f"webhook:{row.id}",
         )
-        told = [
-            notifications.notify(
-                db,
-                user_id,
-                type=f"plex.{row.event}",
-                title=title,
-                message=message(row.payload),
-                subject=("webhook", row.id),
-                dedupe_key=f"webhook:{row.id}",
-            )
-            for user_id in db.scalars(admins.order_by(User.id)).all()
-        ]
-        return Outcome(f"Told {sum(one is not None for one in told)}.")
+        return WebhookOutcome(f"Told {told}.")
 
     return handle
 
@@ -100,7 +91,7 @@ def _of_server(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda payload: said.format(_text(_part(payload, "Server").get("title")) or "Plex")
 
 
-def _begun(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _begun(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Playback has begun: of a title, not of what is shown before it."""
     if not _is_title(_part(row.payload, "Metadata")):
         return _NO_TITLE
@@ -134,12 +125,12 @@ _EVENTS: Mapping[str, Handler] = {
 }
 
 
-def _seen(row: Webhook) -> Seen:
+def _seen(row: Webhook) -> PlaybackEvent:
     payload = row.payload
     item, account = _part(payload, "Metadata"), _part(payload, "Account")
     player, server = _part(payload, "Player"), _part(payload, "Server")
     local, rating = player.get("local"), _number(payload.get("rating"))
-    return Seen(
+    return PlaybackEvent(
         event=row.event.removeprefix("media."),
         server_id=_text(server.get("uuid")),
         account_id=_text(account.get("id")),

@@ -89,7 +89,7 @@ def attempted(runtime: Runtime, row_id: str, target: Any, **bounds: Any) -> tupl
         try:
             value = run_isolated(
                 attempt, target, limit(), on_signal=lambda told: pids.extend(told) or {},
-                patience=lambda: 60.0, **{"memory": limit(), **bounds},
+                silence_limit=lambda: 60.0, **{"memory": limit(), **bounds},
             )  # fmt: skip
         except BaseException as error:
             outcome.append(error)

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from stack import eventually
 
 from engine.downloads.work import DOWNLOAD
-from engine.jobs import drain, lease
+from engine.jobs import lease, shutdown
 from engine.jobs.attempt_process import Emit, Stuck, run_isolated
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.owner import end_attempt, this_process
@@ -38,11 +38,11 @@ def attempt(runtime: Runtime) -> Attempt[Download]:
 @pytest.fixture
 def _calm() -> Iterator[None]:
     yield
-    drain._flag[0] = 0
+    shutdown._flag[0] = 0
 
 
 def run(attempt: Attempt[Download], target: Any, spec: Any = None, **options: Any) -> Any:
-    options = {"on_signal": lambda message: {}, "patience": lambda: 30.0, **options}
+    options = {"on_signal": lambda message: {}, "silence_limit": lambda: 30.0, **options}
     return run_isolated(attempt, target, spec, **options)
 
 
@@ -136,7 +136,7 @@ def test_an_exit_without_a_word_is_a_crash(attempt: Attempt[Download]) -> None:
 def test_silence_ends_it_with_all_it_started(attempt: Attempt[Download]) -> None:
     started: list[int] = []
     with pytest.raises(Stuck):
-        run(attempt, hang, on_signal=lambda pid: started.append(pid) or {}, patience=lambda: 0.5)
+        run(attempt, hang, on_signal=lambda pid: started.append(pid) or {}, silence_limit=lambda: 0.5)
     eventually(lambda: gone(started[0]), 5)
 
 
@@ -176,7 +176,7 @@ def test_a_shutdown_ends_it_and_the_attempt_does_not_count(runtime: Runtime) -> 
         row_id = make_download(db, make_user(db)).id
 
     def work(attempt: Attempt[Download]) -> dict[str, Any]:
-        return dict(run(attempt, hang, on_signal=lambda pid: drain.start_draining() or {}))
+        return dict(run(attempt, hang, on_signal=lambda pid: shutdown.start_shutdown() or {}))
 
     assert run_next(runtime, DOWNLOAD, work)
     with runtime.unit_of_work() as db:

@@ -55,7 +55,7 @@ def forged(path: Path, files: Files, *, signed: bool = True, **said: Any) -> Pat
     }
     if signed:
         key = files[archive.SECRET_KEY].decode().split()[0]
-        manifest["proof"] = archive._proof(archive.Manifest(**manifest), key)
+        manifest["proof"] = archive._proof(archive.BackupManifest(**manifest), key)
     else:
         manifest.pop("proof")
         manifest["format"] = 1

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from syncing import Syncing, syncing
 
 from engine.plex.sync import push_listener
-from engine.plex.sync.push_listener import Listener, named
+from engine.plex.sync.push_listener import PushListener, named
 from engine.runtime import Runtime
 from models.sync_run import SyncRun
 from tests.fakes.plex_server import populate
@@ -33,8 +33,8 @@ def plex(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syncing]
 
 
 @contextmanager
-def listening_to(plex: Syncing) -> Iterator[Listener]:
-    listener = Listener(plex.runtime)
+def listening_to(plex: Syncing) -> Iterator[PushListener]:
+    listener = PushListener(plex.runtime)
     thread = threading.Thread(target=listener.run)
     thread.start()
     try:

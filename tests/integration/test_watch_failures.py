@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from catalogues import connected, synced
+from catalogues import connected, synced, watch_states_refreshed
 from door import Door, Person, data_of
 
 from config.settings import Settings
 from engine.plex.server.user_tokens import secret_name
-from engine.plex.watching import refresh as watch_refresh
+from engine.plex.watching.refresh import refresh
 from engine.secrets import secret_box
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakeAccount, FakePlexTv
@@ -60,7 +60,7 @@ def friends(settings: Settings, plextv: FakePlexTv) -> Iterator[Friends]:
 def test_a_person_of_whom_plex_tells_nonsense_costs_no_other(friends: Friends) -> None:
     names = ["ann", "ben", "cem"]
     people = [friends.one(name, "Heat", 2**64 - 1 if name == "ben" else 1) for name in names]
-    watch_refresh.refresh_wanted(friends.door.runtime)
+    watch_states_refreshed(friends.door.runtime)
     assert [friends.watched(people[0]), friends.watched(people[2])] == [{"Heat"}, {"Heat"}]
 
 
@@ -69,9 +69,9 @@ def test_a_library_that_fails_costs_no_other_and_is_asked_again_for_all_of_it(fr
     account = next(one for one in friends.plex.library.accounts.values() if one.name == "ann")
     friends.plex.library.watch(friends.plex.library.titled("Heat"), account, count=1, at=1_500_000_000)
     friends.plex.faults.add("status", path="/library/sections/1/all", code=500)
-    watch_refresh.refresh_wanted(friends.door.runtime)
+    watch_states_refreshed(friends.door.runtime)
     assert "1:23:45" in friends.watched(ann)
 
     friends.plex.faults.clear()
-    assert watch_refresh.refresh(friends.door.runtime, ann.id) == 1
+    assert refresh(friends.door.runtime, ann.id, lambda: None) == 1
     assert "Heat" in friends.watched(ann)

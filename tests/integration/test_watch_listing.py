@@ -54,7 +54,7 @@ def look_at_all(world: World, person: Person) -> None:
     """The daily look."""
     with world.door.runtime.unit_of_work() as db:
         db.execute(update(WatchLook).values(whole_at=WatchLook.whole_at - timedelta(days=1)))
-    watch_refresh.refresh(world.door.runtime, person.id)
+    watch_refresh.refresh(world.door.runtime, person.id, lambda: None)
 
 
 PAGES: list[tuple[str, dict[str, Any]]] = [
@@ -72,7 +72,7 @@ PAGES: list[tuple[str, dict[str, Any]]] = [
 def test_all_of_it_comes(world: World, ann: Person, kind: str, said: dict[str, Any]) -> None:
     for name in {kind, "short_pages"} if "size" in said else {kind}:
         world.plex.faults.add(name, path="/library/sections/1/all", **said)
-    watch_refresh.refresh(world.door.runtime, ann.id)
+    watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
     assert watched(world, ann) == 24
     look_at_all(world, ann)
     assert watched(world, ann) == 24
@@ -81,7 +81,7 @@ def test_all_of_it_comes(world: World, ann: Person, kind: str, said: dict[str, A
 @pytest.mark.parametrize("kind", ["no_total", "ignore_paging"])
 def test_what_was_unmarked_is_noticed_without_a_total(world: World, ann: Person, kind: str) -> None:
     world.plex.faults.add(kind, path="/library/sections/1/all")
-    watch_refresh.refresh(world.door.runtime, ann.id)
+    watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
     world.plex.library.titled("Film 3").watched.clear()
     look_at_all(world, ann)
     assert watched(world, ann) == 23
@@ -89,7 +89,7 @@ def test_what_was_unmarked_is_noticed_without_a_total(world: World, ann: Person,
 
 @pytest.mark.parametrize("kind", ["skip_one", "shifts", "empty"])
 def test_nothing_is_unwatched_by_a_listing_that_may_lack_it(world: World, ann: Person, kind: str) -> None:
-    watch_refresh.refresh(world.door.runtime, ann.id)
+    watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
     told(world, ann, "Heat")  # which the server has not counted yet
     if kind == "shifts":  # somebody watches again what was listed already, and all the rest moves up
         again = lambda *_: world.watch("Film 2", "ann", count=2, at=int(time.time()))  # noqa: E731
@@ -110,7 +110,7 @@ class TestTwoClocks:
         at = datetime.now(UTC)
         told(world, ann, "Heat", at)
         world.watch("Heat", "ann", count=5, at=int(at.timestamp()))
-        watch_refresh.refresh(world.door.runtime, ann.id)
+        watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
         assert state(world, ann, "Heat").view_count == 5
 
     @pytest.mark.parametrize("hours", [-7, 7])
@@ -121,7 +121,7 @@ class TestTwoClocks:
         theirs = int(time.time()) + hours * 3600
         world.watch("Heat", "ann", count=5, at=theirs)
         world.watch("Alien", "ann", count=0, offset=60_000, at=theirs)
-        watch_refresh.refresh(world.door.runtime, ann.id)
+        watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
         assert state(world, ann, "Heat").view_count == 5
         alien = state(world, ann, "Alien")
         assert (alien.view_count, alien.view_offset) == (0, 60_000)
@@ -131,6 +131,6 @@ class TestTwoClocks:
         world.watch("Heat", "ann", count=1, at=1_500_000_000)
         late = lambda *_: told(world, ann, "Heat")  # noqa: E731
         world.plex.faults.add("call", path="/library/sections/1/all", times=1, run=late)
-        watch_refresh.refresh(world.door.runtime, ann.id)
+        watch_refresh.refresh(world.door.runtime, ann.id, lambda: None)
         assert state(world, ann, "Heat").view_count == 1
         assert state(world, ann, "Heat").last_viewed_at > datetime(2020, 1, 1, tzinfo=UTC)

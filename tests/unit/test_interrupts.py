@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.interrupts import Interrupted, heard, shielded
+from cli.interrupts import EndedBySignal, heard, shielded
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def handlers() -> Iterator[None]:
 
 def test_it_waits_for_the_end_of_what_is_shielded() -> None:
     done = []
-    with heard(), pytest.raises(Interrupted) as caught:
+    with heard(), pytest.raises(EndedBySignal) as caught:
         with shielded():
             with shielded():
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -34,7 +34,7 @@ def test_it_waits_for_the_end_of_what_is_shielded() -> None:
 
 
 def test_it_comes_even_where_something_else_failed_in_there() -> None:
-    with heard(), pytest.raises(Interrupted), shielded():
+    with heard(), pytest.raises(EndedBySignal), shielded():
         os.kill(os.getpid(), signal.SIGINT)
         raise TimeoutError
 
@@ -42,9 +42,9 @@ def test_it_comes_even_where_something_else_failed_in_there() -> None:
 def test_one_that_was_swallowed_comes_again() -> None:
     """As in a destructor, where Python drops what is raised."""
     with heard():
-        with pytest.raises(Interrupted):
+        with pytest.raises(EndedBySignal):
             os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(Interrupted), shielded():
+        with pytest.raises(EndedBySignal), shielded():
             pass
 
 

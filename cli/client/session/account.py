@@ -6,7 +6,7 @@ import argparse
 from typing import Any, Self
 
 from cli.client.session.saved_login import SavedLogin, sole_renewer
-from cli.client.session.server import Refused, Server, server_url
+from cli.client.session.server import ApiServer, Refused, server_url
 from cli.errors import CommandError
 from config.settings import Settings
 
@@ -21,13 +21,13 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_server(named: str | None, settings: Settings) -> Server:
+def chosen_server(named: str | None, settings: Settings) -> ApiServer:
     """The server that is meant: the named one, that of the saved login, the one on this machine."""
     saved = SavedLogin.load()
-    return Server(named or (saved.server if saved else f"http://127.0.0.1:{settings.port}"))
+    return ApiServer(named or (saved.server if saved else f"http://127.0.0.1:{settings.port}"))
 
 
-class Account:
+class SavedAccount:
     """The user of the saved login.
 
     Attributes:
@@ -35,7 +35,7 @@ class Account:
         token: their access token; it may have expired.
     """
 
-    def __init__(self, server: Server, token: str) -> None:
+    def __init__(self, server: ApiServer, token: str) -> None:
         self.server, self.token = server, token
 
     @classmethod
@@ -50,10 +50,10 @@ class Account:
             there = f" at {named}" if named else ""
             option = f" --server {named}" if named else ""
             raise CommandError(f"you are not signed in{there}: medianest login{option}")
-        return cls(Server(saved.server), saved.token)
+        return cls(ApiServer(saved.server), saved.token)
 
     def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        """Make one request, as `Server.call` does.
+        """Make one request, as `ApiServer.call` does.
 
         Raises:
             CommandError: as there; or the session is over.

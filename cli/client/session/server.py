@@ -63,7 +63,7 @@ def one(kind: str, identifier: str) -> str:
 
 
 @dataclass(frozen=True)
-class Server:
+class ApiServer:
     """A server by its URL, without a slash at the end."""
 
     url: str

@@ -82,6 +82,22 @@ def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = 
         ending = ending_of(path, alive)
     except ImplausibleError as error:
         raise NotMediaError(str(error)) from error
+    found, contents = _read(path, alive, ending)
+    _check_end(contents, ending, found, promise)
+    _check_streams(contents, promise)
+    _check_playlist(contents, promise)
+    if told and not promise.seconds and not any(_promised(contents, ending, found)):
+        _check_length(contents.covered, told, _WORDS_SLACK, _WORDS_SLACK_SHARE)
+    return Examined(path=path, probe=found, contents=contents)
+
+
+def _read(path: Path, alive: Alive, ending: Ending) -> tuple[Probe, Contents]:
+    """What the headers say and which packets are there.
+
+    Raises:
+        FetchError: truncated before its index or its first packet.
+        NotMediaError: as for `examine`.
+    """
     try:
         found = probe(path)
         contents = packets.read(path, alive)
@@ -96,12 +112,7 @@ def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = 
         if ending.cut:
             raise FetchError("truncated", detail="it ends before the first packet")
         raise NotMediaError("headers without a packet")
-    _check_end(contents, ending, found, promise)
-    _check_streams(contents, promise)
-    _check_playlist(contents, promise)
-    if told and not promise.seconds and not any(_promised(contents, ending, found)):
-        _check_length(contents.covered, told, _WORDS_SLACK, _WORDS_SLACK_SHARE)
-    return Examined(path=path, probe=found, contents=contents)
+    return found, contents
 
 
 def _check_size(size: int, promise: Promise) -> None:

@@ -57,7 +57,7 @@ class Chosen(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class FfmpegPlan:
     """What goes into the result, in its order.
 
     `attachments` are the inputs whose fonts come along, `attached` how many those are; `picture` is a cover that an
@@ -73,7 +73,7 @@ class Plan:
     picture: Chosen | None = None
 
 
-def sources(chosen: Plan, streams: Sequence[Examined]) -> list[Stretch]:
+def sources(chosen: FfmpegPlan, streams: Sequence[Examined]) -> list[Stretch]:
     """What goes into the result of picture and sound; of a film that was trimmed, what its edit list shows."""
     films = [*([chosen.video] if chosen.video else []), *chosen.sounds]
     return [
@@ -90,13 +90,13 @@ def _shown(stream: Examined) -> float:
     return told or inf
 
 
-def plan(streams: Sequence[Examined], container: str) -> Plan:
+def plan(streams: Sequence[Examined], container: str) -> FfmpegPlan:
     """The picture of the first input that has one, the sounds of the last input that has some."""
     there = [Chosen(number, track) for number, each in enumerate(streams) for track in _present(each)]
     fonts = [each for each in there if each.track.kind == "attachment" and container == "mkv"]
     videos = [each for each in there if each.track.kind == "video" and container not in SOUND_ONLY]
     covers = [each for each in there if each.track.kind == "picture" and each.track.codec in _COVERS]
-    return Plan(
+    return FfmpegPlan(
         container=container,
         video=_played([each for each in videos if each.input == videos[0].input]),
         sounds=_sounds([each for each in there if each.track.kind == "audio"], container),
@@ -137,7 +137,7 @@ def _readable(track: Track, container: str) -> bool:
     return fits or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
 
 
-def arguments(chosen: Plan, streams: Sequence[Examined]) -> Iterator[str]:
+def arguments(chosen: FfmpegPlan, streams: Sequence[Examined]) -> Iterator[str]:
     """ffmpeg's output options for the tracks."""
     if chosen.video:
         yield from ("-map", chosen.video.source)

@@ -14,8 +14,8 @@ from engine.clients.fetch_errors import FetchError
 from engine.clients.streams.files import StreamFiles
 from engine.clients.streams.journal import DIGEST, Journal, Record, fitting, journal
 from engine.clients.streams.keys import BLOCK, Keys, decrypted
-from engine.clients.streams.plan import LARGEST_PIECE, Piece, Plan
-from engine.clients.streams.report import Report
+from engine.clients.streams.plan import LARGEST_PIECE, Piece, TransferPlan
+from engine.clients.streams.report import TransferReport
 from engine.clients.streams.shape import HEAD, initialisation, is_clear_map, is_cut, is_page
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import Transfer
@@ -29,7 +29,7 @@ class _StoppedError(Exception):
     """Another piece failed, so this one is not wanted any more."""
 
 
-def fetch(source: Source, plan: Plan, files: StreamFiles, report: Report) -> None:
+def fetch(source: Source, plan: TransferPlan, files: StreamFiles, report: TransferReport) -> None:
     """Bring the part to its end, going on after the last piece that is there as it should be.
 
     Raises:
@@ -54,7 +54,7 @@ def fetch(source: Source, plan: Plan, files: StreamFiles, report: Report) -> Non
 class _Fetcher:
     """Brings pieces, some of them ahead of their turn."""
 
-    def __init__(self, source: Source, files: StreamFiles, report: Report) -> None:
+    def __init__(self, source: Source, files: StreamFiles, report: TransferReport) -> None:
         self._source, self._folder, self._report = source, files.part.parent, report
         self._stop: BaseException | None = None  # why nothing more is wanted
         self._pool = ThreadPoolExecutor(_AT_ONCE)

@@ -68,7 +68,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TransferPlan:
     """All pieces in their order; `seconds` is what the source promises of them together, give or take `unsure`."""
 
     pieces: Sequence[Piece]

@@ -14,7 +14,7 @@ _MARKS = 10  # of the past seconds, half a second apart: what the speed is taken
 _APART = 0.5
 
 
-class Report:
+class TransferReport:
     """Thread-safe; whatever the hook raises comes through to whoever fetches."""
 
     def __init__(self, hook: Hook, clock: Callable[[], float] = time.monotonic) -> None:

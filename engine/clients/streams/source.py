@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamAnswer:
     """What a site sends: the bytes from `first` on, `length` of them where it says so, of `total` in all.
 
     `partial` is the 206 of RFC 9110; `validator` a strong one (8.8.1), that is, of these very bytes. `encoded`: the
@@ -66,7 +66,7 @@ class Source:
         self._headers = {name: value for name, value in headers.items() if name.lower() != "range"}
         self._data = stream.get("request_data")
 
-    def open(self, url: str, span: Span | None = None, if_range: str | None = None) -> Answer:
+    def open(self, url: str, span: Span | None = None, if_range: str | None = None) -> StreamAnswer:
         """Ask for a resource or a part of it; the answer is closed by who reads it.
 
         Raises:
@@ -87,7 +87,7 @@ class Source:
 
     def text(self, url: str, begins: bytes = b"") -> tuple[bytes, str]:
         """A small resource as a whole, and the address it came from; only its first bytes if it does not begin so."""
-        patience = Patience()
+        tries = FruitlessTries()
         while True:
             try:
                 with self._ydl.urlopen(Request(url, None, self._headers)) as response:
@@ -96,10 +96,10 @@ class Source:
                     fits = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(begins)
                     return (head + bytes(response.read()) if fits else head), str(response.url)
             except (HTTPError, TransportError) as error:
-                patience.failed(error, 0)
+                tries.failed(error, 0)
 
 
-class Patience:
+class FruitlessTries:
     """Counts the tries that brought nothing; one that got further starts the count anew."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, CertificateVerifyError)
 
 
-def _read(response: Response) -> Answer:
+def _read(response: Response) -> StreamAnswer:
     _refuse_radio(response)
     headers = response.headers
     encoded = (headers.get("Content-Encoding") or "identity").strip().lower() not in {"identity", ""}
@@ -138,7 +138,7 @@ def _read(response: Response) -> Answer:
     if response.status != 206:
         if response.status not in {200, 203, None}:  # a `data:` address has none
             raise FetchError("truncated", detail=f"status {response.status} instead of a file")
-        return Answer(response, False, 0, length, length, _validator(headers), encoded)
+        return StreamAnswer(response, False, 0, length, length, _validator(headers), encoded)
     found = _RANGE.fullmatch((headers.get("Content-Range") or "").strip())
     if found is None or encoded:
         raise Unranged("status 206 without a usable Content-Range")
@@ -146,7 +146,7 @@ def _read(response: Response) -> Answer:
     total = None if found[3] == "*" else int(found[3])
     if last < first or (total is not None and last >= total) or length not in {None, last - first + 1}:
         raise Unranged("a Content-Range that contradicts itself or the Content-Length")
-    return Answer(response, True, first, last - first + 1, total, _validator(headers), encoded)
+    return StreamAnswer(response, True, first, last - first + 1, total, _validator(headers), encoded)
 
 
 class Unranged(FetchError):

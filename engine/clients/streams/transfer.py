@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.streams.source import Answer, Patience, Source, Span, Unranged
+from engine.clients.streams.source import FruitlessTries, Source, Span, StreamAnswer, Unranged
 
 _LARGEST_BLOCK = 1 << 18  # what a broken connection may cost
 _OVERLAP = 1 << 12  # bytes asked for again where the site names no version: they must be the same
@@ -66,12 +66,12 @@ class Transfer:
             FetchError: truncated, also for nothing at all; and see `Source.open`.
             yt_dlp.networking.exceptions.RequestError: what ended the last tries.
         """
-        patience, furthest = Patience(), self._have
+        tries, furthest = FruitlessTries(), self._have
         while not self._complete:
             try:
                 self._ask()
             except Exception as error:  # noqa: BLE001 - raised again, unless another try may help
-                patience.failed(error, self._have - furthest)
+                tries.failed(error, self._have - furthest)
             furthest = max(furthest, self._have)
         if not self._have:
             raise FetchError("truncated", detail="an empty file")
@@ -123,7 +123,7 @@ class Transfer:
 
     # -- what is answered --------------------------------------------------------------------------------------
 
-    def _take_part(self, answer: Answer, span: Span | None, overlap: int) -> None:
+    def _take_part(self, answer: StreamAnswer, span: Span | None, overlap: int) -> None:
         asked, length = span or Span(0, None), answer.length or 0
         known, found = self.version, Version(answer.validator, answer.total)
         most = length if asked.end is None else asked.end - asked.first
@@ -141,7 +141,7 @@ class Transfer:
         else:  # nobody knows its end: an answer that could have been longer is the last one
             self._complete = asked.end is None or length < most
 
-    def _take_whole(self, answer: Answer) -> None:
+    def _take_whole(self, answer: StreamAnswer) -> None:
         """The whole resource, asked for or not: begin anew, and of a range skip what is before it."""
         self._restart()
         self._know(Version(answer.validator, None if answer.encoded else answer.total))
@@ -177,7 +177,7 @@ class Transfer:
 
     # -- what is written ---------------------------------------------------------------------------------------
 
-    def _receive(self, answer: Answer, length: int | None) -> None:
+    def _receive(self, answer: StreamAnswer, length: int | None) -> None:
         """Append `length` bytes, or all there are, in blocks of what a quarter of a second brings."""
         left, block = length, 1024
         while left is None or left > 0:

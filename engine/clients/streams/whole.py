@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from engine.clients.streams.files import StreamFiles, read_note, write_note
-from engine.clients.streams.report import Report
+from engine.clients.streams.report import TransferReport
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import UNKNOWN, Transfer, Version
 
 
 def fetch(
-    source: Source, url: str, files: StreamFiles, report: Report, *, chunk: int | None, resumable: bool
+    source: Source,
+    url: str,
+    files: StreamFiles,
+    report: TransferReport,
+    *,
+    chunk: int | None,
+    resumable: bool,
 ) -> int | None:
     """Bring the part to its end; returns its length by the site's headers, None where they said none.
 

@@ -25,7 +25,7 @@ class Standing(IntEnum):
 
 
 @dataclass(frozen=True)
-class Offer:
+class SoundOffer:
     """One sound; `priority` is the site's own number, larger first."""
 
     standing: Standing
@@ -33,7 +33,7 @@ class Offer:
     priority: int = 1
 
 
-def preferences(offers: Sequence[Offer]) -> list[int | None]:
+def preferences(offers: Sequence[SoundOffer]) -> list[int | None]:
     """yt-dlp's `language_preference` for each: the site's choice first, else the first that is listed.
 
     None where there is nothing to choose between, so that quality decides.
@@ -44,7 +44,7 @@ def preferences(offers: Sequence[Offer]) -> list[int | None]:
     return [_preference(offer, best) for offer in offers]
 
 
-def _preference(offer: Offer, best: Offer) -> int | None:
+def _preference(offer: SoundOffer, best: SoundOffer) -> int | None:
     if offer == best:
         return CHOSEN
     if offer.standing is Standing.DESCRIPTION:
@@ -52,7 +52,7 @@ def _preference(offer: Offer, best: Offer) -> int | None:
     return OTHER if offer.standing <= Standing.UNASKED else None
 
 
-def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[Offer]:
+def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[SoundOffer]:
     """What each `EXT-X-MEDIA` of a kind in HLS says of itself.
 
     Groups hold the same sounds in other qualities. A name tells sounds of one group apart where no language does; the
@@ -62,17 +62,17 @@ def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[Offer]:
     return [_of_rendition(each, named=sizes[each.get("GROUP-ID")] > 1) for each in renditions]
 
 
-def _of_rendition(attributes: Mapping[str, str], *, named: bool) -> Offer:
+def _of_rendition(attributes: Mapping[str, str], *, named: bool) -> SoundOffer:
     language = attributes.get("LANGUAGE") or (attributes.get("NAME", "") if named else "")
     default, chosen = attributes.get("DEFAULT") == "YES", attributes.get("AUTOSELECT") == "YES"
     if _DESCRIBES in attributes.get("CHARACTERISTICS", ""):
-        return Offer(Standing.DESCRIPTION, language)
+        return SoundOffer(Standing.DESCRIPTION, language)
     if default:
-        return Offer(Standing.MAIN, language)
-    return Offer(Standing.PLAIN if chosen else Standing.UNASKED, language)
+        return SoundOffer(Standing.MAIN, language)
+    return SoundOffer(Standing.PLAIN if chosen else Standing.UNASKED, language)
 
 
-def of_adaptation_set(element: Element) -> Offer:
+def of_adaptation_set(element: Element) -> SoundOffer:
     """What an `AdaptationSet` of DASH says of itself."""
     roles = {_value(role) for role in element.findall("{*}Role") if _scheme(role) == _ROLES}
     aids = [(_scheme(aid), _value(aid)) for aid in element.findall("{*}Accessibility")]
@@ -82,7 +82,7 @@ def of_adaptation_set(element: Element) -> Offer:
         if scheme in {_ROLES, _PURPOSES}
     )
     priority = element.get("selectionPriority", "1")
-    return Offer(
+    return SoundOffer(
         _standing(roles, apart=bool(apart), aided=bool(aids)),
         element.get("lang") or "",
         int(priority) if priority.isdecimal() and len(priority) < 10 else 1,

@@ -13,7 +13,14 @@ from yt_dlp.extractor.common import InfoExtractor  # type: ignore[import-untyped
 from yt_dlp.utils import parse_duration, parse_m3u8_attributes  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.ytdlp.choice import CHOSEN, Offer, Standing, of_adaptation_set, of_renditions, preferences
+from engine.clients.ytdlp.choice import (
+    CHOSEN,
+    SoundOffer,
+    Standing,
+    of_adaptation_set,
+    of_renditions,
+    preferences,
+)
 
 LIVE = "medianest_live"  # key of a format whose manifest is still growing
 _MOST_SEGMENTS = (
@@ -48,7 +55,7 @@ def _periods(
     read = _read_periods(self, mpd_doc, mpd_id, *args, **more)
     for element, period in zip(mpd_doc.findall("{*}Period"), read, strict=False):
         known = _offers(element, mpd_id)
-        plain = Offer(Standing.PLAIN)
+        plain = SoundOffer(Standing.PLAIN)
         pairs = _distinct([(each, known.get(_trait(each), plain)) for each in period["formats"]])
         period["formats"], period["offers"] = [each for each, _ in pairs], [offer for _, offer in pairs]
         if grows:
@@ -57,7 +64,7 @@ def _periods(
         yield period
 
 
-def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], Offer]:
+def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], SoundOffer]:
     """What each `AdaptationSet` says of itself, by what yt-dlp keeps of its representations."""
     found = {}
     for adaptation_set in period.findall("{*}AdaptationSet"):
@@ -76,9 +83,9 @@ def _trait(format_: Mapping[str, Any]) -> tuple[Any, ...]:
     return format_.get("format_id"), format_.get("tbr") or 0.0, format_.get("language")
 
 
-def _distinct(pairs: list[tuple[dict[str, Any], Offer]]) -> list[tuple[dict[str, Any], Offer]]:
+def _distinct(pairs: list[tuple[dict[str, Any], SoundOffer]]) -> list[tuple[dict[str, Any], SoundOffer]]:
     """Without those that yt-dlp would take for a later period of another and append to it: a commentary to the film."""
-    best: dict[tuple[Any, ...], tuple[dict[str, Any], Offer]] = {}
+    best: dict[tuple[Any, ...], tuple[dict[str, Any], SoundOffer]] = {}
     for format_, offer in pairs:
         key = tuple(
             value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 from sqlalchemy import delete, func, or_, select
@@ -14,6 +13,7 @@ from engine.downloads.sources import urls as source_urls
 from engine.errors import MediaNestError, NotFound
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
+from engine.stores import locks
 from models.base import new_id
 from models.download import Preview
 
@@ -40,7 +40,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
         TooManyPreviews: the user has `preview_user_limit` of them under way.
     """
     source = source_urls.accept(url, settings)
-    key = hashlib.sha256(source.normal.encode()).hexdigest()
+    key = source.key
     fresh = _now() - timedelta(seconds=settings.preview_cache_seconds)
     waiting = _now() - timedelta(seconds=settings.preview_seconds)
     known = db.scalars(
@@ -74,7 +74,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
 
 def _hold_place(db: Session, settings: Settings, user_id: str) -> None:
     """Make sure that the user may have one more; two requests at once are looked at one after the other."""
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"previews of {user_id}"))))
+    locks.hold(db, locks.named(locks.Named.PREVIEWS_OF_USER, user_id))
     lately = Preview.created_at > _now() - timedelta(seconds=settings.preview_seconds)
     active = select(func.count()).where(Preview.user_id == user_id, Preview.ended_at.is_(None), lately)
     if (db.scalar(active) or 0) >= settings.preview_user_limit:

@@ -12,7 +12,7 @@ from typing import Any
 
 from config.settings import Settings
 from engine.clients.fetch_errors import FetchError
-from engine.clients.fetch_signals import Preview
+from engine.clients.fetch_signals import PreviewResult
 from engine.clients.ytdlp.entry import preview
 from engine.downloads.previews import budget as preview_budget
 from engine.downloads.sources import cookies
@@ -21,11 +21,11 @@ from engine.job_names import Job
 from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp
-from models.download import Preview as PreviewRow
+from models.download import Preview
 
 PREVIEW = JobKind(
     job=Job.PREVIEW,
-    model=PreviewRow,
+    model=Preview,
     running="running",
     limits=preview_budget.limits,
     first=preview_budget.first,
@@ -43,7 +43,7 @@ _MEMORY = 2 << 30  # bytes: a page and the program that runs its scripts, no med
 
 
 @dataclass(frozen=True)
-class _Look:
+class _PreviewRequest:
     url: str
     timeout: float
     work_dir: Path
@@ -52,7 +52,7 @@ class _Look:
     cookies: str | None = field(repr=False)
 
 
-def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
+def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
     """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt, within that time.
 
     Raises:
@@ -62,7 +62,7 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     folder = settings.work_dir / row.id
     folder.mkdir(parents=True, exist_ok=True)
     source = source_urls.meaning(row.url)
-    look = _Look(
+    look = _PreviewRequest(
         url=source.normal,
         timeout=settings.preview_seconds,
         work_dir=folder,
@@ -76,7 +76,7 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
             _look_at,
             look,
             on_signal=lambda _: {},
-            patience=lambda: settings.preview_seconds,
+            silence_limit=lambda: settings.preview_seconds,
             deadline=_time_left(row, settings),
             memory=min(_MEMORY, settings.download_memory_limit),
         )
@@ -92,13 +92,13 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     return {"result": dataclasses.asdict(found)}
 
 
-def _time_left(row: PreviewRow, settings: Settings) -> float:
+def _time_left(row: Preview, settings: Settings) -> float:
     """Seconds from its claim on for which somebody may still wait for the answer."""
     waited = (row.started_at - row.created_at).total_seconds() if row.started_at else 0.0
     return max(settings.preview_seconds - waited, 0.0)
 
 
-def _look_at(look: _Look, emit: Emit) -> Preview:
+def _look_at(look: _PreviewRequest, emit: Emit) -> PreviewResult:
     # Of this process alone; removed with the work folder, even after a kill.
     tempfile.tempdir = str(look.work_dir)
     return preview(

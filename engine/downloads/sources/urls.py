@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 import socket
@@ -10,7 +11,8 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urluns
 
 import idna
 
-from config.settings import YOUTUBE_HOSTS, Settings
+from config.settings import Settings
+from config.settings_downloads import YOUTUBE_HOSTS
 from engine.errors import ValidationFailed
 
 MAX_LENGTH = 2000
@@ -40,6 +42,11 @@ class SourceUrl:
 
     normal: str
     budget: str
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the normal form, as 64 hex digits: what rows of the same video share."""
+        return hashlib.sha256(self.normal.encode()).hexdigest()
 
 
 def accept(url: str, settings: Settings) -> SourceUrl:

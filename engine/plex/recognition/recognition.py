@@ -13,7 +13,7 @@ from engine.plex.answers.items import read
 from engine.plex.answers.parsing import Metadata, Unreadable
 from engine.plex.recognition import staging
 from engine.plex.recognition.matching import Traits, recognise
-from engine.plex.recognition.staging import Changes, Stage
+from engine.plex.recognition.staging import Changes, StagingTable
 
 ROUNDS = 20  # rounds of queries to Plex; what is still ambiguous then is left to the next full pass
 
@@ -93,7 +93,7 @@ _FOLLOW = """
 
 
 @dataclass
-class Kept:
+class KeptItems:
     """Items that were matched under another key or after they had been deleted.
 
     Attributes:
@@ -117,9 +117,9 @@ class _Decision:
     displaced: Sequence[Traits] = ()
 
 
-def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Kept:
+def keep(db: Session, stage: StagingTable, server_id: str, gone: Collection[str]) -> KeptItems:
     """Update the rating keys of matched items, whose ids stay; `gone` are keys that no item has."""
-    kept = Kept()
+    kept = KeptItems()
     decision = _decide(db, stage, server_id, gone)
     moved = {key: item for key, item in decision.found.items() if item.deleted or item.rating_key != key}
     kept.ids = {item.id for item in moved.values()}
@@ -132,13 +132,13 @@ def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Ke
     return kept
 
 
-def contested(db: Session, stage: Stage, server_id: str) -> bool:
+def contested(db: Session, stage: StagingTable, server_id: str) -> bool:
     """Whether a staged key belongs to another item than before: then more keys may have been reassigned."""
     return bool(_decide(db, stage, server_id, ()).displaced)
 
 
 def seek(
-    stage: Stage,
+    stage: StagingTable,
     server_id: str,
     ask: Callable[[Sequence[str]], Sequence[Metadata]],
     present: Collection[str],
@@ -178,7 +178,7 @@ def seek(
     return [item for item in found if not item.deleted and item.rating_key in gone]
 
 
-def _stage_changed(stage: Stage, server_id: str, items: Iterable[Metadata]) -> None:
+def _stage_changed(stage: StagingTable, server_id: str, items: Iterable[Metadata]) -> None:
     """Stage what differs from what the catalogue has under its key."""
     rows = {}
     for item in items:
@@ -197,7 +197,7 @@ def _stage_changed(stage: Stage, server_id: str, items: Iterable[Metadata]) -> N
             stage.add(section, [(row, (print_, None))])
 
 
-def _hashes(stage: Stage, server_id: str, keys: Sequence[str]) -> dict[str, int]:
+def _hashes(stage: StagingTable, server_id: str, keys: Sequence[str]) -> dict[str, int]:
     query = """
         SELECT rating_key, hash FROM media_items
         WHERE server_id = :server AND rating_key = ANY(:keys) AND deleted_at IS NULL
@@ -206,7 +206,7 @@ def _hashes(stage: Stage, server_id: str, keys: Sequence[str]) -> dict[str, int]
         return dict(stage.connection.execute(text(query), {"server": server_id, "keys": keys}).all())
 
 
-def _decide(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> _Decision:
+def _decide(db: Session, stage: StagingTable, server_id: str, gone: Collection[str]) -> _Decision:
     related = _related(db, stage, server_id)
     if not related:
         return _Decision()
@@ -228,7 +228,7 @@ def _decide(db: Session, stage: Stage, server_id: str, gone: Collection[str]) ->
     return _Decision(found, displaced)
 
 
-def _related(db: Session, stage: Stage, server_id: str) -> list[Traits]:
+def _related(db: Session, stage: StagingTable, server_id: str) -> list[Traits]:
     """Items of the catalogue that share a trait with a staged one: live ones, then recently deleted ones."""
     if not stage.count:
         return []

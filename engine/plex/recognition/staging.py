@@ -100,7 +100,7 @@ class Change:
     section_key: str
 
 
-class Stage:
+class StagingTable:
     """The table, on a connection of its own; created at first use.
 
     Args:
@@ -217,7 +217,7 @@ def fresh(db: Session, server_id: str) -> int:
     return db.scalar(text(f"SELECT count(*) FROM ({_FRESH}) f"), {"server": server_id}) or 0  # noqa: S608
 
 
-def moves(db: Session, stage: Stage, server_id: str) -> bool:
+def moves(db: Session, stage: StagingTable, server_id: str) -> bool:
     """Whether staged items are in another library than the catalogue has them in."""
     return bool(stage.count and db.scalar(text(_MOVES), {"server": server_id}))
 
@@ -228,7 +228,7 @@ def count(db: Session, server_id: str) -> None:
 
 
 def merge(
-    db: Session, stage: Stage, server_id: str, check: Callable[[], None] = lambda: None
+    db: Session, stage: StagingTable, server_id: str, check: Callable[[], None] = lambda: None
 ) -> tuple[Changes, Changes]:
     """Write the staged rows into the catalogue; returns what was added and what was updated.
 

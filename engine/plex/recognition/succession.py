@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from engine.plex.answers.parsing import Row
-from engine.plex.recognition.staging import Change, Changes, Stage
+from engine.plex.recognition.staging import Change, Changes, StagingTable
 
 _COLUMNS = ("section_key", "hash", "listed_hash", *Row._fields)
 
@@ -90,7 +90,7 @@ class _New(NamedTuple):
 
 
 def settle(
-    db: Session, stage: Stage, server_id: str, keys: Sequence[str], lost: Sequence[str]
+    db: Session, stage: StagingTable, server_id: str, keys: Sequence[str], lost: Sequence[str]
 ) -> tuple[Changes, Changes]:
     """Move the belongings of items being removed; returns items that moved instead, and the entries they replaced.
 

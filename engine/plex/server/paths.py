@@ -15,7 +15,7 @@ _SEPARATORS = re.compile(r"[\\/]+")
 
 
 @dataclass(frozen=True)
-class Place:
+class FileInLibrary:
     """The place of a file in a library.
 
     Attributes:
@@ -70,7 +70,7 @@ def places(
     sections: Iterable[Mapping[str, Any]],
     pairs: Sequence[tuple[str, str]] = (),
     resolve: Callable[[str], str] = os.path.realpath,
-) -> list[Place]:
+) -> list[FileInLibrary]:
     """Where a file of ours lies in the server's libraries: in the most specific folder that any of them has.
 
     Several libraries may have that very folder. Links are followed on our side, and on the server's where it sees
@@ -84,7 +84,7 @@ def places(
     """
     real = resolve(path)
     spelt = {to_server(path, pairs): None, to_server(real, pairs): None}
-    best, found = -1, list[Place]()
+    best, found = -1, list[FileInLibrary]()
     for section in sections:
         for location in locations(section):
             rest = _first(_rest(location, each) for each in spelt)
@@ -94,7 +94,7 @@ def places(
                 continue
             depth = len(_names(location))
             if depth >= best:
-                place = Place(section, _joined(location, rest))
+                place = FileInLibrary(section, _joined(location, rest))
                 found = [*found, place] if depth == best else [place]
                 best = depth
     return found

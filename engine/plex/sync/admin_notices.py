@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.notifications.notifications import notify
-from engine.permissions import LOWEST_ROLE, ROLES, Permission
-from engine.plex.sync.library_pass import FAILED, Report
+from engine.notifications.recipients import notify_holders
+from engine.permissions import Permission
+from engine.plex.sync.library_pass import FAILED, LibraryReport
 from models.sync_run import SyncRun
-from models.user import User
 
 
 def failed(db: Session, run: SyncRun) -> None:
@@ -38,7 +37,7 @@ def partly_failed(db: Session, run: SyncRun) -> None:
     _tell(db, run, "sync.failed", title, " ".join(dict.fromkeys(failed.values())), run.id)
 
 
-def held_back(db: Session, run: SyncRun, server_id: str, report: Report) -> None:
+def held_back(db: Session, run: SyncRun, server_id: str, report: LibraryReport) -> None:
     """Notify of deletions that were held back, since too much of a library is missing."""
     title = f"Many items are gone from {report.title or 'Plex'}"
     about = f"{server_id}:{report.key}:{report.held_back}"
@@ -51,17 +50,12 @@ def _failed_libraries(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _tell(db: Session, run: SyncRun, kind: str, title: str, message: str, about: str) -> None:
-    lowest = ROLES.index(LOWEST_ROLE[Permission.INTEGRATIONS_CONFIGURE])
-    admins = select(User.id).where(
-        User.role.in_(ROLES[lowest:]), User.disabled_at.is_(None), User.deleted_at.is_(None)
+    notify_holders(
+        db,
+        Permission.INTEGRATIONS_CONFIGURE,
+        type=kind,
+        title=title,
+        message=message,
+        subject=("sync", run.id),
+        dedupe_key=f"{kind}:{about}",
     )
-    for user_id in db.scalars(admins).all():
-        notify(
-            db,
-            user_id,
-            type=kind,
-            title=title,
-            message=message,
-            subject=("sync", run.id),
-            dedupe_key=f"{kind}:{about}",
-        )

@@ -21,8 +21,8 @@ from engine.clients.plex.paging import key_of
 from engine.plex.answers.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.recognition import recognition
 from engine.plex.recognition.matching import Traits
-from engine.plex.recognition.staging import Prints, Stage
-from engine.plex.sync.leased_calls import Patience
+from engine.plex.recognition.staging import Prints, StagingTable
+from engine.plex.sync.leased_calls import LeasedCalls
 from models.media import MediaItem
 
 log = structlog.get_logger(__name__)
@@ -36,13 +36,13 @@ class Asking:
 
     Args:
         library: the server.
-        patience: waits for it.
+        calls: waits for it.
         stage: the staging table for what differs.
         server_id: of the server.
     """
 
-    def __init__(self, library: PlexLibrary, patience: Patience, stage: Stage, server_id: str) -> None:
-        self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
+    def __init__(self, library: PlexLibrary, calls: LeasedCalls, stage: StagingTable, server_id: str) -> None:
+        self.library, self.calls, self.stage, self.server_id = library, calls, stage, server_id
         self.silent: set[str] = set()  # keys that the server did not answer for: neither present nor gone
 
     def libraries(self) -> Libraries:
@@ -51,7 +51,7 @@ class Asking:
         Raises:
             PlexError: one of its kinds.
         """
-        return self.patience.call(self.library.libraries)
+        return self.calls.call(self.library.libraries)
 
     def absent(self, known: Collection[str], listed: Libraries) -> set[str]:
         """The known libraries that are gone: no longer listed, and 404 when each is asked for."""
@@ -78,7 +78,7 @@ class Asking:
                 silent.update(some)
                 continue
             try:
-                told = self.patience.call(self.library.items, some)
+                told = self.calls.call(self.library.items, some)
             except PlexGone:
                 groups += _halves(some)
                 continue
@@ -120,11 +120,11 @@ class Asking:
     def start_over(self) -> None:
         """Replace the staging table, whose content is unknown after a failed transaction."""
         self.stage.close()
-        self.stage = Stage(self.stage.connection)
+        self.stage = StagingTable(self.stage.connection)
 
     def _is_absent(self, library: str) -> bool:
         try:
-            self.patience.call(self.library.count, library, TYPE_NUMBERS["movie"])
+            self.calls.call(self.library.count, library, TYPE_NUMBERS["movie"])
         except PlexGone:
             return True
         except LOCAL:

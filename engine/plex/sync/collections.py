@@ -16,14 +16,14 @@ from models.plex_library import PlexCollection
 
 
 @dataclass(frozen=True)
-class Listed:
-    """Listed collections; `whole`: the list is complete, so those that are missing are gone."""
+class CollectionListing:
+    """CollectionListing collections; `whole`: the list is complete, so those that are missing are gone."""
 
     entries: Sequence[Mapping[str, Any]]
     whole: bool
 
 
-def listed(library: PlexLibrary, section_key: str) -> Listed:
+def listed(library: PlexLibrary, section_key: str) -> CollectionListing:
     """The collections of a library."""
     found, whole, totals, number = list[Mapping[str, Any]](), True, set[int](), 0
     for page in library.pages(f"/library/sections/{section_key}/collections"):
@@ -32,10 +32,10 @@ def listed(library: PlexLibrary, section_key: str) -> Listed:
         whole = whole and page.joined and len(found) == number
         if page.total is not None:
             totals.add(page.total)
-    return Listed(found, whole and totals <= {number})
+    return CollectionListing(found, whole and totals <= {number})
 
 
-def replace(db: Session, server_id: str, section_key: str, told: Listed) -> None:
+def replace(db: Session, server_id: str, section_key: str, told: CollectionListing) -> None:
     """Replace the collections of a library; with an incomplete list the missing ones stay."""
     entries = told.entries
     rows = {str(entry["ratingKey"]): _row(entry, server_id, section_key) for entry in entries}

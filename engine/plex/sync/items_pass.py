@@ -15,7 +15,7 @@ from engine.plex.answers.items import read
 from engine.plex.answers.parsing import Metadata, Row, Unreadable, int_of
 from engine.plex.recognition.staging import Prints
 from engine.plex.sync.asking import LOCAL, Asking, live
-from engine.plex.sync.library_pass import ALWAYS_REMOVED, SHRINKS_BY, Outcome, Report, live_count
+from engine.plex.sync.library_pass import ALWAYS_REMOVED, SHRINKS_BY, LibraryReport, PassOutcome, live_count
 from models.media import MediaItem
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ _COUNTS = {"season": "childCount", "episode": "leafCount"}
 Told = dict[str, tuple[str, Metadata]]  # library and `listed_print` of an item, by its key
 
 
-def look(asking: Asking, keys: Sequence[str]) -> Outcome:
+def look(asking: Asking, keys: Sequence[str]) -> PassOutcome:
     """Query the items and stage what differs.
 
     A show or season whose number of children differs from the catalogue's is queried for them too. The contents of a
@@ -43,8 +43,8 @@ def look(asking: Asking, keys: Sequence[str]) -> Outcome:
         if item.get(name) and str(item[name]) not in named
     }
     told = named | _told(asking.items(sorted(parents))) | _contents(asking, named)
-    report = Report("", "", "", mode="items", listed=len(told))
-    outcome = Outcome(report)
+    report = LibraryReport("", "", "", mode="items", listed=len(told))
+    outcome = PassOutcome(report)
     known = asking.prints(MediaItem.rating_key.in_([*keys, *told]))
     unreadable = _stage(asking, told, known)
     gone = [key for key in keys if key in known and key not in named and key not in asking.silent]
@@ -122,7 +122,7 @@ def _have(asking: Asking, containers: Mapping[str, Metadata], named: Told) -> Co
 
 
 def _listed(asking: Asking, path: str) -> list[Metadata]:
-    pages = asking.patience.each(asking.library.pages(path, includeGuids=1))
+    pages = asking.calls.each(asking.library.pages(path, includeGuids=1))
     try:
         return [item for page in pages for item in page.items]
     except PlexGone:
@@ -142,7 +142,7 @@ def _below(asking: Asking, missing: Sequence[str]) -> list[str]:
     return [key for key in asking.prints(inside) if key not in missing] if missing else []
 
 
-def _believed(asking: Asking, report: Report, missing: Sequence[str]) -> list[str]:
+def _believed(asking: Asking, report: LibraryReport, missing: Sequence[str]) -> list[str]:
     """The confirmed removals; none of a library that would shrink much: the next sync lists it in full."""
     where = _sections_of(asking, missing)
     with Session(asking.stage.connection) as db:

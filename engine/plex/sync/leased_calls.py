@@ -19,7 +19,7 @@ _BEAT_SECONDS = 1.0
 _AHEAD = 2  # pages
 
 
-class Patience:
+class LeasedCalls:
     """Runs calls of the server in a thread beside the job's own.
 
     When the job is to end, the wait is left at once; the thread ends with its call, which has a timeout.

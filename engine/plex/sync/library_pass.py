@@ -29,7 +29,7 @@ from engine.plex.answers.parsing import (
 )
 from engine.plex.recognition import recognition, staging, succession
 from engine.plex.recognition.matching import Traits
-from engine.plex.recognition.staging import Change, Changes, Prints, Stage
+from engine.plex.recognition.staging import Change, Changes, Prints, StagingTable
 from engine.plex.sync.asking import LOCAL, Asking, live
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -46,7 +46,7 @@ ALWAYS_REMOVED = 3  # items; below this a library is too small for shares
 
 
 @dataclass
-class Report:
+class LibraryReport:
     """The report of a pass; `mode` is full, incremental, unchanged, counted, gone or failed."""
 
     key: str
@@ -87,7 +87,7 @@ class Report:
 
 
 @dataclass
-class Outcome:
+class PassOutcome:
     """The result of a pass that is staged and not yet written.
 
     Attributes:
@@ -96,7 +96,7 @@ class Outcome:
         changed: Plex says that something in the library changed since the last pass.
     """
 
-    report: Report
+    report: LibraryReport
     missing: list[str] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
     changed: bool = True
@@ -119,9 +119,9 @@ class SectionPass:
         self._parents: set[str] = set()  # of what is staged
         self._newest = 0
         self._unreadable = 0
-        self.report = Report(known.key, known.title, known.type)
+        self.report = LibraryReport(known.key, known.title, known.type)
 
-    def look(self, *, full: bool) -> Outcome:
+    def look(self, *, full: bool) -> PassOutcome:
         """List what is needed and stage the differences; `full` also confirms deletions that were held back.
 
         Raises:
@@ -129,7 +129,7 @@ class SectionPass:
         """
         silent = set(self._asking.silent)
         if self._type not in TYPES:
-            outcome = Outcome(self.report)
+            outcome = PassOutcome(self.report)
             outcome.marks["count"] = self._count(COUNTED.get(self._type, 0)) or 0
             self.report.mode = "counted"
         elif full or self._known.full_at is None:
@@ -147,7 +147,7 @@ class SectionPass:
 
     # Incremental
 
-    def _recent(self) -> Outcome:
+    def _recent(self) -> PassOutcome:
         mark = max(0, (self._known.updated_mark or 0) - OVERLAP_SECONDS)
         mark_now = int_of(self._entry.get("contentChangedAt"))
         changed = mark_now is None or mark_now != self._known.changed_mark
@@ -166,7 +166,7 @@ class SectionPass:
         # Counted even where nothing seems to have changed: it is cheap.
         if not whole or self._asking.contested() or self._lost(gone, unless_told=changed):
             return self._all(confirms=False)
-        return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
+        return PassOutcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
 
     def _prints_of(self, items: Sequence[Metadata]) -> Mapping[str, Prints]:
         keys = [key for item in items if (key := key_of(item))]
@@ -185,7 +185,7 @@ class SectionPass:
 
     # Full
 
-    def _all(self, *, confirms: bool) -> Outcome:
+    def _all(self, *, confirms: bool) -> PassOutcome:
         known = self._asking.prints(MediaItem.section_key == self._key)
         self.report.mode = "full"
         for number in range(LISTINGS):
@@ -195,7 +195,7 @@ class SectionPass:
             self.report.complete = self._list_all(known, AT_ONCE if at_once else None)
             if self.report.complete:
                 break
-        outcome = Outcome(self.report)
+        outcome = PassOutcome(self.report)
         # Items that came back under another key, here or in another library, don't count as removed.
         replaced = {entry.rating_key for entry in self._asking.replaced(self._seen)}
         outcome.missing = list(replaced)
@@ -256,13 +256,13 @@ class SectionPass:
     # Both
 
     def _listing(self, kind: str, size: int | None = None, **query: Any) -> Iterator[Page]:
-        return self._asking.patience.each(
+        return self._asking.calls.each(
             self._asking.library.listing(self._key, TYPE_NUMBERS[kind], size, **query)
         )
 
     def _count(self, number: int) -> int | None:
         count = self._asking.library.count
-        return self._asking.patience.call(count, self._key, number) if number else None
+        return self._asking.calls.call(count, self._key, number) if number else None
 
     def _stage(self, items: Sequence[Metadata], known: Mapping[str, Prints]) -> None:
         """Stage new and changed items, each once: a server may repeat entries."""
@@ -328,7 +328,11 @@ def live_count(db: Session, server_id: str, section_key: str) -> int:
 
 
 def write(
-    db: Session, stage: Stage, server_id: str, outcome: Outcome, check: Callable[[], None] = lambda: None
+    db: Session,
+    stage: StagingTable,
+    server_id: str,
+    outcome: PassOutcome,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Changes]:
     """Merge a pass into the catalogue, within the caller's transaction; returns what was added, updated, removed.
 
@@ -353,7 +357,7 @@ def write(
     return [added, updated, removed]
 
 
-def _renamed(change: Change, kept: recognition.Kept) -> Change:
+def _renamed(change: Change, kept: recognition.KeptItems) -> Change:
     if change.item_id not in kept.ids:
         return change
     return replace(change, kind="restored" if change.item_id in kept.restored else "moved")

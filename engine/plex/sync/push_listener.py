@@ -12,7 +12,7 @@ from threading import Event as Flag
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.clients.plex import push as plex_notifications
@@ -22,6 +22,7 @@ from engine.plex.server import connection
 from engine.plex.server.connection import PlexConnection
 from engine.plex.sync import runs as sync
 from engine.runtime import Runtime
+from engine.stores.locks import Lock
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,6 @@ LONGEST_WAIT_SECONDS = 10.0
 SETTINGS_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
-_LOCK = 7_240_414  # any number that nobody else uses for an advisory lock
 _TYPES = {1, 2, 3, 4}  # movie, show, season, episode
 _READY, _DELETED = 5, 9  # states of a timeline entry
 _MOST_DIGITS = 18
@@ -59,7 +59,7 @@ class Batch:
         return keys
 
 
-class Listener:
+class PushListener:
     """The listener of a process; of several, the one that holds an advisory lock listens.
 
     Args:
@@ -108,13 +108,13 @@ class Listener:
             return False
         with self._runtime.database.engine.connect() as guard:
             guard = guard.execution_options(isolation_level="AUTOCOMMIT")
-            if not guard.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+            if not guard.scalar(select(func.pg_try_advisory_lock(Lock.PUSH_LISTENER))):
                 return False
             try:
                 self._hear(configured, guard)
             finally:
                 with suppress(SQLAlchemyError):
-                    guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+                    guard.execute(select(func.pg_advisory_unlock(Lock.PUSH_LISTENER)))
         return True
 
     def _hear(self, configured: PlexConnection, guard: Connection) -> None:

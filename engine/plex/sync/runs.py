@@ -17,6 +17,7 @@ from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.paging import Page
 from engine.readers import SYNC
+from engine.stores import locks
 from models.base import new_id
 from models.sync_run import SyncChange, SyncRun
 
@@ -28,7 +29,6 @@ RECENT = timedelta(minutes=10)  # for which an ended run is in the snapshot of a
 MOST_RECENT = 50
 MOST_KEYS = 500  # more named items at once become an incremental pass
 
-_LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
@@ -175,7 +175,7 @@ def row(run: SyncRun) -> dict[str, Any]:
 
 def _one_by_one(db: Session) -> None:
     """Serialise starts and cancels of syncs, by an advisory lock."""
-    db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    locks.hold(db, locks.Lock.SYNC_RUNS)
 
 
 def _widen(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> None:

@@ -21,16 +21,16 @@ from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp, Retry
-from engine.plex.recognition.staging import PART, Changes, Stage
+from engine.plex.recognition.staging import PART, Changes, StagingTable
 from engine.plex.server import connection, libraries
 from engine.plex.server.connection import PlexConnection
 from engine.plex.sync import admin_notices, collections, items_pass, library_pass
 from engine.plex.sync import changes as sync_changes
 from engine.plex.sync import runs as sync
 from engine.plex.sync.asking import LOCAL, Asking
-from engine.plex.sync.collections import Listed
-from engine.plex.sync.leased_calls import Patience
-from engine.plex.sync.library_pass import FAILED, Outcome, Report, SectionPass
+from engine.plex.sync.collections import CollectionListing
+from engine.plex.sync.leased_calls import LeasedCalls
+from engine.plex.sync.library_pass import FAILED, LibraryReport, PassOutcome, SectionPass
 from engine.stores.database_errors import is_refused, reason
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -70,7 +70,7 @@ def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
     Raises:
         Retry: the server can't be reached, or its answers can't be parsed.
         GiveUp: nothing is configured, the token is refused, or it is another server.
-        Fenced, CancelRequested, Draining: see `engine.jobs`.
+        Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
     with runtime.unit_of_work() as db:
@@ -98,7 +98,7 @@ def failure(error: PlexError) -> Retry | GiveUp:
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _FailedLibrary:
     """A library that could not be read although the server answers other queries."""
 
     line: dict[str, Any]
@@ -109,9 +109,9 @@ class _Run:
     def __init__(self, attempt: Attempt[SyncRun], configured: PlexConnection, library: PlexLibrary) -> None:
         self._attempt, self._library, self._configured = attempt, library, configured
         self._runtime, self._run = attempt.runtime, attempt.row
-        self._patience = Patience(attempt)
+        self._calls = LeasedCalls(attempt)
         self._done = [line for line in attempt.row.sections if line.get("mode") != FAILED]
-        self._failed: list[_Failed] = []
+        self._failed: list[_FailedLibrary] = []
         self._server_id = ""
         self._removed: dict[str, dict[str, Any]] = {}  # items, and their line of the report
 
@@ -119,8 +119,8 @@ class _Run:
         began = time.monotonic()
         self._meet()
         with self._runtime.database.engine.connect() as connection:
-            stage = Stage(connection)
-            asking = Asking(self._library, self._patience, stage, self._server_id)
+            stage = StagingTable(connection)
+            asking = Asking(self._library, self._calls, stage, self._server_id)
             try:
                 if self._run.rating_keys is None:
                     self._all_sections(asking)
@@ -138,7 +138,7 @@ class _Run:
 
     def _meet(self) -> None:
         """Identify the server and check that it accepts our token."""
-        identity = self._patience.call(self._library.identity)
+        identity = self._calls.call(self._library.identity)
         expected = self._configured.machine_id
         if expected is not None and identity["machineIdentifier"] != expected:
             raise GiveUp(
@@ -149,7 +149,7 @@ class _Run:
                 )
             )
         try:
-            facts = self._patience.call(self._library.container, "/")
+            facts = self._calls.call(self._library.container, "/")
         except (PlexGone, PlexGarbled):
             facts = {}  # only the server's name; the list of libraries shows that it accepts the token
         with self._runtime.unit_of_work() as db:
@@ -192,12 +192,14 @@ class _Run:
             log.error("sync.library_refused", section=section.title, reason=reason(error))
             self._note_failed(section, PlexGarbled("The catalogue can't hold what it tells."))
 
-    def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
+    def _members(
+        self, asking: Asking, section: PlexSection, outcome: PassOutcome
+    ) -> CollectionListing | None:
         """The collections of a library, where they may have changed; None: unchanged."""
         if section.type not in library_pass.TYPES or not (self._run.full or outcome.changed):
             return None
         try:
-            return self._patience.call(collections.listed, self._library, section.key)
+            return self._calls.call(collections.listed, self._library, section.key)
         except PlexGone:
             return None  # a server without collections
         except LOCAL as error:
@@ -210,9 +212,9 @@ class _Run:
     def _note_failed(self, section: PlexSection, error: PlexError) -> None:
         """Record the failure and go on; the next attempt reads this library alone."""
         log.warning("sync.library_failed", section=section.title, reason=str(error))
-        report = Report(section.key, section.title, section.type, mode=FAILED, complete=False)
+        report = LibraryReport(section.key, section.title, section.type, mode=FAILED, complete=False)
         report.add_note(f"It could not be read, and was left as it is. {error}")
-        self._failed.append(_Failed(report.shown(), error))
+        self._failed.append(_FailedLibrary(report.shown(), error))
         with self._runtime.unit_of_work() as db:
             _lightly(db)
             lease.write(db, SYNC, self._run, unless_cancelled=True, sections=self._lines())
@@ -241,8 +243,8 @@ class _Run:
         keys = list(asking.prints(MediaItem.section_key == section.key))
         if not keys or (section.gone_at is not None and not self._run.full):
             return  # it has no items left, or has been reported already
-        report = Report(section.key, section.title, section.type, mode="gone")
-        outcome = Outcome(report)
+        report = LibraryReport(section.key, section.title, section.type, mode="gone")
+        outcome = PassOutcome(report)
         if section.gone_at is not None:
             outcome.missing = asking.denied(keys)
         else:
@@ -253,16 +255,16 @@ class _Run:
     def _write(
         self,
         asking: Asking,
-        outcome: Outcome,
+        outcome: PassOutcome,
         *,
         quiet: bool,
-        members: Listed | None = None,
+        members: CollectionListing | None = None,
     ) -> None:
         """Write catalogue, section, report and events of one library in one transaction, fenced by the epoch."""
         report, server_id = outcome.report, self._server_id
         with self._runtime.unit_on(asking.stage.connection) as db:
             _lightly(db)
-            changes = library_pass.write(db, asking.stage, server_id, outcome, self._patience.check)
+            changes = library_pass.write(db, asking.stage, server_id, outcome, self._calls.check)
             asking.stage.clear(db)
             still = report.mode == "unchanged" and not any(some.total for some in changes)
             if report.key and report.mode != "gone" and not still:

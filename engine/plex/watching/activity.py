@@ -14,6 +14,7 @@ from engine.events import Event
 from engine.paging import Page
 from engine.plex.watching import progress
 from engine.readers import WATCHING, WATCHING_OF_STRANGERS
+from engine.stores import locks
 from models.base import new_id
 from models.media import MediaItem
 from models.plex_activity import PlexActivity
@@ -29,7 +30,7 @@ _OWNER = "1"  # the id of the owner's account on a server, whatever it is at ple
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class PlaybackEvent:
     """One event as received.
 
     Attributes:
@@ -66,14 +67,14 @@ class Recorded:
     item_id: str | None
 
 
-def record(db: Session, seen: Seen) -> Recorded:
+def record(db: Session, seen: PlaybackEvent) -> Recorded:
     """Record an event once, and update the watch state of its user and item.
 
     The same user, title and event within half a minute are one activity; so is a repeated message. An earlier message
     that is processed later never overwrites a newer state.
     """
     what = f"{seen.server_id}:{seen.account_id or seen.account_name}:{seen.rating_key}:{seen.event}"
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 1))))
+    locks.hold(db, locks.hashed(locks.Hashed.PLEX_ACTIVITY, what))
     user_id, item_id = _user_of(db, seen), _item_of(db, seen)
     new = db.scalar(select(~_known(seen).exists())) is True and _insert(db, seen, user_id, item_id)
     if user_id is not None and item_id is not None:
@@ -112,7 +113,7 @@ def listing(
     return Page(db.scalars(query.offset((page - 1) * limit).limit(limit)).all(), page, limit, total)
 
 
-def _known(seen: Seen) -> Select[str]:
+def _known(seen: PlaybackEvent) -> Select[str]:
     """The recorded activity that this event repeats; a different rating is a new one."""
     row = PlexActivity
     same = [
@@ -131,7 +132,7 @@ def _known(seen: Seen) -> Select[str]:
     return select(row.id).where(*same)
 
 
-def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> bool:
+def _insert(db: Session, seen: PlaybackEvent, user_id: str | None, item_id: str | None) -> bool:
     query = insert(PlexActivity).values(
         id=new_id("act"),
         server_id=seen.server_id,
@@ -154,7 +155,7 @@ def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -
     return db.execute(query.returning(PlexActivity.id)).first() is not None
 
 
-def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> None:
+def _tell(db: Session, seen: PlaybackEvent, user_id: str | None, item_id: str | None) -> None:
     """Publish `plex:activity`, to the user and to admins; to admins alone where the viewer is not one of our users."""
     data = {
         "event": seen.event,
@@ -169,7 +170,7 @@ def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> 
     events.publish(db, Event("plex:activity", data, user_id, datum))
 
 
-def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) -> None:
+def _go_on(db: Session, seen: PlaybackEvent, user_id: str, item_id: str, *, new: bool) -> None:
     """Update the watch state: a view is counted once; position and rating are idempotent."""
     if seen.event == "scrobble":
         if new:
@@ -187,7 +188,7 @@ def _rated_since(db: Session, user_id: str, item_id: str, at: datetime) -> bool:
     return db.scalar(select(select(row.id).where(*newer).exists())) is True
 
 
-def _user_of(db: Session, seen: Seen) -> str | None:
+def _user_of(db: Session, seen: PlaybackEvent) -> str | None:
     """The user of a Plex account: by plex.tv id; account 1 of a server is its owner, whatever its name."""
     if seen.account_id not in {None, _OWNER}:
         return db.scalar(select(User.id).where(User.plex_id == seen.account_id))
@@ -213,7 +214,7 @@ def _owner_of(db: Session, server_id: str | None) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _item_of(db: Session, seen: Seen) -> str | None:
+def _item_of(db: Session, seen: PlaybackEvent) -> str | None:
     if seen.rating_key is None:
         return None
     query = select(MediaItem.id).where(

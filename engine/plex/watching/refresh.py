@@ -1,18 +1,16 @@
-"""What people watched before we listened, or while we did not: asked of Plex in their own name, after they looked.
+"""Reads from Plex what a user watched, with the token that plex.tv gives for them: what no webhook has told.
 
-No list waits for it: whoever looks is put on a list in Redis, once in five minutes, and a worker asks plex.tv for the
-token with which our server knows him, and our server what he has watched since we asked last. Webhooks tell the rest at
-once. Once a day all that he ever watched is asked for, which is how we learn what he has marked as not watched.
+Only what they watched since the last time is asked for. Once a day all that they ever watched is, which shows what they
+have marked as not watched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -20,62 +18,32 @@ from sqlalchemy.orm import Session
 from engine.clients.plex import tv_access
 from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
-from engine.clients.plex.tv import TokenRefused
-from engine.errors import MediaNestError
-from engine.job_names import Job
 from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
 from engine.plex.server import connection, user_tokens
 from engine.runtime import Runtime
 from engine.secrets import secret_box
-from engine.stores import cache
 from models.media import MediaItem, WatchLook, WatchState
 from models.plex_library import PlexSection
 from models.secret import Secret
 
-log = structlog.get_logger(__name__)
-
-EVERY_SECONDS = 300
-AGAIN_SECONDS = 30  # where nobody could be asked
 WHOLE_EVERY = timedelta(days=1)
-_WANTED, _ASKED = "watched:wanted", "watched:asked:"
-_AT_ONCE = 20  # people a run
 _OVERLAP = timedelta(days=1)
 _PAGE, _MOST = 500, 20_000
 _LEAVES = {"movie": "movie", "show": "episode"}
 
 
-def wish(runtime: Runtime, user_id: str) -> None:
-    """Have somebody's watch states refreshed soon, unless that was done in the last minutes."""
-    kept = cache.of(runtime.settings)
-    if kept.first(_ASKED + user_id, EVERY_SECONDS) and kept.add(_WANTED, user_id):
-        runtime.ring(Job.WATCHED)
+def refresh(runtime: Runtime, user_id: str, check: Callable[[], None]) -> int | None:
+    """Ask Plex what a user watched; returns how many of their states changed, None where nobody could be asked.
 
-
-def refresh_wanted(runtime: Runtime) -> None:
-    """Refresh for those who looked; what fails for one is left for the next time he looks."""
-    kept = cache.of(runtime.settings)
-    for user_id in kept.take(_WANTED, _AT_ONCE):
-        try:
-            changed = refresh(runtime, user_id)
-        except (PlexError, MediaNestError, TokenRefused) as error:
-            log.info("watched.not_refreshed", user=user_id, error=type(error).__name__)
-            changed = None
-        except Exception:  # whatever is odd about what somebody watched, the others are waiting too
-            log.exception("watched.bug", user=user_id)
-            changed = None
-        else:
-            log.debug("watched.refreshed", user=user_id, changed=changed)
-        if changed is None:
-            kept.put_off(_ASKED + user_id, AGAIN_SECONDS)
-
-
-def refresh(runtime: Runtime, user_id: str) -> int | None:
-    """Ask Plex what a user watched; returns how many of his states changed, None where nobody could be asked.
+    Args:
+        runtime: for settings and units of work; none is open during a call.
+        user_id: of the user.
+        check: called before each page is written; raises where the job is to end.
 
     Raises:
         PlexError: our server does not answer.
         MediaNestError: plex.tv does not.
-        TokenRefused: plex.tv does not take his token any more.
+        TokenRefused: plex.tv does not take their token any more.
     """
     settings = runtime.settings
     with runtime.reading() as db:
@@ -100,7 +68,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
     with PlexQuestions(found.url, access, found.client_id, verify=found.verify) as plex:
         for key, kind in libraries:
             if kind in _LEAVES:
-                library = _Library(runtime, user_id, server_id, key, kind)
+                library = _Library(runtime, user_id, server_id, key, kind, check)
                 try:
                     changed += library.refresh(plex, after, began, whole=whole)
                     answered = True
@@ -130,6 +98,7 @@ class _Library:
     server_id: str
     key: str
     kind: str
+    check: Callable[[], None]
 
     def refresh(self, plex: PlexQuestions, after: int, began: datetime, *, whole: bool) -> int:
         """Write what was watched after a time; `whole`: what is not told of has been unwatched.
@@ -143,6 +112,7 @@ class _Library:
         changed, seen = 0, set[str]()
         listing = _Listing(plex, self.key, TYPE_NUMBERS[_LEAVES[self.kind]], after)
         for entries in listing:
+            self.check()
             watched = {str(entry["ratingKey"]): entry for entry in entries if _is_watched(entry)}
             seen |= watched.keys()
             with self.runtime.unit_of_work() as db:
@@ -153,7 +123,7 @@ class _Library:
         return changed
 
     def _forget(self, db: Session, seen: Collection[str], began: datetime) -> int:
-        """What Plex does not tell of any more he has marked as not watched; unless we have heard of it meanwhile."""
+        """What Plex does not tell of any more they have marked as not watched; unless we have heard of it meanwhile."""
         mine = select(MediaItem.id).where(
             MediaItem.server_id == self.server_id,
             MediaItem.section_key == self.key,

@@ -33,7 +33,7 @@ class Ending:
 
 
 @dataclass
-class Reader:
+class UnitReader:
     """A file of known size that is walked through unit by unit; `alive` is called now and then."""
 
     file: BinaryIO
@@ -69,7 +69,7 @@ class Unit(NamedTuple):
     end: int
 
 
-def jumps(reader: Reader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
+def jumps(reader: UnitReader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
     """Unit after unit, `head` bytes of each; `length` tells a unit's bytes from those (0: no unit, the walk ends).
 
     What is severed within its first bytes comes as a unit that ends behind the file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.clients.media.endings.ending import Ending, Reader, jumps
+from engine.clients.media.endings.ending import Ending, UnitReader, jumps
 
 _RATES = (44100, 48000, 32000)
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # MPEG 1, layer 3
@@ -10,7 +10,7 @@ _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # 
 _SEARCHED = 1 << 16
 
 
-def ending(reader: Reader) -> Ending:
+def ending(reader: UnitReader) -> Ending:
     """What the first frame says of all, and whether the last one is severed."""
     start = _after_id3(reader)
     head = reader.at(start, _SEARCHED)
@@ -25,7 +25,7 @@ def ending(reader: Reader) -> Ending:
     return Ending(cut=end > reader.size + 1, seconds=seconds)
 
 
-def _end_of_frames(reader: Reader, start: int) -> int:
+def _end_of_frames(reader: UnitReader, start: int) -> int:
     frames = jumps(reader, start, 4, lambda frame: frame_length(frame.head))
     return max((frame.end for frame in frames), default=start)
 
@@ -63,7 +63,7 @@ def _rate(head: bytes) -> int:
     )
 
 
-def _after_id3(reader: Reader) -> int:
+def _after_id3(reader: UnitReader) -> int:
     """Behind all ID3v2 tags; their size has seven bits a byte."""
     offset = 0
     while (head := reader.at(offset, 10))[:3] == b"ID3" and len(head) == 10:

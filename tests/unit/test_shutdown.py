@@ -11,10 +11,10 @@ from stack import ROOT, eventually
 
 DEAF = """
 import signal, subprocess, sys, threading
-from engine.jobs.drain import drain_on, draining
+from engine.jobs.shutdown import shut_down_on, is_shutting_down
 child = subprocess.Popen(["sleep", "60"])
 signal.signal(signal.SIGTERM, lambda *_: threading.Event().wait())
-drain_on(signal.SIGTERM, patience=0.5)
+shut_down_on(signal.SIGTERM, end_after=0.5)
 print(child.pid, flush=True)
 signal.pause()
 """

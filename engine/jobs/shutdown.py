@@ -13,35 +13,35 @@ import psutil
 _flag = mmap.mmap(-1, 1)  # anonymous and shared: what the parent writes after the fork, the children read
 
 
-class Draining(Exception):
+class ShuttingDown(Exception):
     """The worker shuts down: stop, and give the row back uncounted."""
 
 
-def draining() -> bool:
+def is_shutting_down() -> bool:
     """Whether the worker of this process shuts down."""
     return _flag[0] != 0
 
 
-def start_draining() -> None:
+def start_shutdown() -> None:
     """Tell this process and all that it has forked."""
     _flag[0] = 1
 
 
-def drain_on(*signals: signal.Signals, patience: float) -> None:
-    """Raise the flag in the handler of `signals` itself, then do what was done before; after `patience` s, just end.
+def shut_down_on(*signals: signal.Signals, end_after: float) -> None:
+    """Raise the flag in the handler of `signals` itself, then call the former one; after `end_after` s, just end.
 
     Celery's own `worker_shutting_down` comes only after the soft phase, which is too late for a job of minutes. And
     its shutdown waits for Redis without a limit: a worker that is told to go while Redis is away would stay for good.
     By then its jobs have been given back, or their leases will.
     """
-    last_resort = threading.Timer(patience, _end_now)
+    last_resort = threading.Timer(end_after, _end_now)
     last_resort.daemon = True
     for number in signals:
         previous = signal.getsignal(number)
 
         def handle(received: int, frame: FrameType | None, previous: object = previous) -> None:
-            if not draining():
-                start_draining()
+            if not is_shutting_down():
+                start_shutdown()
                 last_resort.start()
             if callable(previous):
                 previous(received, frame)
