@@ -95,9 +95,3 @@ class ServiceUnavailable(MediaNestError):
     """A part of ours that is needed is not there."""
 
     code, status = "SERVICE_UNAVAILABLE", 503
-
-
-class PlexUnreachable(MediaNestError):
-    """plex.tv, or our Plex server, gives no answer that can be used: who somebody is stays unknown for now."""
-
-    code, status = "PLEX_UNREACHABLE", 503

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.operations.blueprint import Blueprint, Call
 from api.wire.envelope import success
 from api.wire.fields import Flag, Schema, Text
-from engine.clients.connection_test import Failed
+from engine.clients.connection_test import ConnectionTestFailed
 from engine.errors import ServiceUnavailable
 from engine.integrations import integrations, plex_discovery
 from engine.integrations.integrations import View
@@ -348,7 +348,7 @@ def _found(found: Found) -> dict[str, Any]:
                 "local": each.place.local,
                 "relay": each.place.relay,
                 "reachable": each.failure is None,
-                "reason": each.failure.reason if isinstance(each.failure, Failed) else None,
+                "reason": each.failure.reason if isinstance(each.failure, ConnectionTestFailed) else None,
             }
             for each in found.reached
         ],

@@ -18,7 +18,7 @@ from api.resources.media_rows import (
     picture_url,
 )
 from api.wire.fields import Choice, Count, PageQuery, Pagination, Schema, Text, page_data, page_of
-from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
+from engine.errors import NotFound, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission
 from engine.plex.catalogue import artwork, live_queries
@@ -150,7 +150,7 @@ def get_plex_server(call: Call) -> Response:
         raise PlexSilent
     try:
         users, source = live_queries.accounts(call.runtime, found), "plex"
-    except (PlexUnreachable, UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
+    except (UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
         with call.runtime.reading() as db:
             users, source = shelf.people(db), "medianest"
 

@@ -16,7 +16,9 @@ from engine.accounts.plex_access import AccessRefused
 from engine.accounts.plex_accounts import Admitted
 from engine.accounts.sign_in import sign_in
 from engine.audit import Actor, Subject
-from engine.clients.plex.tv import Pin, PinGone, PlexTv, auth_url, link_url
+from engine.clients.plex.errors import PinGone
+from engine.clients.plex.tv import PlexTv, auth_url, link_url
+from engine.clients.plex.tv_answers import Pin
 from engine.errors import Forbidden, NotFound
 from engine.identity import confirmation
 from engine.identity.sessions import Device, Identity, SignedIn

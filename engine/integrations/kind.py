@@ -92,7 +92,7 @@ class Kind(ABC):
         """Ask the other end whether all is well.
 
         Raises:
-            Failed: it is not.
+            ConnectionTestFailed: it is not.
         """
 
     def state(self, db: Session, settings: Settings, row: Integration | None) -> State:

@@ -29,7 +29,7 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import errors
 from engine.accounts import plex_access, plex_accounts
-from engine.clients.plex.library import PlexError, PlexGone, PlexUnreachable
+from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexGone, PlexUnreachable
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.plex.server import connection, libraries
@@ -410,7 +410,7 @@ def test_one_who_drips_his_answer_keeps_nobody(
             except OSError:
                 return
 
-    monkeypatch.setattr("engine.clients.connection_test.alone.__defaults__", (1.0,))
+    monkeypatch.setattr("engine.clients.connection_test.run_with_deadline.__defaults__", (1.0,))
     assert tried(admin, url=speaking(drip), token="t")["reason"] == "timeout"
     gone.set()
 
@@ -763,7 +763,7 @@ def test_a_server_that_fails_is_left_alone_by_all_processes(
     assert 4 < pause(runtime) <= 5
 
     for process in (runtime, second):
-        with pytest.raises(errors.PlexUnreachable) as refusal:
+        with pytest.raises(PlexBreakerOpen) as refusal:
             ask(process)
         assert refusal.value.code == "PLEX_UNREACHABLE"
         assert refusal.value.retry_after in {4, 5}
@@ -800,7 +800,7 @@ def test_one_probe_goes_first(admin: Person, plex: PlexDouble, runtime: Runtime,
     first = threading.Thread(target=probe)
     first.start()
     fault.wait_met()
-    with pytest.raises(errors.PlexUnreachable):
+    with pytest.raises(PlexBreakerOpen):
         ask(second)
     plex.faults.clear()
     first.join(20)
@@ -821,7 +821,7 @@ def test_of_many_at_once_one_goes_first(admin: Person, plex: PlexDouble, runtime
         try:
             with libraries.asking(runtime, seconds=20.0) as client:
                 client.container("/status/sessions")
-        except errors.PlexUnreachable as refusal:
+        except PlexBreakerOpen as refusal:
             refusals.put(refusal.code)
 
     threads = [threading.Thread(target=one) for _ in range(8)]

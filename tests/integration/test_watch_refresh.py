@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from config.settings import Settings
 from engine.accounts.plex_accounts import secret_name
-from engine.clients.plex.library import PlexUnauthorized
+from engine.clients.plex.errors import PlexUnauthorized
 from engine.job_names import Job
 from engine.plex.watching import progress
 from engine.plex.watching import refresh as watch_refresh

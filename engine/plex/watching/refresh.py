@@ -18,10 +18,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.accounts import plex_accounts
-from engine.clients.plex import tv_access
-from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
+from engine.clients.plex.errors import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
-from engine.clients.plex.tv import TokenRefused
+from engine.clients.plex.tv import PlexTv
 from engine.errors import MediaNestError
 from engine.job_names import Job
 from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
@@ -58,7 +57,7 @@ def refresh_wanted(runtime: Runtime) -> None:
     for user_id in kept.take(_WANTED, _AT_ONCE):
         try:
             changed = refresh(runtime, user_id)
-        except (PlexError, MediaNestError, TokenRefused) as error:
+        except MediaNestError as error:
             log.info("watched.not_refreshed", user=user_id, error=type(error).__name__)
             changed = None
         except Exception:  # whatever is odd about what somebody watched, the others are waiting too
@@ -74,9 +73,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
     """Ask Plex what a user watched; returns how many of his states changed, None where nobody could be asked.
 
     Raises:
-        PlexError: our server does not answer.
-        MediaNestError: plex.tv does not.
-        TokenRefused: plex.tv does not take his token any more.
+        PlexError: our server or plex.tv does not answer, or plex.tv does not take their token any more.
     """
     settings = runtime.settings
     with runtime.reading() as db:
@@ -92,7 +89,8 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
         ).all()
         look = db.get(WatchLook, (user_id, server_id))
         began: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
-    access = tv_access.server_token(settings.plex_tv_url, found.client_id, token, server_id)
+    with PlexTv.at(settings.plex_tv_url, found.client_id) as tv:
+        access = tv.server_token(token, server_id)
     if access is None:
         return None
     whole = look is None or began - look.whole_at >= WHOLE_EVERY
