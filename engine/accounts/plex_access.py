@@ -64,7 +64,7 @@ def client_identifier(runtime: Runtime) -> str:
 
 def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: float = SECONDS) -> PlexTv:
     """Begin to talk to plex.tv; hold no transaction meanwhile."""
-    return PlexTv.at(
+    return PlexTv(
         runtime.settings.plex_tv_url,
         client_identifier(runtime),
         device_name=device_name or PRODUCT,

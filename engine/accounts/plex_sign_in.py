@@ -67,7 +67,7 @@ def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool
                 expires_at=_now() + timedelta(seconds=pin.expires_in),
             )
             if db.scalar(row.on_conflict_do_nothing().returning(PlexPin.id)) is None:
-                raise tv.http.unusable("a PIN that was given out before")
+                raise tv.unusable("a PIN that was given out before")
     if strong:
         return Begun(pin, None, auth_url(identifier, pin.code, runtime.settings.public_base))
     return Begun(pin, link_url(pin.code), None)

@@ -13,10 +13,12 @@ Every client of this package but those of downloads asks through `HttpSession`. 
 
 from __future__ import annotations
 
+import ssl
 import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import requests
@@ -119,6 +121,14 @@ class HttpSession(requests.Session):
         if not self._proxied:
             found["proxies"] = {}
         return found
+
+
+def trust_environment(context: ssl.SSLContext) -> None:
+    """Have a TLS context of another protocol trust the bundle of the environment too, a file or a folder."""
+    with requests.Session() as session:
+        found = session.merge_environment_settings("", {}, None, None, None)["verify"]
+    if isinstance(found, str):
+        context.load_verify_locations(**{"capath" if Path(found).is_dir() else "cafile": found})
 
 
 def _read(answer: requests.Response, most: int, ends: float) -> bytes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,7 +30,8 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import errors
 from engine.accounts import plex_access, plex_accounts
-from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexGone, PlexUnreachable
+from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexGone, PlexTls, PlexUnreachable
+from engine.clients.plex.push import messages
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.plex.server import connection, libraries
@@ -322,6 +324,22 @@ def test_a_certificate_for_something_else(admin: Person, tmp_path: Path) -> None
         assert tried(admin)["ok"] is True
         plain = tried(admin, url=secure.url.replace("https", "http"), token=secure.token)
         assert plain["reason"] in {"refused", "not_plex"}
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_authorities_of_the_environment_count_unless_any_certificate_will_do(
+    admin: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PlexDouble(tls=tls(tmp_path)) as secure:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "c.pem"))
+        assert tried(admin, url=secure.url, token=secure.token)["ok"] is True
+        assert next(messages(secure.url, secure.token, "me")) is None
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())
+        assert tried(admin, url=secure.url, token=secure.token)["reason"] == "tls"
+        with pytest.raises(PlexTls):
+            next(messages(secure.url, secure.token, "me"))
+        assert connect(admin, secure, verifyTls=False)["state"] == "online"
 
 
 def test_a_server_that_speaks_no_https(admin: Person, plex: PlexDouble) -> None:

@@ -52,15 +52,15 @@ def scan(client: PlexClient, section: str, folder: str) -> None:
             library.update(folder)
 
 
-def accounts(client: PlexClient) -> list[SystemAccount]:
-    """Everybody the server knows: its owner, the members of their home, and those who have used what is shared.
+def accounts(client: PlexClient) -> dict[int, str]:
+    """The names of all people the server knows, by id: its owner, their home, and who has used what is shared.
 
     Raises:
         PlexError: one of its kinds.
     """
     with _understood():
-        found = _Server(client).fetchItems(SystemAccount.key, SystemAccount, container_size=_AT_ONCE)
-        return list(found)
+        found = _Server(client).fetchItems("/accounts", SystemAccount, container_size=_AT_ONCE)
+        return {account.id: account.name for account in found if account.id and account.name}
 
 
 class _Server(PlexServer):

@@ -1,6 +1,6 @@
 """Finds Plex servers, and finds out whether one is what it should be: the test behind the button.
 
-The token is only sent to who has said, without one, that he is the server that was meant.
+The token is only sent to a server that has said, when it was asked without one, that it is the one that was meant.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def examine(
         raise ConnectionTestFailed(
             "unauthorized",
             "The Plex server does not accept the token.",
-            "Give the token of the server's owner; it changes when he signs out everywhere or changes his password.",
+            "Give the token of the server's owner; it changes when they sign out everywhere or change their password.",
         )
     try:
         facts = _container(root)

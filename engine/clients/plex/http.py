@@ -9,22 +9,32 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import structlog
 from requests import Response
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
+from engine.clients.foreign_json import NotJson
 from engine.clients.gate import Gate, GateClosed
 from engine.clients.http import HttpFailure, HttpSession, Limits
 from engine.clients.plex import answers
-from engine.clients.plex.errors import PlexOutage, PlexUnreachable, of_failure, raise_for_status, unreachable
+from engine.clients.plex.errors import (
+    PlexGarbled,
+    PlexOutage,
+    PlexUnreachable,
+    of_failure,
+    raise_for_status,
+    unreachable,
+)
 
 PRODUCT = "MediaNest"
 LARGEST_BODY = 2 * 1024 * 1024
 _CONNECT_SECONDS, _READ_SECONDS = 3.0, 8.0
 _TRIES = 2
 _PAUSE_SECONDS = 0.2
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -118,6 +128,14 @@ class PlexConversation:
         self._deadline = time.monotonic() + seconds
         self._session = HttpSession(_limits(seconds), headers(identifier, device_name), proxied=proxied)
 
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._session.close()
+
     def get(self, path: str, params: Mapping[str, str] | None = None, token: str | None = None) -> Response:
         """Ask; twice where the first answer was a failure that may pass.
 
@@ -140,14 +158,23 @@ class PlexConversation:
         """
         return self._gated(lambda: self._once("POST", path, params, None))
 
+    def read(self, answer: Response, parse: Callable[[bytes], T], usual: tuple[int, ...] = (200,)) -> T:
+        """What `parse` makes of the body of an answer.
+
+        Raises:
+            PlexUnreachable: its status is not a `usual` one, or `parse` raised PlexGarbled or NotJson.
+        """
+        if answer.status_code not in usual:
+            raise self.unusable(f"HTTP {answer.status_code}")
+        try:
+            return parse(answer.content)
+        except (NotJson, PlexGarbled):
+            raise self.unusable("an answer that is not understood") from None
+
     def unusable(self, what: str) -> PlexUnreachable:
         """The error of an answer that is not what it should be; `what` never quotes it, it may hold a token."""
         log.warning("plex.unreachable", who=self.who, reason=what)
         return PlexUnreachable(unreachable(self.who), what)
-
-    def close(self) -> None:
-        """End the conversation."""
-        self._session.close()
 
     def _gated(self, ask: Callable[[], Response]) -> Response:
         try:

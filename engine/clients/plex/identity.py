@@ -36,17 +36,8 @@ def identity(url: str, identifier: str) -> ServerIdentity:
     Raises:
         PlexUnreachable: no answer, or none that is understood.
     """
-    http = PlexConversation(url, who=WHO, identifier=identifier, seconds=IDENTITY_SECONDS)
-    try:
-        answer = http.get("/identity")
-        if answer.status_code != 200:
-            raise http.unusable(f"HTTP {answer.status_code}")
-        try:
-            return identity_of(answer.content)
-        except PlexGarbled:
-            raise http.unusable("an answer that is not understood") from None
-    finally:
-        http.close()
+    with PlexConversation(url, who=WHO, identifier=identifier, seconds=IDENTITY_SECONDS) as http:
+        return http.read(http.get("/identity"), identity_of)
 
 
 def identity_of(body: bytes) -> ServerIdentity:

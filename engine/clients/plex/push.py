@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from engine.clients.foreign_json import NotJson, decoded
+from engine.clients.http import trust_environment
 from engine.clients.plex.errors import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex.http import headers
 from engine.clients.typed_addresses import connected
@@ -71,7 +72,9 @@ def _refused(status: int) -> PlexError:
 
 def _context(verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if not verify:
+    if verify:
+        trust_environment(context)
+    else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from requests import Response
@@ -13,7 +12,7 @@ from requests import Response
 from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.gate import gate_of
 from engine.clients.plex import tv_answers
-from engine.clients.plex.errors import PinGone, PlexGarbled, TokenRefused
+from engine.clients.plex.errors import PinGone, TokenRefused
 from engine.clients.plex.http import PRODUCT, PlexConversation
 from engine.clients.plex.tv_answers import Account, Pin, Servers
 
@@ -26,46 +25,39 @@ _AUTH_PAGE = "https://app.plex.tv/auth"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class PlexTv:
-    """A conversation with plex.tv; every call raises `PlexUnreachable` where there is no usable answer."""
+class PlexTv(PlexConversation):
+    """A conversation with plex.tv; every call raises `PlexUnreachable` where there is no usable answer.
 
-    http: PlexConversation = field(repr=False)
+    Args:
+        base: URL of plex.tv.
+        identifier: the name by which Plex knows this installation.
+        device_name: shown to people at plex.tv.
+        seconds: for all requests together.
+        places: how many conversations of this process may wait for an answer at once.
+    """
 
-    @classmethod
-    def at(
-        cls,
+    def __init__(
+        self,
         base: str,
         identifier: str,
         *,
         device_name: str = PRODUCT,
         seconds: float = SECONDS,
         places: int = PLACES,
-    ) -> Self:
-        """Begin one, of which `places` may wait for an answer at once; for the rest see `PlexConversation`."""
-        return cls(
-            PlexConversation(
-                base,
-                who=WHO,
-                identifier=identifier,
-                seconds=seconds,
-                device_name=device_name,
-                gate=gate_of(base, places),
-                proxied=True,
-            )
+    ) -> None:
+        super().__init__(
+            base,
+            who=WHO,
+            identifier=identifier,
+            seconds=seconds,
+            device_name=device_name,
+            gate=gate_of(base, places),
+            proxied=True,
         )
-
-    def __enter__(self) -> Self:
-        """Use it as a context."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self.http.close()
 
     def make_pin(self, *, strong: bool) -> Pin:
         """A new PIN: of four characters for plex.tv/link, or a `strong` one for `auth_url`."""
-        answer = self.http.post("/api/v2/pins", {"strong": "true"} if strong else None)
+        answer = self.post("/api/v2/pins", {"strong": "true"} if strong else None)
         return self._read(answer, tv_answers.pin_of, usual=(201, 200))
 
     def claimed(self, pin_id: str) -> str | None:
@@ -74,7 +66,7 @@ class PlexTv:
         Raises:
             PinGone: unknown or expired.
         """
-        answer = self.http.get(f"/api/v2/pins/{quote(pin_id, safe='')}")
+        answer = self.get(f"/api/v2/pins/{quote(pin_id, safe='')}")
         if answer.status_code == 404 and _names_errors(answer):
             raise PinGone
         return self._read(answer, partial(tv_answers.claim_of, pin_id=pin_id), usual=(200, 201))
@@ -117,18 +109,13 @@ class PlexTv:
         return self._read(answer, parse)
 
     def _as(self, token: str, path: str, params: Mapping[str, str] | None = None) -> Response:
-        answer = self.http.get(path, params, token)
+        answer = self.get(path, params, token)
         if answer.status_code in {401, 498}:
             raise TokenRefused
         return answer
 
-    def _read(self, answer: Response, parse: Callable[[Any], T], *, usual: tuple[int, ...] = (200,)) -> T:
-        if answer.status_code not in usual:
-            raise self.http.unusable(f"HTTP {answer.status_code}")
-        try:
-            return parse(decoded(answer.content))
-        except (NotJson, PlexGarbled):
-            raise self.http.unusable("an answer that is not understood") from None
+    def _read(self, answer: Response, parse: Callable[[Any], T], usual: tuple[int, ...] = (200,)) -> T:
+        return self.read(answer, lambda body: parse(decoded(body)), usual)
 
 
 def link_url(code: str) -> str:

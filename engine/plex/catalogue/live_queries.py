@@ -69,7 +69,7 @@ def accounts(runtime: Runtime, shelf: Shelf) -> int:
     """
 
     def ask(plex: PlexQuestions) -> int:
-        return len({account.id for account in actions.accounts(plex) if account.id and account.name})
+        return len(actions.accounts(plex))
 
     return int(_asked(runtime, shelf, f"accounts:{shelf.server_id}", ACCOUNT_SECONDS, ask))
 

@@ -45,7 +45,7 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
     """A client for our server, for one short call or a few on behalf of somebody who waits::
 
         with servers.asking(runtime) as plex:
-            sessions = plex.entries("/status/sessions")
+            sessions = plex.container("/status/sessions")
 
     Whether the server answers is noted for all processes. Hold no transaction meanwhile.
 

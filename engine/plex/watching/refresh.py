@@ -89,7 +89,7 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
         ).all()
         look = db.get(WatchLook, (user_id, server_id))
         began: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
-    with PlexTv.at(settings.plex_tv_url, found.client_id) as tv:
+    with PlexTv(settings.plex_tv_url, found.client_id) as tv:
         access = tv.server_token(token, server_id)
     if access is None:
         return None
