@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.job_names import Job
-from engine.mails import work as mail_work
+from engine.job_registry import send_mail
+from engine.mails.work import MAIL
 from tasks.app import app
 from tasks.work import work_off
 
@@ -11,4 +12,4 @@ from tasks.work import work_off
 @app.task(name=Job.MAIL.value)
 def mail() -> None:
     """Send the next mail."""
-    work_off(mail_work.MAIL, mail_work.work)
+    work_off(MAIL, send_mail)

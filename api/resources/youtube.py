@@ -20,9 +20,11 @@ from engine import audit
 from engine.arrivals import arrivals
 from engine.audit import Subject
 from engine.downloads import downloads, waiting
-from engine.downloads.downloads import FORMATS, QUALITIES, STATUSES, eta_text, speed_text
+from engine.downloads.downloads import STATUSES
+from engine.downloads.events import eta_text, speed_text
 from engine.downloads.previews import previews
 from engine.errors import Forbidden, ServiceUnavailable, UpstreamFailed, ValidationFailed
+from engine.formats import FORMATS, QUALITIES
 from engine.job_names import Job
 from engine.permissions import Permission
 from models.download import Download, Preview

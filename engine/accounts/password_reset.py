@@ -58,6 +58,16 @@ def issue(db: Session, settings: Settings, email: str) -> tuple[User, str] | Non
     return user, f"{settings.public_base}/reset-password?{urlencode({'token': token, 'tokenId': row.id})}"
 
 
+def mail_details(db: Session, settings: Settings, recipient: str) -> tuple[str, dict[str, str]] | None:
+    """The address and the details of the mail with a new link, made when it is written; None without an account."""
+    issued = issue(db, settings, recipient)
+    if issued is None:
+        return None
+    user, url = issued
+    minutes = f"{settings.reset_seconds / 60:.0f}"
+    return user.email or recipient, {"name": user.name, "url": url, "minutes": minutes}
+
+
 def check(db: Session, token: str, token_id: str) -> datetime:
     """Until when a reset holds.
 
@@ -102,7 +112,7 @@ def confirm(db: Session, settings: Settings, token: str, password: str, *, addre
 
 
 def tell_of_change(db: Session, settings: Settings, user: User, consequences: str) -> None:
-    """Tell a user that his password was changed, by notification and mail: it may have been somebody else."""
+    """Tell a user by notification and mail that their password was changed: it may have been somebody else."""
     notify(
         db,
         user.id,

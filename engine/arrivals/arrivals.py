@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import events
+from engine.correlation import correlation_id
 from engine.errors import ServiceUnavailable
 from engine.events import Event
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.notifications import notifications
 from engine.plex.server import connection
 from engine.readers import ARRIVAL

@@ -12,12 +12,13 @@ from engine.arrivals.reasons import Reason
 from engine.clients.plex import actions, answers
 from engine.clients.plex.errors import PlexError, PlexGarbled, PlexUnreachable
 from engine.clients.plex.library import PlexLibrary
-from engine.downloads.downloads import AUDIO_FORMATS, STAGING
+from engine.formats import AUDIO_FORMATS
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths
 from engine.plex.server.connection import PlexConnection
 from engine.plex.server.paths import Place
 from engine.plex.sync.leased_calls import Patience
+from engine.storage.layout import STAGING
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival

@@ -20,7 +20,7 @@ class FetchSpec:
     """One attempt.
 
     Attributes:
-        quality: of `ytdlp_options.QUALITIES`. format: of `VIDEO_FORMATS` or `AUDIO_FORMATS`.
+        quality, format: of `engine.formats`.
         work_dir: of this download alone and the same for all its attempts: what is in it is resumed (so the
             caller empties it when the wish changes).
         ffmpeg: path of the binary. generic: whether sites without an extractor of their own are tried.

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.downloads.budget import disk_is_short
-from engine.downloads.downloads import STAGING
 from engine.downloads.publishing import NEAR
+from engine.storage.layout import STAGING
 from models.download import Download, Preview
 
 log = structlog.get_logger(__name__)

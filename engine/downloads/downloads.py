@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, or_, select, update
@@ -16,28 +15,23 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine import events
 from engine.arrivals import arrivals
+from engine.correlation import correlation_id
+from engine.downloads.events import announce, event_data
 from engine.downloads.sources import urls as source_urls
 from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
-from engine.events import Event
+from engine.formats import AUDIO_FORMATS, FORMATS, QUALITIES
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.jobs.kinds import forget_marks
 from engine.paging import Page
-from engine.readers import DOWNLOAD
-from engine.storage.filenames import is_safe_folder
+from engine.storage.layout import confine
 from models.base import new_id
 from models.download import Download, FileRemoval
 from models.row_count import total
 from models.user import User
 
-VIDEO_FORMATS = ("mp4", "mkv", "webm")
-AUDIO_FORMATS = ("mp3", "m4a", "opus")
-FORMATS = VIDEO_FORMATS + AUDIO_FORMATS
-QUALITIES = ("best", "2160p", "1440p", "1080p", "720p", "480p", "360p", "240p", "144p", "audio")
 STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cancelled")
-STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
 
 _now = func.clock_timestamp
 _HIDDEN = {
@@ -123,32 +117,6 @@ def choose(quality: str | None, format_: str | None) -> tuple[str, str]:
             )
         return "audio", "m4a"
     return quality or "best", format_ or "mp4"
-
-
-def confine(path: str | None, root: Path) -> str:
-    """The folder below `root` that `path` means, with `/`, or `""`.
-
-    Raises:
-        ValidationFailed: it leaves `root`, by `..`, from the root of the file system, or through a link.
-    """
-    if not path:
-        return ""
-    wrong = ValidationFailed(
-        "The download path is not accepted.",
-        downloadPath="Must be a folder below the download folder, of names that every file system takes: "
-        'no .., nothing hidden, none of \\ : * ? " < > |, no control characters, no dot or space at an end.',
-    )
-    pure = PurePosixPath(path)
-    if pure.is_absolute():
-        try:
-            pure = pure.relative_to(PurePosixPath(root))
-        except ValueError:
-            raise wrong from None
-    if not all(map(is_safe_folder, pure.parts)):
-        raise wrong
-    if not (root / pure).resolve().is_relative_to(root.resolve()):
-        raise wrong
-    return "" if pure == PurePosixPath() else str(pure)
 
 
 def listing(
@@ -303,64 +271,6 @@ def set_priority(db: Session, download_id: str, priority: int) -> Download:
     db.flush()
     enqueue(db, Job.DOWNLOAD)
     return row
-
-
-def announce(db: Session, row: Download) -> None:
-    """Publish the state of a download after the commit."""
-    name = row.status if row.status in {"completed", "failed", "cancelled"} else "progress"
-    events.publish(db, event(row, name, arrivals.states(db, [row]).get(row.id)))
-
-
-def event(row: Download, name: str, plex: arrivals.State | None = None) -> Event:
-    """The event `download:<name>` of a row."""
-    passing = name == "progress"
-    return Event(
-        f"download:{name}", event_data(row, plex), row.user_id, DOWNLOAD, passing=passing, key=row.id
-    )
-
-
-def event_data(row: Download, plex: arrivals.State | None = None) -> dict[str, Any]:
-    """What events and snapshots say of a download: the seed's fields, the raw numbers, what is known of it in Plex."""
-    return {
-        "id": row.id,
-        "progress": round(row.progress, 1),
-        "status": row.status,
-        "speed": speed_text(row.speed),
-        "eta": eta_text(row.eta),
-        "title": row.title,
-        "url": row.url,
-        "attempt": row.attempt,
-        "downloadedBytes": row.downloaded_bytes,
-        "totalBytes": row.total_bytes,
-        "speedBytesPerSecond": row.speed,
-        "etaSeconds": row.eta,
-        "error": row.error,
-        "file": row.file,
-        "endedAt": None if row.ended_at is None else events.timestamp(row.ended_at),
-        "plex": plex and {**plex, "since": events.timestamp(plex["since"])},
-    }
-
-
-def speed_text(speed: float | None) -> str | None:
-    """Bytes a second as people read them, such as `1.2 MB/s`."""
-    if speed is None:
-        return None
-    for unit in ("B", "KB", "MB"):
-        if speed < 1000:
-            return f"{speed:.0f} B/s" if unit == "B" else f"{speed:.1f} {unit}/s"
-        speed /= 1000
-    return f"{speed:.1f} GB/s"
-
-
-def eta_text(eta: float | None) -> str | None:
-    """Seconds as people read them, such as `5m 30s`."""
-    if eta is None:
-        return None
-    minutes, seconds = divmod(round(eta), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {seconds}s" if minutes else f"{seconds}s"
 
 
 def _find(db: Session, download_id: str, owner_id: str | None, *, lock: bool) -> Download:

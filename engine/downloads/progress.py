@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from engine.clients.fetch_signals import MetadataFound, Progress
-from engine.downloads import downloads
 from engine.downloads import turns as download_turns
+from engine.downloads.events import event
 from engine.jobs.lease import now
 from engine.jobs.runner import Attempt, Yielded
 from models.download import Download
@@ -92,7 +92,7 @@ class Watcher:
                 setattr(self._row, column, value)
         if turned or time.monotonic() - self._told >= _EVENT_PAUSE:
             self._told = time.monotonic()
-            self._attempt.runtime.publish(downloads.event(self._row, "progress"))
+            self._attempt.runtime.publish(event(self._row, "progress"))
         return changes
 
 

@@ -26,11 +26,11 @@ from typing import Any
 
 import structlog
 
-from engine.downloads.downloads import STAGING, confine
 from engine.errors import ValidationFailed
 from engine.jobs.runner import Attempt, GiveUp
 from engine.storage.file_identity import identity_of, is_same
 from engine.storage.filenames import numbered
+from engine.storage.layout import STAGING, confine
 from models.download import Download
 
 log = structlog.get_logger(__name__)

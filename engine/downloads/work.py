@@ -22,8 +22,9 @@ from engine.clients.fetch_signals import Fetched, FetchSpec
 from engine.clients.media.binaries import ffmpeg_path
 from engine.clients.ytdlp.entry import fetch
 from engine.downloads import budget as download_budget
-from engine.downloads import downloads, publishing
+from engine.downloads import publishing
 from engine.downloads import turns as download_turns
+from engine.downloads.events import announce
 from engine.downloads.progress import Watcher
 from engine.downloads.sources import cookies, host_breaker
 from engine.downloads.sources import urls as source_urls
@@ -51,7 +52,7 @@ def _changed(db: Session, row: Download) -> None:
     if row.status == "completed":
         host_breaker.forgive(db, row.host)
         arrivals.begin(db, row.id)
-    downloads.announce(db, row)
+    announce(db, row)
 
 
 def _step(row: Download) -> float:

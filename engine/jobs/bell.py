@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from sqlalchemy.orm import Session
 
 from engine.job_names import Job
@@ -16,9 +15,3 @@ def enqueue(db: Session, job: Job) -> None:
     """
     jobs: list[Job] = db.info.setdefault("jobs", [])
     jobs.append(job)
-
-
-def correlation_id() -> str | None:
-    """The id of the request that this code works for."""
-    value = structlog.contextvars.get_contextvars().get("correlation_id")
-    return str(value) if value is not None else None

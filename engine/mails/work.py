@@ -1,8 +1,8 @@
-"""The work of a mail: written, and handed to the mail server at most once."""
+"""The work of a mail: rendered, and handed to the mail server at most once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import Any
 
@@ -11,7 +11,6 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.accounts import password_reset
 from engine.clients import smtp
 from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
@@ -27,7 +26,10 @@ from models.mail import Mail
 
 log = structlog.get_logger(__name__)
 
-_ATTEMPTS = 12  # over about two hours: servers that refuse strangers for a while take them later
+# From a requested address to the recipient and the template's details; None: there is no such account.
+LateDetails = Callable[[Session, Settings, str], tuple[str, Mapping[str, str]] | None]
+
+_ATTEMPTS = 12  # over about two hours: greylisting servers accept later
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
 
 _UNKNOWN_OUTCOME = {
@@ -45,7 +47,7 @@ _NOT_CONFIGURED = {
 
 
 def _forget(db: Session, row: Mail) -> None:
-    """However a mail ended, what it said is nobody's business any more."""
+    """Delete the details of a mail that has ended."""
     if row.ended_at is not None:
         row.details = None
 
@@ -61,7 +63,7 @@ MAIL = JobKind(
 
 
 class _InTheClear:
-    """A mail in the log of a developer, who has no other way to its link: not a text, so nothing in it is blanked."""
+    """A mail in a developer's log, the only way to its link; not a string, so that redaction leaves it alone."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -70,8 +72,10 @@ class _InTheClear:
         return f"\n\n{self._text}"
 
 
-def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
+def work(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> Mapping[str, Any]:
     """Write the mail and send it; one whose account does not exist ends without having been sent.
+
+    The details of most mails are in their rows; those of the templates in `late` are made now, by their function.
 
     `handed_over_at` is committed right before the server is given the text. Whoever finds it set does not send.
 
@@ -82,7 +86,7 @@ def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
     row, settings = attempt.row, attempt.runtime.settings
     if row.handed_over_at is not None:
         raise GiveUp(_UNKNOWN_OUTCOME)
-    written = _write(attempt)
+    written = _write(attempt, late)
     if written is None:
         return {}
     recipient, text = written
@@ -96,23 +100,19 @@ def work(attempt: Attempt[Mail]) -> Mapping[str, Any]:
     return {}
 
 
-def _write(attempt: Attempt[Mail]) -> tuple[str, Text] | None:
-    """To whom, and what; None where there is nobody to write to."""
+def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tuple[str, Text] | None:
+    """Recipient and text; None where there is no account to write to."""
     row, settings = attempt.row, attempt.runtime.settings
     template = Template(row.template)
-    if template is not Template.PASSWORD_RESET:
-        try:
-            return row.recipient, mail_texts.render(template, mails.details_of(settings, row))
-        except ServiceUnavailable as error:
-            said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
-            raise GiveUp({**said, "retryable": False}) from error
-    with attempt.runtime.unit_of_work() as db:
-        issued = password_reset.issue(db, settings, row.recipient)
-    if issued is None:
-        return None
-    user, url = issued
-    details = {"name": user.name, "url": url, "minutes": f"{settings.reset_seconds / 60:.0f}"}
-    return user.email or row.recipient, mail_texts.render(template, details)
+    if template in late:
+        with attempt.runtime.unit_of_work() as db:
+            made = late[template](db, settings, row.recipient)
+        return made and (made[0], mail_texts.render(template, made[1]))
+    try:
+        return row.recipient, mail_texts.render(template, mails.details_of(settings, row))
+    except ServiceUnavailable as error:
+        said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
+        raise GiveUp({**said, "retryable": False}) from error
 
 
 def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: Text) -> None:

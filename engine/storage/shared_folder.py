@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from config.settings import Settings
-from engine.downloads.downloads import STAGING
+from engine.storage.layout import STAGING
 
 PATIENCE = 1.5  # seconds; a network file system whose server is away hangs for ever
 

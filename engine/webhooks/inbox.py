@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
 from engine.clients.foreign_json import NotJson, decoded, mended
+from engine.correlation import correlation_id
 from engine.errors import NotFound, ValidationFailed
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from engine.paging import Page
 from models.base import new_id
 from models.webhook import Webhook

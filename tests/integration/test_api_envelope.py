@@ -10,6 +10,7 @@ from door import API, Door, Person, data_of, opened, opened_once, refused
 from structlog.testing import capture_logs
 
 from engine.downloads import downloads
+from engine.formats import QUALITIES
 from engine.runtime import Runtime
 
 
@@ -121,7 +122,7 @@ def test_the_message_of_a_choice_lists_what_is_accepted(ann: Person) -> None:
 
     error = refused(ann.post("/youtube/download", json=body), 400, "VALIDATION_ERROR")
 
-    assert all(quality in error["message"] for quality in downloads.QUALITIES)
+    assert all(quality in error["message"] for quality in QUALITIES)
 
 
 def test_a_flood_of_unknown_fields_is_not_echoed(ann: Person) -> None:

@@ -30,6 +30,7 @@ from engine.jobs.runner import run_next
 from engine.plex.sync import runs as sync
 from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
+from engine.storage.layout import STAGING
 from models.download import Download, FileRemoval
 from models.integration import Integration
 from models.media import MediaItem
@@ -371,7 +372,7 @@ def test_what_a_library_wants_is_said(house: House, kind: str, name: str, format
 
 
 def test_a_file_that_is_gone_is_said_so(house: House) -> None:
-    (house.root / downloads.STAGING).mkdir()
+    (house.root / STAGING).mkdir()
     download_id = house.complete("films/a/Heat.mp4")
     (house.root / "films/a/Heat.mp4").unlink()
     assert give_up(house, download_id)["reason"]["kind"] == "file_gone"

@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.downloads import downloads
-from engine.downloads.downloads import choose, confine
+from engine.downloads.downloads import choose
+from engine.downloads.events import eta_text, speed_text
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.paging import compact_counts
 from engine.runtime import Runtime
+from engine.storage.layout import confine
 from models.download import Download, FileRemoval
 from models.user import User
 
@@ -269,6 +271,6 @@ def test_a_retry_beside_the_same_active_wish_is_a_conflict(db: Session, user: Us
 
 def test_numbers_as_people_read_them() -> None:
     speeds = [None, 12, 1500, 1_234_567, 2_500_000_000]
-    assert [downloads.speed_text(s) for s in speeds] == [None, "12 B/s", "1.5 KB/s", "1.2 MB/s", "2.5 GB/s"]
+    assert [speed_text(s) for s in speeds] == [None, "12 B/s", "1.5 KB/s", "1.2 MB/s", "2.5 GB/s"]
     etas = [None, 7, 330, 3725]
-    assert [downloads.eta_text(e) for e in etas] == [None, "7s", "5m 30s", "1h 2m"]
+    assert [eta_text(e) for e in etas] == [None, "7s", "5m 30s", "1h 2m"]

@@ -29,12 +29,12 @@ from cli.doctor.services import Services
 from config.redis import make_redis
 from config.settings import Settings
 from engine import errors
-from engine.accounts import plex_access, plex_accounts
+from engine.accounts import plex_access
 from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexGone, PlexTls, PlexUnreachable
 from engine.clients.plex.push import messages
 from engine.job_names import Job
 from engine.jobs.runner import run_next
-from engine.plex.server import connection, libraries
+from engine.plex.server import connection, libraries, user_tokens
 from engine.plex.sync import runs as sync
 from engine.plex.sync import work as sync_work
 from engine.runtime import Runtime
@@ -565,7 +565,7 @@ def test_plex_switched_off(door: Door, admin: Person, plex: PlexDouble, settings
 
 def linked(runtime: Runtime, person: Person, account: FakeAccount) -> None:
     with runtime.unit_of_work() as db:
-        secret_box.put(db, runtime.settings, plex_accounts.secret_name(person.id), account.token)
+        secret_box.put(db, runtime.settings, user_tokens.secret_name(person.id), account.token)
 
 
 def test_the_best_address_that_answers_is_chosen(

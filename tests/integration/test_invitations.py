@@ -17,6 +17,7 @@ from sqlalchemy import func, select, text, update
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
+from engine.job_registry import send_mail
 from engine.jobs.runner import run_next
 from engine.mails import work as mail_work
 from models.audit import AuditEntry
@@ -60,7 +61,7 @@ def accept(door: Door, url: str, name: str = "Ann", **more: Any) -> TestResponse
 
 
 def work_off(door: Door) -> None:
-    while run_next(door.runtime, mail_work.MAIL, mail_work.work):
+    while run_next(door.runtime, mail_work.MAIL, send_mail):
         pass
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import func, select, text, update
 from config.redis import make_redis
 from config.settings import Settings
 from engine.job_names import Job
+from engine.job_registry import send_mail
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
 from engine.mails import mails
@@ -71,7 +72,7 @@ class Office:
         return row.id
 
     def work(self) -> bool:
-        return run_next(self.runtime, mail_work.MAIL, mail_work.work)
+        return run_next(self.runtime, mail_work.MAIL, send_mail)
 
     def make_due(self) -> None:
         with self.runtime.unit_of_work() as db:
@@ -385,9 +386,9 @@ class TestWithoutAServer:
         code = (
             "from config.logging import configure_logging; from config.settings import Settings;"
             "from config.redis import make_redis; from engine.runtime import Runtime;"
-            "from engine.jobs.runner import run_next; from engine.mail_work import MAIL, work;"
+            "from engine.jobs.runner import run_next; from engine.job_registry import MAIL, send_mail;"
             "s = Settings.load(); configure_logging(s);"
-            "print(run_next(Runtime(s, make_redis(s), lambda job: None), MAIL, work))"
+            "print(run_next(Runtime(s, make_redis(s), lambda job: None), MAIL, send_mail))"
         )
         settings = office.runtime.settings
         env = {

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from config.settings import Settings
 from engine.accounts.sign_in_notices import device_name, tell_of_sign_in
 from engine.events import CHANNEL_PATTERN
+from engine.job_registry import send_mail
 from engine.jobs.runner import run_next
 from engine.mails import work as mail_work
 from engine.notifications.notifications import forget_old, notify
@@ -228,7 +229,7 @@ class TestSignIns:
             "New sign-in from Safari on iPhone (203.0.113.5)",
             "New sign-in from Firefox on Linux (198.51.100.7)",
         ]
-        while run_next(door.runtime, mail_work.MAIL, mail_work.work):
+        while run_next(door.runtime, mail_work.MAIL, send_mail):
             pass
         subjects = [mail.message["Subject"] for mail in server.to(ann.email)]
         assert subjects == [

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from config.settings import Settings
 from config.variables import Rate
 from engine.accounts import password_reset
+from engine.job_registry import send_mail
 from engine.jobs.runner import run_next
 from engine.mails import work as mail_work
 from models.audit import AuditEntry
@@ -64,7 +65,7 @@ def log_in(door: Door, email: str, password: str) -> TestResponse:
 
 
 def work_off(door: Door) -> None:
-    while run_next(door.runtime, mail_work.MAIL, mail_work.work):
+    while run_next(door.runtime, mail_work.MAIL, send_mail):
         pass
 
 

@@ -23,6 +23,7 @@ from engine.clients.plex.tv_answers import Account
 from engine.identity import api_keys, sessions
 from engine.identity.sessions import Device, Identity
 from engine.permissions import Permission, permissions_of
+from engine.plex.server import user_tokens
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from models.audit import AuditEntry
@@ -80,7 +81,7 @@ def enter(runtime: Runtime, account: FakeAccount, **values: object) -> str:
     with runtime.unit_of_work() as db:
         defaults = {"plex_id": str(account.id), "email": None, "plex_checked_at": LONG_AGO}
         user = make_user(db, **{**defaults, **values})
-        secret_box.put(db, runtime.settings, plex_accounts.secret_name(user.id), account.token)
+        secret_box.put(db, runtime.settings, user_tokens.secret_name(user.id), account.token)
         if user.disabled_at is None:
             sessions.start(db, runtime.settings, user, remember_me=False, device=Device("test", None))
         return user.id
@@ -106,7 +107,7 @@ def live_sessions(runtime: Runtime, user_id: str) -> int:
 
 def token(runtime: Runtime, user_id: str) -> str | None:
     with runtime.reading() as db:
-        return secret_box.take(db, runtime.settings, plex_accounts.secret_name(user_id))
+        return secret_box.take(db, runtime.settings, user_tokens.secret_name(user_id))
 
 
 def actions(runtime: Runtime, user_id: str) -> list[str]:
@@ -332,7 +333,7 @@ def test_who_signs_in_meanwhile_is_not_thrown_out(runtime: Runtime, plextv: Fake
 
     def sign_in_meanwhile(seen: object) -> object:
         with runtime.unit_of_work() as db:
-            secret_box.put(db, runtime.settings, plex_accounts.secret_name(user_id), "a-new-token")
+            secret_box.put(db, runtime.settings, user_tokens.secret_name(user_id), "a-new-token")
         return well(seen)  # type: ignore[arg-type]
 
     plextv.answer = sign_in_meanwhile  # type: ignore[method-assign, assignment]

@@ -23,8 +23,9 @@ from werkzeug.test import TestResponse
 
 from api.security.browsers import BROWSER_COOKIE
 from config.variables import Rate
-from engine.accounts import password_reset, plex_accounts
+from engine.accounts import password_reset
 from engine.clients.gate import gate_of
+from engine.plex.server import user_tokens
 from engine.secrets import secret_box
 from models.audit import AuditEntry
 from models.base import Base
@@ -149,7 +150,7 @@ def audited(door: Door, action: str, subject_id: str | None = None) -> list[Audi
 
 def stored_token(door: Door, user: User) -> str | None:
     with door.runtime.reading() as db:
-        return secret_box.take(db, door.runtime.settings, plex_accounts.secret_name(user.id))
+        return secret_box.take(db, door.runtime.settings, user_tokens.secret_name(user.id))
 
 
 class TestPin:

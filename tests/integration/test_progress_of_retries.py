@@ -18,12 +18,12 @@ from sqlalchemy import func, update
 from engine.clients.fetch_errors import FetchError
 from engine.downloads import cleanup, downloads, publishing
 from engine.downloads import work as download_work
-from engine.downloads.downloads import STAGING
 from engine.downloads.work import DOWNLOAD, failure
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested
 from engine.jobs.runner import Attempt, Retry, run_next
 from engine.runtime import Runtime
+from engine.storage.layout import STAGING
 from models.download import Download
 
 NETWORK = {"kind": "network", "message": "m", "advice": "a", "retryable": True}

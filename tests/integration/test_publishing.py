@@ -15,13 +15,13 @@ from factories import make_download, make_user
 from sqlalchemy import func, update
 
 from engine.downloads import cleanup, publishing
-from engine.downloads.downloads import STAGING
 from engine.downloads.work import DOWNLOAD
 from engine.jobs import lease
 from engine.jobs.lease import CancelRequested, Fenced
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import Attempt, GiveUp
 from engine.runtime import Runtime
+from engine.storage.layout import STAGING
 from models.download import Download
 
 NAME = "A film [x1].mp4"

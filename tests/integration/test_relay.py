@@ -24,7 +24,7 @@ from api.sockets import loop as socket_loop
 from api.sockets import peer as socket_peer
 from api.sockets.loop import SocketLoop
 from api.sockets.peer import PING, Audience, Frame, Peer, text_frame
-from engine.downloads import downloads
+from engine.downloads.events import announce
 from engine.identity import sessions
 from engine.plex.sync import runs as sync
 from models.base import new_id
@@ -173,7 +173,7 @@ def test_snapshot_and_changes_have_no_gap_and_no_step_back(house: House) -> None
             if mine.status == "completed":
                 mine.ended_at = func.clock_timestamp()
             db.flush()
-            downloads.announce(db, mine)
+            announce(db, mine)
 
     worker = threading.Thread(target=work)
     worker.start()

@@ -9,7 +9,7 @@ from catalogues import connected, synced
 from door import Door, Person, data_of
 
 from config.settings import Settings
-from engine.accounts.plex_accounts import secret_name
+from engine.plex.server.user_tokens import secret_name
 from engine.plex.watching import refresh as watch_refresh
 from engine.secrets import secret_box
 from tests.fakes.plex_server import PlexDouble

@@ -14,9 +14,9 @@ from door import Door, Person, data_of
 from sqlalchemy import select, update
 
 from config.settings import Settings
-from engine.accounts.plex_accounts import secret_name
 from engine.clients.plex.errors import PlexUnauthorized
 from engine.job_names import Job
+from engine.plex.server.user_tokens import secret_name
 from engine.plex.watching import progress
 from engine.plex.watching import refresh as watch_refresh
 from engine.secrets import secret_box

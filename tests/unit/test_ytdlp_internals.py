@@ -84,7 +84,7 @@ def test_no_code_of_others_is_loaded(tmp_path: Path) -> None:
     folder = tmp_path / "yt_dlp_plugins" / "extractor"
     folder.mkdir(parents=True)
     (folder / "odd.py").write_text(f"open({str(tmp_path / 'loaded')!r}, 'w').close()")
-    code = "from engine.clients import ytdlp_extract; ytdlp_extract._extractors(('generic',))"
+    code = "from engine.clients.ytdlp import extract; extract._extractors(('generic',))"
     root = Path(__file__).resolve().parents[2]
 
     subprocess.run(

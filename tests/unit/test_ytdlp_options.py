@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yt_dlp import YoutubeDL
 
+from engine import formats
 from engine.clients.ytdlp import options
 
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "youtube" / "info_json"
@@ -156,14 +157,14 @@ def test_sound_comes_alone_and_in_its_own_codec_where_there_is_one(format: str, 
         assert chosen["acodec"].startswith(codec)
 
 
-@pytest.mark.parametrize("format", options.VIDEO_FORMATS)
+@pytest.mark.parametrize("format", formats.VIDEO_FORMATS)
 def test_without_anything_below_the_cap_the_smallest_is_taken(format: str) -> None:  # noqa: A002
     chosen = choose([*SOUND, stream(5, 2160), stream(4, 1440)], "480p", format)
 
     assert video(chosen)["height"] == 1440
 
 
-@pytest.mark.parametrize("format", options.FORMATS)
+@pytest.mark.parametrize("format", formats.FORMATS)
 def test_one_file_of_unknown_size_and_codecs_is_taken_for_any_wish(format: str) -> None:  # noqa: A002
     bare = {"format_id": "mp4", "ext": "mp4"}
 
@@ -172,7 +173,7 @@ def test_one_file_of_unknown_size_and_codecs_is_taken_for_any_wish(format: str) 
     assert chosen["format_id"] == "mp4"
 
 
-@pytest.mark.parametrize("format", options.VIDEO_FORMATS)
+@pytest.mark.parametrize("format", formats.VIDEO_FORMATS)
 def test_an_upright_video_is_measured_by_its_short_side(format: str) -> None:  # noqa: A002
     codec = "vp9" if format == "webm" else "avc1.640028"
     upright = [stream(n, h, width=w, vcodec=codec) for n, w, h in ((3, 608, 1080), (4, 1080, 1920))]
@@ -196,9 +197,9 @@ def test_webm_takes_fewer_lines_rather_than_hours_of_conversion() -> None:
 
 
 def every_wish() -> Iterator[tuple[str, str]]:
-    for quality in options.QUALITIES:
-        for format in options.FORMATS:  # noqa: A001
-            if quality != options.AUDIO or format in options.AUDIO_FORMATS:
+    for quality in formats.QUALITIES:
+        for format in formats.FORMATS:  # noqa: A001
+            if quality != formats.AUDIO or format in formats.AUDIO_FORMATS:
                 yield quality, format
 
 
@@ -252,8 +253,8 @@ def url_is_youtube(url: str) -> bool:
 
 @given(
     url=HOSTILE,
-    quality=HOSTILE | st.sampled_from(options.QUALITIES),
-    format=HOSTILE | st.sampled_from(options.FORMATS),
+    quality=HOSTILE | st.sampled_from(formats.QUALITIES),
+    format=HOSTILE | st.sampled_from(formats.FORMATS),
 )
 def test_no_request_changes_anything_but_what_our_tables_allow(url: str, quality: str, format: str) -> None:  # noqa: A002
     usual = options.options("https://host.example/", options.selector("best", "mp4"), socket_timeout=5)

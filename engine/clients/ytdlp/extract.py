@@ -29,6 +29,7 @@ from engine.clients.ytdlp import notes as ytdlp_notes
 from engine.clients.ytdlp import options as ytdlp_options
 from engine.clients.ytdlp.classify import classify
 from engine.clients.ytdlp.requests import HANDLERS
+from engine.formats import AUDIO, CAPS
 
 _MEMORY_LIMIT = (
     2 << 30
@@ -233,9 +234,7 @@ def _heights(info: Mapping[str, Any]) -> tuple[int, ...]:
 def _qualities(info: Mapping[str, Any], heights: tuple[int, ...]) -> tuple[str, ...]:
     """Our words that lead to different files: the caps up to the largest height, and sound if there may be any."""
     offered = info.get("formats") or [{}]
-    caps = [
-        name for name, cap in ytdlp_options.CAPS.items() if cap is None or (heights and cap <= heights[0])
-    ]
+    caps = [name for name, cap in CAPS.items() if cap is None or (heights and cap <= heights[0])]
     moving = any(each.get("vcodec") != "none" for each in offered)
     sound = any(each.get("acodec") != "none" for each in offered)
-    return (*(caps if moving else ()), *((ytdlp_options.AUDIO,) if sound else ()))
+    return (*(caps if moving else ()), *((AUDIO,) if sound else ()))

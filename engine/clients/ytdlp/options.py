@@ -10,13 +10,7 @@ from urllib.parse import urlsplit
 
 import deno  # type: ignore[import-untyped]
 
-AUDIO = "audio"
-_CAPS = {"best": None, "2160p": 2160, "1440p": 1440, "1080p": 1080, "720p": 720, "480p": 480, "360p": 360}
-CAPS: dict[str, int | None] = {**_CAPS, "240p": 240, "144p": 144}
-QUALITIES = (*CAPS, AUDIO)
-VIDEO_FORMATS = ("mp4", "mkv", "webm")
-AUDIO_FORMATS = ("mp3", "m4a", "opus")
-FORMATS = (*VIDEO_FORMATS, *AUDIO_FORMATS)
+from engine.formats import AUDIO, AUDIO_FORMATS, CAPS, FORMATS, QUALITIES, VIDEO_FORMATS
 
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com", "youtubekids.com")
 _ANY = "bv*+ba/b/bv*/ba"

@@ -9,10 +9,11 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.correlation import correlation_id
 from engine.downloads.sources import urls as source_urls
 from engine.errors import MediaNestError, NotFound
 from engine.job_names import Job
-from engine.jobs.bell import correlation_id, enqueue
+from engine.jobs.bell import enqueue
 from models.base import new_id
 from models.download import Preview
 

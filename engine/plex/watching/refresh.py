@@ -17,14 +17,13 @@ from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.accounts import plex_accounts
 from engine.clients.plex.errors import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
 from engine.clients.plex.tv import PlexTv
 from engine.errors import MediaNestError
 from engine.job_names import Job
 from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
-from engine.plex.server import connection
+from engine.plex.server import connection, user_tokens
 from engine.runtime import Runtime
 from engine.secrets import secret_box
 from engine.stores import cache
@@ -79,9 +78,9 @@ def refresh(runtime: Runtime, user_id: str) -> int | None:
     with runtime.reading() as db:
         found = connection.configured(db, settings)
         server_id = connection.server_id(db, settings)
-        if found is None or server_id is None or db.get(Secret, plex_accounts.secret_name(user_id)) is None:
+        if found is None or server_id is None or db.get(Secret, user_tokens.secret_name(user_id)) is None:
             return None
-        token = secret_box.take(db, settings, plex_accounts.secret_name(user_id)) or ""
+        token = secret_box.take(db, settings, user_tokens.secret_name(user_id)) or ""
         libraries = db.execute(
             select(PlexSection.key, PlexSection.type).where(
                 PlexSection.server_id == server_id, PlexSection.gone_at.is_(None)
