@@ -95,9 +95,3 @@ class ServiceUnavailable(MediaNestError):
     """A part of ours that this request needs is not available."""
 
     code, status = "SERVICE_UNAVAILABLE", 503
-
-
-class PlexUnreachable(MediaNestError):
-    """plex.tv or the Plex server gives no usable answer."""
-
-    code, status = "PLEX_UNREACHABLE", 503

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.operations.call import Call
 from api.wire.fields import Schema, Text, nullable, required
-from engine.clients.connection_test import Failed
+from engine.clients.connection_test import ConnectionTestFailed
 from engine.errors import ServiceUnavailable
 from engine.integrations import integrations
 from engine.integrations.integrations import Saved, View
@@ -200,7 +200,7 @@ def found_row(found: Found) -> dict[str, Any]:
         ServerAddressSchema.row(
             each.place,
             reachable=each.failure is None,
-            reason=each.failure.reason if isinstance(each.failure, Failed) else None,
+            reason=each.failure.reason if isinstance(each.failure, ConnectionTestFailed) else None,
         )
         for each in found.reached
     ]

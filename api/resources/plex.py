@@ -13,7 +13,7 @@ from api.operations.declaration import Access, Takes
 from api.resources.media_rows import ItemsPage, ItemsQuery, item_rows
 from api.resources.plex_rows import MediaLibrariesSchema, MediaServerSchema, RecentSchema, library_row
 from api.wire.fields import Count, PageQuery, Text, page_data
-from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
+from engine.errors import NotFound, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission
 from engine.plex.catalogue import items as catalogue
@@ -50,7 +50,7 @@ def get_plex_server(call: Call) -> Response:
         raise PlexSilent
     try:
         users, source = live_queries.accounts(call.runtime, found), "plex"
-    except (PlexUnreachable, UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
+    except (UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
         with call.runtime.reading() as db:
             users, source = shelf.people(db), "medianest"
 

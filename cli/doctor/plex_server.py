@@ -12,7 +12,7 @@ from cli.doctor.services import Services
 from cli.errors import CommandError
 from cli.maintenance.installation import database_url
 from engine.clients import connection_test
-from engine.clients.connection_test import Failed
+from engine.clients.connection_test import ConnectionTestFailed
 from engine.clients.plex import discovery
 from engine.errors import ServiceUnavailable
 from engine.plex.server import connection
@@ -61,11 +61,11 @@ def _configured(services: Services) -> PlexConnection | None:
 
 def _asked(found: PlexConnection) -> Finding:
     try:
-        server = connection_test.alone(
+        server = connection_test.run_with_deadline(
             lambda: discovery.examine(
                 found.url, found.token, found.client_id, expected=found.machine_id, verify=found.verify
             )
         )
-    except Failed as failed:
+    except ConnectionTestFailed as failed:
         return fail("plex", failed.message, failed.advice)
     return ok("plex", f"{server.name} answers, version {server.version}")

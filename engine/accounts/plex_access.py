@@ -16,9 +16,11 @@ from engine import installation
 from engine.accounts import plex_accounts
 from engine.accounts.plex_accounts import Admitted
 from engine.clients.plex import identity as plex
-from engine.clients.plex.http import PRODUCT, PlexOutage
-from engine.clients.plex.tv import SECONDS, Account, PlexTv, Server, TokenRefused
-from engine.errors import Forbidden, PlexUnreachable, ServiceUnavailable
+from engine.clients.plex.errors import PlexOutage, PlexUnreachable, TokenRefused
+from engine.clients.plex.http import PRODUCT
+from engine.clients.plex.tv import SECONDS, PlexTv
+from engine.clients.plex.tv_answers import Account, UsableServer
+from engine.errors import Forbidden, ServiceUnavailable
 from engine.plex.server import connection, user_tokens
 from engine.plex.server.connection import Address
 from engine.runtime import Runtime
@@ -62,7 +64,7 @@ def client_identifier(runtime: Runtime) -> str:
 
 def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: float = SECONDS) -> PlexTv:
     """A client of plex.tv for some requests; hold no transaction meanwhile."""
-    return PlexTv.at(
+    return PlexTv(
         runtime.settings.plex_tv_url,
         client_identifier(runtime),
         device_name=device_name or PRODUCT,
@@ -132,7 +134,7 @@ def admit(runtime: Runtime, tv: PlexTv, token: str, *, before_setup: bool = Fals
     return Admitted(account, entry.owned, token, entry.identifier)
 
 
-def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> Server | None:
+def server_entry(runtime: Runtime, tv: PlexTv, token: str) -> UsableServer | None:
     """Our server among those that somebody may use; None: plex.tv says that it is not.
 
     Raises:
@@ -240,7 +242,7 @@ def _due(runtime: Runtime) -> Sequence[str]:
     return batch
 
 
-def _pick(servers: Sequence[Server], identifier: str) -> Server | None:
+def _pick(servers: Sequence[UsableServer], identifier: str) -> UsableServer | None:
     return next((each for each in servers if each.identifier == identifier), None)
 
 

@@ -15,7 +15,7 @@ from engine.accounts.account_notices import tell_admins_of_admin, tell_admins_of
 from engine.accounts.names import cleaned
 from engine.accounts.users import normal_email
 from engine.audit import SERVER, Actor, Subject
-from engine.clients.plex.tv import Account
+from engine.clients.plex.tv_answers import Account
 from engine.errors import Conflict, NotFound
 from engine.identity import closing
 from engine.identity.confirmation import require_person

@@ -15,7 +15,9 @@ from engine.accounts.plex_access import AccessRefused
 from engine.accounts.plex_accounts import Admitted
 from engine.accounts.sign_in import sign_in
 from engine.audit import Actor, Subject
-from engine.clients.plex.tv import Pin, PinGone, PlexTv, auth_url, link_url
+from engine.clients.plex.errors import PinGone
+from engine.clients.plex.tv import PlexTv, auth_url, link_url
+from engine.clients.plex.tv_answers import Pin
 from engine.errors import Forbidden, NotFound
 from engine.identity import confirmation
 from engine.identity.sessions import Device, Identity, SignedIn
@@ -65,7 +67,7 @@ def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool
                 expires_at=_now() + timedelta(seconds=pin.expires_in),
             )
             if db.scalar(row.on_conflict_do_nothing().returning(PlexPin.id)) is None:
-                raise tv.http.unusable("a PIN that was given out before")
+                raise tv.unusable("a PIN that was given out before")
     if strong:
         return Begun(pin, None, auth_url(identifier, pin.code, runtime.settings.public_base))
     return Begun(pin, link_url(pin.code), None)

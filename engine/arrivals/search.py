@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from engine.arrivals import reasons as arrival_reasons
 from engine.arrivals.reasons import Reason
-from engine.clients.plex import scan as plex_scan
-from engine.clients.plex.library import PlexError, PlexGarbled, PlexLibrary, PlexUnreachable
+from engine.clients.plex import actions, answers
+from engine.clients.plex.errors import PlexError, PlexGarbled, PlexUnreachable
+from engine.clients.plex.library import PlexLibrary
 from engine.formats import AUDIO_FORMATS
 from engine.jobs.runner import Attempt
 from engine.plex.server import libraries, paths
@@ -24,6 +25,7 @@ from models.plex_arrival import PlexArrival
 
 Item = Mapping[str, Any]
 
+_SCAN_SECONDS = 15.0  # a server that works on something else takes its time
 _TYPES = {"movie": 1, "show": 4, "artist": 10}  # by the library's type, of what has files
 
 
@@ -84,12 +86,12 @@ class Search:
         silent: PlexError | None = None
         for key in self._candidates(place):
             try:
-                item = self._calls.call(plex_scan.item, self._library, key)
+                item = self._calls.call(self._library.item, key)
             except (PlexUnreachable, PlexGarbled) as error:
                 silent = error  # another item may have the file too
                 continue
             part = item and _part(item, place.path)
-            if part and plex_scan.readable(part):
+            if part and answers.readable(part):
                 return item
         if silent is not None:
             raise silent
@@ -125,7 +127,7 @@ class Search:
         section = str(place.section["key"])
         # A file that joins an older item, as its second version, is only seen by what was touched last.
         for order in ("addedAt:desc", "updatedAt:desc"):
-            for item in self._calls.call(plex_scan.newest, self._library, section, number, order):
+            for item in self._calls.call(self._library.newest, section, number, order):
                 if item.get("ratingKey") and _part(item, place.path):
                     yield str(item["ratingKey"])
 
@@ -136,17 +138,11 @@ def scan(configured: PlexConnection, place: FileInLibrary) -> None:
     Raises:
         PlexError: one of its kinds.
     """
-    plex_scan.scan(
-        configured.url,
-        configured.token,
-        configured.client_id,
-        verify=configured.verify,
-        section=str(place.section["key"]),
-        folder=place.folder,
-    )
+    with configured.questions(seconds=_SCAN_SECONDS) as plex:
+        actions.scan(plex, str(place.section["key"]), place.folder)
 
 
 def _part(item: Item, path: str) -> Mapping[str, Any] | None:
     """The file of an item that is at this path of the server."""
-    parts = plex_scan.parts(item)
-    return next((part for part in parts if paths.same(str(part.get("file") or ""), path)), None)
+    found = answers.parts(item)
+    return next((part for part in found if paths.same(str(part.get("file") or ""), path)), None)

@@ -19,7 +19,7 @@ from engine.arrivals import arrivals
 from engine.arrivals import reasons as arrival_reasons
 from engine.arrivals.reasons import said
 from engine.arrivals.search import Item, Search, scan
-from engine.clients.plex.library import PlexError
+from engine.clients.plex.errors import PlexError
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
 from engine.jobs import lease

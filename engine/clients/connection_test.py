@@ -7,17 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-import requests
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
-
-from engine.clients.typed_addresses import NeverAsked, TypedAddressAdapter
+from engine.clients.foreign_json import NotJson, decoded
+from engine.clients.http import FailureKind, HttpFailure, HttpSession, Limits
 
 SECONDS = 8.0  # of one question, however slowly the answer comes
 CONNECT_SECONDS = 4.0
 LARGEST_BODY = 1 << 20
-_CHUNK = 1 << 16
 
 Reason = Literal[
     "unknown_host",
@@ -37,8 +34,8 @@ Reason = Literal[
 T = TypeVar("T")
 
 
-class Failed(Exception):
-    """It does not work.
+class ConnectionTestFailed(Exception):
+    """The other system can't be used as it is configured.
 
     Attributes:
         reason: a word for programs.
@@ -54,12 +51,20 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back, within bounds."""
+class Reply:
+    """What came back; `body` is empty unless the status is 2xx, and where it is longer than any answer may be."""
 
     status: int
-    type: str
     body: bytes
+
+    @property
+    def fields(self) -> Mapping[str, Any] | None:
+        """The JSON object in it; None where the status is not 200, or there is none."""
+        try:
+            found = decoded(self.body) if self.status == 200 else None
+        except NotJson:
+            return None
+        return found if isinstance(found, Mapping) else None
 
 
 def get(
@@ -69,7 +74,7 @@ def get(
     params: Mapping[str, str] | None = None,
     verify: bool = True,
     proxied: bool = False,
-) -> Answer:
+) -> Reply:
     """Ask once; a redirect is an answer and not followed.
 
     Args:
@@ -80,33 +85,24 @@ def get(
         proxied: over the proxy of the environment, if there is one: for what lies in the internet.
 
     Raises:
-        Failed: there is no answer.
+        ConnectionTestFailed: there is no answer.
     """
-    ends = time.monotonic() + SECONDS
-    with requests.Session() as session:
-        session.trust_env = proxied
-        session.auth = _nothing_added  # else requests looks into ~/.netrc
-        session.mount("http://", TypedAddressAdapter())
-        session.mount("https://", TypedAddressAdapter())
+    limits = Limits(connect=CONNECT_SECONDS, silence=SECONDS, total=SECONDS, size=LARGEST_BODY)
+    with HttpSession(limits, headers, verify=verify, proxied=proxied) as session:
         try:
-            with session.get(
-                url,
-                params=params,
-                headers={"User-Agent": "MediaNest", **headers},
-                timeout=(CONNECT_SECONDS, SECONDS),
-                verify=verify,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                kind = answer.headers.get("Content-Type", "")
-                return Answer(answer.status_code, kind, _body(answer, ends))
-        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
-            raise _failure(error) from None
+            answer = session.request("GET", url, params=params)
+        except HttpFailure as failure:
+            if failure.kind in {"too_large", "garbled"}:
+                return Reply(200, b"")
+            raise _failed(failure.kind) from None
+    return Reply(answer.status_code, answer.content)
 
 
-def together(questions: Sequence[Callable[[], T]], seconds: float = SECONDS) -> list[T | Failed]:
+def run_in_parallel(
+    questions: Sequence[Callable[[], T]], seconds: float = SECONDS
+) -> list[T | ConnectionTestFailed]:
     """The answers to several questions that are asked side by side, in order; one that comes too late has failed."""
-    answers: queue.SimpleQueue[tuple[int, T | Failed | Exception]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[int, T | ConnectionTestFailed | Exception]] = queue.SimpleQueue()
 
     def put(number: int, question: Callable[[], T]) -> None:
         try:
@@ -116,91 +112,68 @@ def together(questions: Sequence[Callable[[], T]], seconds: float = SECONDS) -> 
 
     for number, question in enumerate(questions):
         threading.Thread(target=put, args=(number, question), name="probe", daemon=True).start()
-    found: list[T | Failed] = [_too_late() for _ in questions]
+    found: list[T | ConnectionTestFailed] = [_failed("timeout") for _ in questions]
     ends = time.monotonic() + seconds
     for _ in questions:
         try:
             number, answer = answers.get(timeout=max(0.0, ends - time.monotonic()))
         except queue.Empty:
             break
-        if isinstance(answer, Exception) and not isinstance(answer, Failed):
+        if isinstance(answer, Exception) and not isinstance(answer, ConnectionTestFailed):
             raise answer
         found[number] = answer
     return found
 
 
-def alone(question: Callable[[], T], seconds: float = 2 * SECONDS) -> T:
+def run_with_deadline(question: Callable[[], T], seconds: float = 2 * SECONDS) -> T:
     """The answer to one question, within `seconds` however the other end behaves.
 
     Raises:
-        Failed: there is none.
+        ConnectionTestFailed: there is none.
     """
-    (answer,) = together([question], seconds)
-    if isinstance(answer, Failed):
+    (answer,) = run_in_parallel([question], seconds)
+    if isinstance(answer, ConnectionTestFailed):
         raise answer
     return answer
 
 
-def _body(answer: requests.Response, ends: float) -> bytes:
-    parts, size = [], 0
-    for part in answer.iter_content(_CHUNK):
-        size += len(part)
-        parts.append(part)
-        if size > LARGEST_BODY:
-            break  # no answer to our questions is that long: what is cut short will not be understood
-        if time.monotonic() > ends:
-            raise _too_late()
-    return b"".join(parts)
+def _failed(kind: FailureKind) -> ConnectionTestFailed:
+    return ConnectionTestFailed(*_FAILURES.get(kind, _CLOSED))
 
 
-def _failure(error: Exception) -> Failed:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.exceptions.SSLError):
-        return Failed(
-            "tls",
-            "Something answers, but there is no safe connection: the certificate is not valid for this address, or "
-            "it does not speak https.",
-            "Give the address that the certificate is for, or http:// where it speaks no https. For a certificate of "
-            "your own making, `verifyTls: false` switches the check off.",
-        )
-    if isinstance(error, requests.exceptions.Timeout):
-        return _too_late()
-    if isinstance(reason, NameResolutionError) or isinstance(
-        error, UnicodeError | requests.exceptions.InvalidURL
-    ):
-        return Failed(
-            "unknown_host",
-            "There is no host of this name, as seen from here.",
-            "Look at the spelling, or give the IP address; inside Docker, names of other containers need a network in "
-            "common.",
-        )
-    if isinstance(reason, NeverAsked):
-        return Failed(
-            "never_asked",
-            "This host leads to a link-local or reserved address, such as those of a cloud's metadata: these are never "
-            "asked.",
-            "Give the address that the server has in your network, or its public one.",
-        )
-    if isinstance(reason, NewConnectionError):
-        return Failed(
-            "refused",
-            "Nobody listens at this address.",
-            "Look whether it runs, at the port, and at a firewall; inside Docker, localhost is the container itself.",
-        )
-    return Failed(
-        "refused",
-        "It closes the connection without an answer.",
-        "Look at the port, and whether the address begins with https:// instead of http://.",
-    )
-
-
-def _too_late() -> Failed:
-    return Failed(
+_CLOSED: tuple[Reason, str, str] = (
+    "refused",
+    "It closes the connection without an answer.",
+    "Look at the port, and whether the address begins with https:// instead of http://.",
+)
+_FAILURES: Mapping[FailureKind, tuple[Reason, str, str]] = {
+    "tls": (
+        "tls",
+        "Something answers, but there is no safe connection: the certificate is not valid for this address, or it does "
+        "not speak https.",
+        "Give the address that the certificate is for, or http:// where it speaks no https. For a certificate of your "
+        "own making, `verifyTls: false` switches the check off.",
+    ),
+    "timeout": (
         "timeout",
         "There is no answer in time.",
         "Look whether the address is right and can be reached from this host, and at a firewall in between.",
-    )
-
-
-def _nothing_added(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+    ),
+    "unknown_host": (
+        "unknown_host",
+        "There is no host of this name, as seen from here.",
+        "Look at the spelling, or give the IP address; inside Docker, names of other containers need a network in "
+        "common.",
+    ),
+    "never_asked": (
+        "never_asked",
+        "This host leads to a link-local or reserved address, such as those of a cloud's metadata: these are never "
+        "asked.",
+        "Give the address that the server has in your network, or its public one.",
+    ),
+    "refused": (
+        "refused",
+        "Nobody listens at this address.",
+        "Look whether it runs, at the port, and at a firewall; inside Docker, localhost is the container itself.",
+    ),
+}

@@ -14,8 +14,8 @@ QUICK_SECONDS = 1.0  # while its answers take no longer, others wait for a place
 WAIT_SECONDS = 2.0  # and no longer than this
 
 
-class NotAsked(Exception):
-    """The service was not asked; the text says why."""
+class GateClosed(Exception):
+    """The service was not asked, because the gate is closed or crowded; the text says which."""
 
 
 class Gate:
@@ -36,7 +36,7 @@ class Gate:
         """Around one question; it has failed when it raises anything.
 
         Raises:
-            NotAsked: too many wait already, or the last ones failed.
+            GateClosed: too many wait already, or the last ones failed.
         """
         question, failed = object(), True
         with self._changed:
@@ -57,12 +57,12 @@ class Gate:
         while True:
             now = time.monotonic()
             if now < self._closed_until:
-                raise NotAsked("it failed several times in a row")
+                raise GateClosed("it failed several times in a row")
             if len(self._inside) < self._places:
                 return
             left = min(until, next(iter(self._inside.values())) + QUICK_SECONDS) - now
             if left <= 0:
-                raise NotAsked("enough requests wait for it")
+                raise GateClosed("enough requests wait for it")
             self._changed.wait(left)
 
 

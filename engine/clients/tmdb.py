@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from engine.clients import connection_test
-from engine.clients.connection_test import Failed
-from engine.clients.foreign_json import NotJson, decoded
+from engine.clients.connection_test import ConnectionTestFailed
 
 STANDARD_URL = "https://api.themoviedb.org/3"
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
@@ -17,7 +15,7 @@ def examine(url: str, token: str, *, verify: bool = True) -> None:
     """Ask for its configuration; the token may be of either kind: a read access token, or a key of 32 digits.
 
     Raises:
-        Failed: it is not what it should be.
+        ConnectionTestFailed: it is not what it should be.
     """
     key = _KEY.fullmatch(token) is not None
     answer = connection_test.get(
@@ -28,20 +26,16 @@ def examine(url: str, token: str, *, verify: bool = True) -> None:
         proxied=True,
     )
     if answer.status == 401:
-        raise Failed(
+        raise ConnectionTestFailed(
             "unauthorized",
             "TMDB does not accept the token.",
             "Copy the API read access token anew from your settings at themoviedb.org, API.",
         )
     if answer.status >= 500 or answer.status == 429:
-        raise Failed(
+        raise ConnectionTestFailed(
             "not_ready", f"TMDB does not answer now (status {answer.status}).", "Try again in a few minutes."
         )
-    try:
-        found = decoded(answer.body) if answer.status == 200 else None
-    except NotJson:
-        found = None
-    if not isinstance(found, Mapping) or "images" not in found:
-        raise Failed(
+    if "images" not in (answer.fields or {}):
+        raise ConnectionTestFailed(
             "not_recognised", "What answers there is not TMDB.", f"Its address is {STANDARD_URL}, with /3."
         )

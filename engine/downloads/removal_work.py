@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from engine.arrivals import work as arrival_work
-from engine.clients.plex.library import PlexError
+from engine.clients.plex.errors import PlexError
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind
 from engine.jobs.lease import now

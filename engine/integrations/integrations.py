@@ -16,7 +16,7 @@ from config.settings import Settings
 from engine import audit, events
 from engine.audit import Actor, Subject
 from engine.clients import connection_test, overseerr, tmdb
-from engine.clients.connection_test import Failed
+from engine.clients.connection_test import ConnectionTestFailed
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
@@ -304,8 +304,8 @@ def _target(
 
 def _examined(kind: Kind, target: Target) -> Tested:
     try:
-        return connection_test.alone(lambda: kind.examine(target))
-    except Failed as failed:
+        return connection_test.run_with_deadline(lambda: kind.examine(target))
+    except ConnectionTestFailed as failed:
         return Tested(ok=False, reason=failed.reason, message=failed.message, advice=failed.advice)
 
 

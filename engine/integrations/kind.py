@@ -92,7 +92,7 @@ class Kind(ABC):
         """Test the connection.
 
         Raises:
-            Failed: it fails; says how.
+            ConnectionTestFailed: it fails; says how.
         """
 
     def state(self, db: Session, settings: Settings, row: Integration | None) -> State:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from engine.accounts import plex_access
 from engine.audit import Actor, Subject
-from engine.clients.connection_test import Failed
+from engine.clients.connection_test import ConnectionTestFailed
 from engine.clients.plex import discovery
 from engine.clients.plex.discovery import Offer, Place
-from engine.clients.plex.tv import TokenRefused
-from engine.errors import Conflict, NotFound, PlexUnreachable, ValidationFailed
+from engine.clients.plex.errors import PlexUnreachable, TokenRefused
+from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.installation import client_identifier
 from engine.integrations import integrations
@@ -26,7 +26,7 @@ class Reached:
     """An address of a server; `failure` says why it does not answer from here; None: it does."""
 
     place: Place
-    failure: Failed | None
+    failure: ConnectionTestFailed | None
 
 
 @dataclass(frozen=True)

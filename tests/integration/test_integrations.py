@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,7 +30,8 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine import errors
 from engine.accounts import plex_access
-from engine.clients.plex.library import PlexError, PlexGone, PlexUnreachable
+from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexGone, PlexTls, PlexUnreachable
+from engine.clients.plex.push import messages
 from engine.job_names import Job
 from engine.jobs.runner import run_next
 from engine.plex.server import connection, libraries, user_tokens
@@ -320,6 +322,22 @@ def test_a_certificate_for_something_else(own_admin: Person, tmp_path: Path) -> 
         assert plain["reason"] in {"refused", "not_plex"}
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_authorities_of_the_environment_count_unless_any_certificate_will_do(
+    own_admin: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PlexDouble(tls=tls(tmp_path)) as secure:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "c.pem"))
+        assert tried(own_admin, url=secure.url, token=secure.token)["ok"] is True
+        assert next(messages(secure.url, secure.token, "me")) is None
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())
+        assert tried(own_admin, url=secure.url, token=secure.token)["reason"] == "tls"
+        with pytest.raises(PlexTls):
+            next(messages(secure.url, secure.token, "me"))
+        assert connect(own_admin, secure, verifyTls=False)["state"] == "online"
+
+
 def test_a_server_that_speaks_no_https(own_admin: Person, plex: PlexDouble) -> None:
     assert tried(own_admin, url=plex.url.replace("http", "https"), token=plex.token)["reason"] == "tls"
 
@@ -406,7 +424,7 @@ def test_a_server_that_answers_slowly_blocks_nobody(
             except OSError:
                 return
 
-    monkeypatch.setattr("engine.clients.connection_test.alone.__defaults__", (1.0,))
+    monkeypatch.setattr("engine.clients.connection_test.run_with_deadline.__defaults__", (1.0,))
     assert tried(own_admin, url=speaking(drip), token="t")["reason"] == "timeout"
     gone.set()
 
@@ -766,7 +784,7 @@ def test_a_server_that_fails_is_left_alone_by_all_processes(
     assert 4 < pause(runtime) <= 5
 
     for process in (runtime, second):
-        with pytest.raises(errors.PlexUnreachable) as refusal:
+        with pytest.raises(PlexBreakerOpen) as refusal:
             ask(process)
         assert refusal.value.code == "PLEX_UNREACHABLE"
         assert refusal.value.retry_after in {4, 5}
@@ -803,7 +821,7 @@ def test_one_probe_goes_first(own_admin: Person, plex: PlexDouble, runtime: Runt
     first = threading.Thread(target=probe)
     first.start()
     fault.wait_met()
-    with pytest.raises(errors.PlexUnreachable):
+    with pytest.raises(PlexBreakerOpen):
         ask(second)
     plex.faults.clear()
     first.join(20)
@@ -824,7 +842,7 @@ def test_of_many_at_once_one_goes_first(own_admin: Person, plex: PlexDouble, run
         try:
             with libraries.asking(runtime, seconds=20.0) as client:
                 client.container("/status/sessions")
-        except errors.PlexUnreachable as refusal:
+        except PlexBreakerOpen as refusal:
             refusals.put(refusal.code)
 
     threads = [threading.Thread(target=one) for _ in range(8)]

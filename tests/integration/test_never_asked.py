@@ -11,12 +11,12 @@ import pytest
 from door import Person, data_of, refused
 
 from engine.clients import egress_guard, typed_addresses
-from engine.clients.plex import identity
-from engine.clients.plex.library import PlexLibrary, PlexUnreachable
+from engine.clients.plex.actions import scan
+from engine.clients.plex.errors import PlexUnreachable
+from engine.clients.plex.identity import identity
+from engine.clients.plex.library import PlexLibrary
 from engine.clients.plex.push import messages
 from engine.clients.plex.queries import PlexQuestions
-from engine.clients.plex.scan import scan
-from engine.errors import PlexUnreachable as ServerUnreachable
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.raw_site import RawSite, head
 
@@ -116,7 +116,7 @@ def test_a_redirect_there_is_not_followed(admin: Person, asked: list[Any], name:
 ASKERS: dict[str, Callable[[str], Any]] = {
     "library": lambda url: PlexLibrary(url, "t", "me").container("/identity"),
     "questions": lambda url: PlexQuestions(url, "t", "me").container("/identity"),
-    "scan": lambda url: scan(url, "t", "me", verify=True, section="1", folder="/x"),
+    "scan": lambda url: scan(PlexQuestions(url, "t", "me"), "1", "/x"),
     "identity": lambda url: identity(url, "me"),
     "notifications": lambda url: list(messages(url, "t", "me", verify=True, patience=1.0)),
 }
@@ -127,7 +127,7 @@ ASKERS: dict[str, Callable[[str], Any]] = {
 def test_a_stored_address_that_leads_there_later_is_not_asked(
     asked: list[Any], asker: str, scheme: str
 ) -> None:
-    with pytest.raises((PlexUnreachable, ServerUnreachable)):
+    with pytest.raises(PlexUnreachable):
         ASKERS[asker](f"{scheme}://meta.example:8080")
 
     assert "169.254.169.254" not in asked

@@ -16,8 +16,8 @@ from config.settings import Settings
 from engine.accounts import plex_access, plex_accounts, plex_sign_in
 from engine.accounts.plex_accounts import Admitted
 from engine.clients.gate import gate_of
-from engine.clients.plex.tv import Account
-from engine.errors import PlexUnreachable
+from engine.clients.plex.errors import PlexUnreachable
+from engine.clients.plex.tv_answers import Account
 from engine.identity import api_keys, sessions
 from engine.identity.sessions import Device, Identity
 from engine.permissions import Permission, permissions_of

@@ -14,7 +14,7 @@ from door import Door, Person, data_of
 from sqlalchemy import select, update
 
 from config.settings import Settings
-from engine.clients.plex.library import PlexUnauthorized
+from engine.clients.plex.errors import PlexUnauthorized
 from engine.job_names import Job
 from engine.job_registry import KINDS
 from engine.jobs import lease

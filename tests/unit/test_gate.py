@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from engine.clients import gate
-from engine.clients.gate import Gate, NotAsked
+from engine.clients.gate import Gate, GateClosed
 
 
 def fail(tried: Gate) -> None:
@@ -43,11 +43,11 @@ def test_while_it_hangs_nobody_else_waits_for_long() -> None:
     tried = Gate(2)
     with hanging(tried, 2):
         began = time.monotonic()
-        with pytest.raises(NotAsked), tried.asking():
+        with pytest.raises(GateClosed), tried.asking():
             pass
         assert time.monotonic() - began < gate.QUICK_SECONDS + 0.5
         began = time.monotonic()
-        with pytest.raises(NotAsked), tried.asking():
+        with pytest.raises(GateClosed), tried.asking():
             pass
         assert time.monotonic() - began < 0.2
     with tried.asking():
@@ -75,11 +75,11 @@ def test_three_failures_in_a_row_and_it_is_left_alone_for_a_while(monkeypatch: p
         pass
     for _ in range(3):
         fail(tried)
-    with pytest.raises(NotAsked), tried.asking():
+    with pytest.raises(GateClosed), tried.asking():
         pass
     time.sleep(0.35)
     fail(tried)  # asked once more, and left alone again
-    with pytest.raises(NotAsked), tried.asking():
+    with pytest.raises(GateClosed), tried.asking():
         pass
     time.sleep(0.35)
     with tried.asking():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.clients.plex.identity import Malformed, container_of, identity_of
+from engine.clients.plex.answers import fields
+from engine.clients.plex.errors import PlexGarbled
+from engine.clients.plex.identity import identity_of
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -29,7 +31,7 @@ HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 )
 def test_one_bad_text_costs_itself(body: bytes, name: str) -> None:
     assert identity_of(body).machine_identifier == "abc"
-    assert container_of(body)["friendlyName"] == name
+    assert fields(body)["friendlyName"] == name
 
 
 @pytest.mark.parametrize(
@@ -43,5 +45,5 @@ def test_one_bad_text_costs_itself(body: bytes, name: str) -> None:
     ],
 )
 def test_what_is_no_answer_is_none(body: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(PlexGarbled):
         identity_of(body)

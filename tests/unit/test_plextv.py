@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.clients.plex import identity as plex
-from engine.clients.plex import tv as plextv
+from engine.clients.plex import tv, tv_answers
+from engine.clients.plex.errors import PlexGarbled
 from engine.clients.plex.http import plain
-from engine.clients.plex.tv import Server, Servers
+from engine.clients.plex.tv_answers import Servers, UsableServer
 
 Recorded = Callable[[str], Any]
 JSON = st.recursive(
@@ -33,24 +34,24 @@ def recorded(fixtures: Callable[[str], Path]) -> Recorded:
 def test_a_new_pin(recorded: Recorded) -> None:
     for name in ("pins_new.json", "spec_examples/pins_create_201.json"):
         said = recorded(name)
-        pin = plextv.pin_of(said)
+        pin = tv_answers.pin_of(said)
 
         assert (pin.id, pin.code, pin.expires_in) == (str(said["id"]), said["code"], said["expiresIn"])
         assert pin.expires_at == datetime.fromisoformat(said["expiresAt"])
         assert pin.expires_at.tzinfo == UTC
-        assert plextv.token_of(said) is None
+        assert tv_answers.token_of(said) is None
 
 
 def test_a_claimed_pin(recorded: Recorded) -> None:
     said = recorded("pins_linked.json")
     assert said["authToken"]
-    assert plextv.token_of(said) == said["authToken"]
+    assert tv_answers.token_of(said) == said["authToken"]
 
 
 def test_accounts(recorded: Recorded) -> None:
     for name in ("user_plexpass.json", "user_free.json", "spec_examples/user_example.json"):
         said = recorded(name)
-        found = plextv.account_of(said)
+        found = tv_answers.account_of(said)
 
         assert (found.id, found.username) == (str(said["id"]), said["username"])
         assert (found.title, found.email, found.avatar) == (said["title"], said["email"], said["thumb"])
@@ -60,14 +61,14 @@ def test_servers(recorded: Recorded) -> None:
     said = recorded("resources.json")
     servers = [each for each in said if each["product"] == "Plex Media Server"]
     assert servers
-    assert plextv.servers_of(said) == Servers(
-        [Server(each["clientIdentifier"], owned=each["owned"]) for each in servers]
+    assert tv_answers.servers_of(said) == Servers(
+        [UsableServer(each["clientIdentifier"], owned=each["owned"]) for each in servers]
     )
-    assert plextv.servers_of([]) == Servers([])
+    assert tv_answers.servers_of([]) == Servers([])
 
 
 def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_one(recorded: Recorded) -> None:
-    assert not plextv.servers_of(recorded("spec_examples/resources_example.json")).whole
+    assert not tv_answers.servers_of(recorded("spec_examples/resources_example.json")).whole
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,13 @@ def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_one(recorded: Recor
 )
 def test_an_entry_that_can_not_be_read_may_be_any_server(odd: object) -> None:
     read = {"provides": "server", "clientIdentifier": "theirs"}
-    assert plextv.servers_of([read, odd]) == Servers([Server("theirs", owned=False)], whole=False)
+    assert tv_answers.servers_of([read, odd]) == Servers([UsableServer("theirs", owned=False)], whole=False)
 
 
 @pytest.mark.parametrize("name", ["user_401.json", "pins_get_404.json", "pins_create_400.json"])
 def test_an_error_is_neither_a_pin_nor_an_account(recorded: Recorded, name: str) -> None:
-    for parse in (plextv.pin_of, plextv.account_of, plextv.servers_of):
-        with pytest.raises(plextv.Malformed):
+    for parse in (tv_answers.pin_of, tv_answers.account_of, tv_answers.servers_of):
+        with pytest.raises(PlexGarbled):
             parse(recorded(f"spec_examples/{name}"))
 
 
@@ -96,24 +97,24 @@ def test_an_error_is_neither_a_pin_nor_an_account(recorded: Recorded, name: str)
 )  # fmt: skip
 def test_an_odd_pin_is_refused(change: dict[str, Any]) -> None:
     good = {"id": 1, "code": "ABCD", "expiresIn": 900, "expiresAt": "2022-02-01T00:15:00Z"}
-    plextv.pin_of(good)
+    tv_answers.pin_of(good)
 
-    with pytest.raises(plextv.Malformed):
-        plextv.pin_of(good | change)
+    with pytest.raises(PlexGarbled):
+        tv_answers.pin_of(good | change)
 
 
 @pytest.mark.parametrize("token", [5, {"a": 1}, "a\r\nX-Other: b", "with space", "ü", "x" * 5000, True])
 def test_a_token_that_no_header_can_carry_is_refused(token: object) -> None:
-    with pytest.raises(plextv.Malformed):
-        plextv.token_of({"authToken": token})
+    with pytest.raises(PlexGarbled):
+        tv_answers.token_of({"authToken": token})
 
 
 @given(JSON)
 def test_whatever_comes_is_read_or_refused(document: Any) -> None:
-    for parse in (plextv.pin_of, plextv.token_of, plextv.account_of, plextv.servers_of):
+    for parse in (tv_answers.pin_of, tv_answers.token_of, tv_answers.account_of, tv_answers.servers_of):
         try:
             parse(document)
-        except plextv.Malformed:
+        except PlexGarbled:
             continue
 
 
@@ -123,7 +124,7 @@ def test_whatever_comes_is_read_or_refused(document: Any) -> None:
     )
 )
 def test_an_account_has_names_that_can_be_stored(document: dict[str, Any]) -> None:
-    account = plextv.account_of(document)
+    account = tv_answers.account_of(document)
 
     assert account.username
     assert account.title
@@ -133,14 +134,14 @@ def test_an_account_has_names_that_can_be_stored(document: dict[str, Any]) -> No
 
 
 def test_a_managed_member_of_a_home_has_only_a_title() -> None:
-    account = plextv.account_of({"id": 7, "username": "", "title": "Kid", "email": "", "thumb": ""})
+    account = tv_answers.account_of({"id": 7, "username": "", "title": "Kid", "email": "", "thumb": ""})
 
     assert (account.username, account.email, account.avatar) == ("Kid", None, None)
 
 
 def test_where_the_pin_is_claimed() -> None:
-    assert plextv.link_url("7RQZ") == "https://plex.tv/link/?pin=7RQZ"
-    assert plextv.auth_url("our-id", "abc", "https://media.example/a?b=1") == (
+    assert tv.link_url("7RQZ") == "https://plex.tv/link/?pin=7RQZ"
+    assert tv.auth_url("our-id", "abc", "https://media.example/a?b=1") == (
         "https://app.plex.tv/auth#?clientID=our-id&code=abc&context%5Bdevice%5D%5Bproduct%5D=MediaNest"
         "&forwardUrl=https%3A%2F%2Fmedia.example%2Fa%3Fb%3D1"
     )
@@ -174,5 +175,5 @@ def test_a_servers_identity(fixtures: Callable[[str], Path]) -> None:
     ],
 )  # fmt: skip
 def test_no_identity(body: bytes) -> None:
-    with pytest.raises(plex.Malformed):
+    with pytest.raises(PlexGarbled):
         plex.identity_of(body)

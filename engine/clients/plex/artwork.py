@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.clients.plex.library import PlexGarbled
-from engine.clients.plex.queries import PlexQuestions
+from engine.clients.plex.errors import PlexGarbled
+from engine.clients.plex.http import PlexClient
 
 MOST_BYTES = 5 << 20
 _ACCEPT = "image/jpeg, image/png, image/webp"
@@ -19,7 +19,7 @@ class Picture:
     body: bytes
 
 
-def fetch(plex: PlexQuestions, source: str, width: int, height: int) -> Picture:
+def fetch(plex: PlexClient, source: str, width: int, height: int) -> Picture:
     """A picture of the server that fits into a box of this size.
 
     Args:
@@ -32,7 +32,7 @@ def fetch(plex: PlexQuestions, source: str, width: int, height: int) -> Picture:
         PlexError: one of its kinds; PlexGarbled where it is no picture, or larger than 5 MiB.
     """
     query = {"url": source, "width": width, "height": height, "minSize": 0, "upscale": 0}
-    body = plex.body("/photo/:/transcode", query, accept=_ACCEPT, most=MOST_BYTES)
+    body = plex.body("/photo/:/transcode", query, headers={"Accept": _ACCEPT}, most=MOST_BYTES)
     kind = type_of(body)
     if kind is None:
         raise PlexGarbled("What the server sends is no picture.")

@@ -1,6 +1,6 @@
 """Finds Plex servers, and finds out whether one is what it should be: the test behind the button.
 
-The token is only sent to who has said, without one, that he is the server that was meant.
+The token is only sent to a server that has said, when it was asked without one, that it is the one that was meant.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.clients import connection_test
-from engine.clients.connection_test import Answer, Failed
-from engine.clients.foreign_json import NotJson, decoded
-from engine.clients.plex import identity as plex
-from engine.clients.plex.tv import Malformed
+from engine.clients.connection_test import ConnectionTestFailed, Reply
+from engine.clients.foreign_json import objects
+from engine.clients.plex import answers
+from engine.clients.plex.errors import PlexGarbled
+from engine.clients.plex.http import headers
+from engine.clients.plex.tv_answers import listed, name_of
 
 OLDEST = (1, 20)  # brought the agents whose ids and `Guid` lists the catalogue is made of
 PLACES_SECONDS = 6.0  # for all addresses together
@@ -75,50 +77,42 @@ def examine(
         verify: whether certificates are checked.
 
     Raises:
-        Failed: it is not what it should be.
+        ConnectionTestFailed: it is not what it should be.
     """
-    headers = {
-        "Accept": "application/json",
-        "X-Plex-Client-Identifier": client_id,
-        "X-Plex-Product": "MediaNest",
-    }
-    base = url.rstrip("/")
-    identity = _identity(connection_test.get(f"{base}/identity", headers=headers, verify=verify))
+    base, ours = url.rstrip("/"), headers(client_id)
+    identity = _identity(connection_test.get(f"{base}/identity", headers=ours, verify=verify))
     machine_id, version = str(identity.get("machineIdentifier") or ""), str(identity.get("version") or "")
     if not machine_id or len(machine_id) > _LONGEST:
         raise _not_plex("What answers there does not say which Plex server it is.")
     if expected is not None and machine_id != expected:
-        raise Failed(
+        raise ConnectionTestFailed(
             "other_server",
             "Another Plex server answers at this address.",
             "Give the address of the right one, or connect this one: then without `machineIdentifier`.",
         )
     _check_age(version)
     if identity.get("claimed") in {False, "0"}:
-        raise Failed(
+        raise ConnectionTestFailed(
             "unclaimed",
             "This Plex server does not belong to an account at plex.tv.",
             "Claim it: open http://127.0.0.1:32400/web on the machine where it runs, and sign in.",
         )
     if token is None:
         return ServerFacts(machine_id, version, identity, {})
-    root = connection_test.get(f"{base}/", headers={**headers, "X-Plex-Token": token}, verify=verify)
+    proving = ours | {"X-Plex-Token": token}
+    root = connection_test.get(f"{base}/", headers=proving, verify=verify)
     if root.status in {401, 403}:
-        raise Failed(
+        raise ConnectionTestFailed(
             "unauthorized",
             "The Plex server does not accept the token.",
-            "Give the token of the server's owner; it changes when he signs out everywhere or changes his password.",
+            "Give the token of the server's owner; it changes when they sign out everywhere or change their password.",
         )
     try:
         facts = _container(root)
-    except Failed:
+    except ConnectionTestFailed:
         # It only says what the server calls itself. That it lets us in, and speaks JSON, its libraries show.
         facts = {}
-        _container(
-            connection_test.get(
-                f"{base}/library/sections", headers={**headers, "X-Plex-Token": token}, verify=verify
-            )
-        )
+        _container(connection_test.get(f"{base}/library/sections", headers=proving, verify=verify))
     return ServerFacts(machine_id, version, identity, facts)
 
 
@@ -126,39 +120,35 @@ def offers_of(document: Any) -> list[Offer]:
     """Read the servers among the resources of an account.
 
     Raises:
-        Malformed: it is no list of resources.
+        PlexGarbled: it is no list of resources.
     """
-    if not isinstance(document, list):
-        raise Malformed("resources")
-    found = [offer for each in document if isinstance(each, dict) for offer in _offer(each)]
+    found = [offer for each in objects(listed(document)) for offer in _offer(each)]
     return found[:_MOST_SERVERS]
 
 
-def reachable(offers: Sequence[Offer], client_id: str) -> list[list[Failed | None]]:
+def reachable(offers: Sequence[Offer], client_id: str) -> list[list[ConnectionTestFailed | None]]:
     """By server and place what is wrong with it, as seen from here; None: that server answers there."""
     asked = [
         partial(examine, place.uri, None, client_id, expected=offer.machine_id)
         for offer in offers
         for place in offer.places
     ]
-    answers = iter(connection_test.together(asked, PLACES_SECONDS))
-    return [
-        [answer if isinstance(answer, Failed) else None for _, answer in zip(offer.places, answers)]  # noqa: B905
-        for offer in offers
-    ]
+    found = connection_test.run_in_parallel(asked, PLACES_SECONDS)
+    failures = iter([each if isinstance(each, ConnectionTestFailed) else None for each in found])
+    return [[next(failures) for _ in offer.places] for offer in offers]
 
 
-def _identity(answer: Answer) -> Mapping[str, Any]:
+def _identity(answer: Reply) -> Mapping[str, Any]:
     """Who answers, in JSON or in XML: some proxies and old habits give XML to whoever has no token."""
     try:
-        return plex.container_of(answer.body) if answer.status == 200 else _container(answer)
-    except plex.Malformed:
+        return answers.fields(answer.body) if answer.status == 200 else _container(answer)
+    except PlexGarbled:
         return _container(answer)
 
 
-def _container(answer: Answer) -> Mapping[str, Any]:
+def _container(answer: Reply) -> Mapping[str, Any]:
     if answer.status >= 500:
-        raise Failed(
+        raise ConnectionTestFailed(
             "not_ready",
             f"It answers that it is not ready (status {answer.status}).",
             "A Plex server that starts or is being updated answers so for a while: try again in a few minutes.",
@@ -170,16 +160,18 @@ def _container(answer: Answer) -> Mapping[str, Any]:
     if answer.status != 200:
         raise _not_plex(f"What answers there is no Plex server (status {answer.status}).")
     try:
-        found = decoded(answer.body)["MediaContainer"]
-    except (NotJson, KeyError, TypeError):
-        found = None
-    if isinstance(found, Mapping):
-        return found
-    try:
-        plex.identity_of(answer.body)
-    except plex.Malformed:
+        return answers.container(answer.body)
+    except PlexGarbled:
+        if "machineIdentifier" in _fields(answer.body):
+            raise _too_old("It answers in XML only.") from None
         raise _not_plex("What answers there is no Plex server.") from None
-    raise _too_old("It answers in XML only.")
+
+
+def _fields(body: bytes) -> Mapping[str, Any]:
+    try:
+        return answers.fields(body)
+    except PlexGarbled:
+        return {}
 
 
 def _check_age(version: str) -> None:
@@ -188,17 +180,17 @@ def _check_age(version: str) -> None:
         raise _too_old(f"Its version is {numbers[0]}.")
 
 
-def _too_old(seen: str) -> Failed:
+def _too_old(seen: str) -> ConnectionTestFailed:
     oldest = ".".join(map(str, OLDEST))
-    return Failed(
+    return ConnectionTestFailed(
         "too_old",
         f"This Plex server is too old. {seen}",
         f"Update it: MediaNest needs {oldest} or newer.",
     )
 
 
-def _not_plex(message: str) -> Failed:
-    return Failed(
+def _not_plex(message: str) -> ConnectionTestFailed:
+    return ConnectionTestFailed(
         "not_plex", message, "Give the address of the Plex server itself, such as http://192.168.1.20:32400."
     )
 
@@ -221,9 +213,9 @@ def _offer(resource: Mapping[str, Any]) -> Iterator[Offer]:
     places.sort(key=lambda place: (place.relay, not place.local, not place.uri.startswith("https://")))
     yield Offer(
         machine_id,
-        _text(resource.get("name")) or "Plex",
-        _text(resource.get("productVersion")),
-        _text(resource.get("platform")),
+        name_of(resource.get("name")) or "Plex",
+        name_of(resource.get("productVersion")),
+        name_of(resource.get("platform")),
         resource.get("owned") is True,
         tuple(dict.fromkeys(places))[:_MOST_PLACES],
         token,
@@ -253,10 +245,3 @@ def _is_address(uri: object) -> bool:
         )
     except ValueError:
         return False
-
-
-def _text(value: object) -> str:
-    """A text for people, without what can't be printed."""
-    return (
-        "".join(each for each in value if each.isprintable()).strip()[:100] if isinstance(value, str) else ""
-    )

@@ -1,4 +1,4 @@
-"""HTTP as plex.tv and Plex servers want it: our name on every request, and bounds on time, size and direction."""
+"""HTTP as plex.tv and Plex servers want it: our name on every request, and errors of one family."""
 
 from __future__ import annotations
 
@@ -7,60 +7,108 @@ import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Self, TypeVar
 
-import requests
 import structlog
+from requests import Response
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
-from urllib3.exceptions import HTTPError
 
-from engine.clients.gate import Gate, NotAsked
-from engine.clients.typed_addresses import TypedAddressAdapter
-from engine.errors import PlexUnreachable
+from engine.clients.foreign_json import NotJson
+from engine.clients.gate import Gate, GateClosed
+from engine.clients.http import HttpFailure, HttpSession, Limits
+from engine.clients.plex import answers
+from engine.clients.plex.errors import (
+    PlexGarbled,
+    PlexOutage,
+    PlexUnreachable,
+    of_failure,
+    raise_for_status,
+    unreachable,
+)
 
 PRODUCT = "MediaNest"
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 8.0
 LARGEST_BODY = 2 * 1024 * 1024
-_CHUNK = 64 * 1024
+_CONNECT_SECONDS, _READ_SECONDS = 3.0, 8.0
 _TRIES = 2
 _PAUSE_SECONDS = 0.2
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-class PlexOutage(PlexUnreachable):
-    """No answer at all, or one that speaks of trouble at the other end: asking for others is of no use now.
+class PlexClient:
+    """Asks a Plex server with a token; not for several threads at once.
 
-    Attributes:
-        passing: asking again at once may help.
+    Args:
+        url: of the server.
+        token: of its owner, or of somebody with whom it is shared.
+        client_id: by which Plex knows this installation.
+        limits: of each request.
+        verify: whether certificates are checked.
     """
 
-    def __init__(self, who: str, reason: str, *, passing: bool = False) -> None:
-        super().__init__(_message(who), reason)
-        self.reason = reason
-        self.passing = passing
+    def __init__(self, url: str, token: str, client_id: str, limits: Limits, *, verify: bool = True) -> None:
+        self.url = url.rstrip("/")
+        self.session = HttpSession(limits, {**headers(client_id), "X-Plex-Token": token}, verify=verify)
+
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.session.close()
+
+    def container(self, path: str, **query: Any) -> Mapping[str, Any]:
+        """The `MediaContainer` of an answer.
+
+        Raises:
+            PlexError: one of its kinds.
+        """
+        return answers.container(self.body(path, query))
+
+    def body(
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        most: int | None = None,
+    ) -> bytes:
+        """The bytes of an answer with status 200.
+
+        Raises:
+            PlexError: one of its kinds; PlexGarbled where there are more than `most`.
+        """
+        limits = self.session.limits if most is None else replace(self.session.limits, size=most)
+        try:
+            answer = self.session.request(
+                "GET", self.url + path, params=query, headers=headers, limits=limits
+            )
+        except HttpFailure as failure:
+            raise of_failure(failure) from None
+        raise_for_status(answer.status_code)
+        return answer.content
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came back, within bounds."""
-
-    status: int
-    body: bytes
-
-
-class PlexHttp:
-    """One conversation with plex.tv or a Plex server.
+class PlexConversation:
+    """A few requests to plex.tv or a Plex server, within one time for all of them, tried again where that may help.
 
     Args:
         base: URL of the other end.
         who: what the other end is called in messages.
         identifier: the name by which Plex knows this installation; always the same.
-        seconds: for all calls of the conversation together.
+        seconds: for all requests together.
         device_name: shown to people at plex.tv.
-        gate: what every question passes; none of them is asked while it is closed.
+        gate: what every request passes; none is made while it is closed.
+        proxied: whether the proxies of the environment are used.
     """
 
     def __init__(
@@ -72,18 +120,23 @@ class PlexHttp:
         seconds: float,
         device_name: str = PRODUCT,
         gate: Gate | None = None,
+        proxied: bool = False,
     ) -> None:
         self.who = who
         self._gate = gate
         self._base = base.rstrip("/")
         self._deadline = time.monotonic() + seconds
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, TypedAddressAdapter())
-        self._session.auth = _nothing_added  # else requests looks into ~/.netrc
-        self._session.headers.update(_headers(identifier, device_name))
+        self._session = HttpSession(_limits(seconds), headers(identifier, device_name), proxied=proxied)
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, token: str | None = None) -> Answer:
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._session.close()
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, token: str | None = None) -> Response:
         """Ask; twice where the first answer was a failure that may pass.
 
         Raises:
@@ -92,82 +145,76 @@ class PlexHttp:
         tries = Retrying(
             stop=stop_after_attempt(_TRIES),
             wait=wait_fixed(_PAUSE_SECONDS),
-            retry=retry_if_exception(lambda error: isinstance(error, PlexOutage) and error.passing),
+            retry=retry_if_exception(lambda error: isinstance(error, PlexOutage) and error.transient),
             reraise=True,
         )
-        return self._told(lambda: tries(self._once, "GET", path, params, token))
+        return self._gated(lambda: tries(self._once, "GET", path, params, token))
 
-    def post(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def post(self, path: str, params: Mapping[str, str] | None = None) -> Response:
         """Ask for something to be made; once.
 
         Raises:
             PlexOutage: as for `get`.
         """
-        return self._told(lambda: self._once("POST", path, params, None))
+        return self._gated(lambda: self._once("POST", path, params, None))
+
+    def read(self, answer: Response, parse: Callable[[bytes], T], usual: tuple[int, ...] = (200,)) -> T:
+        """What `parse` makes of the body of an answer.
+
+        Raises:
+            PlexUnreachable: its status is not a `usual` one, or `parse` raised PlexGarbled or NotJson.
+        """
+        if answer.status_code not in usual:
+            raise self.unusable(f"HTTP {answer.status_code}")
+        try:
+            return parse(answer.content)
+        except (NotJson, PlexGarbled):
+            raise self.unusable("an answer that is not understood") from None
 
     def unusable(self, what: str) -> PlexUnreachable:
         """The error of an answer that is not what it should be; `what` never quotes it, it may hold a token."""
         log.warning("plex.unreachable", who=self.who, reason=what)
-        return PlexUnreachable(_message(self.who), what)
+        return PlexUnreachable(unreachable(self.who), what)
 
-    def close(self) -> None:
-        """End the conversation."""
-        self._session.close()
-
-    def _told(self, ask: Callable[[], Answer]) -> Answer:
+    def _gated(self, ask: Callable[[], Response]) -> Response:
         try:
             with nullcontext() if self._gate is None else self._gate.asking():
                 return ask()
-        except NotAsked as error:
+        except GateClosed as error:
             raise PlexOutage(self.who, str(error)) from None
         except PlexOutage as error:
             log.warning("plex.unreachable", who=self.who, reason=error.reason)
             raise
 
-    def _once(self, method: str, path: str, params: Mapping[str, str] | None, token: str | None) -> Answer:
+    def _once(self, method: str, path: str, params: Mapping[str, str] | None, token: str | None) -> Response:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise PlexOutage(self.who, "no time left")
         try:
-            with self._session.request(
+            answer = self._session.request(
                 method,
                 self._base + path,
                 params=params,
                 headers={"X-Plex-Token": token} if token else None,
-                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                answer = Answer(response.status_code, self._body(response))
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise PlexOutage(self.who, type(error).__name__, passing=True) from None
-        if answer.status >= 500 or answer.status == 429 or 300 <= answer.status < 400:
-            raise PlexOutage(self.who, f"HTTP {answer.status}", passing=answer.status >= 500)
+                limits=_limits(left),
+            )
+        except HttpFailure as failure:
+            raise PlexOutage(self.who, failure.kind, transient=failure.kind != "too_large") from None
+        status = answer.status_code
+        if status >= 500 or status == 429 or 300 <= status < 400:
+            raise PlexOutage(self.who, f"HTTP {status}", transient=status >= 500)
         return answer
 
-    def _body(self, response: requests.Response) -> bytes:
-        """The body, read as it comes, so that neither a flood nor a trickle keeps us."""
-        parts, size = [], 0
-        while block := response.raw.read1(_CHUNK, decode_content=False):
-            size += len(block)
-            parts.append(block)
-            if size > LARGEST_BODY:
-                raise PlexOutage(self.who, "answer too large")
-            if time.monotonic() > self._deadline:
-                raise PlexOutage(self.who, "answer too slow")
-        return b"".join(parts)
 
+def headers(identifier: str, device_name: str = PRODUCT) -> dict[str, str]:
+    """What says in every request who asks.
 
-def plain(text: str) -> str:
-    """A text as a header can carry it: without accents, emoji and the like; may be empty."""
-    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return "".join(each for each in ascii_only if each.isprintable()).strip()
-
-
-def _headers(identifier: str, device_name: str) -> dict[str, str]:
+    Args:
+        identifier: the name by which Plex knows this installation.
+        device_name: shown to people at plex.tv.
+    """
     return {
         "Accept": "application/json",
-        "Accept-Encoding": "identity",  # nothing to unpack, so no bomb
         "User-Agent": f"{PRODUCT}/{_version()}",
         "X-Plex-Client-Identifier": identifier,
         "X-Plex-Product": PRODUCT,
@@ -177,16 +224,24 @@ def _headers(identifier: str, device_name: str) -> dict[str, str]:
     }
 
 
+def plain(text: str) -> str:
+    """A text as a header can carry it: without accents, emoji and the like; may be empty."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return "".join(each for each in ascii_only if each.isprintable()).strip()
+
+
+def _limits(seconds: float) -> Limits:
+    return Limits(
+        connect=min(_CONNECT_SECONDS, seconds),
+        silence=min(_READ_SECONDS, seconds),
+        total=seconds,
+        size=LARGEST_BODY,
+        error_bodies=True,
+    )
+
+
 def _version() -> str:
     try:
         return version("medianest")
     except PackageNotFoundError:  # a platform unpacks the code and installs only what it needs
         return "0"
-
-
-def _nothing_added(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _message(who: str) -> str:
-    return f"{who} can't be reached at the moment: try again in a minute. Passwords work meanwhile."

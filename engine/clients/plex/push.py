@@ -10,7 +10,9 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from engine.clients.foreign_json import NotJson, decoded
-from engine.clients.plex.library import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
+from engine.clients.http import trust_environment
+from engine.clients.plex.errors import PlexError, PlexTls, PlexUnauthorized, PlexUnreachable
+from engine.clients.plex.http import headers
 from engine.clients.typed_addresses import connected
 
 PATH = "/:/websockets/notifications"
@@ -31,11 +33,11 @@ def messages(
         PlexError: there is no connection, or not any more.
     """
     secure = url.startswith("https://")
-    headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": client_id, "X-Plex-Product": "MediaNest"}
     try:
         with connect(
             f"ws{url.rstrip('/').removeprefix('http')}{PATH}",
-            additional_headers=headers,
+            additional_headers={**headers(client_id), "X-Plex-Token": token},
+            user_agent_header=None,
             ssl=_context(verify) if secure else None,
             open_timeout=_OPEN_SECONDS,
             close_timeout=_CLOSE_SECONDS,
@@ -70,7 +72,9 @@ def _refused(status: int) -> PlexError:
 
 def _context(verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if not verify:
+    if verify:
+        trust_environment(context)
+    else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

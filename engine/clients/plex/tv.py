@@ -2,122 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from requests import Response
 
 from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.gate import gate_of
-from engine.clients.plex.http import PRODUCT, Answer, PlexHttp
+from engine.clients.plex import tv_answers
+from engine.clients.plex.errors import PinGone, TokenRefused
+from engine.clients.plex.http import PRODUCT, PlexConversation
+from engine.clients.plex.tv_answers import Account, Pin, Servers
 
 SECONDS = 7.0  # of a conversation
 PLACES = 4  # conversations of a process that wait for an answer at once
 WHO = "plex.tv"
 _LINK_PAGE = "https://plex.tv/link/"
 _AUTH_PAGE = "https://app.plex.tv/auth"
-_LONGEST_NAME = 100
-_LONGEST_LIFE = 86400 * 30  # seconds
-_LONGEST_TOKEN = 4096
 
 T = TypeVar("T")
 
 
-class PinGone(Exception):
-    """plex.tv does not know the PIN, or it has expired."""
+class PlexTv(PlexConversation):
+    """A conversation with plex.tv; every call raises `PlexUnreachable` where there is no usable answer.
 
-
-class TokenRefused(Exception):
-    """The token holds no longer; nothing else means that."""
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A fresh PIN; its life is what plex.tv says.
-
-    Attributes:
-        expires_in: seconds.
-        expires_at: by the clock of plex.tv.
+    Args:
+        base: URL of plex.tv.
+        identifier: the name by which Plex knows this installation.
+        device_name: shown to people at plex.tv.
+        seconds: for all requests together.
+        places: how many conversations of this process may wait for an answer at once.
     """
 
-    id: str
-    code: str
-    expires_in: int
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class Account:
-    """A person at plex.tv; `id` is the only thing that identifies him."""
-
-    id: str
-    username: str
-    title: str
-    email: str | None
-    avatar: str | None
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that somebody may use."""
-
-    identifier: str
-    owned: bool
-
-
-@dataclass(frozen=True)
-class Servers:
-    """The servers that somebody may use; not `whole` where an entry could not be read, which may be any of them."""
-
-    known: Sequence[Server]
-    whole: bool = True
-
-
-class Malformed(Exception):
-    """An answer does not hold what it should."""
-
-
-@dataclass(frozen=True)
-class PlexTv:
-    """A conversation with plex.tv; every call raises `PlexUnreachable` where there is no usable answer."""
-
-    http: PlexHttp = field(repr=False)
-
-    @classmethod
-    def at(
-        cls,
+    def __init__(
+        self,
         base: str,
         identifier: str,
         *,
         device_name: str = PRODUCT,
         seconds: float = SECONDS,
         places: int = PLACES,
-    ) -> Self:
-        """Begin one, of which `places` may wait for an answer at once; for the other arguments see `PlexHttp`."""
-        return cls(
-            PlexHttp(
-                base,
-                who=WHO,
-                identifier=identifier,
-                seconds=seconds,
-                device_name=device_name,
-                gate=gate_of(base, places),
-            )
+    ) -> None:
+        super().__init__(
+            base,
+            who=WHO,
+            identifier=identifier,
+            seconds=seconds,
+            device_name=device_name,
+            gate=gate_of(base, places),
+            proxied=True,
         )
-
-    def __enter__(self) -> Self:
-        """Use it as a context."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self.http.close()
 
     def make_pin(self, *, strong: bool) -> Pin:
         """A new PIN: of four characters for plex.tv/link, or a `strong` one for `auth_url`."""
-        answer = self.http.post("/api/v2/pins", {"strong": "true"} if strong else None)
-        return self._read(answer, pin_of, usual=(201, 200))
+        answer = self.post("/api/v2/pins", {"strong": "true"} if strong else None)
+        return self._read(answer, tv_answers.pin_of, usual=(201, 200))
 
     def claimed(self, pin_id: str) -> str | None:
         """The token of whoever claimed a PIN; None while nobody has.
@@ -125,10 +66,10 @@ class PlexTv:
         Raises:
             PinGone: unknown or expired.
         """
-        answer = self.http.get(f"/api/v2/pins/{quote(pin_id, safe='')}")
-        if answer.status == 404 and _names_errors(answer):
+        answer = self.get(f"/api/v2/pins/{quote(pin_id, safe='')}")
+        if answer.status_code == 404 and _names_errors(answer):
             raise PinGone
-        return self._read(answer, lambda document: _claim_of(document, pin_id), usual=(200, 201))
+        return self._read(answer, partial(tv_answers.claim_of, pin_id=pin_id), usual=(200, 201))
 
     def account(self, token: str) -> Account:
         """Whose token this is.
@@ -136,7 +77,7 @@ class PlexTv:
         Raises:
             TokenRefused: it does not hold.
         """
-        return self._read(self._as(token, "/api/v2/user"), account_of)
+        return self._read(self._as(token, "/api/v2/user"), tv_answers.account_of)
 
     def servers(self, token: str) -> Servers:
         """The servers that a person may use, their own and shared ones, whether they run or not.
@@ -144,10 +85,22 @@ class PlexTv:
         Raises:
             TokenRefused: the token does not hold.
         """
-        return self.resources(token, servers_of)
+        return self.resources(token, tv_answers.servers_of)
+
+    def server_token(self, token: str, server_id: str) -> str | None:
+        """The token with which a server knows a person with whom it is shared; None where they may not use it.
+
+        Args:
+            token: of the person, for plex.tv.
+            server_id: machineIdentifier.
+
+        Raises:
+            TokenRefused: the token does not hold.
+        """
+        return self.resources(token, partial(tv_answers.server_token_of, server_id=server_id))
 
     def resources(self, token: str, parse: Callable[[Any], T]) -> T:
-        """What `parse` makes of the servers and players of a person; it may raise `Malformed`.
+        """What `parse` makes of the servers and players of a person; it may raise `PlexGarbled`.
 
         Raises:
             TokenRefused: the token does not hold.
@@ -155,19 +108,14 @@ class PlexTv:
         answer = self._as(token, "/api/v2/resources", {"includeHttps": "1", "includeRelay": "1"})
         return self._read(answer, parse)
 
-    def _as(self, token: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        answer = self.http.get(path, params, token)
-        if answer.status in {401, 498}:
+    def _as(self, token: str, path: str, params: Mapping[str, str] | None = None) -> Response:
+        answer = self.get(path, params, token)
+        if answer.status_code in {401, 498}:
             raise TokenRefused
         return answer
 
-    def _read(self, answer: Answer, parse: Callable[[Any], T], *, usual: tuple[int, ...] = (200,)) -> T:
-        if answer.status not in usual:
-            raise self.http.unusable(f"HTTP {answer.status}")
-        try:
-            return parse(decoded(answer.body))
-        except (NotJson, Malformed):
-            raise self.http.unusable("an answer that is not understood") from None
+    def _read(self, answer: Response, parse: Callable[[Any], T], usual: tuple[int, ...] = (200,)) -> T:
+        return self.read(answer, lambda body: parse(decoded(body)), usual)
 
 
 def link_url(code: str) -> str:
@@ -186,135 +134,10 @@ def auth_url(identifier: str, code: str, forward_url: str) -> str:
     return f"{_AUTH_PAGE}#?{urlencode(parameters, quote_via=quote)}"
 
 
-def pin_of(document: Any) -> Pin:
-    """Read a new PIN.
-
-    Raises:
-        Malformed: something is missing.
-    """
-    fields = _object(document)
-    life = fields.get("expiresIn")
-    if isinstance(life, bool) or not isinstance(life, int) or not 0 < life <= _LONGEST_LIFE:
-        raise Malformed("expiresIn")
-    code = fields.get("code")
-    if not isinstance(code, str) or not code.isascii() or not code.isalnum() or len(code) > _LONGEST_NAME:
-        raise Malformed("code")
-    return Pin(_number(fields.get("id")), code, life, _time(fields.get("expiresAt")))
-
-
-def _claim_of(document: Any, pin_id: str) -> str | None:
-    fields = _object(document)
-    if _number(fields.get("id")) != pin_id:
-        raise Malformed("id")
-    return token_of(fields)
-
-
-def token_of(document: Any) -> str | None:
-    """Read the token of a PIN; None while it is not claimed.
-
-    Raises:
-        Malformed: it is not what a header can carry.
-    """
-    token = _object(document).get("authToken")
-    if token is None or token == "":
-        return None
-    if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
-        raise Malformed("authToken")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise Malformed("authToken")
-    return token
-
-
-def account_of(document: Any) -> Account:
-    """Read an account; members of a Plex Home may lack a username and an address.
-
-    Raises:
-        Malformed: it has no id.
-    """
-    fields = _object(document)
-    account_id = _number(fields.get("id"))
-    username, title = _text(fields.get("username")), _text(fields.get("title"))
-    fallback = f"Plex {account_id}"
-    return Account(
-        account_id,
-        username or title or fallback,
-        title or username or fallback,
-        _email(fields.get("email")),
-        _web_address(fields.get("thumb")),
-    )
-
-
-def servers_of(document: Any) -> Servers:
-    """Read the servers among what somebody may use: players and other things stand there too.
-
-    Raises:
-        Malformed: it is no list.
-    """
-    if not isinstance(document, list):
-        raise Malformed("resources")
-    read = [each for each in document if _described(each)]
-    known = [
-        Server(each["clientIdentifier"], each.get("owned") is True)
-        for each in read
-        if "server" in each["provides"].split(",")
-    ]
-    return Servers(known, whole=len(read) == len(document))
-
-
-def _described(resource: Any) -> bool:
-    names = ("provides", "clientIdentifier")
-    return isinstance(resource, dict) and all(isinstance(resource.get(name), str) for name in names)
-
-
-def _names_errors(answer: Answer) -> bool:
+def _names_errors(answer: Response) -> bool:
     """Whether an error is plex.tv's own, not one of something on the way."""
     try:
-        document = decoded(answer.body)
+        document = decoded(answer.content)
     except NotJson:
         return False
     return isinstance(document, dict) and isinstance(document.get("errors"), list)
-
-
-def _object(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise Malformed("object")
-    return document
-
-
-def _number(value: Any) -> str:
-    """An id, which is a number, as text."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return str(value)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
-        return value
-    raise Malformed("id")
-
-
-def _text(value: Any) -> str:
-    """A name, without what can't be printed."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(each for each in value if each.isprintable()).strip()[:_LONGEST_NAME]
-
-
-def _email(value: Any) -> str | None:
-    text = value.strip() if isinstance(value, str) else ""
-    return text if "@" in text and len(text) <= 254 and text.isprintable() else None
-
-
-def _web_address(value: Any) -> str | None:
-    if not isinstance(value, str) or len(value) > 1000 or not value.isprintable() or " " in value:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    return value if parts.scheme in {"http", "https"} and parts.hostname else None
-
-
-def _time(value: Any) -> datetime:
-    try:
-        at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise Malformed("expiresAt") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from engine.clients.plex.library import PlexError, PlexGone
-from engine.clients.plex.library import PlexUnreachable as Unreachable
+from engine.clients.plex import actions
+from engine.clients.plex.errors import PlexError, PlexGone, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
-from engine.errors import NotFound, PlexUnreachable, UpstreamFailed
+from engine.errors import NotFound, UpstreamFailed
 from engine.plex.catalogue.version import Shelf
 from engine.plex.server import libraries
 from engine.runtime import Runtime
@@ -69,8 +69,7 @@ def accounts(runtime: Runtime, shelf: Shelf) -> int:
     """
 
     def ask(plex: PlexQuestions) -> int:
-        entries = plex.entries("/accounts", "Account")
-        return len({entry.get("id") for entry in entries if entry.get("id") and entry.get("name")})
+        return len(actions.accounts(plex))
 
     return int(_asked(runtime, shelf, f"accounts:{shelf.server_id}", ACCOUNT_SECONDS, ask))
 
@@ -88,12 +87,10 @@ def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
             return ask(plex)
     except PlexGone:
         raise NotFound("Plex has no such thing any more.") from None
-    except Unreachable as error:
-        raise PlexSilent from error
+    except PlexUnreachable as error:
+        raise PlexSilent(retry_after=error.retry_after) from error
     except PlexError as error:
         raise UpstreamFailed(f"The Plex server gives no usable answer. {error}") from error
-    except PlexUnreachable as error:
-        raise PlexSilent(retry_after=error.retry_after) from None
 
 
 def _asked(

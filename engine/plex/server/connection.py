@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.clients.plex.library import PlexLibrary
+from engine.clients.plex.queries import SECONDS, PlexQuestions
 from engine.errors import NotFound
 from engine.installation import client_identifier
 from engine.secrets import secret_box
@@ -41,6 +42,10 @@ class PlexConnection:
     def library(self) -> PlexLibrary:
         """A client for the server's library."""
         return PlexLibrary(self.url, self.token, self.client_id, verify=self.verify)
+
+    def questions(self, *, seconds: float = SECONDS) -> PlexQuestions:
+        """A client for short questions and actions, each within `seconds`."""
+        return PlexQuestions(self.url, self.token, self.client_id, verify=self.verify, seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients.plex.library import PlexError, PlexUnreachable
+from engine.clients.plex.errors import PlexBreakerOpen, PlexError, PlexUnreachable
 from engine.clients.plex.queries import SECONDS, PlexQuestions
-from engine.errors import PlexUnreachable as Unreachable
 from engine.plex.answers.parsing import int_of, text_of, time_of
 from engine.plex.server import connection as connections
 from engine.plex.server import paths
@@ -46,7 +45,7 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
     """A client for our server, for one short call or a few on behalf of somebody who waits::
 
         with servers.asking(runtime) as plex:
-            sessions = plex.entries("/status/sessions")
+            sessions = plex.container("/status/sessions")
 
     The outcome counts for the breaker of all processes. Hold no transaction meanwhile.
 
@@ -56,14 +55,12 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
 
     Raises:
         NotFound: Plex is switched off, or no server is configured.
-        PlexUnreachable: (of `engine.errors`) the breaker is open; says for how long.
-        PlexError: (of the client) as the calls inside raise it.
+        PlexBreakerOpen: says for how long.
+        PlexError: as the calls inside raise it.
     """
-    found, server_id, probing, news = _turn(runtime)
+    found, server_id, probing, news = _admission(runtime)
     try:
-        with PlexQuestions(
-            found.url, found.token, found.client_id, verify=found.verify, seconds=seconds
-        ) as plex:
+        with found.questions(seconds=seconds) as plex:
             yield plex
     except PlexError as error:
         with runtime.unit_of_work() as db:
@@ -242,7 +239,7 @@ def _name(db: Session, connection: PlexConnection, server_id: str) -> None:
     )
 
 
-def _turn(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
+def _admission(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
     """The connection, the server's id, whether this call is the probing one, and whether to record its success."""
     with runtime.reading() as db:
         found = connections.required(db, runtime.settings)
@@ -254,7 +251,7 @@ def _turn(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
     if server.failures < FAILURES:
         return found, server.id, False, server.failures > 0 or old
     if rests is not None or not _may_probe(runtime, server.id):
-        raise _left_alone(rests or math.ceil(FIRST_PAUSE.total_seconds()))
+        raise PlexBreakerOpen(rests or math.ceil(FIRST_PAUSE.total_seconds()))
     return found, server.id, True, True
 
 
@@ -265,11 +262,6 @@ def _may_probe(runtime: Runtime, server_id: str) -> bool:
     with runtime.unit_of_work() as db:
         taken = mine.values(open_until=_now() + _PROBE).returning(PlexServer.id)
         return db.scalar(taken) is not None
-
-
-def _left_alone(seconds: int) -> Unreachable:
-    message = "The Plex server does not answer and is left alone for a moment: try again later."
-    return Unreachable(message, retry_after=seconds)
 
 
 def _of(connection: PlexConnection) -> Select[PlexServer]:

@@ -8,15 +8,8 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex.library import (
-    KEYS_AT_ONCE,
-    Libraries,
-    PlexGarbled,
-    PlexGone,
-    PlexLibrary,
-    PlexUnauthorized,
-    PlexUnreachable,
-)
+from engine.clients.plex.errors import PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
+from engine.clients.plex.library import KEYS_AT_ONCE, Libraries, PlexLibrary
 from engine.clients.plex.paging import key_of
 from engine.plex.answers.parsing import TYPE_NUMBERS, Metadata
 from engine.plex.recognition import recognition

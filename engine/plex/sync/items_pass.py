@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex.library import PlexGone
+from engine.clients.plex.errors import PlexGone
 from engine.clients.plex.paging import key_of
 from engine.plex.answers.items import read
 from engine.plex.answers.parsing import Metadata, Row, Unreadable, int_of

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from engine.clients.plex.library import PlexUnreachable
+from engine.clients.plex.errors import PlexUnreachable
 from engine.jobs.runner import Attempt
 
 T = TypeVar("T")

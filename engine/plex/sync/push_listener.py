@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.clients.plex import push as plex_notifications
-from engine.clients.plex.library import PlexError
+from engine.clients.plex.errors import PlexError
 from engine.errors import ServiceUnavailable
 from engine.plex.server import connection
 from engine.plex.server.connection import PlexConnection

@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexLibrary, PlexUnauthorized
+from engine.clients.plex.errors import PlexError, PlexGarbled, PlexGone, PlexUnauthorized
+from engine.clients.plex.library import PlexLibrary
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind

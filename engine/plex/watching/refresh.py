@@ -15,9 +15,9 @@ from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.clients.plex import tv_access
-from engine.clients.plex.library import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
+from engine.clients.plex.errors import PlexError, PlexGarbled, PlexGone, PlexUnauthorized, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
+from engine.clients.plex.tv import PlexTv
 from engine.plex.answers.parsing import TYPE_NUMBERS, int_of, time_of
 from engine.plex.server import connection, user_tokens
 from engine.runtime import Runtime
@@ -41,9 +41,7 @@ def refresh(runtime: Runtime, user_id: str, check: Callable[[], None]) -> int | 
         check: called before each page is written; raises where the job is to end.
 
     Raises:
-        PlexError: our server does not answer.
-        MediaNestError: plex.tv does not.
-        TokenRefused: plex.tv does not take their token any more.
+        PlexError: our server or plex.tv does not answer, or plex.tv does not take their token any more.
     """
     settings = runtime.settings
     with runtime.reading() as db:
@@ -59,7 +57,8 @@ def refresh(runtime: Runtime, user_id: str, check: Callable[[], None]) -> int | 
         ).all()
         look = db.get(WatchLook, (user_id, server_id))
         began: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
-    access = tv_access.server_token(settings.plex_tv_url, found.client_id, token, server_id)
+    with PlexTv(settings.plex_tv_url, found.client_id) as tv:
+        access = tv.server_token(token, server_id)
     if access is None:
         return None
     whole = look is None or began - look.whole_at >= WHOLE_EVERY

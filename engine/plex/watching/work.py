@@ -10,8 +10,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from engine.clients.plex.library import PlexError, PlexUnauthorized
-from engine.clients.plex.tv import TokenRefused
+from engine.clients.plex.errors import PlexError, PlexUnauthorized, TokenRefused
 from engine.correlation import correlation_id
 from engine.errors import MediaNestError
 from engine.job_names import Job
@@ -88,7 +87,7 @@ def work(attempt: Attempt[WatchRefresh]) -> Mapping[str, Any]:
     except (TokenRefused, PlexUnauthorized) as error:
         log.info("watched.not_refreshed", user=user_id, error=type(error).__name__)
         changed = None
-    except (PlexError, MediaNestError) as error:
+    except MediaNestError as error:
         _ask_again_soon(runtime, user_id)
         raise Retry(_away(error)) from error
     except DBAPIError as error:
@@ -107,7 +106,7 @@ def _ask_again_soon(runtime: Runtime, user_id: str) -> None:
     cache.of(runtime.settings).put_off(_ASKED + user_id, AGAIN_SECONDS)
 
 
-def _away(error: PlexError | MediaNestError) -> dict[str, Any]:
+def _away(error: MediaNestError) -> dict[str, Any]:
     kind = error.kind if isinstance(error, PlexError) else error.code.lower()
     advice = "It is read again when the user looks at the library next."
     return {"kind": kind, "message": str(error), "advice": advice, "retryable": True}
