@@ -1,4 +1,4 @@
-"""Answers of other systems, kept in Redis for a while; without Redis nothing is kept and nothing fails."""
+"""Caches other systems' answers in Redis; while Redis is away, every read is a miss and nothing fails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from config.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-KEPT_SECONDS = 86400  # what is too old to be served still tells how old it is
+TTL_SECONDS = 86400  # longer than values are fresh: callers decide by their age
 _TIMEOUT = 0.25  # seconds that a request waits for Redis
-_PAUSE = 3.0  # seconds during which a Redis that failed is left alone
+_PAUSE = 3.0  # seconds without requests to Redis after one failed
 _PREFIX = "medianest:cache:"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Something that was kept; `age` in seconds."""
+class CachedValue:
+    """A value from the cache; `age` in seconds."""
 
     value: Any
     age: float
@@ -36,54 +36,54 @@ class Cache:
     """JSON values by name.
 
     Args:
-        settings: with a `redis_url`; connects on first use. `REDIS_ENABLED=false`: keeps nothing.
+        settings: `redis_url`, connected to on first use; with `REDIS_ENABLED=false` nothing is cached.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._enabled = settings.redis_enabled
         self._redis = make_redis(settings, timeout=_TIMEOUT)
         self._redis.set_retry(Retry(NoBackoff(), 0))
-        self._quiet_until = 0.0
+        self._retry_at = 0.0
 
-    def get(self, name: str) -> Kept | None:
-        """What is kept under a name; None where there is nothing, or no Redis."""
-        raw = self._ask("get", _PREFIX + name)
+    def get(self, name: str) -> CachedValue | None:
+        """The value under a name; None if there is none, or Redis is away."""
+        raw = self._run("get", _PREFIX + name)
         if raw is None:
             return None
         try:
             found = orjson.loads(raw)
-            return Kept(found["value"], max(0.0, time.time() - float(found["at"])))
+            return CachedValue(found["value"], max(0.0, time.time() - float(found["at"])))
         except (ValueError, KeyError, TypeError):
-            return None  # of an older version of ours
+            return None  # written by an older version
 
     def put(self, name: str, value: Any) -> None:
-        """Keep a value for a day at most; who asks for it decides by its age whether it is fresh enough."""
+        """Store a JSON value for `TTL_SECONDS`."""
         body = orjson.dumps({"at": time.time(), "value": value})
-        self._ask("set", _PREFIX + name, body, ex=KEPT_SECONDS)
+        self._run("set", _PREFIX + name, body, ex=TTL_SECONDS)
 
-    def first(self, name: str, seconds: int) -> bool:
-        """Whether nobody asked this in the last seconds; False without Redis."""
-        return bool(self._ask("set", _PREFIX + name, b"1", nx=True, ex=seconds))
+    def set_if_absent(self, name: str, seconds: int) -> bool:
+        """SET NX EX: true if this call set the key, for so many seconds; False while Redis is away."""
+        return bool(self._run("set", _PREFIX + name, b"1", nx=True, ex=seconds))
 
-    def put_off(self, name: str, seconds: int) -> None:
-        """Have `first` be true again after these seconds, where it was asked before."""
-        self._ask("expire", _PREFIX + name, seconds)
+    def expire(self, name: str, seconds: int) -> None:
+        """EXPIRE: let a key that `set_if_absent` set run out after so many seconds."""
+        self._run("expire", _PREFIX + name, seconds)
 
     def add(self, name: str, member: str) -> bool:
-        """Put something on a list that has each thing once; False without Redis."""
-        return self._ask("sadd", _PREFIX + name, member) is not None
+        """SADD: add a member to a set; False while Redis is away."""
+        return self._run("sadd", _PREFIX + name, member) is not None
 
     def take(self, name: str, most: int) -> list[str]:
-        """Take some things off such a list."""
-        return [raw.decode() for raw in self._ask("spop", _PREFIX + name, most) or ()]
+        """SPOP: remove and return up to `most` members of a set."""
+        return [raw.decode() for raw in self._run("spop", _PREFIX + name, most) or ()]
 
-    def _ask(self, command: str, *args: Any, **more: Any) -> Any:
-        if not self._enabled or time.monotonic() < self._quiet_until:
+    def _run(self, command: str, *args: Any, **more: Any) -> Any:
+        if not self._enabled or time.monotonic() < self._retry_at:
             return None
         try:
             return getattr(self._redis, command)(*args, **more)
         except redis.RedisError as error:
-            self._quiet_until = time.monotonic() + _PAUSE
+            self._retry_at = time.monotonic() + _PAUSE
             log.warning("cache.away", error=type(error).__name__)
             return None
 

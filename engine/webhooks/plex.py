@@ -1,4 +1,4 @@
-"""What messages of Plex mean: things that people do, new titles, and what an admin should know."""
+"""Handles webhooks of Plex: playback activity, new titles, and notices for admins."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from models.user import User
 from models.webhook import Webhook
 
 _CATALOGUE = {"movie", "show", "season", "episode"}
-# What a person can choose to play. Music is no part of the catalogue, and yet something that somebody listened to.
+# What activity is recorded for: music too, although the catalogue has none.
 _TITLES = {*_CATALOGUE, "artist", "album", "track"}
 _LONGEST = 500  # characters of a title or name
-_LOOKERS_AFTER = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
+_ROLES_TO_NOTIFY = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
 
 
 def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    """Carry out a message of Plex; it may lack anything, and an event may be new to us."""
+    """Handle a message of Plex. Every field may be missing; unknown events are ignored."""
     if not settings.plex_enabled:
         return Outcome("Plex is switched off.", ignored=True)
     handler = _EVENTS.get(row.event)
@@ -36,14 +36,14 @@ def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
     return handler(db, settings, row)
 
 
-_NO_TITLE = Outcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
+_NOT_A_TITLE = Outcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
 
 
 def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    """Somebody plays, pauses, stops, has seen or rates something."""
+    """Record play, pause, resume, stop, scrobble or rate; fetch the title if the catalogue lacks it."""
     seen, item = _seen(row), _part(row.payload, "Metadata")
     if not _is_title(item):
-        return _NO_TITLE
+        return _NOT_A_TITLE
     if seen.rating_key is None and _text(item.get("title")) is None:
         return Outcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
@@ -57,7 +57,7 @@ def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
 
 
 def _new(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    """A title was added: the server is asked for it now. What the message itself says of it is not believed."""
+    """Start a sync of the title that was added; the message's own metadata is not used."""
     item = _part(row.payload, "Metadata")
     key, kind = _key(item.get("ratingKey")), _text(item.get("type"))
     if key is None or (kind is not None and kind not in _CATALOGUE):
@@ -73,13 +73,13 @@ def _on_deck(db: Session, settings: Settings, row: Webhook) -> Outcome:
 
 
 def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
-    """Tells everyone who looks after webhooks, once a message."""
+    """A handler that notifies all users who may manage webhooks, once per message."""
 
     def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
         admins = select(User.id).where(
-            User.role.in_(_LOOKERS_AFTER), User.disabled_at.is_(None), User.deleted_at.is_(None)
+            User.role.in_(_ROLES_TO_NOTIFY), User.disabled_at.is_(None), User.deleted_at.is_(None)
         )
-        told = [
+        notified = [
             notifications.notify(
                 db,
                 user_id,
@@ -91,19 +91,19 @@ def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
             )
             for user_id in db.scalars(admins.order_by(User.id)).all()
         ]
-        return Outcome(f"Told {sum(one is not None for one in told)}.")
+        return Outcome(f"Told {sum(one is not None for one in notified)}.")
 
     return handle
 
 
-def _of_server(said: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda payload: said.format(_text(_part(payload, "Server").get("title")) or "Plex")
+def _with_server_name(template: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda payload: template.format(_text(_part(payload, "Server").get("title")) or "Plex")
 
 
-def _begun(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    """Playback has begun: of a title, not of what is shown before it."""
+def _playback_started(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    """Notify of a playback that has begun, except of trailers and prerolls."""
     if not _is_title(_part(row.payload, "Metadata")):
-        return _NO_TITLE
+        return _NOT_A_TITLE
     return _notice("Playback has begun", _playback)(db, settings, row)
 
 
@@ -123,14 +123,14 @@ _EVENTS: Mapping[str, Handler] = {
     "library.new": _new,
     "library.on.deck": _on_deck,
     "admin.database.backup": _notice(
-        "Plex has backed up its database", _of_server("{} has backed up its database.")
+        "Plex has backed up its database", _with_server_name("{} has backed up its database.")
     ),
     "admin.database.corrupted": _notice(
         "The database of Plex is damaged",
-        _of_server("{} says that its database is damaged. Restore it from a backup."),
+        _with_server_name("{} says that its database is damaged. Restore it from a backup."),
     ),
     "device.new": _notice("A new device at Plex", _device),
-    "playback.started": _begun,
+    "playback.started": _playback_started,
 }
 
 
@@ -158,14 +158,14 @@ def _seen(row: Webhook) -> Seen:
 
 
 def _is_title(item: Mapping[str, Any]) -> bool:
-    """Whether it is something of its own: no trailer, extra or preroll, and no photo. What says nothing may be one."""
+    """Whether it is a title: no trailer, extra, preroll or photo. Without a type it counts as one."""
     kind, guid = _text(item.get("type")), _text(item.get("guid")) or ""
     around = guid.startswith("prerolls://") or item.get("extraType") is not None
     return not around and (kind is None or kind in _TITLES) and _text(item.get("subtype")) != "trailer"
 
 
 def title_of(item: Mapping[str, Any]) -> str:
-    """A title in words, such as `Heat (1995)` or `The 100 - S01E02 - Earth Skills`."""
+    """A display title, such as `Heat (1995)` or `The 100 - S01E02 - Earth Skills`."""
     own, above = _text(item.get("title")) or "something", _text(item.get("grandparentTitle"))
     year = _number(item.get("year"))
     if item.get("type") == "movie":

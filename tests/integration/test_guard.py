@@ -480,7 +480,7 @@ def test_ffmpeg_does_not_follow_a_file_to_the_network(canary: Canary, tmp_path: 
     with suppress(FetchError):  # as if it had passed the probe
         ffmpeg.produce(
             FFMPEG,
-            [Examined(path=path, probe=known, contents=Contents(stretches=()))],
+            [Examined(path=path, probe=known, contents=Contents(streams=()))],
             "mp4",
             tmp_path / "out.mp4",
             embedding=None,

@@ -24,7 +24,7 @@ from yt_dlp.utils import (
     UserNotLive,
 )
 
-from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.media.probe import NotMediaError
 from engine.clients.ytdlp.classify import classify, cleaned
 
@@ -140,10 +140,12 @@ def test_kinds_by_type_and_words(error: Exception, kind: str, retry: str) -> Non
         assert (classify(raised).kind, classify(raised).retry) == (kind, retry)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, verdict in VERDICTS.items() if verdict.retry != "never"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, verdict in FAILURE_KINDS.items() if verdict.retry != "never"]
+)
 def test_what_is_given_up_is_not_told_to_go_on_by_itself(kind: str) -> None:
     if (
-        VERDICTS[kind].retry in {"soon", "throttled", "again_once"} or kind == "offline"
+        FAILURE_KINDS[kind].retry in {"soon", "throttled", "again_once"} or kind == "offline"
     ):  # the others never fail
         advice = FetchError(kind).given_up
         for promise in ("by itself", "by themselves", "goes on", "go on"):
@@ -188,9 +190,9 @@ def test_a_detail_has_no_colours_prefixes_paths_or_logins(text: str, expected: s
     assert cleaned(text) == expected
 
 
-@pytest.mark.parametrize("kind", VERDICTS)
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
 def test_every_kind_is_told_in_whole_sentences(kind: str) -> None:
-    verdict = VERDICTS[kind]
+    verdict = FAILURE_KINDS[kind]
 
     for sentence in (verdict.message, verdict.advice, verdict.given_up or verdict.advice):
         assert sentence[0].isupper()

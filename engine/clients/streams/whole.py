@@ -1,21 +1,27 @@
-"""Fetches a stream that is one file at the site."""
+"""Fetches a stream that is a single file."""
 
 from __future__ import annotations
 
 from engine.clients.streams.files import StreamFiles, read_note, write_note
-from engine.clients.streams.report import Report
+from engine.clients.streams.report import ProgressReport
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import UNKNOWN, Transfer, Version
 
 
 def fetch(
-    source: Source, url: str, files: StreamFiles, report: Report, *, chunk: int | None, resumable: bool
+    source: Source,
+    url: str,
+    files: StreamFiles,
+    report: ProgressReport,
+    *,
+    chunk: int | None,
+    resumable: bool,
 ) -> int | None:
-    """Bring the part to its end; returns its length by the site's headers, None where they said none.
+    """Complete the part file; returns its size in bytes by the site's headers, None if they have none.
 
     Args:
-        chunk: most bytes to ask for at a time: some sites slow down whoever asks for more.
-        resumable: whether what an earlier attempt left may be gone on with.
+        chunk: the most bytes per request, as some sites throttle larger ones; None: no limit.
+        resumable: whether to resume an earlier attempt's part file.
 
     Raises:
         FetchError, yt_dlp.networking.exceptions.RequestError: see `Transfer.run`.
@@ -24,7 +30,7 @@ def fetch(
     if version is None:
         files.part.unlink(missing_ok=True)
 
-    def remember(found: Version) -> None:
+    def on_version(found: Version) -> None:
         report.expect(total=found.size)
         write_note(files.version, found._asdict())
 
@@ -37,7 +43,7 @@ def fetch(
             arrived=report.arrived,
             chunk=chunk,
             version=version or UNKNOWN,
-            remember=remember,
+            on_version=on_version,
         )
         return transfer.run().size
 

@@ -47,7 +47,7 @@ _LEAVES = {"movie": "movie", "show": "episode"}
 def wish(runtime: Runtime, user_id: str) -> None:
     """Have somebody's watch states refreshed soon, unless that was done in the last minutes."""
     kept = cache.of(runtime.settings)
-    if kept.first(_ASKED + user_id, EVERY_SECONDS) and kept.add(_WANTED, user_id):
+    if kept.set_if_absent(_ASKED + user_id, EVERY_SECONDS) and kept.add(_WANTED, user_id):
         runtime.ring(Job.WATCHED)
 
 
@@ -66,7 +66,7 @@ def refresh_wanted(runtime: Runtime) -> None:
         else:
             log.debug("watched.refreshed", user=user_id, changed=changed)
         if changed is None:
-            kept.put_off(_ASKED + user_id, AGAIN_SECONDS)
+            kept.expire(_ASKED + user_id, AGAIN_SECONDS)
 
 
 def refresh(runtime: Runtime, user_id: str) -> int | None:
