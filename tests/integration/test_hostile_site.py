@@ -15,8 +15,8 @@ import pytest
 from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.fetch_signals import Fetched, FetchSpec, MetadataFound
 from engine.clients.media.probe import probe
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp import requests as ytdlp_requests
+from engine.clients.ytdlp.fetch import fetch
 from engine.storage.filenames import final_name
 from tests.fakes import lures
 from tests.fakes.video_site import VideoSite

@@ -16,10 +16,9 @@ from yt_dlp.networking.exceptions import HTTPError
 from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.fetch_signals import FetchSpec
 from engine.clients.ytdlp import entry as fetching
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp import requests as ytdlp_requests
 from engine.clients.ytdlp.extract import youtube_dl
-from engine.clients.ytdlp.fetch import preview
+from engine.clients.ytdlp.fetch import fetch, preview
 from tests.fakes import media
 from tests.fakes.attempts import Attempts, Order
 from tests.fakes.attempts import fetch as fetch_guarded
