@@ -25,13 +25,13 @@ _LONGEST = 300  # characters of a name or address
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, and from where.
+    """The actor of an audited change, and where they act from.
 
     Attributes:
         user_id: None for nobody we know, and for the server itself.
-        via: the session or API key that he acts through.
-        address: of the client, as far as it can be believed.
-        proven: the person has lately proved who acts here; see `engine.identity.confirmation`. Never with an API key.
+        via: the session or API key that they act through.
+        address: of the client, through trusted proxies only.
+        proven: a recent step-up authentication; see `engine.identity.confirmation`. Never with an API key.
     """
 
     user_id: str | None = None
@@ -45,7 +45,7 @@ SERVER = Actor()
 
 @dataclass(frozen=True)
 class Subject:
-    """To whom or what something is done; `name` is kept for the time when the object is gone."""
+    """The object of an audited change; `name` outlives the object."""
 
     kind: str
     id: str | None
@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What somebody tried and did not get; see `refusal`."""
+    """A refused action; see `refusal`."""
 
     action: str
     subject: Subject | None
@@ -65,7 +65,7 @@ class Attempt:
 def refusal(
     error: _Error, action: str, subject: Subject | None = None, *, outcome: Outcome = "denied", **details: Any
 ) -> _Error:
-    """An error that is written down when it refuses a request: what raises it can't, as its own unit is rolled back.
+    """Attach an audit entry to an error: the caller's transaction is rolled back, so the door writes it in another one.
 
     Args:
         error: to be raised.
@@ -79,7 +79,7 @@ def refusal(
 
 
 def note_refusal(db: Session, error: MediaNestError, actor: Actor) -> None:
-    """Write down what `refusal` put into an error; to be committed although the request is refused."""
+    """Write the entry that `refusal` attached to an error; to be committed although the request is refused."""
     attempt = error.attempt
     if isinstance(attempt, Attempt):
         record(db, attempt.action, actor, attempt.subject, outcome=attempt.outcome, **attempt.details)
@@ -94,7 +94,7 @@ def record(
     outcome: Outcome = "success",
     **details: Any,
 ) -> None:
-    """Write an entry; it holds if the unit of work does.
+    """Add an entry to the unit of work of the change.
 
     Args:
         db: the unit of work of the change.

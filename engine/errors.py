@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 
 class MediaNestError(Exception):
-    """Something that a client can be told.
+    """The base of all errors that clients see.
 
     Attributes:
         code: of the API's table of error codes.
         status: the HTTP status that goes with it.
-        message: in words for a person; never a path of the server, a query or a secret.
+        message: a sentence for people; never a path of the server, a query or a secret.
         details: the fields at fault of a validation error, otherwise only shown in development.
-        retry_after: seconds after which it may work, of an error that passes; None: nobody knows.
-        attempt: what the audit log is to say of it, an `engine.audit.Attempt`; None: nothing of its own.
+        retry_after: seconds after which a temporary error may be over; None: unknown.
+        attempt: the audit entry that belongs to it, an `engine.audit.Attempt`; None: none of its own.
     """
 
     code = "INTERNAL_ERROR"
@@ -44,60 +44,60 @@ class ValidationFailed(MediaNestError):
 
 
 class Unauthorized(MediaNestError):
-    """Nobody, or nobody we know."""
+    """No credentials, or invalid ones."""
 
     code, status = "UNAUTHORIZED", 401
 
 
 class TokenExpired(Unauthorized):
-    """The token was good once."""
+    """An access token that has expired."""
 
     code = "TOKEN_EXPIRED"
 
 
 class Forbidden(MediaNestError):
-    """Known, but not allowed."""
+    """Authenticated, but not allowed."""
 
     code, status = "FORBIDDEN", 403
 
 
 class ConfirmationRequired(Forbidden):
-    """Allowed, but not before it is certain that the person asks, and not somebody who has their token."""
+    """Allowed after step-up authentication only; see `engine.identity.confirmation`."""
 
     code = "CONFIRMATION_REQUIRED"
 
 
 class CsrfInvalid(Forbidden):
-    """A state-changing request by cookie without the proof that our own page sent it."""
+    """A state-changing request by cookie without a valid CSRF token."""
 
     code = "CSRF_INVALID"
 
 
 class NotFound(MediaNestError):
-    """It does not exist, or is not yours."""
+    """The object does not exist, or belongs to somebody else."""
 
     code, status = "NOT_FOUND", 404
 
 
 class Conflict(MediaNestError):
-    """It can't be done in the state things are in."""
+    """The present state of the object does not allow it."""
 
     code, status = "CONFLICT", 409
 
 
 class UpstreamFailed(MediaNestError):
-    """A system we depend on for this answer failed."""
+    """An upstream system that this answer depends on failed."""
 
     code, status = "UPSTREAM_ERROR", 502
 
 
 class ServiceUnavailable(MediaNestError):
-    """A part of ours that is needed is not there."""
+    """A part of ours that this request needs is not available."""
 
     code, status = "SERVICE_UNAVAILABLE", 503
 
 
 class PlexUnreachable(MediaNestError):
-    """plex.tv, or our Plex server, gives no answer that can be used: who somebody is stays unknown for now."""
+    """plex.tv or the Plex server gives no usable answer."""
 
     code, status = "PLEX_UNREACHABLE", 503

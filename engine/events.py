@@ -1,4 +1,4 @@
-"""Typed events: what happened, who may see it, and how it travels over Redis pub/sub."""
+"""Typed events: their data, their readers, and their encoding on Redis pub/sub."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Event:
     Attributes:
         name: such as `download:progress`, as in the API document.
         data: the fields, keys in camelCase.
-        user_id: whose it is; None: nobody's.
-        datum: what it tells of, which says who may read it.
-        passing: an intermediate state that a slow client may miss; a final state never is.
-        key: what a passing event supersedes: the newest of a key stands for the ones before.
+        user_id: the owner; None: it has none.
+        datum: the kind of data, which says who may read it.
+        passing: an intermediate state that may be dropped for a slow client; final states never are.
+        key: a passing event supersedes earlier ones of the same key.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Event:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
-        """Refuse what would reach others than it is meant for.
+        """Check the addressing of an event.
 
         Raises:
-            ValueError: the datum has owners and this is nobody's, or the reverse; or the name is not one of its own.
+            ValueError: the datum has owners and this event none, or the reverse; or the name is none of the datum's.
         """
         if self.datum.owned is (self.user_id is None) or not self.name.startswith(self.datum.events):
             raise ValueError(f"{self.name} of {self.user_id} is no event of the datum {self.datum.name}")
@@ -54,7 +54,7 @@ class Event:
         return CHANNEL_PREFIX + (self.user_id or "all")
 
     def encode(self) -> bytes:
-        """The message on the channel: the frame as clients get it, and what the relay needs to know of it."""
+        """The message on the channel: the frame for clients, and the fields that the relay filters by."""
         return orjson.dumps(
             {
                 "user": self.user_id,

@@ -1,4 +1,4 @@
-"""What this installation is called by others: facts that stay the same over restarts."""
+"""The identity of this installation towards other systems; constant over restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLIENT_IDENTIFIER = "plex.client_identifier"
 
 
 def client_identifier(db: Session) -> str:
-    """The name by which plex.tv and Plex servers know us; made once, whoever asks first."""
+    """The `X-Plex-Client-Identifier` of this installation; created once, by the first process that asks."""
     query = select(Fact.value).where(Fact.name == _CLIENT_IDENTIFIER)
     found = db.scalar(query)
     if found is not None:

@@ -52,10 +52,10 @@ _GRANTED = {
 
 
 def is_admin(role: str) -> bool:
-    """Whether a role looks after users: whoever makes or unmakes such a one decides who is master of the house."""
+    """Whether a role manages users; making and unmaking these takes step-up authentication."""
     return Permission.USERS_MANAGE in permissions_of(role)
 
 
 def permissions_of(role: str) -> frozenset[Permission]:
-    """What a role may do: its own permissions and those of every role below it."""
+    """The permissions of a role: its own and those of every role below it."""
     return _GRANTED[role]

@@ -1,4 +1,4 @@
-"""What sockets tell, and who may read each kind of it: the same permissions that the same datum asks for over HTTP."""
+"""The kinds of data on sockets and the permissions to read each: the same as over HTTP."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Topic = Literal["media", "account", "system", "admin", "public"]
 
 @dataclass(frozen=True)
 class Datum:
-    """A kind of thing that events and snapshots tell of.
+    """A kind of data in events and snapshots.
 
     Attributes:
-        name: on the wire between our processes.
-        events: how the names of its events begin.
-        topic: which of the socket paths carry it; `public` is for strangers too.
-        asks: the permissions to read what is one's own, or belongs to nobody; none: for everybody.
-        others: the permissions to read it whoever's it is; None: it has no owner, or is for its owner alone.
-        owned: whether each belongs to a person.
+        name: between our processes.
+        events: the prefix of its events' names.
+        topic: the socket paths that carry it; `public` needs no account.
+        asks: the permissions to read one's own, or one without an owner; empty: everybody may.
+        others: the permissions to read anybody's; None: it has no owner, or is for its owner alone.
+        owned: whether each has an owner.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Datum:
     owned: bool = False
 
     def readable(self, permissions: Collection[str], *, own: bool) -> bool:
-        """Whether somebody with these permissions may read one that is their own or nobody's, or one of another."""
+        """Whether these permissions suffice to read a datum: `own`, one's own or without an owner; else another's."""
         held = frozenset(permissions)
         return (self.others is not None and self.others <= held) or (own and self.asks <= held)
 
@@ -67,7 +67,7 @@ DATA = {
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What somebody reads on a socket path: the names of the data of their own or nobody's, and of others'."""
+    """The data that a socket receives: names of data of their own or without an owner, and of others'."""
 
     own: frozenset[str]
     others: frozenset[str]
@@ -77,7 +77,7 @@ NOTHING = Readable(frozenset(), frozenset())
 
 
 def readable(topics: Collection[str], permissions: Collection[str]) -> Readable:
-    """What a path carries, less what somebody with these permissions may not read over HTTP."""
+    """The data of a socket path that these permissions may read."""
     carried = [datum for datum in DATA.values() if datum.topic in topics]
     return Readable(
         frozenset(datum.name for datum in carried if datum.readable(permissions, own=True)),

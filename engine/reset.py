@@ -1,4 +1,4 @@
-"""Reset: an empty product again, for development."""
+"""Reset: empties the product, for development."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 def reset(runtime: Runtime, actor: Actor) -> None:
-    """Empty every table and our Redis database; whoever was signed in is not any more.
+    """Empty every table and our Redis database; all sessions end.
 
-    Whoever comes first may then make themself the first administrator.
-
-    Jobs in hand lose their rows and stop by themselves.
+    The next caller of the bootstrap becomes the first administrator. Running jobs lose their rows and stop.
 
     Raises:
         ConfirmationRequired: the proof that a person asks is missing or too old.

@@ -1,4 +1,4 @@
-"""What a process of ours works with: settings, database, Redis, and the bell; built once at each door."""
+"""The dependencies of a process: settings, database, Redis, and the bell; built once at its entry point."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Runtime:
     Args:
         settings: with a `database_url`.
         redis_client: for events.
-        ring: tells the workers of a job's queue that there is work; may raise when Redis is away.
+        ring: sends the wake-up message of a job to its queue; may raise when Redis is away.
         pool_size: connections to PostgreSQL.
     """
 
@@ -51,7 +51,7 @@ class Runtime:
 
     @property
     def settings(self) -> Settings:
-        """The environment's settings with what an admin has changed since; a change is known within 5 seconds."""
+        """The environment's settings merged with those that admins changed; at most 5 seconds old."""
         return self.live.settings
 
     @contextmanager
@@ -78,7 +78,7 @@ class Runtime:
         self._after_commit(info)
 
     def watch_settings(self) -> None:
-        """Keep the settings fresh in a thread, for a process that may look at them without a unit of work."""
+        """Refresh the settings in a thread, for a process that reads them outside of units of work."""
         threading.Thread(target=self._watch_settings, daemon=True, name="settings").start()
 
     def _watch_settings(self) -> None:
@@ -88,7 +88,7 @@ class Runtime:
             time.sleep(FRESH_SECONDS)
 
     def ring(self, job: Job) -> bool:
-        """Ring for a job; False, and a line in the log, where Redis is away: the reconciler rings again."""
+        """Ring for a job; False, and a log line, where Redis is away: the reconciler rings again."""
         try:
             self._ring(job)
         except Exception as error:  # noqa: BLE001 - kombu and redis-py raise many kinds; the row is safe in any case

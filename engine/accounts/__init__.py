@@ -1,1 +1,1 @@
-"""Accounts: who a person is, what he may do, and on which devices he is signed in."""
+"""Accounts: users, invitations, sign-in by password and by Plex, and what admins and users change about them."""

@@ -1,4 +1,4 @@
-"""Tells a user, where he reads it, that something changed by which his account could be taken from him."""
+"""Security notices to a user: a new API key, another address, another Plex account, another password."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def tell_of_key(db: Session, settings: Settings, user: User, key_name: str) -> N
 
 
 def tell_of_address(db: Session, settings: Settings, user: User, former: str | None) -> None:
-    """Tell of another e-mail address, by mail to both: at the former one somebody may be robbed of his account.
+    """Tell of another e-mail address, by mail to both: the owner of the former one may be losing their account.
 
-    Not at an address that another user has: he would learn of somebody else's account.
+    Not to an address that another user has: they would learn of somebody else's account.
     """
     what = f"The e-mail address of your account was changed to {user.email}."
     _tell(db, settings, user, "security.email_changed", "Your e-mail address was changed", what, former)

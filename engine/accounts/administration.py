@@ -1,9 +1,9 @@
-"""What those do who look after users: make, change, disable and delete them.
+"""User administration: admins make, change, disable and delete users.
 
-Nobody acts on somebody who may do more than himself, or makes somebody who may; an API key counts for what the key
-may do. There is always an enabled super admin. What is changed holds from the next request, for a session's user is
-looked up at each. Who is an admin, and by which address somebody signs in, is changed by a person who has lately proved
-to be there (`confirmation`), and one's own address and role never here.
+Nobody acts on a user with more permissions than their own, or makes one; of an API key its own permissions count. There
+is always an enabled super admin. A change holds from the next request, since each one reads the session's user. Making
+and unmaking admins, and changing a sign-in address, takes a recent proof of the person
+(`engine.identity.confirmation`); one's own address and role are never changed here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def create(
     """Make a user who signs in with address and password. The other admins are told of an admin.
 
     Raises:
-        Forbidden: the role may do more than who makes him.
+        Forbidden: the role has permissions that the acting admin lacks.
         ConfirmationRequired: an admin is to be made.
         Conflict: the address belongs to somebody.
         ValidationFailed: the password is too easy to guess.
@@ -83,13 +83,13 @@ def change(
     tier: str | None = None,
     disabled: bool | None = None,
 ) -> User:
-    """Change a user; what is None stays. Disabling ends all his sessions and API keys.
+    """Change a user; what is None stays. Disabling ends all their sessions and API keys.
 
     Raises:
-        NotFound: there is none, or he is deleted.
-        Forbidden: he may do more than who changes him, or it is one's own address.
+        NotFound: there is no such user, or they are deleted.
+        Forbidden: they have permissions that the acting admin lacks, or it is the admin's own address.
         ConfirmationRequired: it is about an address, or an admin is disabled or let in again.
-        Conflict: the address belongs to somebody, or he is the last enabled super admin.
+        Conflict: the address belongs to somebody, or they are the last enabled super admin.
     """
     given = {"name": name, "email": email, "tier": tier, "disabled": disabled}
     tried = {field: value for field, value in given.items() if value is not None}
@@ -127,14 +127,15 @@ def change(
 
 
 def set_role(db: Session, settings: Settings, user_id: str, role: str, *, by: Identity, actor: Actor) -> User:
-    """Give a user another role; he stays signed in. The other admins are told of a new one. One who may do less from
-    now on has his open invitations taken back: each was his word for somebody.
+    """Give a user another role; they stay signed in. The other admins are told of a new admin.
+
+    A user who loses permissions has their open invitations revoked: each was their word for somebody.
 
     Raises:
-        NotFound: there is none, or he is deleted.
-        Forbidden: he may do more than who changes him, or would, or it is oneself.
+        NotFound: there is no such user, or they are deleted.
+        Forbidden: they have, or would have, permissions that the acting admin lacks, or it is the admin's own role.
         ConfirmationRequired: the proof that the person asks is missing or too old.
-        Conflict: he is the last enabled super admin.
+        Conflict: they are the last enabled super admin.
     """
     user, rights = _held(db, user_id, by, "user.role_changed", role=role)
     _refuse_above(rights, role, "user.role_changed", subject_of(user), role=role)
@@ -156,17 +157,17 @@ def set_role(db: Session, settings: Settings, user_id: str, role: str, *, by: Id
 
 
 def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
-    """Delete a user; returns him as he was.
+    """Delete a user; returns them as they were.
 
-    His sessions, API keys, notifications, resets, invitations and Plex token are gone, his downloads that are not
-    finished are cancelled. What he has finished stays, with a row that has lost name and address. If he comes again,
-    with Plex or by an invitation, he is somebody new.
+    Their sessions, API keys, notifications, resets, invitations and Plex token are gone, their unfinished downloads
+    are cancelled. What they have finished stays, with a row that has lost name and address. If they come again, with
+    Plex or by an invitation, they are a new user.
 
     Raises:
-        NotFound: there is none, or he is deleted already.
-        Forbidden: he may do more than who deletes him.
-        ConfirmationRequired: he is an admin.
-        Conflict: he is the last enabled super admin.
+        NotFound: there is no such user, or they are deleted already.
+        Forbidden: they have permissions that the acting admin lacks.
+        ConfirmationRequired: they are an admin.
+        Conflict: they are the last enabled super admin.
     """
     user, _ = _held(db, user_id, by, "user.deleted")
     _refuse_last(db, user, "user.deleted")
@@ -175,7 +176,7 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
     cancelled = downloads.cancel_all(db, user.id)
     for table in (Login, ApiKey, Notification, PasswordReset):
         db.execute(sql_delete(table).where(table.user_id == user.id))
-    db.execute(sql_delete(Invitation).where(Invitation.accepted_by == user.id))  # it bears his address
+    db.execute(sql_delete(Invitation).where(Invitation.accepted_by == user.id))  # it bears their address
     closing.take_back_invitations(db, user.id)
     secret_box.drop(db, secret_name(user.id))
     audit.record(db, "user.deleted", actor, subject_of(user), role=user.role, cancelledDownloads=cancelled)
@@ -186,14 +187,14 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
 
 
 def subject_of(user: User) -> Subject:
-    """A user, as the audit log names him."""
+    """A user, as the audit log names them."""
     return Subject("user", user.id, user.name)
 
 
 def _held(
     db: Session, user_id: str, by: Identity, action: str, **tried: Any
 ) -> tuple[User, frozenset[Permission]]:
-    """A user whom `by` may act on, locked, and what `by` may do: he is locked and looked up anew, too."""
+    """A user whom `by` may act on, and the permissions of `by`; both are locked and read anew."""
     found = _locked(db, user_id, by.user_id)
     rights = _rights(by, found.get(by.user_id))
     user = found.get(user_id)
@@ -211,7 +212,7 @@ def _locked(db: Session, *user_ids: str) -> dict[str, User]:
 
 
 def _rights(by: Identity, now: User | None) -> frozenset[Permission]:
-    """What is left, under the lock, of what somebody was allowed when his request began."""
+    """The permissions that the acting admin still has, read under the lock."""
     if now is None or now.disabled_at is not None:
         raise Unauthorized("This account has just been closed.")
     rights = by.permissions & permissions_of(now.role)
@@ -224,7 +225,7 @@ def _refuse_above(
     rights: frozenset[Permission], role: str, action: str, subject: Subject, /, **tried: Any
 ) -> None:
     if permissions_of(role) - rights:
-        words = f"You can't make or change a user of the role {role}: he may do more than you."
+        words = f"You can't make or change a user of the role {role}: they may do more than you."
         raise audit.refusal(Forbidden(words), action, subject, **tried)
 
 
@@ -259,7 +260,7 @@ def _disable(db: Session, user: User, actor: Actor) -> None:
 
 
 def _nobody() -> dict[str, Any]:
-    """What is left of a deleted user."""
+    """The columns of a deleted user."""
     gone = (
         "email",
         "email_claimed_at",

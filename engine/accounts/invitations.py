@@ -55,12 +55,12 @@ class Listed:
 def create(
     db: Session, settings: Settings, *, by: Identity, email: str, role: str, actor: Actor
 ) -> tuple[Invitation, str]:
-    """Invite somebody, in place of an open invitation of his; returns the row and its link, known only now.
+    """Invite somebody, replacing their open invitation; returns the row and its link, known only now.
 
-    The link is mailed to him too, where mails can be sent.
+    The link is mailed to them too, where mails can be sent.
 
     Raises:
-        Forbidden: nobody can be invited to be more than an admin, or to more than the inviter (or his API key) may.
+        Forbidden: nobody can be invited to be more than an admin, or to more than the inviter (or their API key) may.
         ConfirmationRequired: an admin is invited.
         Conflict: the address belongs to somebody.
     """
@@ -184,7 +184,7 @@ def is_invited(db: Session, email: str) -> bool:
 
 
 def _held(db: Session, user_id: str) -> User | None:
-    """Who invites, held until the end: he is not demoted between this look and what comes of it."""
+    """The inviter, locked until the end of the unit of work, so that they are not demoted meanwhile."""
     query = select(User).where(User.id == user_id).with_for_update(read=True)
     return db.scalars(query.execution_options(populate_existing=True)).one_or_none()
 

@@ -112,7 +112,7 @@ def confirm(db: Session, settings: Settings, token: str, password: str, *, addre
 
 
 def tell_of_change(db: Session, settings: Settings, user: User, consequences: str) -> None:
-    """Tell a user that his password was changed, by notification and mail: it may have been somebody else."""
+    """Tell a user by notification and mail that their password was changed: it may have been somebody else."""
     notify(
         db,
         user.id,

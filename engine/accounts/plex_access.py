@@ -1,4 +1,4 @@
-"""Who may use our Plex server: asked of plex.tv at sign-in and once a day after that."""
+"""Access to our Plex server, checked at plex.tv at sign-in and once a day after that."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _now = func.clock_timestamp
 
 
 class AccessRefused(Forbidden):
-    """plex.tv says, or it is plain without asking, that somebody may not use our server.
+    """A Plex account may not use our server, by plex.tv or by what we know.
 
     Attributes:
         account: whose sign-in this was, as far as that is known.
@@ -55,13 +55,13 @@ class AccessRefused(Forbidden):
 
 
 def client_identifier(runtime: Runtime) -> str:
-    """The name by which Plex knows this installation."""
+    """The `X-Plex-Client-Identifier` of this installation."""
     with runtime.reading() as db:
         return installation.client_identifier(db)
 
 
 def conversation(runtime: Runtime, *, device_name: str | None = None, seconds: float = SECONDS) -> PlexTv:
-    """Begin to talk to plex.tv; hold no transaction meanwhile."""
+    """A client of plex.tv for some requests; hold no transaction meanwhile."""
     return PlexTv.at(
         runtime.settings.plex_tv_url,
         client_identifier(runtime),
@@ -104,16 +104,16 @@ def server_identifier(runtime: Runtime, *, older_than: timedelta | None = None) 
 
 
 def admit(runtime: Runtime, tv: PlexTv, token: str, *, before_setup: bool = False) -> Admitted:
-    """Find out whose token this is and whether he may use our server.
+    """Find out whose token this is and whether that account may use our server.
 
     Args:
         runtime: for settings and units of work; none is open meanwhile.
         tv: to ask.
         token: of somebody.
-        before_setup: he may pass while there is no server: it is to be found through his account.
+        before_setup: let them pass while no server is configured: it is to be found through their account.
 
     Raises:
-        AccessRefused: he may not, or the token holds no longer; the text says which.
+        AccessRefused: it may not, or the token is not valid any more; the text says which.
         PlexUnreachable: that can't be found out now.
     """
     configured = _our_server(runtime) is not None
@@ -204,7 +204,7 @@ def check(runtime: Runtime, user_id: str) -> None:
             why is not None
             and secret_box.take(db, runtime.settings, user_tokens.secret_name(user_id)) == token
         ):
-            plex_accounts.end_access(db, user_id, why)  # else he has just signed in anew
+            plex_accounts.end_access(db, user_id, why)  # else they have just signed in anew
 
 
 def _our_server(runtime: Runtime) -> Address | None:

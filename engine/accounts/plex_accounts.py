@@ -1,4 +1,4 @@
-"""Accounts of people who sign in with Plex: known by their id at plex.tv and by nothing else."""
+"""Users who sign in with Plex, identified by their plex.tv account id and by nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _now = func.clock_timestamp
 
 @dataclass(frozen=True)
 class Admitted:
-    """Somebody who proved that an account at plex.tv is theirs, and that it may use our server.
+    """A Plex account whose owner proved it and that may use our server.
 
     Attributes:
         owner: whether the server is theirs.
@@ -59,14 +59,14 @@ def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: st
         user = User(id=new_id("user"), plex_id=account.id, name=name, email=email, role=USER)
         db.add(user)
         db.flush()
-        himself = Actor(user.id, address=address)
-        audit.record(db, "user.created", himself, _subject(user), method="plex", role=user.role)
+        themself = Actor(user.id, address=address)
+        audit.record(db, "user.created", themself, _subject(user), method="plex", role=user.role)
     if user.disabled_at is not None and user.disabled_reason != "plex":
         return user
     if user.disabled_at is not None:
         user.disabled_at = user.disabled_reason = None
         audit.record(db, "user.enabled", SERVER, _subject(user), reason="access to the Plex server again")
-    # Of a server that an admin connected its owner is nobody to us: he would make himself another admin.
+    # The owner of a server that an admin connected gets no role from that: they would make themself another admin.
     trusted = admitted.owner and settings.plex_owner_is_admin and bool(settings.plex_url)
     if trusted and ROLES.index(user.role) < ROLES.index(ADMIN):
         before, user.role = user.role, ADMIN
@@ -80,10 +80,10 @@ def of_admitted(db: Session, settings: Settings, admitted: Admitted, address: st
 
 
 def link(db: Session, settings: Settings, user_id: str, admitted: Admitted, actor: Actor) -> User:
-    """Let a user sign in with a Plex account besides his password.
+    """Let a user sign in with a Plex account besides their password.
 
     Raises:
-        Conflict: the Plex account is somebody else's, or he has another one already.
+        Conflict: the Plex account is somebody else's, or they have another one already.
         NotFound: there is no such user any more.
     """
     _hold(db, admitted.account.id)
@@ -102,11 +102,11 @@ def link(db: Session, settings: Settings, user_id: str, admitted: Admitted, acto
 
 
 def unlink(db: Session, settings: Settings, user_id: str, actor: Actor) -> User:
-    """Forget a user's Plex account, and its token; he and those who look after users are told.
+    """Forget a user's Plex account and its token; they and the admins who manage users are told.
 
     Raises:
-        NotFound: he has none.
-        Conflict: he could not sign in any more.
+        NotFound: they have none.
+        Conflict: they could not sign in any more.
         ConfirmationRequired: the proof that the person asks is missing or too old.
     """
     user = _locked(db, user_id)
@@ -134,10 +134,10 @@ def confirm(db: Session, user_id: str, server_id: str, *, owner: bool) -> None:
 
 
 def end_access(db: Session, user_id: str, why: str) -> None:
-    """Act on plex.tv's word that a user may not use our server any more.
+    """Disable a user who lost access to our server, by plex.tv's answer.
 
-    He is disabled, whether he has a password or not, and all that acted for him ends for good; until plex.tv says
-    otherwise at his next sign-in with Plex, or an admin lets him in. Admins and super admins keep their accounts.
+    They are disabled, with or without a password, and their sessions and keys end for good; until plex.tv says
+    otherwise at their next sign-in with Plex, or an admin enables them. Admins and super admins keep their accounts.
     """
     user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
     if user is None or user.plex_id is None or user.disabled_at is not None:
@@ -154,7 +154,7 @@ def end_access(db: Session, user_id: str, why: str) -> None:
 
 
 def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> None:
-    """Keep what plex.tv says of a user, and the token for asking it again."""
+    """Store what plex.tv says of a user, and the token for the next check."""
     user.plex_username, user.plex_avatar = cleaned(admitted.account.username), admitted.account.avatar
     user.plex_checked_at = _now()
     if admitted.server_id is not None:
@@ -164,7 +164,7 @@ def _note(db: Session, settings: Settings, user: User, admitted: Admitted) -> No
 
 
 def _hold(db: Session, plex_id: str) -> None:
-    """Let nobody else make or link a user for this Plex account until the unit of work ends."""
+    """Serialise making and linking of a user for this Plex account until the unit of work ends, by an advisory lock."""
     db.execute(select(func.pg_advisory_xact_lock(func.hashtext("plex account " + plex_id))))
 
 

@@ -78,7 +78,7 @@ def verify(
 
     Raises:
         NotFound: the PIN is unknown, used, expired or another browser's, or Plex is switched off.
-        Forbidden: he has no access to our server, or his account is disabled; the PIN is used up.
+        Forbidden: they have no access to our server, or their account is disabled; the PIN is used up.
         PlexUnreachable: that can't be found out now; the PIN stays good.
     """
     admitted = _admitted(runtime, pin_id, nonce)
@@ -99,7 +99,7 @@ def link(
 ) -> User | None:
     """Link the Plex account of whoever claimed a PIN to one's own, which it then signs in to; None while nobody has.
 
-    Who may configure the server can do so before there is one, to find it through his account.
+    Who may configure the server can do so before there is one, to find it through their account.
 
     Raises:
         ValidationFailed, WrongPassword, ConfirmationRequired: as for `profile.prove`.
@@ -120,7 +120,7 @@ def link(
 
 
 def confirm(runtime: Runtime, pin_id: str, *, nonce: str, mine: Identity, actor: Actor) -> datetime | None:
-    """Prove a person anew by a PIN that was claimed with the Plex account linked to his own; None while nobody has.
+    """Prove a person anew by a PIN that was claimed with the Plex account linked to their own; None while nobody has.
 
     Returns until when that counts on this device.
 
@@ -150,7 +150,7 @@ def forget_old(db: Session) -> None:
 
 
 def _admitted(runtime: Runtime, pin_id: str, nonce: str, *, before_setup: bool = False) -> Admitted | None:
-    """Who claimed a PIN, if he may use our server; None while nobody has, or plex.tv was asked just now."""
+    """The Plex account that claimed a PIN and may use our server; None: none has, or plex.tv was asked just now."""
     _refuse_if_off(runtime)
     with runtime.unit_of_work() as db:
         if not _turn(db, pin_id, nonce):
@@ -170,7 +170,7 @@ def _admitted(runtime: Runtime, pin_id: str, nonce: str, *, before_setup: bool =
 
 
 def _turn(db: Session, pin_id: str, nonce: str) -> bool:
-    """Whether plex.tv may be asked about a PIN now: nobody has done so within a second.
+    """Take the right to ask plex.tv about a PIN: at most once a second for each PIN.
 
     Raises:
         NotFound: it is not a live PIN of this browser.
@@ -200,10 +200,10 @@ def _claim(runtime: Runtime, tv: PlexTv, pin_id: str) -> str | None:
 
 
 def _use(db: Session, pin_id: str) -> None:
-    """Use a PIN up; of any number at once one succeeds.
+    """Use a PIN up; exactly one of any number of concurrent calls succeeds.
 
     Raises:
-        NotFound: somebody was faster.
+        NotFound: another call used it first.
     """
     used = update(PlexPin).where(PlexPin.id == pin_id, PlexPin.used_at.is_(None)).values(used_at=_now())
     if db.scalar(used.returning(PlexPin.id)) is None:

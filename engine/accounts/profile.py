@@ -1,4 +1,4 @@
-"""What a user changes about himself: name, e-mail address, password, API keys, with the proof that it is he.
+"""What a user changes about themself: name, e-mail address, password, API keys; with proof of the person where needed.
 
 Address and password take the password so far; where there is none, a Plex PIN that was claimed lately: at sign-in, or
 since (`confirmation`).
@@ -88,7 +88,7 @@ def change(
 def change_password(
     db: Session, settings: Settings, mine: Identity, *, actor: Actor, current: str | None, new: str
 ) -> Ended:
-    """Set one's password, and end all other sessions and all API keys. Who came with Plex sets his first one.
+    """Set one's password, and end all other sessions and all API keys. Who came with Plex sets their first one.
 
     Raises:
         ValidationFailed: the current password is missing, or the new one too easy to guess.
@@ -117,7 +117,7 @@ def change_password(
 
 
 def prove(db: Session, mine: Identity, password: str | None, actor: Actor) -> None:
-    """Make sure that it is himself who asks to link a Plex account: by his password, where he has one.
+    """Make sure that the person themself asks to link a Plex account: by their password, where they have one.
 
     Raises:
         ValidationFailed: it is missing.
@@ -149,7 +149,7 @@ def make_key(
 
 
 def _held(db: Session, mine: Identity) -> User:
-    """Oneself, locked against changes by others."""
+    """The acting user, locked against concurrent changes."""
     live = select(User).where(User.id == mine.user_id, User.disabled_at.is_(None))
     user = db.scalars(live.with_for_update(key_share=True)).one_or_none()
     if user is None:

@@ -1,4 +1,4 @@
-"""The one way in: whatever proved who somebody is, here his session begins, and is written down and told."""
+"""The one sign-in: whatever proved the identity, the session begins here, is audited, and its owner is told."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def sign_in(
     device: Device,
     remember_me: bool = False,
 ) -> SignedIn:
-    """Begin a session of somebody who has proved who he is, within the unit of work that saw the proof.
+    """Begin a session of a user who has proved their identity, within the unit of work that saw the proof.
 
     Raises:
-        Unauthorized: he was disabled or deleted, or his password changed, since that proof was looked at.
+        Unauthorized: they were disabled or deleted, or their password changed, since that proof was looked at.
     """
     started = sessions.start(db, settings, user, remember_me=remember_me, device=device)
     actor = Actor(user.id, started.login.id, device.address)

@@ -1,4 +1,4 @@
-"""Tells a user of a sign-in from a device and place that he has not signed in from before."""
+"""Tells a user of a sign-in from a device and network that their earlier sign-ins did not come from."""
 
 from __future__ import annotations
 

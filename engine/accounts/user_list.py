@@ -1,4 +1,4 @@
-"""Users as those see them who look after them: lists, and what belongs to one."""
+"""The list of users and their details, for admins."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _now = func.clock_timestamp
 
 @dataclass(frozen=True)
 class Belongings:
-    """How much a user has: live sessions, API keys that are not revoked, downloads of all states."""
+    """Counts of a user: live sessions, API keys that are not revoked, downloads of all states."""
 
     sessions: int
     api_keys: int
@@ -74,10 +74,10 @@ def listing(
 
 
 def details(db: Session, user_id: str) -> tuple[User, Belongings]:
-    """One user and how much he has.
+    """One user, with counts of their sessions, API keys and downloads.
 
     Raises:
-        NotFound: there is none, or he is deleted.
+        NotFound: there is no such user, or they are deleted.
     """
     user = users.get(db, user_id)
     live = select(func.count()).where(

@@ -1,4 +1,4 @@
-"""Users: the first one, further ones, who signs in with which password, and who somebody is."""
+"""Users: the first admin, further users, addresses, the check of a password."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def flush_address(db: Session) -> None:
     """Write a new address.
 
     Raises:
-        Conflict: somebody was faster.
+        Conflict: another user has just taken it.
     """
     try:
         db.flush()
@@ -162,7 +162,7 @@ def get(db: Session, user_id: str) -> User:
     """One user.
 
     Raises:
-        NotFound: there is none, or he is deleted.
+        NotFound: there is no such user, or they are deleted.
     """
     user = db.get(User, user_id)
     if user is None or user.deleted_at is not None:
@@ -183,5 +183,5 @@ def is_last_super_admin(db: Session, user: User) -> bool:
 
 
 def _lock_super_admins(db: Session) -> None:
-    """One at a time decides who is super admin."""
+    """Serialise changes of who is super admin, by an advisory lock."""
     db.execute(select(func.pg_advisory_xact_lock(_SUPER_ADMINS_LOCK)))

@@ -1,4 +1,4 @@
-"""API keys: how programs act for a user, with some of his permissions."""
+"""API keys: how programs act for a user, with some of their permissions."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def create(
     """Make a key with some of its owner's permissions; returns the row and the key, which is shown only now.
 
     Raises:
-        Forbidden: the owner lacks a permission himself.
-        Conflict: he has too many keys.
+        Forbidden: the owner lacks one of the permissions.
+        Conflict: they have too many keys.
         ValidationFailed: it would have expired already, or last longer than `LONGEST`.
         Unauthorized: the owner was disabled or deleted this moment.
     """
@@ -87,7 +87,7 @@ def create(
 
 
 def find(db: Session, text: str) -> Identity | None:
-    """Who acts with a key, and what he may do; None for a key that does not hold."""
+    """The identity and permissions behind a key; None for an unknown, revoked or expired one."""
     row = db.execute(_IDENTITY, {"key_hash": _digest(text)}).first()
     if row is None:
         return None
@@ -109,7 +109,7 @@ def revoke(db: Session, key_id: str, *, user_id: str, actor: Actor = SERVER) -> 
     """End a key of a user.
 
     Raises:
-        NotFound: he has no such key.
+        NotFound: they have no such key.
     """
     query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
     row = db.scalars(query.with_for_update()).one_or_none()

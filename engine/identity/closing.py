@@ -1,4 +1,4 @@
-"""The one way in which an account is closed: nothing that acted for it comes back when it is opened again."""
+"""Closing an account: sessions, keys, resets and invitations end for good, also when it is opened again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ended:
 
 
 def close(db: Session, user: User, reason: Literal["admin", "plex"]) -> Ended:
-    """Disable a user, who is locked; ends his sessions, keys, resets and open invitations for good."""
+    """Disable a user, whose row is locked; ends their sessions, keys, resets and open invitations for good."""
     user.disabled_at, user.disabled_reason = _now(), reason
     db.flush()
     ended = Ended(sessions.revoke_all(db, user.id), api_keys.revoke_all(db, user.id))
@@ -35,12 +35,12 @@ def close(db: Session, user: User, reason: Literal["admin", "plex"]) -> Ended:
 
 
 def forget_resets(db: Session, user_id: str) -> None:
-    """Let no reset hold that was mailed to a user's former address, or before his password changed."""
+    """Delete the password resets of a user: mailed to a former address, or before the password changed."""
     db.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
 
 def take_back_invitations(db: Session, user_id: str) -> None:
-    """Revoke what a user has invited and nobody has accepted: each was his word for somebody.
+    """Revoke the open invitations of a user: each was their word for somebody.
 
     What is being accepted this very moment is passed over: it waits for us, and then asks who invited.
     """

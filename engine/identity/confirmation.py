@@ -1,4 +1,4 @@
-"""Proof that the person acts, and not somebody who has their token: asked for where the effect is, whatever the door.
+"""Step-up authentication: proof that the person acts, not somebody with their token; checked where the effect is.
 
 Signing in proves it for `CONFIRMATION_SECONDS`, bound to the session, and so do `by_password` here and
 `plex_sign_in.confirm`. Renewing tokens does not, and an API key never stands for a person.
@@ -27,10 +27,10 @@ class WrongPassword(Unauthorized):
 
 
 def require_person(actor: Actor, action: str, subject: Subject | None = None, /, **tried: Any) -> None:
-    """Let pass only what a person asks for who has lately proved to be there.
+    """Refuse unless the actor is a person who proved their presence within `CONFIRMATION_SECONDS`.
 
-    To be called by every engine function that makes or unmakes admins, changes how somebody signs in, gives out a
-    lasting credential, or says whom we trust: with what it is about to do, for the audit log.
+    To be called by every engine function that makes or unmakes admins, changes how somebody signs in, issues a
+    lasting credential, or configures a trusted server; `action`, `subject` and `tried` go into the audit log.
 
     Raises:
         Forbidden: an API key asks.
@@ -63,7 +63,7 @@ def by_password(db: Session, settings: Settings, mine: Identity, password: str, 
 
 
 def note(db: Session, settings: Settings, mine: Identity, actor: Actor, *, method: str) -> datetime:
-    """Count a proof that was just seen, and write it down; returns until when it counts."""
+    """Record and audit a proof that was just verified; returns until when it is valid."""
     until = sessions.prove(db, settings, mine.session_id)
     name = db.get_one(User, mine.user_id).name
     audit.record(db, "auth.confirmed", actor, Subject("user", mine.user_id, name), method=method)

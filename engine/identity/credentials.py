@@ -1,4 +1,4 @@
-"""Sessions and API keys alike: who acts through each of them at this moment."""
+"""Sessions and API keys in bulk: the identity behind each at this moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _now = func.clock_timestamp
 
 
 def identities(db: Session, credential_ids: Collection[str]) -> Mapping[str, Identity]:
-    """Of the given sessions and keys those that hold, with who acts through them, by their ids."""
+    """The identities behind those of the given sessions and keys that are valid, by session or key id."""
     keys = [each for each in credential_ids if each.startswith("key-")]
     logins = [each for each in credential_ids if not each.startswith("key-")]
     return {**_of_logins(db, logins), **(_of_keys(db, keys) if keys else {})}
@@ -51,5 +51,5 @@ def _of_keys(db: Session, ids: Collection[str]) -> Mapping[str, Identity]:
 
 
 def granted(role: str, names: Collection[str]) -> frozenset[Permission]:
-    """What a key may do: what it was given, as far as its owner may at this moment."""
+    """The permissions of a key: what it was given, less what its owner lacks at this moment."""
     return frozenset(permission for permission in permissions_of(role) if permission.value in names)

@@ -1,4 +1,4 @@
-"""How easily a password is guessed: by lists of common ones, names, dates, rows of keys, and by whose it is."""
+"""Password strength by zxcvbn: lists of common ones, names, dates, keyboard rows, and the person's own data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WORD_BREAKS = re.compile(r"[\W_]+")
 
 
 def weakness(password: str, *, about: Iterable[str]) -> str | None:
-    """Why a password is too easy to guess, in a sentence; None where it is not.
+    """Why a password is too easy to guess, as a sentence; None for a strong one.
 
     Args:
         password: of any length; what comes behind the first 50 characters is not looked at.

@@ -1,4 +1,4 @@
-"""Passwords: not easy to guess, stored as argon2id (RFC 9106), checked in the same time with an account or without."""
+"""Passwords: strong, stored as argon2id (RFC 9106), verified in the same time with an account or without."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make_hash(password: str) -> str:
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Whether the password belongs to the hash; without a hash nobody's is checked, at the same cost."""
+    """Whether the password belongs to the hash; without one a dummy hash is verified, for the same time."""
     try:
         with _at_once:
             return _hasher.verify(stored or NOBODY, password) and stored is not None

@@ -1,4 +1,4 @@
-"""Sessions: one a signed-in device, the truth behind its tokens; a revocation holds from the next request."""
+"""Sessions: one row a signed-in device, which its tokens refer to; a revocation holds from the next request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _IDENTITY = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who acts, and what he may do at this moment: a user on one of his devices, or a program with his API key.
+    """Who acts, with which permissions at this moment: a user on a device, or a program with the user's API key.
 
     Of `login_id` and `key_id` exactly one is set. `proven`: on this device the person has lately proved to be there.
     """
@@ -86,10 +86,10 @@ class SignedIn:
 def start(db: Session, settings: Settings, user: User, *, remember_me: bool, device: Device) -> SignedIn:
     """Begin a session of a user on a device, for 7 days, or 30 with `remember_me` (settings).
 
-    Whoever begins one has just proved who he is.
+    The caller has just verified the user's identity.
 
     Raises:
-        Unauthorized: the user was disabled or deleted, or his password changed, since the unit of work read him.
+        Unauthorized: the user was disabled or deleted, or their password changed, since the unit of work read them.
     """
     _hold(db, user)
     token = RefreshToken.make(new_id("ses"))
@@ -111,7 +111,7 @@ def start(db: Session, settings: Settings, user: User, *, remember_me: bool, dev
 
 
 def _hold(db: Session, user: User) -> None:
-    """Lock a user: who ends all his sessions either ends the one that begins here, or has done so before."""
+    """Lock a user, so that ending all their sessions comes wholly before or wholly after the start of this one."""
     db.flush()
     proved = user.password_hash
     db.refresh(user, with_for_update=True)
@@ -128,7 +128,7 @@ def find(db: Session, login_id: str) -> Identity | None:
 
 
 def prove(db: Session, settings: Settings, login_id: str) -> datetime:
-    """Note that the person of a session has proved anew to be there; returns until when that counts.
+    """Record a new proof of the person on a session; returns until when it is valid.
 
     Raises:
         Unauthorized: the session is over.
@@ -199,7 +199,7 @@ def revoke(db: Session, login_id: str, *, user_id: str) -> Login:
     """End one session of a user.
 
     Raises:
-        NotFound: he has no such live session.
+        NotFound: they have no such live session.
     """
     query = select(Login).join(User, User.id == Login.user_id).where(Login.id == login_id, *_ALIVE)
     login = db.scalars(query.where(Login.user_id == user_id).with_for_update(of=Login)).one_or_none()
@@ -236,13 +236,13 @@ def forget_old(db: Session, age: timedelta) -> None:
 
 
 def _life(settings: Settings, remember_me: bool) -> timedelta:
-    """How long a session lasts from now on, unless it is renewed; never longer than one may last in all."""
+    """The expiry of a session from now on, unless it is renewed; bounded by `SESSION_MAX_SECONDS`."""
     seconds = settings.remember_me_seconds if remember_me else settings.refresh_token_seconds
     return min(timedelta(seconds=seconds), _longest(settings))
 
 
 def _longest(settings: Settings) -> timedelta:
-    """How long a session may last in all, however often it is renewed."""
+    """The longest life of a session, however often it is renewed."""
     return timedelta(seconds=settings.session_max_seconds)
 
 

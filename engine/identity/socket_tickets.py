@@ -37,7 +37,7 @@ def issue(db: Session, identity: Identity) -> str:
 
 
 def redeem(db: Session, text: str) -> Identity | None:
-    """Use a ticket up; of any number of attempts, at once or later, one gets its owner.
+    """Use a ticket up; returns its owner to exactly one of any number of attempts.
 
     To be committed whatever follows. None: it is used, expired or invented, or its session or key is over.
     """

@@ -1,4 +1,4 @@
-"""Integrations: the systems we talk to, how an admin configures and tests them, and how they are."""
+"""Integrations with other systems: configuration, connection test, state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Overseerr(Kind):
     name, title = "overseerr", "Overseerr"
 
     def examine(self, target: Target) -> Tested:
-        """Whether it is there and takes the key."""
+        """Test address and API key."""
         overseerr.examine(target.url, target.token, verify=target.verify)
         return Tested(ok=True)
 
@@ -47,7 +47,7 @@ class _Tmdb(Kind):
     name, title, standard_url = "tmdb", "TMDB", tmdb.STANDARD_URL
 
     def examine(self, target: Target) -> Tested:
-        """Whether it is there and takes the token."""
+        """Test address and token."""
         tmdb.examine(target.url, target.token, verify=target.verify)
         return Tested(ok=True)
 
@@ -82,7 +82,7 @@ class View:
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of a new configuration: it is stored however the test went."""
+    """The result of a new configuration, which is stored whatever the test says."""
 
     view: View
     tested: Tested
@@ -117,9 +117,9 @@ def listing(db: Session, settings: Settings) -> list[View]:
 
 
 def test(runtime: Runtime, name: str, *, url: str | None, token: str | None) -> Tested:
-    """Ask the other end whether all is well: with what is given, else with what is configured.
+    """Test the connection with the given values, or else the configured ones.
 
-    The configured token is only sent to the configured address, so that nobody can have it sent to himself.
+    The configured token is only sent to the configured address, so that nobody can have it sent elsewhere.
 
     Raises:
         NotFound: there is none of this name.
@@ -140,7 +140,7 @@ def test(runtime: Runtime, name: str, *, url: str | None, token: str | None) -> 
 
 
 def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Actor) -> Saved:
-    """Store what is given and keep the rest; it is tested, and stored even where the test fails.
+    """Store the given values and keep the rest; tested, and stored even where the test fails.
 
     Args:
         runtime: for units of work; none is open while the other end is asked.
@@ -165,7 +165,7 @@ def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Ac
         known = _options(row)
         elsewhere = access.url and (row is None or not same_place(access.url, row.url or ""))
         if elsewhere or access.token:
-            known.pop("machineIdentifier", None)  # whoever answers there is meant, unless it is said
+            known.pop("machineIdentifier", None)  # any server at the address is accepted, unless one is named
         wanted = {name: value for name, value in {**known, **options}.items() if value is not None}
         target, _ = _target(db, settings, kind, row, access, wanted)
     tested = _examined(kind, target)
@@ -174,7 +174,7 @@ def configure(runtime: Runtime, name: str, changes: Mapping[str, Any], actor: Ac
 
 
 def forget(db: Session, settings: Settings, name: str, actor: Actor) -> View:
-    """Forget what is stored, token and all; returns it as it was.
+    """Delete the stored configuration with its token; returns it as it was.
 
     Raises:
         NotFound: there is none of this name, or nothing is stored.
@@ -271,7 +271,7 @@ def _target(
     access: Given,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Target, bool]:
-    """What to ask, and whether that is just what is stored."""
+    """The target of a test, and whether it equals the stored configuration."""
     given = kind.environment(settings)
     configured = given.url or (row and row.url) or kind.standard_url
     url = access.url or configured

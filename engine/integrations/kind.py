@@ -1,4 +1,4 @@
-"""What an integration is: how the environment names it, what can be configured, and the question that tests it."""
+"""The interface of an integration: its environment variables, its options, its connection test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ State = Literal["online", "offline", "degraded", "disabled"]
 
 @dataclass(frozen=True)
 class Given:
-    """What the environment says; empty where it says nothing. It wins over what is stored."""
+    """The values from the environment, which win over stored ones; empty where unset."""
 
     url: str = ""
     token: str = field(default="", repr=False)
@@ -28,11 +28,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Target:
-    """What is tested.
+    """What a test connects to.
 
     Attributes:
-        expected: an id that the other end should have; None: any.
-        client_id: the name of this installation.
+        expected: the id that the server must have; None: any.
+        client_id: the identifier of this installation.
     """
 
     url: str
@@ -44,11 +44,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Tested:
-    """What a test found; `reason`, `message` and `advice` where it did not go well.
+    """The result of a test; `reason`, `message` and `advice` where it failed.
 
     Attributes:
-        server: what the other end said of itself, for clients.
-        facts: the same, for whoever keeps it.
+        server: what the server says of itself, for clients.
+        facts: the same, to be stored.
     """
 
     ok: bool
@@ -61,7 +61,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Remembered:
-    """What is known of the other end without asking it."""
+    """What is stored about the server."""
 
     name: str | None = None
     version: str | None = None
@@ -89,30 +89,30 @@ class Kind(ABC):
 
     @abstractmethod
     def examine(self, target: Target) -> Tested:
-        """Ask the other end whether all is well.
+        """Test the connection.
 
         Raises:
-            Failed: it is not.
+            Failed: it fails; says how.
         """
 
     def state(self, db: Session, settings: Settings, row: Integration | None) -> State:
-        """How it is, without asking: as the last test found it."""
+        """The state as of the last test."""
         checked = ((row is not None and row.options) or {}).get("checked")
         return "degraded" if checked is None else "online" if checked["ok"] else "offline"
 
     def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
-        """What is known of the other end."""
+        """What is stored about the server."""
         checked = ((row is not None and row.options) or {}).get("checked") or {}
         return Remembered(last_error=checked.get("message"))
 
     def learned(self, tested: Tested) -> Mapping[str, Any]:
-        """Options that a test that went well has brought to light."""
+        """Options that follow from a successful test."""
         return {}
 
     def saved(
         self, db: Session, settings: Settings, tested: Tested, actor: Actor, *, moved: bool
     ) -> str | None:
-        """Do what follows from a new configuration, in its unit of work; returns the id of a sync that begins.
+        """Apply the consequences of a new configuration, in its unit of work; returns the id of a sync that it starts.
 
         Args:
             db: the unit of work.
@@ -124,5 +124,5 @@ class Kind(ABC):
         return None
 
     def removed(self, db: Session, settings: Settings) -> None:
-        """Do what follows from there being no configuration any more."""
+        """Apply the consequences of a removed configuration."""
         return

@@ -1,4 +1,4 @@
-"""Plex as an integration: what can be configured, the test, and what follows from connecting a server."""
+"""Plex as an integration: options, connection test, consequences of connecting a server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlexKind(Kind):
         return settings.plex_enabled
 
     def examine(self, target: Target) -> Tested:
-        """Whether it is a server, the one that is meant, and lets us in."""
+        """Test that it is a Plex server, the expected one, and accepts the token."""
         found = discovery.examine(
             target.url, target.token, target.client_id, expected=target.expected, verify=target.verify
         )
@@ -49,11 +49,11 @@ class PlexKind(Kind):
         return Tested(ok=True, server=shown, facts=found)
 
     def state(self, db: Session, settings: Settings, row: Integration | None) -> State:
-        """As syncs and calls on behalf of people have found it."""
+        """The state as of the last syncs and calls."""
         return libraries.state(db, settings)
 
     def remembered(self, db: Session, settings: Settings, row: Integration | None) -> Remembered:
-        """As a sync, or the test that went with connecting it, saw it."""
+        """As of the last sync or connection test."""
         server_id = connection.server_id(db, settings)
         server = None if server_id is None else db.get(PlexServer, server_id)
         checked = ((row is not None and row.options) or {}).get("checked") or {}
@@ -64,14 +64,14 @@ class PlexKind(Kind):
         )
 
     def learned(self, tested: Tested) -> Mapping[str, Any]:
-        """Which server it is: another one that answers there one day is not ours."""
+        """The `machineIdentifier`: another server at the address is refused from now on."""
         facts = tested.facts
         return {"machineIdentifier": facts.machine_id} if isinstance(facts, ServerFacts) else {}
 
     def saved(
         self, db: Session, settings: Settings, tested: Tested, actor: Actor, *, moved: bool
     ) -> str | None:
-        """Begin a sync where the test went well; one that still runs with another server is ended first."""
+        """Start a sync after a successful test; a running one with another server is cancelled first."""
         if moved:
             _end_syncs(db)
         found = connection.configured(db, settings)
@@ -81,7 +81,7 @@ class PlexKind(Kind):
         return sync.start(db, full=False, trigger="manual", user_id=actor.user_id)[0].id
 
     def removed(self, db: Session, settings: Settings) -> None:
-        """End what runs; what is known of the library stays, and is shown again when this server comes back."""
+        """Cancel the running sync; the catalogue stays, and is shown again when this server is reconnected."""
         _end_syncs(db)
 
 

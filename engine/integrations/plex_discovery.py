@@ -1,4 +1,4 @@
-"""Connecting a server without knowing its address: found through the Plex account of the admin who asks."""
+"""Discovery of Plex servers through the Plex account of the acting admin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.secrets import secret_box
 
 @dataclass(frozen=True)
 class Reached:
-    """An address of a server; `failure` says why it does not answer here, None that it does."""
+    """An address of a server; `failure` says why it does not answer from here; None: it does."""
 
     place: Place
     failure: Failed | None
@@ -34,8 +34,8 @@ class Found:
     """A server of the account.
 
     Attributes:
-        connected: it is ours already.
-        reached: its addresses, the one we like best first.
+        connected: it is the configured one.
+        reached: its addresses, the preferred one first.
     """
 
     offer: Offer
@@ -49,10 +49,10 @@ class Found:
 
 
 def listing(runtime: Runtime, user_id: str) -> list[Found]:
-    """The servers of somebody's Plex account, one's own first, each with what can be reached from here.
+    """The servers of a user's Plex account, their own first, each with its addresses as tested from here.
 
     Raises:
-        Conflict: Plex is switched off, or he has no Plex account linked, or it has to be linked anew.
+        Conflict: Plex is switched off, or they have no Plex account linked, or it has to be linked again.
         PlexUnreachable: plex.tv gives no usable answer.
     """
     offers = sorted(_offers(runtime, user_id), key=lambda offer: (not offer.owned, offer.name))
@@ -71,7 +71,7 @@ def listing(runtime: Runtime, user_id: str) -> list[Found]:
 
 
 def connect(runtime: Runtime, user_id: str, machine_id: str, uri: str | None, actor: Actor) -> Saved:
-    """Connect one of them, at its best address or the one that is named.
+    """Connect one of them, at its preferred address or a named one.
 
     Raises:
         ConfirmationRequired: the proof that a person asks is missing or too old.

@@ -1,4 +1,4 @@
-"""What may be configured of an integration, and whether two addresses are one."""
+"""Validation of an integration's values, and comparison of addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_URL, MOST_TOKEN, MOST_PATHS = 500, 2000, 50
 
 
 def accepted(url: str | None, token: str | None) -> Given:
-    """URL and token as they may be used.
+    """Validated URL and token.
 
     Raises:
         ValidationFailed: one of them is not.
@@ -36,7 +36,7 @@ def accepted(url: str | None, token: str | None) -> Given:
 
 
 def accepted_options(kind: Kind, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given beside URL and token.
+    """The validated options beside URL and token.
 
     Raises:
         ValidationFailed: there is no such thing, or it is not accepted.
@@ -55,7 +55,7 @@ def accepted_options(kind: Kind, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two addresses are of the same host and port."""
+    """Whether two URLs have the same host and port."""
     try:
         left, right = urlsplit(one), urlsplit(other)
         return (left.scheme, left.hostname, left.port) == (right.scheme, right.hostname, right.port)

@@ -1,4 +1,4 @@
-"""Mails that are to be sent: each a row, sealed, for the work in `engine.mails.work`."""
+"""The queue of mails: each a row with encrypted details, sent by `engine.mails.work`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def queue(
     recipient: str,
     details: Mapping[str, str] | None = None,
 ) -> Mail:
-    """Have a mail written and sent by a worker, once; whatever comes of it, its details are then forgotten.
+    """Queue a mail, which a worker renders and sends once; its details are deleted afterwards, whatever the outcome.
 
     Args:
         db: the unit of work of what the mail tells of.
@@ -51,7 +51,7 @@ def queue(
 
 
 def details_of(settings: Settings, row: Mail) -> dict[str, str]:
-    """What was given to `queue`.
+    """The decrypted details that were given to `queue`.
 
     Raises:
         ServiceUnavailable: it was sealed with another `SECRET_KEY`.
@@ -61,7 +61,7 @@ def details_of(settings: Settings, row: Mail) -> dict[str, str]:
 
 
 def can_be_sent(settings: Settings) -> bool:
-    """Whether a mail would go anywhere: to a server, or in development to the log."""
+    """Whether mails can be sent: to a server, or in development to the log."""
     return bool(settings.smtp_url) or settings.app_env == "development"
 
 

@@ -1,4 +1,4 @@
-"""What our mails say: each template as data, rendered as plain text and as simple HTML."""
+"""The texts of mails: templates as data, rendered as plain text and as simple HTML."""
 
 from __future__ import annotations
 

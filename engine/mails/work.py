@@ -1,4 +1,4 @@
-"""The work of a mail: written, and handed to the mail server at most once."""
+"""The work of a mail: rendered, and handed to the mail server at most once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from models.mail import Mail
 
 log = structlog.get_logger(__name__)
 
-# Of the address that was asked for: whom to write to, and the details of the text; None: nobody.
+# From a requested address to the recipient and the template's details; None: there is no such account.
 LateDetails = Callable[[Session, Settings, str], tuple[str, Mapping[str, str]] | None]
 
-_ATTEMPTS = 12  # over about two hours: servers that refuse strangers for a while take them later
+_ATTEMPTS = 12  # over about two hours: greylisting servers accept later
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
 
 _UNKNOWN_OUTCOME = {
@@ -47,7 +47,7 @@ _NOT_CONFIGURED = {
 
 
 def _forget(db: Session, row: Mail) -> None:
-    """However a mail ended, what it said is nobody's business any more."""
+    """Delete the details of a mail that has ended."""
     if row.ended_at is not None:
         row.details = None
 
@@ -63,7 +63,7 @@ MAIL = JobKind(
 
 
 class _InTheClear:
-    """A mail in the log of a developer, who has no other way to its link: not a text, so nothing in it is blanked."""
+    """A mail in a developer's log, the only way to its link; not a string, so that redaction leaves it alone."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -101,7 +101,7 @@ def work(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> Mappin
 
 
 def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tuple[str, Text] | None:
-    """To whom, and what; None where there is nobody to write to."""
+    """Recipient and text; None where there is no account to write to."""
     row, settings = attempt.row, attempt.runtime.settings
     template = Template(row.template)
     if template in late:

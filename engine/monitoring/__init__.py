@@ -1,1 +1,1 @@
-"""Monitoring: what the product knows of its own state."""
+"""Monitoring: health, heartbeats, queues, timings."""

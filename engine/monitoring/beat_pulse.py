@@ -1,4 +1,4 @@
-"""The pulse of celery beat, in Redis: beat needs no database, and without Redis it could send nothing anyway."""
+"""The heartbeat of celery beat, in Redis: beat has no database connection, and without Redis it can't send anything."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ log = structlog.get_logger(__name__)
 
 KEY = "medianest:beat"
 EVERY = 5.0  # seconds between two pulses
-FRESH = 30  # seconds after which beat is taken for dead
+FRESH = 30  # seconds after which beat counts as dead
 
 
 def pulse_forever(client: redis.Redis) -> None:
-    """Say again and again that beat is alive; Redis may be away meanwhile."""
+    """Write the heartbeat periodically; errors of Redis are ignored."""
     pause = threading.Event()
     while True:
         try:
@@ -26,7 +26,7 @@ def pulse_forever(client: redis.Redis) -> None:
 
 
 def is_beating(client: redis.Redis) -> bool:
-    """Whether a beat has been alive lately.
+    """Whether beat has written a recent heartbeat.
 
     Raises:
         redis.RedisError: Redis can't be asked.

@@ -1,4 +1,4 @@
-"""The pass with which our web processes, and nobody else, are let into Flower."""
+"""Signed, short-lived passes that let our web processes, and nobody else, into Flower."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from config.settings import Settings
 from engine.secrets import keys
 
 HEADER = "X-MediaNest-Pass"
-PREFIX = "/flower/"  # where our door has it, and where it takes itself to be
+PREFIX = "/flower/"  # its path behind our proxy, and its own url_prefix
 SECONDS = 60.0  # a pass is good for so long, and clocks of two hosts may differ by so much
 _PURPOSE = "flower passes"
 

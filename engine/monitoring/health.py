@@ -1,4 +1,4 @@
-"""Health: whether database, Redis, workers and beat answer now, asked so that a frozen one freezes nobody."""
+"""Health checks of database, Redis, workers and beat, with a deadline that a frozen service can't exceed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ORDER = ("database", "redis", "workers", "beat", "plex")
 
 @dataclass(frozen=True)
 class Health:
-    """The state of each service, and what follows for the whole."""
+    """The state of each service, and the overall status."""
 
     services: Mapping[str, State]
 
@@ -47,7 +47,7 @@ class Health:
 
 
 class HealthMonitor:
-    """Asks the services of one process.
+    """The health checks of one process.
 
     Args:
         runtime: whose database and Redis are asked.
@@ -61,12 +61,11 @@ class HealthMonitor:
         self._redis = _Probe(self._ask_redis, "redis", "beat")
 
     def check(self) -> Health:
-        """Ask all services; takes 2 seconds at most, however they fail.
+        """Check all services; takes 2 seconds at most.
 
-        Workers are known by their heartbeats in the database and beat by its pulse in Redis, so each is offline
-        together with what it is asked of.
-        Integrations are known by what syncs and calls have found, and not asked; those that are not configured are
-        `disabled`.
+        Workers are known by their heartbeats in the database, beat by its heartbeat in Redis, so each is offline
+        together with that store. Integrations are reported as syncs and calls found them, without a call; those that
+        are not configured are `disabled`.
         """
         deadline = time.monotonic() + PATIENCE
         probes = [(probe, probe.begin()) for probe in (self._database, self._redis)]
@@ -83,7 +82,7 @@ class HealthMonitor:
             version = db.scalar(text("SELECT version_num FROM alembic_version"))
             beating = db.scalars(select(Heartbeat.queues).where(fresh)).all()
             current = version == newest()
-            # An older schema may lack what is asked for.
+            # An older schema may lack the table.
             plex: State = libraries.state(db, self._runtime.settings) if current else "offline"
         served = {queue for queues in beating for queue in queues.split(",")}
         workers: State = "online" if served >= self._queues else "degraded" if served else "offline"
@@ -98,7 +97,7 @@ class HealthMonitor:
 
 
 class _Probe:
-    """A question that may hang: asked in a thread of its own, one at a time, shared by all who ask."""
+    """A check that may hang: runs in a thread of its own, one at a time, shared by concurrent callers."""
 
     def __init__(self, ask: Callable[[], States], *services: str) -> None:
         self._ask = ask
@@ -107,7 +106,7 @@ class _Probe:
         self._running: Future[States] | None = None
 
     def begin(self) -> Future[States]:
-        """Ask, unless the last question is still open."""
+        """Start the check, unless the last one still runs."""
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
@@ -115,7 +114,7 @@ class _Probe:
             return self._running
 
     def result(self, running: Future[States], deadline: float) -> States:
-        """The answer, or what holds without one at `deadline` (of the monotonic clock)."""
+        """The result, or the fallback at `deadline` (of the monotonic clock)."""
         try:
             return running.result(max(0.0, deadline - time.monotonic()))
         except TooLate:

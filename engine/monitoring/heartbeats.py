@@ -1,4 +1,4 @@
-"""Heartbeats of the workers, and the housekeeping that each host does for itself."""
+"""Heartbeats of the workers, and the housekeeping of each host."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from models.heartbeat import Heartbeat
 log = structlog.get_logger(__name__)
 
 EVERY = 5.0  # seconds between two beats
-FRESH = timedelta(seconds=30)  # a process is taken for dead after that
+FRESH = timedelta(seconds=30)  # a process counts as dead after that
 
 
 class Pulse:
-    """The heartbeat of one process; a worker that serves downloads also sweeps its host's work folder."""
+    """The heartbeat of one process; a worker that serves downloads also cleans its host's work folder."""
 
     def __init__(self, runtime: Runtime, name: str, queues: list[str]) -> None:
         self._runtime, self._name, self._queues = runtime, name, queues
@@ -36,7 +36,7 @@ class Pulse:
         self._ended = threading.Event()
 
     def beat_forever(self) -> None:
-        """Write the heartbeat again and again until `end()`; the database may be away meanwhile."""
+        """Write the heartbeat periodically until `end()`; errors of the database are ignored."""
         while True:
             try:
                 with self._runtime.unit_of_work() as db:
@@ -62,12 +62,12 @@ class Pulse:
         db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def _stand_in_for_beat(self, db: Session) -> None:
-        """Ring for the reconciler where no beat does: without it, nothing that a dead worker held comes back."""
+        """Ring for the reconciler while beat is missing: without it no dead worker's job is given back."""
         if is_overdue(db, Job.RECONCILE.value, periods(self._runtime.settings)[Job.RECONCILE]):
             enqueue(db, Job.RECONCILE)
 
     def end(self) -> None:
-        """Take the heartbeat back: the process leaves in order."""
+        """Delete the heartbeat: the process stops in order."""
         self._ended.set()
         with (
             suppress(SQLAlchemyError),
@@ -77,7 +77,7 @@ class Pulse:
 
 
 def forget_dead(db: Session) -> None:
-    """Drop heartbeats of processes that ended long ago, or that are seen to have ended on this host."""
+    """Delete heartbeats of processes that ended long ago, or that no longer exist on this host."""
     db.execute(delete(Heartbeat).where(Heartbeat.seen_at < func.clock_timestamp() - timedelta(days=1)))
     ended = [beat.name for beat in db.scalars(select(Heartbeat)) if is_gone(beat.owner)]
     db.execute(delete(Heartbeat).where(Heartbeat.name.in_(ended)))

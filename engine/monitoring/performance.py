@@ -1,4 +1,4 @@
-"""Performance: how long the product's own parts take, measured on request."""
+"""Performance: round trips of database, Redis and queue, measured on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOOP_KEY = "medianest:noop:{token}"  # where the task of Job.NOOP answers with 
 
 @dataclass(frozen=True)
 class Timings:
-    """Milliseconds; None where nobody answered."""
+    """Milliseconds; None: no answer."""
 
     job_start: float | None
     job_round_trip: float | None
@@ -27,7 +27,7 @@ class Timings:
 
 
 def measure(runtime: Runtime, send_noop: Callable[[str], None]) -> Timings:
-    """Time a query, a Redis trip, and a job that does nothing.
+    """Measure a query, a Redis round trip, and a no-op job.
 
     Args:
         runtime: whose database and Redis are asked.

@@ -1,4 +1,4 @@
-"""Queues as an operator sees them: how deep, how old, what runs, what holds them."""
+"""The state of the queues: depth, age, running jobs, pauses; pause and resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.jobs.pauses import set_paused
 from models.queue import Queue, SourceHost
 
 _now = func.clock_timestamp
-_STALE = timedelta(seconds=60)  # a block that no worker has confirmed for so long is over
+_STALE = timedelta(seconds=60)  # a block that no worker has confirmed for this long is over
 NEVER_PAUSED = "maintenance"
 
 
@@ -28,10 +28,10 @@ class QueueState:
     """One queue.
 
     Attributes:
-        depth: rows that wait and are due; `delayed` wait for their time. `running` are held by a worker.
-        oldest: when the oldest of the due ones was asked for.
-        blocked: why nothing begins although nobody holds the queue, such as `disk`.
-        throttled_hosts: of the downloads: hosts that are left alone for a while.
+        depth: due rows that wait; `delayed` are not due yet. `running` are leased by a worker.
+        oldest: creation time of the oldest due row.
+        blocked: why nothing starts although the queue is not paused, such as `disk`.
+        throttled_hosts: of downloads: hosts whose breaker is open.
     """
 
     name: str
@@ -62,11 +62,11 @@ def overview(db: Session, names: Sequence[str]) -> list[QueueState]:
 
 
 def pause(db: Session, names: Sequence[str], name: str, *, by: str) -> QueueState:
-    """Hold a queue: nothing of it begins until it is resumed, what runs goes on.
+    """Pause a queue: nothing starts until it is resumed; running jobs continue.
 
     Raises:
         NotFound: no such queue.
-        Conflict: the queue of the housekeeping, without which nothing would be rescued.
+        Conflict: the queue of the housekeeping, which the reconciler needs.
     """
     _known(names, name)
     if name == NEVER_PAUSED:
@@ -76,7 +76,7 @@ def pause(db: Session, names: Sequence[str], name: str, *, by: str) -> QueueStat
 
 
 def resume(db: Session, names: Sequence[str], name: str) -> QueueState:
-    """Let a queue go on, at once.
+    """Resume a queue, at once.
 
     Raises:
         NotFound: no such queue.

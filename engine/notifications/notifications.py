@@ -1,4 +1,4 @@
-"""Notifications: what a person is to be told, kept as a row and sent to his sockets."""
+"""Notifications of users: stored as rows and sent to their sockets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def notify(
     dedupe_key: str | None = None,
     by: str | None = None,
 ) -> Notification | None:
-    """Tell a user something, once; publishes `notification:new` to his sockets.
+    """Notify a user, once; publishes `notification:new` to their sockets.
 
     Args:
         db: the unit of work of what happened.
@@ -42,7 +42,7 @@ def notify(
         message: a sentence or two.
         subject: kind and id of what it is about, where that is an object of ours.
         dedupe_key: a second notification of the user with the same key is none.
-        by: whose doing it was: nobody is told of his own.
+        by: who caused it: nobody is notified of their own action.
 
     Returns:
         The row; None where nobody was told.
@@ -94,7 +94,7 @@ def mark_read(db: Session, user_id: str, ids: Sequence[str] | None) -> int:
     """Mark notifications of a user as read, all with None; returns how many were not before.
 
     Raises:
-        NotFound: one of the ids is none of his; nothing is changed.
+        NotFound: one of the ids is not theirs; nothing is changed.
     """
     mine = [Notification.user_id == user_id]
     if ids is not None:

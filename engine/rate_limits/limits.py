@@ -1,6 +1,6 @@
-"""Who may ask how often: one table of all limits, counted by Redis, or in this process while Redis is away.
+"""Rate limits: one table of all limits, counted in Redis, or in this process while Redis is away.
 
-A limit that a view spends by itself, since only the view knows what counts:
+Limits that a view spends by itself, since only the view knows what counts:
 
 * `downloads`, for each new submission, and for each time that one is tried again;
 * `invitation`, for the e-mail address that an invitation is sent to;
@@ -45,7 +45,7 @@ Answer = TypeVar("Answer")
 
 
 class Limit(NamedTuple):
-    """Where the numbers of a limit are, and for whom they are counted; `user`: his address where nobody is known."""
+    """The setting with the rates of a limit, and its subject; `user`: the address where nobody is signed in."""
 
     setting: str
     whose: Whose
@@ -80,7 +80,7 @@ _ADMINS = frozenset({"admin", "super_admin"})
 _TIMEOUT = 0.25  # seconds that a request waits for Redis
 _PAUSE = 3.0  # seconds during which a Redis that failed is left alone
 _PREFIX = "medianest:rate:"
-_NOWHERE = "local"  # who comes over a socket of this host has no address
+_NOWHERE = "local"  # clients of a Unix socket have no address
 
 
 class RateLimitExceeded(MediaNestError):
@@ -97,7 +97,7 @@ class RateLimitExceeded(MediaNestError):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who a request counts for: a user by his id, else an address."""
+    """The subject that a request counts for: a user by id, else an address."""
 
     address: str | None
     user_id: str | None = None
@@ -168,7 +168,7 @@ class RateLimiter:
         self._ask(lambda windows: windows.give_back(key))
 
     def _ask(self, question: Callable[[RedisWindows | LocalWindows], Answer]) -> Answer:
-        """Ask Redis; while it is away this process, and Redis by one request in a few seconds: no other waits."""
+        """Count in Redis; while it is away, in this process, with one request in a few seconds trying Redis again."""
         trying = self._away
         if trying and not self._may_try():
             return question(self._local)
@@ -216,7 +216,7 @@ def _key(name: Name, whose: Whose, asker: Asker, email: str | None) -> str:
 
 @lru_cache(maxsize=4096)
 def counted_address(address: str | None) -> str:
-    """What requests from an address count for: of IPv6 its /64, since one client has all of that."""
+    """The address that a request counts for: of IPv6 its /64, which one client has to itself."""
     if not address:
         return _NOWHERE
     try:

@@ -1,4 +1,4 @@
-"""Sliding windows, exact: no window of the given length, wherever it begins, holds more than the given amount."""
+"""Exact sliding-window counters: no window of the given length, wherever it begins, holds more than the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of their own for every purpose, derived from the secret keys: the current one signs, older ones still verify."""
+"""Keys derived from the secret keys, one for each purpose: the current one signs, older ones still verify."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LENGTH = 32
 
 
 def key(settings: Settings, purpose: str) -> bytes:
-    """32 bytes that serve one purpose only, so that what one signs can't be passed off as another's."""
+    """A 32-byte key for one purpose (domain separation): a signature for one purpose is none for another."""
     return candidates(settings, purpose)[0]
 
 
 def candidates(settings: Settings, purpose: str) -> tuple[bytes, ...]:
-    """The keys that something of ours may have been signed with, the current one first."""
+    """All valid keys of a purpose, the current one first."""
     return _derived(settings.secret_keys(), purpose)
 
 

@@ -1,4 +1,4 @@
-"""Encrypts what is sealed in the database with the current secret key, in place of older ones."""
+"""Re-encrypts the sealed values of the database with the current secret key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEALED = (
 
 
 class Unreadable(Conflict):
-    """Something was sealed with a key that we don't know; `names` says what."""
+    """Sealed values that none of the keys decrypts; `names` says which."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(f"No known key opens {', '.join(names)}.")
@@ -30,13 +30,13 @@ class Unreadable(Conflict):
 
 
 def lock(db: Session) -> None:
-    """Wait for whoever writes a secret, and let nobody else write one, or rotate, until the unit ends."""
+    """Lock all writes of secrets, and other rotations, until the unit of work ends."""
     tables = ", ".join(place for place, _, _ in _present(db))
     db.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def check(db: Session, settings: Settings) -> None:
-    """Make sure that everything can be opened.
+    """Check that every sealed value can be decrypted.
 
     Raises:
         Unreadable: a text that none of the keys opens.
@@ -52,7 +52,7 @@ def check(db: Session, settings: Settings) -> None:
 
 
 def reseal(db: Session, settings: Settings) -> int:
-    """Encrypt everything with the current key; returns how many texts there are. `check` comes first."""
+    """Re-encrypt everything with the current key; returns how many values there are. Call `check` first."""
     count = 0
     for place, (key, value), name, token in list(_sealed(db)):
         target = table(place, column(key), column(value))

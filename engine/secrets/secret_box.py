@@ -1,6 +1,6 @@
-"""Keeps secrets encrypted in the database; the key comes from `SECRET_KEY`, which is never in it.
+"""Secrets encrypted in the database (Fernet); the key is derived from `SECRET_KEY`, which is never stored there.
 
-What an older key has sealed is opened as well; only the current one seals. See `engine/secrets/rotation.py`.
+Values sealed with an older key are decrypted as well; only the current one encrypts. See `engine/secrets/rotation.py`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _PURPOSE = "medianest secrets at rest"
 
 
 def put(db: Session, settings: Settings, name: str, value: str) -> None:
-    """Keep a secret under a name, in place of what was there."""
+    """Store a secret under a name, replacing the former one."""
     values = {"value": sealed(settings, value), "updated_at": func.clock_timestamp()}
     query = insert(Secret).values(name=name, **values)
     db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
 def take(db: Session, settings: Settings, name: str) -> str | None:
-    """A secret in the clear; None where there is none.
+    """A decrypted secret; None where there is none.
 
     Raises:
         ServiceUnavailable: it was written with another `SECRET_KEY`.
@@ -40,7 +40,7 @@ def take(db: Session, settings: Settings, name: str) -> str | None:
 
 
 def sealed(settings: Settings, text: str) -> str:
-    """A text, encrypted for a column that is to hold a secret."""
+    """A text, encrypted for a column."""
     return _box(settings).encrypt(text.encode()).decode()
 
 
@@ -54,7 +54,7 @@ def resealed(settings: Settings, token: str) -> str:
 
 
 def opened(settings: Settings, name: str, token: str) -> str:
-    """The text that was sealed; `name` is for the message.
+    """The decrypted text; `name` is for the error message.
 
     Raises:
         ServiceUnavailable: it was written with another `SECRET_KEY`.

@@ -1,4 +1,4 @@
-"""What an admin may see and change of the settings: typed, validated as the environment is, audited."""
+"""The settings that admins see and change: typed, validated like the environment, audited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNDERSCORE = re.compile(r"_([a-z])")
 
 @dataclass(frozen=True)
 class SettingState:
-    """A setting as an admin sees it; of a secret one neither value nor default, only whether there is one."""
+    """A setting as an admin sees it; of a secret neither value nor default, only whether it is set."""
 
     name: str
     variable: str
@@ -52,7 +52,7 @@ class SettingState:
 
     @property
     def read_only(self) -> bool:
-        """Whether it takes a restart, or the environment has decided."""
+        """Whether it takes a restart, or is set by the environment."""
         return not self.live or self.source == "environment"
 
 

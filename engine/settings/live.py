@@ -1,4 +1,4 @@
-"""Settings that an admin changes while everything runs: each process reads them anew every few seconds."""
+"""Settings that admins change at run time: each process reads them again every few seconds."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class LiveSettings:
         stored = stored_texts(db)
         with self._lock:
             if began < self._known_as_of:
-                return  # something was stored, or read by another thread, since we asked
+                return  # another thread stored or read since the query began
             self._known_as_of, self._fresh_until = began, began + FRESH_SECONDS
             if stored != self._stored or self._unreadable:
                 self._take_over(stored)
 
     def expire(self) -> None:
-        """Read anew at the next unit of work: something has just been stored.
+        """Invalidate: the next unit of work reads again. To be called after the commit of a change.
 
-        To be called after the commit. What another thread has read before it does not count any more.
+        A read that another thread began before that is discarded.
         """
         with self._lock:
             self._known_as_of, self._fresh_until = time.monotonic(), 0.0
@@ -76,7 +76,7 @@ def stored_texts(db: Session) -> dict[str, str]:
 
 
 def opened(settings: Settings, stored: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
-    """What is stored, with secrets in the clear; and the names of those that none of our keys opens."""
+    """The stored values, secrets decrypted; and the names of those that none of our keys decrypts."""
     texts, unreadable = dict(stored), set()
     for name in filter(Settings.is_secret, stored):
         try:

@@ -1,4 +1,4 @@
-"""The ids at IMDb, TMDB and TVDB in what Plex and its metadata agents call an item."""
+"""External ids (IMDb, TMDB, TVDB) read from the `Guid` list and the guids of older metadata agents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORMS = {
     "tvdb": re.compile(r"[0-9]+"),
 }
 
-# What stands before an id, and whose it is; the first that has the form of one counts.
+# Prefix of an id to its site; the first value that has the form of an id counts.
 _Forms = tuple[tuple[str, str], ...]
 _IMDB: _Forms = (("", "imdb"),)
 _TMDB: _Forms = (("", "tmdb"),)
@@ -54,8 +54,7 @@ _LONGEST = 300  # characters of a guid; longer ones are none
 def external_ids(guid: str | None, guids: Any) -> dict[str, str]:
     """The ids by `imdb`, `tmdb`, `tvdb`: those of `Guid`, and where it has none, that in the guid of an older agent.
 
-    Older agents name a season or an episode by its series; such an id is the series' and is left out, and so is what
-    has not the form of an id.
+    Older agents give a season or an episode the id of its series; such an id is left out, as is any malformed one.
     """
     found: dict[str, str] = {}
     for entry in objects(guids):

@@ -1,4 +1,4 @@
-"""Reads one item of Plex as the catalogue can hold it, whatever is odd about it."""
+"""Reads one item of Plex into a row that fits the catalogue's columns and indexes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _indexed = attrgetter(*_KEYS, *_MARKS, "sort_title")
 
 
 def read(section_key: str, item: Metadata) -> tuple[Row, int] | None:
-    """The row of an item and its fingerprint; None for what is no film, show, season or episode.
+    """The row of an item and its fingerprint; None for anything but a film, show, season or episode.
 
-    A title is sorted by its beginning, and a path or guid that no index can hold is not looked for.
+    Titles are cut to what an index entry holds; paths and guids that are too long for one are not indexed.
 
     Raises:
-        Unreadable: it makes no sense.
+        Unreadable: a required field is missing or of the wrong type.
     """
     try:
         row = row_of(item)

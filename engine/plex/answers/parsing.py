@@ -1,6 +1,6 @@
-"""Reads what Plex says of an item into one row of the catalogue; made for tens of thousands of them.
+"""Parses a metadata entry of Plex into a row of the catalogue; on the hot path of a sync.
 
-Plex leaves out what it does not know, or says 0, -1 or something of another kind.
+Plex omits unknown values, or sends 0, -1 or another type in their place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_TEXT = 20_000
 _GENRES_IN_LISTS = 2
 _MOST_YEAR = 9999
 _HIGHEST_RATING = 10
-_AHEAD = 86_400  # seconds by which the clock of a server may be ahead; what was added or seen later than that was not
+_AHEAD = 86_400  # seconds of clock skew of a server; a time further in the future is not believed
 _MOST = 2**63 - 1
 
 
@@ -82,14 +82,14 @@ _ART = Row._fields.index("art")
 
 
 class Unreadable(Exception):
-    """An item that we can't make sense of; the text is its key."""
+    """An item that can't be parsed; the text is its rating key."""
 
 
 def row_of(item: Metadata) -> Row | None:
     """The row of a film, show, season or episode; None for anything else, and for entries without a key.
 
     Raises:
-        Unreadable: its fields are not what they are in any Plex.
+        Unreadable: a required field is missing or of the wrong type.
     """
     try:
         return _row_of(item)
@@ -145,11 +145,11 @@ def _row_of(item: Metadata) -> Row | None:
 
 
 def fingerprint(section_key: str, row: Row) -> int:
-    """64 bits of everything in a row and its library: another row has another one, as good as certainly.
+    """A 64-bit hash of a row and its library: different rows have different ones, but for collisions.
 
-    Left out is `updated_at`, which Plex moves for things that nobody here can see; the background picture below a show,
-    which is the show's; and what a list does not tell of an item while the answer about it alone does: languages, and
-    genres behind the second.
+    Left out are `updated_at`, which Plex changes for fields that we don't keep; the background picture of seasons and
+    episodes, which is the show's; and what the answer about one item has and a list lacks: languages, and genres
+    after the second.
     """
     if row.genres and len(row.genres) > _GENRES_IN_LISTS:
         row = row._replace(genres=row.genres[:_GENRES_IN_LISTS])
@@ -161,9 +161,9 @@ def fingerprint(section_key: str, row: Row) -> int:
 
 
 def listed_print(section_key: str, item: Metadata) -> int:
-    """64 bits of the words in which a list tells of an item, as far as `row_of` reads them: a quarter of its cost.
+    """A 64-bit hash of the raw fields of a listed entry that `row_of` reads, at a quarter of its cost.
 
-    The same bits mean the same row. Other bits mean nothing yet: lists of another server version use other words.
+    The same hash means the same row. Another hash need not mean a change: server versions format fields differently.
     """
     get = item.get
     told = orjson.dumps((section_key, *[get(name) for name in _READ]))
@@ -171,7 +171,7 @@ def listed_print(section_key: str, item: Metadata) -> int:
 
 
 def is_ahead(item: Metadata) -> bool:
-    """Whether it was added later than now, by the clock of the server: it is read as unknown, until then."""
+    """Whether `addedAt` lies in the future of the server's clock: it is stored as unknown until then."""
     return (int_of(item.get("addedAt")) or 0) > time() + _AHEAD
 
 
@@ -248,7 +248,7 @@ def _height(resolution: Any) -> int:
 
 
 def text_of(value: Any) -> str | None:
-    """A text as the catalogue may keep it: not empty, without NUL, not endless; None for what is no text or number."""
+    """A text that PostgreSQL takes: not empty, without NUL, cut to a limit; None for anything but text and numbers."""
     if value == "" or not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
     text = str(value)
@@ -281,17 +281,17 @@ def _rating(value: Any) -> float | None:
 
 
 def _within(number: int | None, most: int) -> int | None:
-    """A number where it is one of its kind: Plex writes 0 or -1 for what it does not know."""
+    """A number within its bounds, else None: Plex writes 0 or -1 for unknown values."""
     return number if number is not None and 0 < number <= most else None
 
 
 def _seconds(value: Any) -> int | None:
-    """Unix seconds of something that has happened."""
+    """Unix seconds of a past event; None for a missing, impossible or future time."""
     return _within(int_of(value), int(time()) + _AHEAD)
 
 
 def time_of(value: Any) -> datetime | None:
-    """When something happened, from the Unix seconds of Plex; None where that can't be."""
+    """Unix seconds of Plex as a datetime; None for a missing or impossible time."""
     seconds = _seconds(value)
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 

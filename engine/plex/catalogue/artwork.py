@@ -1,7 +1,7 @@
-"""Posters and backgrounds: signed addresses, pictures asked of Plex, and those that were kept on this host's disk.
+"""Posters and backgrounds: signed URLs, pictures fetched from Plex, and their cache on this host's disk.
 
-A browser loads `<img>` without our headers, so the address itself is the permission: an HMAC over what is shown, of
-which kind and which version. Widths are not signed; there are few of them. No token of Plex is in it.
+A browser loads `<img>` without our headers, so the URL itself is the permission: an HMAC over subject, kind and
+version. Widths are not signed; there are few of them. No token of Plex is in it.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ COLLECTION, LIBRARY = "col-", "lib-"
 _PURPOSE = "artwork"
 _SIGNATURE_BYTES = 16
 _HEIGHTS = {"poster": 1.5, "art": 0.5625}  # of the box into which it is scaled, by its width
-_FETCHES = BoundedSemaphore(6)  # at once in a process: a slow Plex must not take all threads
-_PATIENCE = 4.0  # seconds that one waits for its turn
+_FETCHES = BoundedSemaphore(6)  # concurrent fetches of a process: a slow Plex must not take all threads
+_PATIENCE = 4.0  # seconds that a request waits for a free slot
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture for a browser; `current` where its address names the version that there is now."""
+    """A picture for a browser; `current`: its URL names the newest version, so it may be cached for long."""
 
     picture: Picture
     current: bool
 
 
 def query(settings: Settings, subject: str, kind: Kind, source: str | None) -> dict[str, str] | None:
-    """The parameters of an address; None where there is no picture that we would show.
+    """The query parameters of a signed URL; None where there is no picture that may be shown.
 
     Args:
         settings: with the key.
         subject: the id of an item, `col-` and the key of a collection, or `lib-` and that of a library.
         kind: which of its pictures.
-        source: where Plex has it; another picture has another one.
+        source: its path at Plex, which changes with the picture.
     """
     if not _usable(source):
         return None
@@ -74,7 +74,7 @@ def query(settings: Settings, subject: str, kind: Kind, source: str | None) -> d
 
 
 def check(settings: Settings, subject: str, kind: str, version: str, signature: str) -> None:
-    """See whether an address is one of ours.
+    """Verify the signature of a URL.
 
     Raises:
         Forbidden: it is not.
@@ -90,12 +90,12 @@ def check(settings: Settings, subject: str, kind: str, version: str, signature: 
 
 
 def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -> Shown:
-    """A picture, from the disk of this host or from Plex.
+    """A picture, from the disk cache of this host or from Plex.
 
     Raises:
         NotFound: there is none.
-        PlexSilent: it is not kept here, and Plex is down.
-        UpstreamFailed: Plex sends something else, too much, or refuses.
+        PlexSilent: it is not cached here, and Plex is down.
+        UpstreamFailed: Plex sends no picture, too many bytes, or an error.
     """
     with runtime.reading() as db:
         found = shelf.need(db, runtime.settings)
@@ -115,7 +115,7 @@ def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -
 
 
 def library_source(section: PlexSection) -> str:
-    """Where Plex makes a picture of a library out of its posters."""
+    """The path at which Plex composes a picture of a library from its posters."""
     return f"/library/sections/{section.key}/composite/{section.changed_mark or 0}"
 
 
@@ -142,7 +142,7 @@ def _source(db: Session, found: Shelf, subject: str, kind: Kind) -> str | None:
 
 
 def _usable(source: str | None) -> bool:
-    """Whether it is a path of the server's library: it must not fetch from elsewhere for us."""
+    """Whether it is a path of the server's library: the server must fetch nothing from elsewhere (SSRF)."""
     return source is not None and source.startswith("/library/") and ".." not in source
 
 

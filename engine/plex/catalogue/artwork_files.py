@@ -1,4 +1,4 @@
-"""Pictures on this host's disk: written whole or not at all, the least recently used removed first."""
+"""A disk cache of pictures: atomic writes, least recently used removed first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _written = count(1)
 
 
 class PictureStore:
-    """A folder of pictures by name; several processes may use it at once, and nobody misses what is lost.
+    """A folder of pictures by name, shared by several processes; anything in it may be lost.
 
     Args:
         folder: below `DATA_DIR`; made when it is needed.
@@ -40,7 +40,7 @@ class PictureStore:
         return body
 
     def put(self, name: str, body: bytes) -> None:
-        """Keep a picture; where the disk does not take it, nothing is kept and nothing fails."""
+        """Cache a picture; a full or read-only disk is ignored."""
         path = self._path(name)
         try:
             self._folder.mkdir(0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The collections that a sync has listed; what is in one is asked of Plex, see asked.py."""
+"""The collections that a sync has listed; their members are queried live, see `live_queries`."""
 
 from __future__ import annotations
 

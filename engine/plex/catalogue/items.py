@@ -1,4 +1,4 @@
-"""The catalogue as people look through it: pages, filters, order, single items; all from our own database."""
+"""Queries over the catalogue: pages, filters, order, single items; from PostgreSQL alone."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ SHOWN = tuple(
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which items; what is None does not matter.
+    """The filters of a listing; None: not filtered by that.
 
     Attributes:
         sections: keys of libraries.
-        unwatched: True what the user has not seen to the end, False what he has.
-        search: words with which words of its title begin.
-        deleted: what the server has no more, instead of what it has.
+        unwatched: True: items that the user has not watched to the end; False: watched ones.
+        search: prefixes of words of the title.
+        deleted: items that the server no longer has, instead of the live ones.
     """
 
     sections: tuple[str, ...]
@@ -95,7 +95,7 @@ def listing(
 
 
 def get(db: Session, shelf: Shelf, item_id: str) -> MediaItem:
-    """One item, with its files; also one that the server has no more.
+    """One item, with its files; also one that the server no longer has.
 
     Raises:
         NotFound: there is none.
@@ -154,7 +154,7 @@ def lineage(db: Session, shelf: Shelf, items: Sequence[Any]) -> Mapping[str, str
 
 
 def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], *, page: int, limit: int) -> Page[Any]:
-    """What was added last: films and episodes, of each season only its newest; hidden libraries left out."""
+    """Recently added films and episodes, of each season only the newest; hidden libraries are left out."""
     newest, counted = list[Any](), dict[tuple[str, str], int]()
     for section in sections:
         kind = {"movie": "movie", "show": "episode"}.get(section.type)
@@ -178,7 +178,7 @@ def matching(search: str) -> ColumnElement[bool]:
 
 
 def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, number: int) -> list[Any]:
-    """The newest of a library, and more; of seasons that come at once the last episode, so a few more are read."""
+    """The newest of a library, and more rows than needed, since only the last episode of a season counts."""
     query = _dated(shelf, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
     newest_first = query.order_by(MediaItem.added_at.desc().nulls_last(), MediaItem.id.desc())
     if kind == "movie":
@@ -238,9 +238,9 @@ def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) ->
 
 
 def _unwatched(shelf: Shelf, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
-    """Whether a user has seen less than all of it; the other way round where that is wanted."""
+    """Whether a user has not seen all of an item; negated where watched ones are wanted."""
     seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
-    # Not correlated: it is made once, and each item looked up in it.
+    # Not correlated: computed once, and each item looked up in it.
     whole = select(seen.c.id).where(seen.c.views >= func.greatest(seen.c.whole, 1))
     return MediaItem.id.not_in(whole) if wanted.unwatched else MediaItem.id.in_(whole)
 
@@ -255,7 +255,7 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
 
     def ordered(query: Select[Any], key: Any, last: Any) -> Select[Any]:
         first = key.desc() if falling else key.asc()
-        if name != "title":  # which is never unknown, and whose index knows nothing of nulls
+        if name != "title":  # which is never null, and whose index has no NULLS ordering
             first = first.nulls_last()
         return query.order_by(first, last.desc() if falling else last.asc())
 
@@ -265,7 +265,7 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
         for kind in wanted.types:
             query, key = _branch(shelf, user_id, replace(wanted, sections=(section,), types=(kind,)), name)
             if name == "addedAt" and not falling:
-                # Backwards, the index has the unknown first: so they are a branch of their own.
+                # Read backwards, the index has nulls first: so they are a branch of their own.
                 forwards = query.order_by(key.asc().nulls_first(), MediaItem.id.asc())
                 branches += [forwards.where(key.is_not(None)), forwards.where(key.is_(None))]
             else:

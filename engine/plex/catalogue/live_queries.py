@@ -1,4 +1,4 @@
-"""What only Plex knows: asked of it while somebody waits, and kept for a while."""
+"""Live queries to Plex during a request, cached in Redis."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class PlexSilent(PlexUnreachable):
-    """Plex gives no answer.
+    """Plex does not answer.
 
     Attributes:
-        age: seconds, of the answer that it gave the last time; None where there is none.
+        age: seconds since its last answer, which is too old to be used; None: there is none.
     """
 
     def __init__(self, age: float | None = None, retry_after: int | None = None) -> None:
@@ -38,12 +38,12 @@ class PlexSilent(PlexUnreachable):
 
 
 def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
-    """The rating keys of what is in a collection, in its order; at most 5 minutes old.
+    """The rating keys of the members of a collection, in its order; cached for 5 minutes.
 
     Raises:
-        PlexSilent: Plex is down and nothing young enough is kept.
+        PlexSilent: Plex is down and the cache has nothing recent enough.
         NotFound: Plex has no such collection any more.
-        UpstreamFailed: Plex refuses, or answers rubbish.
+        UpstreamFailed: Plex refuses, or its answer can't be parsed.
     """
 
     def ask(plex: PlexQuestions) -> list[str]:
@@ -61,11 +61,11 @@ def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
 
 
 def accounts(runtime: Runtime, shelf: Shelf) -> int:
-    """How many people the server knows: its owner, his home, and those who have used what he shares.
+    """The number of accounts of the server: its owner, their Plex Home, and users of shared libraries.
 
     Raises:
-        PlexSilent: Plex is down and nothing young enough is kept.
-        UpstreamFailed: Plex refuses, or answers rubbish.
+        PlexSilent: Plex is down and the cache has nothing recent enough.
+        UpstreamFailed: Plex refuses, or its answer can't be parsed.
     """
 
     def ask(plex: PlexQuestions) -> int:
@@ -76,12 +76,12 @@ def accounts(runtime: Runtime, shelf: Shelf) -> int:
 
 
 def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
-    """Ask the server, unless it rests after failures.
+    """One query to the server, unless its circuit breaker is open.
 
     Raises:
-        PlexSilent: it rests, or can't be reached.
+        PlexSilent: the breaker is open, or the server can't be reached.
         NotFound: it has no such thing, or none is configured.
-        UpstreamFailed: it refuses, or answers rubbish.
+        UpstreamFailed: it refuses, or its answer can't be parsed.
     """
     try:
         with libraries.asking(runtime) as plex:

@@ -1,4 +1,4 @@
-"""Which server's catalogue is shown, and a stamp that changes whenever what is shown may have changed."""
+"""The catalogue that is shown: of which server, and a stamp (for ETags and caches) that changes with its content."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MOST_TOTALS = 512
 
 @dataclass(frozen=True)
 class Shelf:
-    """The catalogue of the configured server, as it stands at this moment.
+    """The catalogue of the configured server, as of one query.
 
     Attributes:
-        server_id: empty where no sync has met the server yet; then the catalogue is empty too.
-        synced_at: how old all of it is: when a sync last went through.
-        stamp: another one after every sync, and after every change within one.
-        watched: another one after every change of what the asking user has watched.
+        server_id: empty before the first sync; then the catalogue is empty too.
+        synced_at: when a sync last completed.
+        stamp: changes after every sync, and after every change within one.
+        watched: changes with the watch state of the asking user.
     """
 
     server_id: str
@@ -54,7 +54,7 @@ def find(db: Session, settings: Settings, user_id: str | None = None) -> Shelf |
     Args:
         db: a session.
         settings: of this moment.
-        user_id: who asks, where what he has watched is shown.
+        user_id: the asking user, where watch states are shown.
     """
     if not settings.plex_enabled:
         return None
@@ -108,7 +108,7 @@ def section(db: Session, shelf: Shelf, key: str) -> PlexSection:
 
 
 def counts(db: Session, shelf: Shelf) -> dict[tuple[str, str], int]:
-    """How many live items there are, by library and type; counted once a stamp."""
+    """The number of live items by library and type; counted once for each stamp."""
 
     def count() -> dict[tuple[str, str], int]:
         query = select(MediaItem.section_key, MediaItem.type, func.count()).where(
@@ -136,14 +136,14 @@ def shown_count(section: PlexSection, counted: dict[tuple[str, str], int]) -> in
 
 
 def listed_type(section: PlexSection) -> str | None:
-    """What a library lists: films or shows; None where its items are not in the catalogue."""
+    """The item type that a library lists, films or shows; None for libraries that are not in the catalogue."""
     return _SYNCED_TYPES.get(section.type)
 
 
 def remembered(key: tuple[Any, ...], count: Callable[[], Any]) -> Any:
-    """What was counted under a key, whose first part is a stamp, else counted now; in this process only.
+    """A count from this process's cache, else counted now; the first part of the key is a stamp.
 
-    It may be newer than the stamp, never older: the stamp was read before.
+    The count may be newer than the stamp, never older: the stamp was read before.
     """
     with _lock:
         if key in _totals:
@@ -188,7 +188,7 @@ def _query(settings: Settings, user_id: str | None) -> Any:
 
 
 def _ours(settings: Settings) -> ColumnElement[bool]:
-    """The server that is meant: the one that an admin chose, else whichever answered at the address last."""
+    """The configured server: the one that an admin chose, else the one that last answered at the address."""
     if settings.plex_url:
         return PlexServer.url == settings.plex_url
     chosen = Integration.options["machineIdentifier"].astext

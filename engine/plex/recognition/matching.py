@@ -1,6 +1,6 @@
-"""Decides which item of Plex is which of the catalogue: by what an item is, never by its key alone.
+"""Entity resolution between Plex and the catalogue: by what an item is, never by its rating key alone.
 
-Plex gives keys anew when an item is removed and added again, moved or merged, and when a database is made anew.
+Plex reassigns rating keys when an item is removed and added again, moved or merged, and when its database is rebuilt.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-# Guids that say where an entry stands, not what it is.
+# Guids that identify an entry by its place in a server, not by its work.
 _NAMELESS = re.compile(r"(local|none|(com\.plexapp|tv\.plex)\.agents\.(none|localmedia))://")
 
 
 class Traits(NamedTuple):
-    """What an item may be known by.
+    """The traits by which an item may be matched.
 
     Attributes:
         id: of the item in the catalogue; of one that Plex tells of, any.
         parent_key, grandparent_key: rating keys of its season and show.
         parent_index, item_index: number of the season and of the episode; a season has its own in `item_index`.
         title: as it is sorted by.
-        deleted: Plex has it no more, as far as the catalogue knows.
+        deleted: Plex no longer has it, as far as the catalogue knows.
     """
 
     id: str
@@ -61,16 +61,16 @@ Doubt = Callable[[Traits, Traits], bool]
 
 
 def recognise(now: Iterable[Traits], before: Iterable[Traits]) -> dict[str, Traits]:
-    """The items before, by the rating keys that they have now; who is new or gone is not among them.
+    """The known items by their current rating keys; new and removed items are not among them.
 
     Traits are applied to the whole set, the strongest first: guid, external ids, file, show with numbers, title with
-    year. One pairs two items where no other on either side has the same; where several have, they are told apart by a
-    weaker one as well. The rating key counts least: it never outweighs a trait that says otherwise.
+    year. A trait pairs two items where its value is unique on both sides; items that share a value are told apart by a
+    weaker trait as well. The rating key counts least: it never outweighs a trait that contradicts it.
 
     Args:
-        now: what Plex tells of, each rating key once.
-        before: who is to be found again: items whose key is gone, or is that of one in `now`, and deleted ones. What is
-            as it was under its key is in neither.
+        now: items that Plex lists, each rating key once.
+        before: the candidates of the catalogue: items whose key is gone, or is that of one in `now`, and deleted ones.
+            Items that are unchanged under their key are in neither.
     """
     pairing = _Pairing(now, before)
     for traits in _STRONG:
@@ -86,7 +86,7 @@ def recognise(now: Iterable[Traits], before: Iterable[Traits]) -> dict[str, Trai
 
 
 class _Pairing:
-    """Who is not paired yet on both sides, and the pairs."""
+    """The unpaired items of both sides, and the pairs so far."""
 
     def __init__(self, now: Iterable[Traits], before: Iterable[Traits]) -> None:
         self.found: dict[str, Traits] = {}
@@ -96,7 +96,7 @@ class _Pairing:
         self._before = {key: _named(item) for key, item in self._items.items()}
 
     def apply(self, *traits: Trait, kinds: set[str] | None = None, unless: Doubt | None = None) -> None:
-        """Pair who alone have the same value of all these traits; a deleted one only where no other has it."""
+        """Pair items whose values of all these traits are unique on both sides; live ones before deleted ones."""
         if not self._before or not self._now:
             return
         takers = _grouped(self._now.values(), traits, kinds)
@@ -107,7 +107,7 @@ class _Pairing:
                 self._join(wanted[0], offered[0])
 
     def by_title(self, kind: str) -> None:
-        """Pair works of one title and year; those under different keys unless their guids or ids say otherwise."""
+        """Pair works of one title and year; under different keys only where guids and ids don't contradict."""
         self.apply(_title, _known_year, _edition, _key, kinds={kind})
         for traits in _TITLES:
             self.apply(*traits, kinds={kind}, unless=_are_different)
@@ -133,7 +133,7 @@ class _Pairing:
                     self._join(self._now[key], by_key[old_key])
 
     def know_shows(self) -> None:
-        """Name the shows of those who are left as they were named before, so that places can be compared."""
+        """Give the unpaired items the former keys of their shows, so that their numbers can be compared."""
         for key, item in self._now.items():
             show = item.show_key
             if show in self._told:
@@ -150,7 +150,7 @@ class _Pairing:
 
 
 def _named(item: Traits) -> Traits:
-    """With its guid without the language; without one that names no work."""
+    """An item with its guid less the language, and without a guid that identifies no work."""
     guid = item.guid
     if not guid or _NAMELESS.match(guid):
         return item if guid is None else item._replace(guid=None)
@@ -160,7 +160,7 @@ def _named(item: Traits) -> Traits:
 def _grouped(
     items: Iterable[Traits], traits: Sequence[Trait], kinds: set[str] | None
 ) -> dict[Hashable, list[Traits]]:
-    """Items by the values that they have of all these traits; who lacks one is left out."""
+    """Items by their values of all these traits; items that lack one are left out."""
     found = defaultdict[Hashable, list[Traits]](list)
     strongest, *others = traits
     for item in items:
@@ -174,7 +174,7 @@ def _grouped(
 
 
 def _are_different(one: Traits, other: Traits) -> bool:
-    """Whether the same kind of guid or id says that these are two works."""
+    """Whether the same kind of guid or external id has different values: two works."""
     known = [(a, b) for a, b in zip(one.ids, other.ids, strict=True) if a and b]
     if any(a == b for a, b in known):
         return False
@@ -184,7 +184,7 @@ def _are_different(one: Traits, other: Traits) -> bool:
 
 
 def _contradict(one: Traits, other: Traits) -> bool:
-    """Whether something says that these are two, and nothing that they are one."""
+    """Whether some trait differs and none agrees."""
     pairs = [(one.guid, other.guid), *zip(one.ids, other.ids, strict=True), (one.file, other.file)]
     known = [(a, b) for a, b in pairs if a and b]
     if any(a == b for a, b in known):
@@ -194,7 +194,7 @@ def _contradict(one: Traits, other: Traits) -> bool:
     return bool(known) or (one.type != "show" and moved)
 
 
-_name = attrgetter("guid")  # which is of a work by then
+_name = attrgetter("guid")  # which identifies a work by then
 _file = attrgetter("file")
 _key = attrgetter("rating_key")
 _parent_key = attrgetter("parent_key")
@@ -267,7 +267,7 @@ _STRONG: tuple[tuple[Trait, ...], ...] = (
 )
 _PLACES: tuple[tuple[Trait, ...], ...] = (
     (_live, _show_key, _numbers),
-    (_show_key, _show, _numbers),  # what was deleted names its show by a key that may be another's by now
+    (_show_key, _show, _numbers),  # a deleted item refers to its show by a key that may be reassigned by now
     (_live, _show_key, _title),
 )
 _TITLES: tuple[tuple[Trait, ...], ...] = (

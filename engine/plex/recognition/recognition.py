@@ -1,4 +1,4 @@
-"""Finds in the catalogue who staged items may have been, asks Plex where it can't be sure, and writes who is who."""
+"""Matches staged items with the catalogue, queries Plex where that is ambiguous, and writes the new rating keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.plex.recognition import staging
 from engine.plex.recognition.matching import Traits, recognise
 from engine.plex.recognition.staging import Changes, Stage
 
-ROUNDS = 20  # of questions: who has the key of whom; what is still open then, the next full pass finds
+ROUNDS = 20  # rounds of queries to Plex; what is still ambiguous then is left to the next full pass
 
 _NAMES = (
     "id", "rating_key", "section_key", "type", "guid", "edition", "imdb_id", "tmdb_id", "tvdb_id", "file",
@@ -24,7 +24,7 @@ _NAMES = (
 _OURS = ", ".join(f"m.{name}" for name in _NAMES) + ", m.deleted_at IS NOT NULL"
 _THEIRS = ", ".join(f"s.{name}" for name in _NAMES)
 
-# Staged items but for those of which all that is strong is as it was under the same key.
+# Staged items, less those whose strong traits are unchanged under the same key.
 _OPEN = f"""
     SELECT {_THEIRS} FROM plex_stage s LEFT JOIN media_items m
       ON m.server_id = :server AND m.rating_key = s.rating_key AND m.deleted_at IS NULL
@@ -84,7 +84,7 @@ _ADOPT = """
     UPDATE media_items m SET rating_key = p.key, deleted_at = NULL, hash = 0, listed_hash = NULL
     FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[])) p (id, key) WHERE m.id = p.id
 """
-# What was deleted below a show or season goes with it to its new key: it may be found again by its place.
+# Deleted items below a show or season follow it to its new key: they may be matched again by their numbers.
 _FOLLOW = """
     UPDATE media_items m SET {name} = p.key
     FROM unnest(CAST(:before AS text[]), CAST(:keys AS text[])) p (before, key)
@@ -94,12 +94,12 @@ _FOLLOW = """
 
 @dataclass
 class Kept:
-    """What was recognised under another key or after it was deleted.
+    """Items that were matched under another key or after they had been deleted.
 
     Attributes:
         ids: of the items. old_keys: the keys that they had.
         restored: ids of those that had been deleted.
-        removed: items whose key is another's now, and that are not to be found. lost: all their ids.
+        removed: items whose key belongs to another one now, and that were not found. lost: all their ids.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -111,14 +111,14 @@ class Kept:
 
 @dataclass
 class _Decision:
-    """Who is who among staged items: by the key now, the item before; and whose key is another's now."""
+    """The matches of staged items: known item by current key; and items whose key belongs to another one now."""
 
     found: Mapping[str, Traits] = field(default_factory=dict)
     displaced: Sequence[Traits] = ()
 
 
 def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Kept:
-    """Give items the keys under which they are now, so that they stay the same items; `gone` are keys of nobody."""
+    """Update the rating keys of matched items, whose ids stay; `gone` are keys that no item has."""
     kept = Kept()
     decision = _decide(db, stage, server_id, gone)
     moved = {key: item for key, item in decision.found.items() if item.deleted or item.rating_key != key}
@@ -133,7 +133,7 @@ def keep(db: Session, stage: Stage, server_id: str, gone: Collection[str]) -> Ke
 
 
 def contested(db: Session, stage: Stage, server_id: str) -> bool:
-    """Whether a staged key belongs to another item than before: then others may have changed theirs as well."""
+    """Whether a staged key belongs to another item than before: then more keys may have been reassigned."""
     return bool(_decide(db, stage, server_id, ()).displaced)
 
 
@@ -144,17 +144,17 @@ def seek(
     present: Collection[str],
     silent: Collection[str] = (),
 ) -> list[Traits]:
-    """Ask for live items that look like staged ones, but not for those with `present` keys.
+    """Query Plex for live items that resemble staged ones, except for those with `present` keys.
 
-    Those that the server does not have any more, and that are staged ones by now, are returned; where one of these keys
-    means something else by now, that is staged as well.
+    Returns those that the server no longer has, which are staged ones under new keys. Where one of the queried keys
+    belongs to another item by now, that one is staged as well.
 
     Args:
         stage: what has been listed.
         server_id: of the server.
         ask: for items by their keys; those that are gone are missing.
         present: keys that were listed, or are known to be gone.
-        silent: keys for which `ask` has had no answer, as it goes on; they are not gone.
+        silent: keys for which `ask` got no answer; filled meanwhile; they are not gone.
     """
     gone: dict[str, Traits] = {}
     asked = set(present)
@@ -229,7 +229,7 @@ def _decide(db: Session, stage: Stage, server_id: str, gone: Collection[str]) ->
 
 
 def _related(db: Session, stage: Stage, server_id: str) -> list[Traits]:
-    """Items of the catalogue that share something with a staged one: the live, then the lately deleted."""
+    """Items of the catalogue that share a trait with a staged one: live ones, then recently deleted ones."""
     if not stage.count:
         return []
     if not db.scalar(text(_ANY_OF_TYPE), {"server": server_id, "types": list(stage.types)}):

@@ -1,6 +1,6 @@
-"""The staging table of a sync: what has changed arrives by COPY, and is merged into the catalogue in one transaction.
+"""The staging table of a sync: changed items arrive by COPY, and are merged into the catalogue in one transaction.
 
-It is a temporary table of one connection, so nothing of a sync that dies is left; it is made when something differs.
+It is a temporary table of one connection, so a sync that dies leaves nothing; it is created at the first difference.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from engine.plex.answers.parsing import Row
 from models.base import new_id
 
 MOST_CHANGES = 1000  # of a kind, one by one, in a library
-PART = 5000  # rows that are merged by one statement: whoever wants the sync to end waits for no more
-MANY = (
-    500  # rows from which on joins are to go by hash: the planner knows nothing of a table made a moment ago
-)
+PART = 5000  # rows merged by one statement; a cancel waits for one statement at most
+MANY = 500  # rows from which on hash joins are forced: the planner has no statistics of a new table
 
 _KINDS = {
     "year": "bigint",
@@ -80,12 +78,12 @@ _REMOVE = """
 """
 
 
-Prints = tuple[int, int | None]  # of the row, and of the words of a list; see `models.media.MediaItem`
+Prints = tuple[int, int | None]  # fingerprint and listed_print; see `models.media.MediaItem`
 
 
 @dataclass
 class Changes:
-    """What became of items: how many there are of a kind, and the first of them one by one."""
+    """Changes of items: counts by kind, and the first of them one by one."""
 
     total: int = 0
     first: list[Change] = field(default_factory=list)
@@ -93,7 +91,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of an item; `kind` is added, updated, removed, restored or moved."""
+    """One change of an item; `kind` is added, updated, removed, restored or moved."""
 
     item_id: str
     kind: str
@@ -103,7 +101,7 @@ class Change:
 
 
 class Stage:
-    """The table, on a connection of its own; made when it is needed first.
+    """The table, on a connection of its own; created at first use.
 
     Args:
         connection: which nobody else uses meanwhile, and which is out of any transaction.
@@ -139,7 +137,7 @@ class Stage:
                 self.connection.execute(text("SET enable_nestloop = off"))
 
     def recognise(self, server_id: str, prints: Mapping[str, Prints]) -> None:
-        """Remember in which words a list tells of items that are as they were, for the next time."""
+        """Store the new `listed_print` of unchanged items, so that the next pass skips them."""
         if prints:
             keys = list(prints)
             values = {
@@ -152,7 +150,7 @@ class Stage:
                 self.connection.execute(text(_RECOGNISE), values)
 
     def clear(self, db: Session | None = None) -> None:
-        """Forget what was staged; within the caller's transaction where there is one."""
+        """Empty the table; within the caller's transaction where there is one."""
         if self.count and db is not None:
             db.execute(text(_EMPTY))
         elif self.count:
@@ -162,13 +160,13 @@ class Stage:
         self.types.clear()
 
     def survey(self) -> None:
-        """Tell the planner what the catalogue looks like after very many changes: autovacuum would in a minute."""
+        """ANALYZE the catalogue after very many changes, a minute before autovacuum would."""
         with self.connection.begin():
             self.connection.execute(text("SET LOCAL default_statistics_target = 10"))  # 3,000 rows are enough
             self.connection.execute(text(f"ANALYZE media_items ({_PLANNED_BY})"))
 
     def close(self) -> None:
-        """Remove the table: the connection goes back to where it came from."""
+        """Drop the table: the connection goes back to its pool."""
         self.connection.rollback()
         if self._made:
             with self.connection.begin():
@@ -215,7 +213,7 @@ _COUNT = """
 
 
 def fresh(db: Session, server_id: str) -> int:
-    """How many staged items have a key that the catalogue does not have."""
+    """The number of staged items whose key is not in the catalogue."""
     return db.scalar(text(f"SELECT count(*) FROM ({_FRESH}) f"), {"server": server_id}) or 0  # noqa: S608
 
 

@@ -1,6 +1,6 @@
-"""What happens to what people watched, its history and its downloads when an item goes while its film stays.
+"""Moves watch states, history and downloads of a removed item to the entry that continues it.
 
-A film may be added anew before the old entry goes, or be merged into another; it may have a copy in another library.
+A film may be added anew before its old entry goes, or be merged into another; it may have a copy in another library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.plex.recognition.staging import Change, Changes, Stage
 
 _COLUMNS = ("section_key", "hash", "listed_hash", *Row._fields)
 
-# The same file in a younger entry: added anew.
+# The same file in a newer entry: added anew.
 _ANEW = """
     SELECT old.id, new.id, old.parent_key, new.parent_key, old.grandparent_key, new.grandparent_key
     FROM media_items old JOIN media_items new
@@ -79,7 +79,7 @@ _FORGET = "DELETE FROM media_items WHERE id = ANY(:items)"
 
 
 class _New(NamedTuple):
-    """A file that is there twice, with the keys of what it lies in, before and now."""
+    """A file that two entries have, with the keys of their parents, old and new."""
 
     old: str
     new: str
@@ -92,17 +92,17 @@ class _New(NamedTuple):
 def settle(
     db: Session, stage: Stage, server_id: str, keys: Sequence[str], lost: Sequence[str]
 ) -> tuple[Changes, Changes]:
-    """See to what belongs to items that go; returns what has moved instead, and the entries that made room for it.
+    """Move the belongings of items being removed; returns items that moved instead, and the entries they replaced.
 
-    An item that was added anew before goes on as what it was: the older id stays. What was merged into another leaves
-    what belongs to it to that one. Copies get what people watched.
+    An item that was added anew keeps its older id. The belongings of an item that was merged into another go to that
+    one. Copies of a film get its watch states.
 
     Args:
         db: after the staged rows have been merged, and before items are removed.
         stage: the staged rows.
         server_id: of the server.
-        keys: of the live items that go.
-        lost: ids of those that have gone already.
+        keys: of the live items that are being removed.
+        lost: ids of those that were removed already.
     """
     moved, removed = Changes(), Changes()
     if not keys and not lost:
@@ -121,7 +121,7 @@ def settle(
 
 
 def _added_anew(db: Session, values: Mapping[str, object]) -> dict[str, str]:
-    """Of items that go, the younger entries of the same, by id; seasons and shows go with their episodes."""
+    """The newer entries of removed items, by id; seasons and shows follow their episodes."""
     files = [_New(*row) for row in db.execute(text(_ANEW), values)]
     found = _one_each([(row.old, row.new) for row in files])
     above = {
@@ -138,7 +138,7 @@ def _added_anew(db: Session, values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _one_each(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Pairs in which nobody comes twice: the first of each."""
+    """Pairs in which no item comes twice: the first of each."""
     found: dict[str, str] = {}
     taken = set[str]()
     for old, new in pairs:
@@ -149,7 +149,7 @@ def _one_each(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
 
 
 def _go_on(db: Session, anew: Mapping[str, str], moved: Changes, removed: Changes) -> None:
-    """The older items take over everything of the younger entries, which are forgotten."""
+    """Give the older items the keys and data of the newer entries, which are deleted."""
     values = {"items": list(anew.values()), "heirs": list(anew)}
     _leave(db, ((new, old) for old, new in anew.items()), whole=True)
     db.execute(text(_STEP_BACK), values)
@@ -161,7 +161,7 @@ def _go_on(db: Session, anew: Mapping[str, str], moved: Changes, removed: Change
 
 
 def _leave(db: Session, pairs: Iterable[Sequence[str]], *, whole: bool) -> None:
-    """Give heirs what people watched of items; `whole`: and their history and downloads, and leave nothing."""
+    """Copy watch states to successors; `whole`: move them, with history and downloads."""
     heirs = list(pairs)
     if not heirs:
         return

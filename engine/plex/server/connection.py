@@ -1,4 +1,4 @@
-"""How our Plex server is reached: what the environment says, else what an admin configured."""
+"""The connection to the Plex server: from the environment, else as an admin configured it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SWITCHED_OFF = "Plex is switched off here (PLEX_ENABLED)."
 
 @dataclass(frozen=True)
 class PlexConnection:
-    """Where the server is, and what opens it.
+    """Address and token of the server.
 
     Attributes:
-        machine_id: of the server that was chosen; another one at the same address is not ours. None: any.
+        machine_id: `machineIdentifier` of the chosen server; another server at the address is refused. None: any.
         paths: pairs of folders, `(ours, the server's)`, the longest of ours first.
         verify: whether certificates are checked.
     """
@@ -45,10 +45,10 @@ class PlexConnection:
 
 @dataclass(frozen=True)
 class Address:
-    """Which server is ours, as far as that is known without its token.
+    """Which server is configured, as far as that is known without its token.
 
     Attributes:
-        machine_id: of the server that was chosen; None: whichever answers there.
+        machine_id: `machineIdentifier` of the chosen server; None: whichever answers there.
     """
 
     url: str
@@ -104,7 +104,7 @@ def refuse_if_off(settings: Settings) -> None:
 
 
 def address(db: Session, settings: Settings) -> Address | None:
-    """Where our server is, with or without a token; None where Plex is switched off or no server is named."""
+    """The address of the server, whether or not there is a token; None: switched off, or no server is configured."""
     if not settings.plex_enabled:
         return None
     if settings.plex_url:
@@ -116,10 +116,9 @@ def address(db: Session, settings: Settings) -> Address | None:
 
 
 def server_id(db: Session, settings: Settings) -> str | None:
-    """Which of the servers that we know is the connected one: its items are the library.
+    """The id of the connected server, whose items are the catalogue; None: none is connected, or it has never answered.
 
-    What we know of others stays as it is, unseen, until one of them is connected again. None: none is connected, or it
-    has never answered.
+    The rows of other servers stay, unseen, until one of them is connected again.
     """
     where, row = address(db, settings), db.get(Integration, NAME)
     if where is None or not (settings.plex_token or (row is not None and row.token)):
@@ -131,5 +130,5 @@ def server_id(db: Session, settings: Settings) -> str | None:
 
 
 def options_of(row: Integration | None) -> dict[str, Any]:
-    """What is configured beside URL and token: `machineIdentifier`, `paths`, `verifyTls`."""
+    """The options beside URL and token: `machineIdentifier`, `paths`, `verifyTls`."""
     return dict((row is not None and row.options) or {})

@@ -1,8 +1,8 @@
-"""What is remembered of Plex servers and their libraries, apart from the items; and when one is left alone.
+"""The rows of Plex servers and their libraries, and the circuit breaker of a server.
 
-The breaker: after 3 calls in a row that found nobody, a server is left alone for 5 seconds, then after each further
-failure twice as long, up to 5 minutes. All processes share it, in the server's row. Only calls on behalf of people heed
-it (`asking`): syncs have a pace of their own, and tests are meant to find out.
+The breaker opens after 3 consecutive calls without an answer: for 5 seconds, then twice as long after each further
+failure, up to 5 minutes. All processes share it, in the server's row. Only calls on behalf of people respect it
+(`asking`): syncs have their own schedule, and connection tests are meant to find out.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from models.integration import Integration
 from models.plex_library import PlexSection, PlexServer
 from models.sync_run import SyncRun
 
-FAILURES = 3  # in a row, and the server is left alone for a while
+FAILURES = 3  # consecutive failures that open the breaker
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
-UNSEEN = timedelta(minutes=20)  # and it counts as gone, unless syncs are further apart
-_PROBE = timedelta(seconds=15)  # for the one call that is let through; then another one may try
+UNSEEN = timedelta(minutes=20)  # without an answer: the server counts as offline, unless syncs are rarer
+_PROBE = timedelta(seconds=15)  # for the probing call (half-open); then another one may try
 _NOTED_EVERY = timedelta(minutes=1)
 
 State = Literal["online", "degraded", "offline", "disabled"]
@@ -48,7 +48,7 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
         with servers.asking(runtime) as plex:
             sessions = plex.entries("/status/sessions")
 
-    Whether the server answers is noted for all processes. Hold no transaction meanwhile.
+    The outcome counts for the breaker of all processes. Hold no transaction meanwhile.
 
     Args:
         runtime: for units of work.
@@ -56,7 +56,7 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
 
     Raises:
         NotFound: Plex is switched off, or no server is configured.
-        PlexUnreachable: (of `engine.errors`) the server is left alone for now; says for how long.
+        PlexUnreachable: (of `engine.errors`) the breaker is open; says for how long.
         PlexError: (of the client) as the calls inside raise it.
     """
     found, server_id, probing, news = _turn(runtime)
@@ -78,14 +78,14 @@ def asking(runtime: Runtime, *, seconds: float = SECONDS) -> Iterator[PlexQuesti
 
 
 def resting(db: Session, server_id: str) -> int | None:
-    """For how many seconds more a server is left alone; None: it may be asked."""
+    """Seconds until the breaker lets a call through; None: it is closed."""
     left = func.extract("epoch", PlexServer.open_until - _now())
     seconds = db.scalar(select(left).where(PlexServer.id == server_id))
     return max(1, math.ceil(seconds)) if seconds is not None and seconds > 0 else None
 
 
 def state(db: Session, settings: Settings) -> State:
-    """How our server is, without asking it."""
+    """The state of the server as last seen, without a call to it."""
     where, row = connections.address(db, settings), db.get(Integration, NAME)
     if where is None or not (settings.plex_token or (row is not None and row.token)):
         return "disabled"
@@ -103,7 +103,7 @@ def state(db: Session, settings: Settings) -> State:
 def met(
     db: Session, connection: PlexConnection, identity: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> str:
-    """Remember a server that has just let us in; returns its id."""
+    """Store a server that has just accepted our token; returns its id."""
     server_id = str(identity["machineIdentifier"])
     passed = facts.get("myPlexSubscription")
     values = {
@@ -124,10 +124,9 @@ def met(
 
 
 def failed(db: Session, connection: PlexConnection, error: PlexError, *, probing: bool = False) -> None:
-    """Count a call that found nobody; after some in a row the server is left alone, longer each time.
+    """Count a call without an answer; consecutive ones open the breaker, for longer each time.
 
-    Calls that were on their way when the others failed do not make the pause longer: only the one that was let through
-    to find out (`probing`) does.
+    Calls that were in flight when the breaker opened do not prolong the pause: only the `probing` one does.
     """
     server = db.scalars(_of(connection).with_for_update()).first()
     if server is None:
@@ -143,7 +142,7 @@ def failed(db: Session, connection: PlexConnection, error: PlexError, *, probing
 
 
 def answered(db: Session, server_id: str) -> None:
-    """A call was answered: the breaker closes."""
+    """Close the breaker: a call was answered."""
     stale = PlexServer.seen_at < _now() - _NOTED_EVERY
     db.execute(
         update(PlexServer)
@@ -154,13 +153,13 @@ def answered(db: Session, server_id: str) -> None:
 
 
 def synced(db: Session, server_id: str, trouble: str | None = None) -> None:
-    """A sync has gone through; `trouble` says which libraries it could not read."""
+    """Record a completed sync; `trouble` says which libraries could not be read."""
     values = {"synced_at": _now(), "seen_at": _now(), "last_error": trouble}
     db.execute(update(PlexServer).where(PlexServer.id == server_id).values(**values))
 
 
 def section_keys(db: Session, server_id: str) -> set[str]:
-    """The keys of the libraries that we take for present."""
+    """The keys of the libraries that are not marked as gone."""
     present = select(PlexSection.key).where(PlexSection.server_id == server_id, PlexSection.gone_at.is_(None))
     return set(db.scalars(present))
 
@@ -168,10 +167,10 @@ def section_keys(db: Session, server_id: str) -> set[str]:
 def note_sections(
     db: Session, server_id: str, entries: Sequence[Mapping[str, Any]], absent: Collection[str]
 ) -> tuple[dict[str, PlexSection], list[PlexSection]]:
-    """Write down which libraries there are; returns them by key, and those that are gone.
+    """Update the rows of the listed libraries; returns them by key, and those that are gone.
 
-    The latter are returned as they were before: one whose `gone_at` is set was missing the last time already. One that
-    is neither listed nor `absent` stays as it is.
+    The latter are returned as they were before: one whose `gone_at` is set was already missing the last time. A library
+    that is neither listed nor `absent` stays as it is.
     """
     known = {
         section.key: section
@@ -207,13 +206,13 @@ def note_sections(
 
 
 def mark_section(db: Session, server_id: str, key: str, marks: Mapping[str, Any]) -> None:
-    """Write down what a pass has seen of a library."""
+    """Update the row of a library after a pass."""
     mine = (PlexSection.server_id == server_id, PlexSection.key == key)
     db.execute(update(PlexSection).where(*mine).values(**marks))
 
 
 def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> PlexSection:
-    """The row of a library that we have never seen; Plex gave its key to another one before."""
+    """A new row for a library whose key Plex gave to another one before."""
     if old is not None:
         old.full_at = old.changed_mark = old.updated_mark = old.held_back = None
         return old
@@ -233,7 +232,7 @@ def _fresh(db: Session, old: PlexSection | None, server_id: str, key: str) -> Pl
 
 
 def _name(db: Session, connection: PlexConnection, server_id: str) -> None:
-    """Keep to this server, where an admin named an address only, and nobody answered then."""
+    """Store the `machineIdentifier` of the server where an admin configured an address that did not answer then."""
     chosen = func.coalesce(Integration.options, literal({}, JSONB)).concat({"machineIdentifier": server_id})
     db.execute(
         update(Integration)
@@ -244,7 +243,7 @@ def _name(db: Session, connection: PlexConnection, server_id: str) -> None:
 
 
 def _turn(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
-    """The connection, the server's id, whether this call is the one that finds out, and whether success is news."""
+    """The connection, the server's id, whether this call is the probing one, and whether to record its success."""
     with runtime.reading() as db:
         found = connections.required(db, runtime.settings)
         server = db.scalars(_of(found)).first()
@@ -260,7 +259,7 @@ def _turn(runtime: Runtime) -> tuple[PlexConnection, str | None, bool, bool]:
 
 
 def _may_probe(runtime: Runtime, server_id: str) -> bool:
-    """Whether this call, of all that come now, is the one that finds out whether the server is back."""
+    """Take the one probing call of a half-open breaker; True if this call may try."""
     over = or_(PlexServer.open_until.is_(None), PlexServer.open_until <= _now())
     mine = update(PlexServer).where(PlexServer.id == server_id, over)
     with runtime.unit_of_work() as db:
@@ -282,7 +281,7 @@ def _of(connection: PlexConnection) -> Select[PlexServer]:
 
 
 def _last_sync_failed(db: Session, row: Integration | None) -> bool:
-    """Whether the last sync that ended went wrong, and not before the server was configured as it is now."""
+    """Whether the last sync under the present configuration failed."""
     query = select(SyncRun.status, SyncRun.ended_at).where(SyncRun.ended_at.is_not(None))
     last = db.execute(query.where(SyncRun.status != "cancelled").order_by(SyncRun.id.desc()).limit(1)).first()
     if last is None or last.status != "failed":

@@ -1,4 +1,4 @@
-"""Paths as we see them and as the Plex server sees them: mapping, comparing, and which library a file lies in."""
+"""Path mapping between this host and the Plex server, and the library that a file lies in."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SEPARATORS = re.compile(r"[\\/]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file lies in a library.
+    """The place of a file in a library.
 
     Attributes:
-        section: what the server says of the library.
+        section: the library's `Directory` entry.
         path: of the file, as the server spells it.
     """
 
@@ -33,12 +33,12 @@ class Place:
 
 
 def is_windows(path: str) -> bool:
-    """Whether a path is one of Windows: with a drive, or of a share."""
+    """Whether a path is a Windows path: with a drive letter, or a UNC share."""
     return _WINDOWS.match(path) is not None
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two paths of the server mean the same file, however they are spelt."""
+    """Whether two paths of the server are equal after normalisation (Unicode, case on Windows)."""
     return _names(one) == _names(other)
 
 
@@ -112,7 +112,7 @@ def _first(candidates: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | No
 
 
 def _raw(path: str) -> tuple[str, ...]:
-    """The names in a path as they are spelt; the first says where it begins."""
+    """The components of a path as they are spelt; the first is its root."""
     if is_windows(path):
         root = "\\\\" if path.startswith("\\\\") else ""
         return tuple(name for name in (root, *_SEPARATORS.split(path)) if name)
@@ -120,7 +120,7 @@ def _raw(path: str) -> tuple[str, ...]:
 
 
 def _names(path: str) -> tuple[str, ...]:
-    """The names in a path so that two spellings of it are equal: accents composed, on Windows without case."""
+    """The normalised components of a path: Unicode NFC, on Windows case-folded."""
     composed = unicodedata.normalize("NFC", path)
     if is_windows(path):
         composed = unicodedata.normalize("NFC", composed.casefold())
@@ -128,7 +128,7 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 def _rest(above: str, path: str) -> tuple[str, ...] | None:
-    """The names of `path` below `above`; None where it does not lie there."""
+    """The components of `path` below `above`; None where it does not lie there."""
     if is_windows(above) != is_windows(path):
         return None
     wanted, names = _names(above), _names(path)

@@ -1,4 +1,4 @@
-"""Where the Plex tokens of users are kept."""
+"""The names under which users' Plex tokens are stored."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ SECRET_PREFIX = "plex-user:"  # noqa: S105 - a name
 
 
 def secret_name(user_id: str) -> str:
-    """Under which the token of a user is kept, encrypted; it leaves the server only towards Plex."""
+    """The name of the secret that holds a user's Plex token, encrypted; it is only ever sent to Plex."""
     return SECRET_PREFIX + user_id

@@ -1,4 +1,4 @@
-"""Tells admins of syncs that need a person: the first that fails, and deletions that were held back."""
+"""Notifications to admins about syncs: the first failure, and deletions that were held back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.user import User
 
 
 def failed(db: Session, run: SyncRun) -> None:
-    """A sync failed: told where the one before did not, and not again until one has gone through."""
+    """Notify of a failed sync, where the one before did not fail; not again until one has completed."""
     before = select(SyncRun.status).where(SyncRun.id < run.id, SyncRun.status.in_(["completed", "failed"]))
     if db.scalar(before.order_by(SyncRun.id.desc()).limit(1)) == "failed":
         return
@@ -26,7 +26,7 @@ def failed(db: Session, run: SyncRun) -> None:
 
 
 def partly_failed(db: Session, run: SyncRun) -> None:
-    """A sync went through without some libraries: told where they could be read the time before."""
+    """Notify of a sync that could not read some libraries, where the one before could."""
     failed = _failed_libraries(run.sections)
     last = select(SyncRun.sections).where(
         SyncRun.id < run.id, SyncRun.status == "completed", SyncRun.rating_keys.is_(None)
@@ -39,14 +39,14 @@ def partly_failed(db: Session, run: SyncRun) -> None:
 
 
 def held_back(db: Session, run: SyncRun, server_id: str, report: Report) -> None:
-    """So much of a library is gone that it was not believed yet."""
+    """Notify of deletions that were held back, since too much of a library is missing."""
     title = f"Many items are gone from {report.title or 'Plex'}"
     about = f"{server_id}:{report.key}:{report.held_back}"
     _tell(db, run, "sync.held_back", title, report.note or "", about)
 
 
 def _failed_libraries(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What is said of the libraries that failed, by title."""
+    """The errors of the libraries that failed, by title."""
     return {line["title"]: line["note"] or "" for line in lines if line.get("mode") == FAILED}
 
 

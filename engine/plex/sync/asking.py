@@ -1,4 +1,4 @@
-"""What each part of a sync asks of the server and the catalogue; what can't be answered costs that item alone."""
+"""Queries of a sync to the server and the catalogue; an item that can't be answered costs that item alone."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from models.media import MediaItem
 
 log = structlog.get_logger(__name__)
 
-LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # perhaps the failure of one thing, not the server's
-MOST_SILENT = 20  # items of one question that get no answer; then the rest is not asked for
+LOCAL = (PlexUnreachable, PlexGarbled, PlexUnauthorized)  # errors that one item may cause, not the server
+MOST_SILENT = 20  # unanswered items of one query after which the rest is not asked for
 
 
 class Asking:
-    """What every pass asks of the server and the catalogue.
+    """The queries that all passes share.
 
     Args:
         library: the server.
         patience: waits for it.
-        stage: where what differs is put.
+        stage: the staging table for what differs.
         server_id: of the server.
     """
 
     def __init__(self, library: PlexLibrary, patience: Patience, stage: Stage, server_id: str) -> None:
         self.library, self.patience, self.stage, self.server_id = library, patience, stage, server_id
-        self.silent: set[str] = set()  # keys for which the server has had no answer: neither there nor gone
+        self.silent: set[str] = set()  # keys that the server did not answer for: neither present nor gone
 
     def libraries(self) -> Libraries:
         """The libraries of the server.
@@ -54,7 +54,7 @@ class Asking:
         return self.patience.call(self.library.libraries)
 
     def absent(self, known: Collection[str], listed: Libraries) -> set[str]:
-        """Which of the libraries that we know are gone: not in the list any more, and denied when each is asked for."""
+        """The known libraries that are gone: no longer listed, and 404 when each is asked for."""
         left = set(known) - {str(entry["key"]) for entry in listed.entries}
         gone = {key for key in left if listed.whole and self._is_absent(key)}
         if left - gone:
@@ -64,8 +64,8 @@ class Asking:
     def items(self, keys: Sequence[str]) -> list[Metadata]:
         """The items with these keys; those that are gone are missing, those without an answer are `silent` too.
 
-        A key is gone when the server says no to it alone, or answers a few keys with none of them: a list is refused
-        by some servers because one of its keys is gone, and cut short by others.
+        A key is gone when the server answers 404 for it alone, or a few keys with none of them: some servers refuse a
+        list because one of its keys is gone, others shorten it.
 
         Raises:
             PlexError: one of its kinds, where the server itself has failed.
@@ -83,26 +83,26 @@ class Asking:
                 groups += _halves(some)
                 continue
             except LOCAL:
-                self.libraries()  # it is about these keys, as long as the server has an answer to others
+                self.libraries()  # an error of these keys, as long as the server answers for others
                 told = [{}]
             found += [item for item in told if key_of(item) is not None]
             there = {key_of(item) for item in told}
             left = [key for key in some if key not in there]
             if left and len(left) < len(some):
                 groups.append(left)
-            elif None in there:  # nothing came, or what we can't read
+            elif None in there:  # empty or unreadable
                 groups += _halves(left)
                 silent.update(left if len(left) == 1 else ())
         self.silent |= silent
         return found
 
     def denied(self, keys: Sequence[str]) -> list[str]:
-        """Which of these keys the server does not know, asked for each of them."""
+        """The keys that the server answers 404 for, asked one by one."""
         there = {key_of(item) for item in self.items(keys)}
         return [key for key in keys if key not in there and key not in self.silent]
 
     def replaced(self, present: Collection[str]) -> list[Traits]:
-        """Items that are newly staged ones by now: the server does not have them any more under their key."""
+        """Known items that were matched with staged ones under new keys."""
         return recognition.seek(self.stage, self.server_id, self.items, present, self.silent)
 
     def contested(self) -> bool:
@@ -118,7 +118,7 @@ class Asking:
             return {row[0]: (row[1], row[2]) for row in self.stage.connection.execute(query)}
 
     def start_over(self) -> None:
-        """Take another staging table: of this one nobody knows what is left, where a transaction with it has failed."""
+        """Replace the staging table, whose content is unknown after a failed transaction."""
         self.stage.close()
         self.stage = Stage(self.stage.connection)
 
@@ -138,6 +138,6 @@ def live(server_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _halves(keys: list[str]) -> list[list[str]]:
-    """The keys in two parts; nothing of one key, which has been asked for alone."""
+    """The keys in two halves; empty for a single key, which has been asked for alone."""
     middle = len(keys) // 2
     return [keys[:middle], keys[middle:]] if middle else []

@@ -1,4 +1,4 @@
-"""Tells what a sync did with single items: in the report of the run, and to the sockets."""
+"""Records and publishes what a sync did with single items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.plex.recognition.staging import Changes
 from engine.readers import CATALOGUE
 from models.sync_run import SyncChange
 
-MOST_EVENTS = 50  # of a library, one an item; beyond that one for all
+MOST_EVENTS = 50  # events of a library, one an item; beyond that one event for all
 
 _EVENT_NAMES = {
     "added": "media:added",
@@ -25,7 +25,7 @@ _EVENT_NAMES = {
 
 
 def record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
-    """Write into the report what became of single items."""
+    """Add changes of single items to the report of the run."""
     rows = [
         {"sync_id": sync_id, "item_id": one.item_id, "kind": one.kind, "type": one.type, "title": one.title}
         for some in changes
@@ -36,13 +36,13 @@ def record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
 
 
 def moved(db: Session, sync_id: str, item_ids: Sequence[str]) -> None:
-    """What was written down as removed has only moved."""
+    """Turn recorded removals into moves."""
     which = (SyncChange.sync_id == sync_id, SyncChange.item_id.in_(item_ids))
     db.execute(delete(SyncChange).where(*which, SyncChange.kind == "removed"))
 
 
 def publish(db: Session, changes: Sequence[Changes], *, quiet: bool) -> None:
-    """Tell the sockets; of a library that is seen for the first time, or of very many changes, in one event."""
+    """Publish the changes; those of a new library, or very many, as one event."""
     for some in changes:
         if quiet or some.total > MOST_EVENTS:
             names = {_EVENT_NAMES[one.kind] for one in some.first[:1]}

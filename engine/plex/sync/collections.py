@@ -1,4 +1,4 @@
-"""Collections of a library: listed with a full pass; their members are asked of Plex when somebody looks."""
+"""Collections of a library: listed by a full pass; their members are queried live."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.plex_library import PlexCollection
 
 @dataclass(frozen=True)
 class Listed:
-    """Collections as Plex tells them; `whole` where those that are missing are gone."""
+    """Listed collections; `whole`: the list is complete, so those that are missing are gone."""
 
     entries: Sequence[Mapping[str, Any]]
     whole: bool
@@ -36,7 +36,7 @@ def listed(library: PlexLibrary, section_key: str) -> Listed:
 
 
 def replace(db: Session, server_id: str, section_key: str, told: Listed) -> None:
-    """Make these the collections of a library; of a list that may lack some, what it lacks stays."""
+    """Replace the collections of a library; with an incomplete list the missing ones stay."""
     entries = told.entries
     rows = {str(entry["ratingKey"]): _row(entry, server_id, section_key) for entry in entries}
     mine = (PlexCollection.server_id == server_id, PlexCollection.section_key == section_key)

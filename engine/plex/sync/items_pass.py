@@ -1,4 +1,4 @@
-"""Single items in one sync, as Plex or a webhook named them, with the shows they belong to and what belongs to them."""
+"""The pass over single items that a push or a webhook named, with their shows and contents."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 _BELOW = {"show": ("children", "allLeaves"), "season": ("children",)}  # seasons, episodes
 _COUNTS = {"season": "childCount", "episode": "leafCount"}
 
-Told = dict[str, tuple[str, Metadata]]  # the library and the words of an item, by its key
+Told = dict[str, tuple[str, Metadata]]  # library and `listed_print` of an item, by its key
 
 
 def look(asking: Asking, keys: Sequence[str]) -> Outcome:
-    """Ask for the items and stage what differs.
+    """Query the items and stage what differs.
 
-    A show or season of which the catalogue has other contents than it should is asked for them too: its news are
-    theirs. What is gone takes along what was in it, as far as the server says no to each of them.
+    A show or season whose number of children differs from the catalogue's is queried for them too. The contents of a
+    removed item are removed with it, as far as the server answers 404 for each.
 
     Raises:
         PlexError: the server; nothing has been written.
@@ -93,7 +93,7 @@ def _stage(asking: Asking, told: Told, known: Mapping[str, Prints]) -> int:
 
 
 def _contents(asking: Asking, named: Told) -> Told:
-    """The seasons and episodes of those shows and seasons of which the catalogue has another number than Plex."""
+    """The children of shows and seasons whose number differs from the catalogue's."""
     containers = {key: item for key, (_, item) in named.items() if str(item.get("type")) in _BELOW}
     if not containers:
         return {}
@@ -109,7 +109,7 @@ def _contents(asking: Asking, named: Told) -> Told:
 
 
 def _have(asking: Asking, containers: Mapping[str, Metadata], named: Told) -> Counter[tuple[str, str]]:
-    """How many seasons and episodes of each container the catalogue has, or this pass has been told of."""
+    """The number of children of each container in the catalogue, plus those staged by this pass."""
     columns = (MediaItem.rating_key, MediaItem.type, MediaItem.parent_key, MediaItem.grandparent_key)
     inside = or_(MediaItem.parent_key.in_(containers), MediaItem.grandparent_key.in_(containers))
     with asking.stage.connection.begin():
@@ -128,7 +128,7 @@ def _listed(asking: Asking, path: str) -> list[Metadata]:
     except PlexGone:
         return []
     except LOCAL as error:
-        asking.libraries()  # it is about this one, as long as the server has an answer to others
+        asking.libraries()  # an error of this one, as long as the server answers for others
         log.warning("sync.contents_unknown", path=path, reason=str(error))
         return []
 
@@ -137,13 +137,13 @@ def _listed(asking: Asking, path: str) -> list[Metadata]:
 
 
 def _below(asking: Asking, missing: Sequence[str]) -> list[str]:
-    """The keys of what the catalogue has in items that are gone."""
+    """The keys of the contents of removed items."""
     inside = or_(MediaItem.parent_key.in_(missing), MediaItem.grandparent_key.in_(missing))
     return [key for key in asking.prints(inside) if key not in missing] if missing else []
 
 
 def _believed(asking: Asking, report: Report, missing: Sequence[str]) -> list[str]:
-    """What may be removed: nothing of a library that would shrink much; the next sync looks at all of it."""
+    """The confirmed removals; none of a library that would shrink much: the next sync lists it in full."""
     where = _sections_of(asking, missing)
     with Session(asking.stage.connection) as db:
         held = {

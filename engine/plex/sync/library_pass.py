@@ -1,9 +1,9 @@
-"""One library in one sync: what is asked of the server, what is compared, what is written.
+"""The pass over one library in one sync: list, compare, stage, write.
 
-A full pass lists everything and is the only one that sees what is gone. It believes that only when every page has
-arrived, joined to the one before, and the server denies each of the missing items when it is asked for them by key. An
-incremental one lists what Plex has touched since the last time and compares the counts: where they differ, something
-was removed, and a full pass follows at once.
+A full pass lists everything and is the only one that detects removals. A removal counts only when every page has
+arrived and joins the one before, and the server answers 404 for each missing item by its key. An incremental pass
+lists what changed since the last one and compares the counts: where they differ, something was removed, and a full
+pass follows at once.
 """
 
 from __future__ import annotations
@@ -37,19 +37,17 @@ from models.plex_library import PlexSection
 TYPES = {"movie": ("movie",), "show": ("show", "season", "episode")}
 COUNTED = {**{kind: TYPE_NUMBERS[kind] for kind in TYPES}, "artist": 8, "photo": 13}
 
-OVERLAP_SECONDS = (
-    120  # of two incremental passes: Plex's clock, and changes that were written while we listed
-)
-LISTINGS = 3  # of a library that changes while it is listed, or whose order does
-MOST_AT_ONCE = 20_000  # items of a library that is listed in one page, where its pages do not fit together
-SHRINKS_BY = 0.2  # of a library, and it needs a second look
+OVERLAP_SECONDS = 120  # that incremental passes overlap: clock skew, and changes during the listing
+LISTINGS = 3  # attempts at listing a library that changes meanwhile, or whose order does
+MOST_AT_ONCE = 20_000  # items up to which a library is listed in one page, where its pages do not join
+SHRINKS_BY = 0.2  # share of a library that, missing, needs to be confirmed by a second pass
 FAILED = "failed"  # the mode of a library that could not be read
 ALWAYS_REMOVED = 3  # items; below this a library is too small for shares
 
 
 @dataclass
 class Report:
-    """What a pass did, for the report of the run; `mode` is full, incremental, unchanged, counted, gone or failed."""
+    """The report of a pass; `mode` is full, incremental, unchanged, counted, gone or failed."""
 
     key: str
     title: str
@@ -66,11 +64,11 @@ class Report:
     note: str | None = None
 
     def add_note(self, text: str) -> None:
-        """Say something more about it."""
+        """Append a note."""
         self.note = f"{self.note} {text}" if self.note else text
 
     def shown(self) -> dict[str, Any]:
-        """As the row keeps it."""
+        """As JSON, for the run's row."""
         return {
             "key": self.key,
             "title": self.title,
@@ -90,10 +88,10 @@ class Report:
 
 @dataclass
 class Outcome:
-    """A pass that has been compared and not been written yet.
+    """The result of a pass that is staged and not yet written.
 
     Attributes:
-        missing: keys of items that are gone for certain.
+        missing: keys of confirmed removals.
         marks: columns of the section's row.
         changed: Plex says that something in the library changed since the last pass.
     """
@@ -109,7 +107,7 @@ class SectionPass:
 
     Args:
         asking: of the run.
-        entry: what the server says of the library.
+        entry: the library's `Directory` entry.
         known: our row of it.
     """
 
@@ -124,7 +122,7 @@ class SectionPass:
         self.report = Report(known.key, known.title, known.type)
 
     def look(self, *, full: bool) -> Outcome:
-        """List what is needed and stage what differs; `full` also confirms deletions that were held back.
+        """List what is needed and stage the differences; `full` also confirms deletions that were held back.
 
         Raises:
             PlexError: the server; nothing has been written.
@@ -161,11 +159,11 @@ class SectionPass:
             ):  # with the `=` of the query: "later than"
                 self._stage(page.items, self._prints_of(page.items))
                 whole = whole and page.joined
-        # An episode that comes or goes need not touch its season and show, whose counts it moves.
+        # A new or removed episode need not update its season and show, whose counts change.
         above = self._asking.items(sorted(self._parents - self._seen))
         self._stage(above, self._prints_of(above))
         gone = self._asking.replaced(self._seen)
-        # Counted also where nothing seems to have changed: it costs next to nothing.
+        # Counted even where nothing seems to have changed: it is cheap.
         if not whole or self._asking.contested() or self._lost(gone, unless_told=changed):
             return self._all(confirms=False)
         return Outcome(self.report, [entry.rating_key for entry in gone], self._marks(), changed)
@@ -175,7 +173,7 @@ class SectionPass:
         return self._asking.prints(MediaItem.rating_key.in_(keys)) if keys else {}
 
     def _lost(self, gone: Sequence[Traits], *, unless_told: bool) -> bool:
-        """Whether the server has another number of items than we would have; `unless_told` where it does not say."""
+        """Whether the server's count differs from what ours would be; `unless_told` where it gives none."""
         counts = [self._count(TYPE_NUMBERS[kind]) for kind in TYPES[self._type]]
         if None in counts:
             return unless_told
@@ -198,7 +196,7 @@ class SectionPass:
             if self.report.complete:
                 break
         outcome = Outcome(self.report)
-        # What came back under another key, here or in another library, is not what a library shrinks by.
+        # Items that came back under another key, here or in another library, don't count as removed.
         replaced = {entry.rating_key for entry in self._asking.replaced(self._seen)}
         outcome.missing = list(replaced)
         if self.report.complete:
@@ -214,12 +212,12 @@ class SectionPass:
         return outcome
 
     def _list_all(self, known: Mapping[str, Prints], size: int | None) -> bool:
-        """List all items of all types, in pages of `size`; whether all of them have been seen.
+        """List all items of all types, in pages of `size`; True if the listing is complete.
 
-        One page of everything knows no order that could change; not every server can make it.
+        A single page has no order that could change between pages; not every server can produce it.
         """
         try:
-            # Every type is listed, also behind one that was not whole: what is there is worth having.
+            # Every type is listed, even after an incomplete one: its items are still staged.
             whole = [self._list_whole(kind, known, size) for kind in TYPES[self._type]]
         except LOCAL:
             if size is None:
@@ -228,9 +226,9 @@ class SectionPass:
         return all(whole)
 
     def _list_whole(self, kind: str, known: Mapping[str, Prints], size: int | None) -> bool:
-        """List all items of a type; whether all of them have been seen.
+        """List all items of a type; True if the listing is complete.
 
-        What is of another type, has no key, or comes twice in one page counts as told of.
+        Entries of another type, without a key, or repeated within a page count towards the total.
         """
         before, joined, totals, others = len(self._seen), True, set[int](), 0
         for page in self._listing(kind, size):
@@ -243,7 +241,7 @@ class SectionPass:
         return joined and totals <= {len(self._seen) - before + others}
 
     def _believed(self, missing: list[str], of: int, *, confirms: bool) -> list[str]:
-        """What may be removed: all that the server denies, or nothing where that is suspiciously much."""
+        """The confirmed removals, or none where they are suspiciously many."""
         least = max(ALWAYS_REMOVED, SHRINKS_BY * of)
         held = self._known.held_back or 0
         if len(missing) > least and not (confirms and held and len(missing) <= held + least):
@@ -267,7 +265,7 @@ class SectionPass:
         return self._asking.patience.call(count, self._key, number) if number else None
 
     def _stage(self, items: Sequence[Metadata], known: Mapping[str, Prints]) -> None:
-        """Stage what is new or has changed, and what has not been seen in this listing: a server may repeat itself."""
+        """Stage new and changed items, each once: a server may repeat entries."""
         differing: list[tuple[Row, Prints]] = []
         reworded: dict[str, Prints] = {}
         now, seen, key = time.time(), self._seen, self._key
@@ -293,7 +291,7 @@ class SectionPass:
                 seen.add(name)
                 self._unreadable += not item.get("type")
                 continue
-            # What is ahead of time is read again, until it is not: no word of the list changes then.
+            # An item with a future date is read again until it is past: its listed entry does not change then.
             row, prints = found[0], (found[1], None if is_ahead(item) else listed)
             self._saw(row.rating_key, row.updated_at, now)
             if before is not None and before[0] == prints[0]:
@@ -308,11 +306,11 @@ class SectionPass:
     def _saw(self, key: str, updated_at: int | None, now: float) -> None:
         self._seen.add(key)
         self.report.listed += 1
-        if self._newest < (updated_at or 0) <= now:  # one of the future would hide all that follows
+        if self._newest < (updated_at or 0) <= now:  # a future one would hide all later changes
             self._newest = updated_at or 0
 
     def _marks(self) -> dict[str, Any]:
-        """What the next pass starts from."""
+        """The marks from which the next pass starts."""
         return {
             "changed_mark": int_of(self._entry.get("contentChangedAt")),
             "updated_mark": max(self._newest, self._known.updated_mark or 0),
@@ -320,7 +318,7 @@ class SectionPass:
 
 
 def live_count(db: Session, server_id: str, section_key: str) -> int:
-    """How many live items of all types a library has; they are counted where nobody has yet."""
+    """The number of live items of a library; counted where it is not stored yet."""
     mine = PlexSection.server_id == server_id, PlexSection.key == section_key
     counted = db.scalar(select(PlexSection.items).where(*mine))
     if counted is not None:
@@ -332,9 +330,9 @@ def live_count(db: Session, server_id: str, section_key: str) -> int:
 def write(
     db: Session, stage: Stage, server_id: str, outcome: Outcome, check: Callable[[], None] = lambda: None
 ) -> list[Changes]:
-    """Write a pass into the catalogue, within the caller's transaction; returns what was added, updated, removed.
+    """Merge a pass into the catalogue, within the caller's transaction; returns what was added, updated, removed.
 
-    `check` is called now and then, and may raise to give up.
+    `check` is called between statements, and may raise to abort.
     """
     kept = recognition.keep(db, stage, server_id, set(outcome.missing))
     moves, removed = bool(kept.ids) or staging.moves(db, stage, server_id), kept.removed

@@ -1,7 +1,6 @@
-"""Listens to the server, in one process of all: what it pushes is synced within seconds, not in a quarter of an hour.
+"""Listens to push notifications of the server, in one process of all: changes are synced within seconds.
 
-A push only shortens the wait. One that is lost, or comes while nobody listens, costs nothing but time: after each
-connection an incremental sync looks for what was missed.
+A push only shortens the wait: after each connection an incremental sync catches up with what was missed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from engine.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-QUIET_SECONDS = 2.0  # Plex speaks of one item several times while it works on it
+QUIET_SECONDS = 2.0  # Plex sends several notifications for one item while it processes it
 LONGEST_WAIT_SECONDS = 10.0
 SETTINGS_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -38,7 +37,7 @@ _MOST_DIGITS = 18
 
 
 class Batch:
-    """Keys that were named, until it has been quiet for a moment."""
+    """Rating keys from notifications, debounced."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -52,7 +51,7 @@ class Batch:
             self._keys |= keys
 
     def due(self) -> set[str]:
-        """The keys, once it has been quiet for long enough; empty before."""
+        """The keys, once no new ones came for long enough; empty before."""
         now = time.monotonic()
         if not self._keys or (now - self._last < QUIET_SECONDS and now - self._first < LONGEST_WAIT_SECONDS):
             return set()
@@ -61,7 +60,7 @@ class Batch:
 
 
 class Listener:
-    """Listens for as long as its process lives; of several, the one that holds the lock does.
+    """The listener of a process; of several, the one that holds an advisory lock listens.
 
     Args:
         runtime: for the database.
@@ -77,7 +76,7 @@ class Listener:
         self._ended.set()
 
     def run(self) -> None:
-        """Listen, again and again; returns after `end()`."""
+        """Listen and reconnect until `end()`."""
         pause = FIRST_PAUSE_SECONDS
         while not self._ended.wait(pause):
             pause = FIRST_PAUSE_SECONDS
@@ -92,7 +91,7 @@ class Listener:
             except ServiceUnavailable as error:
                 log.warning("plex.listener_not_configured", reason=error.message)
                 pause = LONGEST_PAUSE_SECONDS
-            except Exception:  # a mistake here must not end the pushes for good
+            except Exception:  # a bug here must not end the listener for good
                 log.exception("plex.listener_bug")
                 pause = LONGEST_PAUSE_SECONDS
 
@@ -103,7 +102,7 @@ class Listener:
         return FIRST_PAUSE_SECONDS * 2.0 ** min(10, self._failures)
 
     def _listen(self) -> bool:
-        """Listen until something changes or breaks; False where there is nothing to do for this process."""
+        """Listen until the configuration changes or the connection breaks; False where another process listens."""
         configured = self._configured()
         if configured is None:
             return False
@@ -136,7 +135,7 @@ class Listener:
                 self._sync(sorted(keys))
             if time.monotonic() > check_at:
                 check_at = time.monotonic() + SETTINGS_SECONDS
-                guard.execute(text("SELECT 1"))  # with it the lock would be lost
+                guard.execute(text("SELECT 1"))  # a lost session would mean a lost lock
                 if self._configured() != configured:
                     return
 
@@ -151,7 +150,7 @@ class Listener:
 
 
 def named(message: Mapping[str, Any]) -> set[str]:
-    """The rating keys of what a message says is ready or gone."""
+    """The rating keys that a notification reports as processed or deleted."""
     if message.get("type") != "timeline":
         return set()
     entries = message.get("TimelineEntry")

@@ -1,4 +1,4 @@
-"""Syncs as people see them: starting one, its report, ending it early."""
+"""Sync runs: start, list, report, cancel."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Trigger = Literal["schedule", "night", "manual", "push", "webhook"]
 
 NO_COUNTS = {"created": 0, "updated": 0, "deleted": 0, "unchanged": 0}
 MOST_SHOWN = 1000  # changes of a run, one by one
-RECENT = timedelta(minutes=10)  # for which a run that has ended is still told of when somebody connects
+RECENT = timedelta(minutes=10)  # for which an ended run is in the snapshot of a socket
 MOST_RECENT = 50
-MOST_KEYS = 500  # more at once are looked for by an incremental pass
+MOST_KEYS = 500  # more named items at once become an incremental pass
 
 _LOCK = 7_240_413  # any number that nobody else uses for an advisory lock
 
 _now = func.clock_timestamp
 
 _ACTIVE = SyncRun.ended_at.is_(None), SyncRun.cancel_requested_at.is_(None)
-# Locked: a run that is claimed meanwhile is none of these any more, and what it is to do was read by its claim.
+# Locked, so that a run that is claimed meanwhile is not changed after its claim has read it.
 _FIRST_WAITING = (
     select(SyncRun)
     .where(*_ACTIVE, SyncRun.lease_until.is_(None), SyncRun.sections == [])
@@ -52,18 +52,18 @@ def start(
     user_id: str | None = None,
     rating_keys: Sequence[str] | None = None,
 ) -> tuple[SyncRun, bool]:
-    """Ask for a sync; returns the run and whether it is a new one.
+    """Request a sync; returns the run and whether it is new.
 
-    One runs at a time. An incremental one joins what waits or runs; a full one joins another full one, makes one that
-    waits full, and else follows the one that runs. One of single items joins what waits, and else follows. Nothing
-    joins a run that waits to go on: it does not look again at what it has done.
+    One runs at a time. An incremental one joins a waiting or running one; a full one joins another full one, turns a
+    waiting one into a full one, or else follows the running one. One of single items joins a waiting one, or else
+    follows. Nothing joins a run that was interrupted: it does not repeat the libraries that it has done.
     """
     _one_by_one(db)
     waiting = db.scalars(_FIRST_WAITING).first()
     if waiting is not None:
         _widen(waiting, full, rating_keys)
         db.flush()
-        enqueue(db, Job.SYNC)  # who looked for work while we held the row has passed it over
+        enqueue(db, Job.SYNC)  # a worker that claimed while we held the row has skipped it
         return waiting, False
     running = db.scalars(select(SyncRun).where(*_ACTIVE, SyncRun.lease_until.is_not(None))).first()
     if running is not None and _covers(running, full, rating_keys):
@@ -97,7 +97,7 @@ def listing(db: Session, *, page: int, limit: int, status: str | None = None) ->
 
 
 def snapshot(db: Session) -> list[dict[str, Any]]:
-    """What is active or ended lately, oldest first, in the words of events."""
+    """The active and recently ended runs, oldest first, as event data."""
     lately = or_(SyncRun.ended_at.is_(None), SyncRun.ended_at > _now() - RECENT)
     rows = db.scalars(select(SyncRun).where(lately).order_by(SyncRun.id.desc()).limit(MOST_RECENT)).all()
     return [row(run) for run in reversed(rows)]
@@ -116,19 +116,19 @@ def get(db: Session, sync_id: str) -> SyncRun:
 
 
 def changes(db: Session, sync_id: str, limit: int = MOST_SHOWN) -> Sequence[SyncChange]:
-    """What a run did with single items, in the order in which it happened."""
+    """The changes of single items by a run, in order."""
     query = select(SyncChange).where(SyncChange.sync_id == sync_id).order_by(SyncChange.id).limit(limit)
     return db.scalars(query).all()
 
 
 def cancel(db: Session, sync_id: str) -> SyncRun:
-    """End a run: at once where it waits, within 3 seconds where it runs; what it has written stays.
+    """Cancel a run: a waiting one at once, a running one within 3 seconds; what it has written stays.
 
     Raises:
         NotFound: there is none.
         Conflict: it has ended.
     """
-    _one_by_one(db)  # before the row: who starts one locks in this order too
+    _one_by_one(db)  # before the row: `start` locks in this order too
     run = db.scalars(select(SyncRun).where(SyncRun.id == sync_id).with_for_update()).one_or_none()
     if run is None:
         raise NotFound("There is no such sync.")
@@ -146,7 +146,7 @@ def cancel(db: Session, sync_id: str) -> SyncRun:
 
 
 def announce(db: Session, run: SyncRun) -> None:
-    """Publish what became of a run after the commit."""
+    """Publish the state of a run after the commit."""
     name = {"running": "started", "queued": "progress"}.get(run.status, run.status)
     events.publish(db, event(run, name))
 
@@ -174,7 +174,7 @@ def row(run: SyncRun) -> dict[str, Any]:
 
 
 def _one_by_one(db: Session) -> None:
-    """Let those who start or cancel syncs pass one after the other."""
+    """Serialise starts and cancels of syncs, by an advisory lock."""
     db.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
@@ -193,5 +193,5 @@ def _named(known: Sequence[str], full: bool, more: Sequence[str] | None) -> list
 
 
 def _covers(run: SyncRun, full: bool, rating_keys: Sequence[str] | None) -> bool:
-    """Whether a run in hand does what is asked for; what it has passed by already it can't."""
+    """Whether an active run covers a request, less the libraries that it has finished."""
     return run.rating_keys is None and rating_keys is None and (run.full or not full)

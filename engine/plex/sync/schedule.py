@@ -1,4 +1,4 @@
-"""When a sync is due: an incremental one every quarter of an hour, a full one at night."""
+"""The schedule of syncs: an incremental one every 15 minutes, a full one at night."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engine.plex.server import connection
 from engine.plex.sync import runs as sync
 from models.sync_run import SyncRun
 
-_BETWEEN = timedelta(hours=12)  # of two full ones, at least
-_LATEST = timedelta(hours=48)  # a server that sleeps at night gets its full one by day
+_BETWEEN = timedelta(hours=12)  # two full ones, at least
+_LATEST = timedelta(hours=48)  # after which a server that is off at night gets its full one by day
 
 _now = func.clock_timestamp
 
 
 def start_due(db: Session, settings: Settings) -> SyncRun | None:
-    """Start the sync of the timetable; None where no server is configured.
+    """Start the scheduled sync; None where no server is configured.
 
     Raises:
         ServiceUnavailable: the stored token was written with another `SECRET_KEY`.
@@ -36,7 +36,7 @@ def forget_old(db: Session, age: timedelta) -> None:
 
 
 def _full_is_due(db: Session, settings: Settings) -> bool:
-    """Whether it is night, or has been too long; from the first sync on, which is a full one in any case."""
+    """Whether a full sync is due: by night, or too long after the last one; the first sync is full in any case."""
     done = select(
         func.coalesce(func.max(SyncRun.started_at).filter(SyncRun.full), func.min(SyncRun.started_at))
     )

@@ -65,11 +65,11 @@ SYNC = JobKind(
 
 
 def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
-    """Bring the catalogue in step with the server; returns the columns of the completed row.
+    """Sync the catalogue with the server; returns the columns of the completed row.
 
     Raises:
-        Retry: the server can't be reached or answers rubbish.
-        GiveUp: nothing is configured, the token is not good, or it is another server.
+        Retry: the server can't be reached, or its answers can't be parsed.
+        GiveUp: nothing is configured, the token is refused, or it is another server.
         Fenced, CancelRequested, Draining: see `engine.jobs`.
     """
     runtime = attempt.runtime
@@ -89,7 +89,7 @@ def work(attempt: Attempt[SyncRun]) -> Mapping[str, Any]:
 
 
 def failure(error: PlexError) -> Retry | GiveUp:
-    """What a call that failed means for the job."""
+    """Map an error of the client to the outcome of the job."""
     if isinstance(error, PlexUnauthorized):
         advice = "An admin connects the server anew: its token is not valid any more."
         return GiveUp(_said(error.kind, str(error), advice))
@@ -99,7 +99,7 @@ def failure(error: PlexError) -> Retry | GiveUp:
 
 @dataclass(frozen=True)
 class _Failed:
-    """A library that could not be looked at, though the server had an answer to other questions."""
+    """A library that could not be read although the server answers other queries."""
 
     line: dict[str, Any]
     error: PlexError
@@ -113,7 +113,7 @@ class _Run:
         self._done = [line for line in attempt.row.sections if line.get("mode") != FAILED]
         self._failed: list[_Failed] = []
         self._server_id = ""
-        self._removed: dict[str, dict[str, Any]] = {}  # items, and the line of the report that tells of them
+        self._removed: dict[str, dict[str, Any]] = {}  # items, and their line of the report
 
     def go(self) -> Mapping[str, Any]:
         began = time.monotonic()
@@ -137,7 +137,7 @@ class _Run:
         return {"counts": self._counts(), "sections": self._lines()}
 
     def _meet(self) -> None:
-        """Who is there, and does it let us in?"""
+        """Identify the server and check that it accepts our token."""
         identity = self._patience.call(self._library.identity)
         expected = self._configured.machine_id
         if expected is not None and identity["machineIdentifier"] != expected:
@@ -151,7 +151,7 @@ class _Run:
         try:
             facts = self._patience.call(self._library.container, "/")
         except (PlexGone, PlexGarbled):
-            facts = {}  # it only says what the server calls itself; the list of libraries shows that it lets us in
+            facts = {}  # only the server's name; the list of libraries shows that it accepts the token
         with self._runtime.unit_of_work() as db:
             _lightly(db)
             self._server_id = libraries.met(db, self._configured, identity, facts)
@@ -182,7 +182,7 @@ class _Run:
             self._write(asking, outcome, quiet=section.full_at is None, members=members)
         except (PlexGone, *LOCAL) as error:
             asking.stage.clear()
-            # It is the failure of this library, as long as the server has this answer; or it was removed meanwhile.
+            # An error of this library, as long as the server answers this; or it was removed meanwhile.
             if section.key in {str(one["key"]) for one in asking.libraries().entries}:
                 self._note_failed(section, error)
         except DBAPIError as error:
@@ -193,7 +193,7 @@ class _Run:
             self._note_failed(section, PlexGarbled("The catalogue can't hold what it tells."))
 
     def _members(self, asking: Asking, section: PlexSection, outcome: Outcome) -> Listed | None:
-        """The collections of a library, where they may have changed; None: they stay as they are."""
+        """The collections of a library, where they may have changed; None: unchanged."""
         if section.type not in library_pass.TYPES or not (self._run.full or outcome.changed):
             return None
         try:
@@ -208,7 +208,7 @@ class _Run:
             return None
 
     def _note_failed(self, section: PlexSection, error: PlexError) -> None:
-        """Go on with the others; the next attempt looks at this one alone."""
+        """Record the failure and go on; the next attempt reads this library alone."""
         log.warning("sync.library_failed", section=section.title, reason=str(error))
         report = Report(section.key, section.title, section.type, mode=FAILED, complete=False)
         report.add_note(f"It could not be read, and was left as it is. {error}")
@@ -218,7 +218,7 @@ class _Run:
             lease.write(db, SYNC, self._run, unless_cancelled=True, sections=self._lines())
 
     def _unless_again(self) -> str | None:
-        """What is said of libraries that could not be read; None where all could.
+        """The errors of libraries that could not be read; None where all could.
 
         Raises:
             Retry: there is another attempt for them, or none could be read.
@@ -237,10 +237,10 @@ class _Run:
         return [*self._done, *(failed.line for failed in self._failed)]
 
     def _vanished(self, asking: Asking, section: PlexSection) -> None:
-        """A library that is not listed any more: its items go once a full sync finds the same again."""
+        """A library that is no longer listed: its items are removed once a second full sync confirms it."""
         keys = list(asking.prints(MediaItem.section_key == section.key))
         if not keys or (section.gone_at is not None and not self._run.full):
-            return  # nothing is left of it, or it has been told already
+            return  # it has no items left, or has been reported already
         report = Report(section.key, section.title, section.type, mode="gone")
         outcome = Outcome(report)
         if section.gone_at is not None:
@@ -258,7 +258,7 @@ class _Run:
         quiet: bool,
         members: Listed | None = None,
     ) -> None:
-        """Catalogue, section, report and events of one library, in one transaction of this attempt's epoch."""
+        """Write catalogue, section, report and events of one library in one transaction, fenced by the epoch."""
         report, server_id = outcome.report, self._server_id
         with self._runtime.unit_on(asking.stage.connection) as db:
             _lightly(db)
@@ -285,7 +285,7 @@ class _Run:
             log.warning("sync.held_back", section=report.title, items=report.held_back)
 
     def _join_moves(self, db: Session, changes: Sequence[Changes], line: dict[str, Any]) -> None:
-        """What this run removed from one library and finds in another has moved: no removal, then, in its report."""
+        """Report items that this run removed from one library and found in another as moved."""
         back = []
         for some in changes:
             for number, change in enumerate(some.first):
@@ -299,7 +299,7 @@ class _Run:
             sync_changes.moved(db, self._run.id, back)
 
     def _tell(self, number: int, of: int, title: str) -> None:
-        """How far the run is, for whoever watches."""
+        """Publish the progress of the run."""
         self._run.sections, self._run.counts = self._lines(), self._counts()
         share = round(100 * number / max(1, of), 1)
         self._runtime.publish(sync.event(self._run, "progress", progress=share, section=title))
@@ -309,7 +309,7 @@ class _Run:
 
 
 def _lightly(db: Session) -> None:
-    """Let the commit not wait for the disk: what a crash of the database takes, marks and all, the next sync redoes."""
+    """`synchronous_commit = off`: what a crash of the database loses, marks included, the next sync redoes."""
     db.execute(select(func.set_config("synchronous_commit", "off", True)))
 
 

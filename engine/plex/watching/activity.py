@@ -1,4 +1,4 @@
-"""What people did in Plex: each thing once, with the person and the title where we know them."""
+"""Activity in Plex (play, pause, stop, scrobble, rate): each event once, with the user and the item where known."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from models.user import User
 
 EVENTS = ("play", "pause", "resume", "stop", "scrobble", "rate")
 
-# Plex tells the same thing twice where both its viewer and the server's owner have entered our address: within a second
-# or two. Nobody plays, pauses or rates one title twice within half a minute in a way that matters to anybody.
+# Plex sends an event twice, within a second or two, where both the viewer and the server's owner have configured our
+# webhook. Repeating an action on one title within half a minute means nothing.
 SAME_WITHIN = timedelta(seconds=30)
 
-_OWNER = "1"  # what a server calls the account of its owner, whatever plex.tv does
+_OWNER = "1"  # the id of the owner's account on a server, whatever it is at plex.tv
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One thing that was told of.
+    """One event as received.
 
     Attributes:
         event: one of `EVENTS`.
-        server_id: machine identifier of the server, where it is told.
-        title: in words.
+        server_id: `machineIdentifier` of the server, where it is sent.
+        title: as displayed.
         view_offset, duration: milliseconds.
-        at: when we heard of it: Plex does not say when it was.
-        webhook_id: the message.
+        at: when it was received: Plex sends no time.
+        webhook_id: of the message.
     """
 
     event: str
@@ -59,7 +59,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of it: whether it is a new activity, and whose and of which item it is, where we know."""
+    """The outcome: whether the activity is new, and its user and item where known."""
 
     new: bool
     user_id: str | None
@@ -67,10 +67,10 @@ class Recorded:
 
 
 def record(db: Session, seen: Seen) -> Recorded:
-    """Write down one thing, once, and what it means for how far its person is with its title.
+    """Record an event once, and update the watch state of its user and item.
 
-    The same person, title and event within half a minute are one activity; so is the same message, however often it
-    comes. A later message never loses against an earlier one that is worked on after it.
+    The same user, title and event within half a minute are one activity; so is a repeated message. An earlier message
+    that is processed later never overwrites a newer state.
     """
     what = f"{seen.server_id}:{seen.account_id or seen.account_name}:{seen.rating_key}:{seen.event}"
     db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 1))))
@@ -94,7 +94,7 @@ def listing(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Page[PlexActivity]:
-    """A page of activities, newest first: of one person, or of all with None."""
+    """A page of activities, newest first: of one user, or of all with None."""
     wanted: list[ColumnElement[bool]] = []
     for column, value in (
         (PlexActivity.user_id, user_id),
@@ -113,7 +113,7 @@ def listing(
 
 
 def _known(seen: Seen) -> Select[str]:
-    """The activity that this one is, told again; a rating counts as another where it differs."""
+    """The recorded activity that this event repeats; a different rating is a new one."""
     row = PlexActivity
     same = [
         row.at.between(seen.at - SAME_WITHIN, seen.at + SAME_WITHIN),
@@ -155,7 +155,7 @@ def _insert(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -
 
 
 def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> None:
-    """The event `plex:activity`, for its person and for admins; for these alone where he is none of ours."""
+    """Publish `plex:activity`, to the user and to admins; to admins alone where the viewer is not one of our users."""
     data = {
         "event": seen.event,
         "userId": user_id,
@@ -170,7 +170,7 @@ def _tell(db: Session, seen: Seen, user_id: str | None, item_id: str | None) -> 
 
 
 def _go_on(db: Session, seen: Seen, user_id: str, item_id: str, *, new: bool) -> None:
-    """Watch state: a view is counted once; a place and a rating are the same however often they are set."""
+    """Update the watch state: a view is counted once; position and rating are idempotent."""
     if seen.event == "scrobble":
         if new:
             progress.viewed(db, user_id, item_id, seen.at)
@@ -188,7 +188,7 @@ def _rated_since(db: Session, user_id: str, item_id: str, at: datetime) -> bool:
 
 
 def _user_of(db: Session, seen: Seen) -> str | None:
-    """Our user behind an account of Plex: by the id at plex.tv; whom a server calls 1 is its owner, by any name."""
+    """The user of a Plex account: by plex.tv id; account 1 of a server is its owner, whatever its name."""
     if seen.account_id not in {None, _OWNER}:
         return db.scalar(select(User.id).where(User.plex_id == seen.account_id))
     if seen.account_id == _OWNER and (owner := _owner_of(db, seen.server_id)) is not None:
@@ -198,14 +198,14 @@ def _user_of(db: Session, seen: Seen) -> str | None:
     named = func.lower(User.plex_username) == seen.account_name.lower()
     mine = [named, User.plex_id.is_not(None)]
     if seen.account_id == _OWNER:
-        # Where plex.tv has not said yet whose the server is: of whom it has not said anything, who is called so.
+        # While the owner is not yet known from plex.tv: the user of that name whose access is not yet known either.
         mine.append(User.plex_server_id.is_distinct_from(seen.server_id) | User.plex_owner.is_(None))
     found = db.scalars(select(User.id).where(*mine).limit(2)).all()
     return found[0] if len(found) == 1 else None
 
 
 def _owner_of(db: Session, server_id: str | None) -> str | None:
-    """Our user whose that server is; without its id, whose any server is, where that is one person."""
+    """The user who owns the server; without a server id, the owner of any server where there is only one."""
     owners = select(User.id).where(User.plex_id.is_not(None), User.plex_owner.is_(True))
     if server_id is not None:
         owners = owners.where(User.plex_server_id == server_id)

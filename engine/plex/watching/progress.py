@@ -1,4 +1,4 @@
-"""How far people are with what they watch, as events tell it; an older event never undoes a newer one."""
+"""Writes watch states from events; an older event never overwrites a newer one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from models.media import WatchState
 
-# A view that the server has told us of already: its time and ours are that close, and no title is that short.
+# A view that the server has already reported: its time and ours are that close, and no title is that short.
 SAME_VIEW = timedelta(seconds=60)
-WATCHED_SHARE = 0.9  # Plex takes what is left after this for the credits
+WATCHED_SHARE = 0.9  # Plex counts an item as watched from this share on
 
 
 def viewed(db: Session, user_id: str, item_id: str, at: datetime) -> None:
-    """Somebody has seen an item to its end: one more view, and no place to go on from."""
+    """Count one more view of an item, and clear the position."""
     known = and_(
         WatchState.last_viewed_at.is_not(None),
         WatchState.last_viewed_at.between(at - SAME_VIEW, at + SAME_VIEW),
@@ -32,14 +32,14 @@ def viewed(db: Session, user_id: str, item_id: str, at: datetime) -> None:
 
 
 def reached(db: Session, user_id: str, item_id: str, offset: int, duration: int | None, at: datetime) -> None:
-    """Somebody is at `offset` milliseconds of an item; close to its end there is no place to go on from."""
+    """Set the position to `offset` milliseconds; cleared close to the end."""
     place = None if duration and offset >= WATCHED_SHARE * duration else offset
     changes = {"view_offset": place, "updated_at": at}
     _put(db, user_id, item_id, at, {"view_offset": place}, changes, unless_newer=True)
 
 
 def rated(db: Session, user_id: str, item_id: str, rating: float | None, at: datetime) -> None:
-    """Somebody has rated an item, from 0 to 10, and not again since; None takes the rating back."""
+    """Set the rating, 0 to 10, unless there is a newer one; None removes it."""
     _put(db, user_id, item_id, at, {"rating": rating}, {"rating": rating})
 
 

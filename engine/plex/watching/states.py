@@ -1,4 +1,4 @@
-"""How far a user is with films, episodes, and with seasons and shows as the sum of their episodes."""
+"""Watch states of films and episodes, and of seasons and shows as the sums of their episodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from models.media import MediaItem, WatchState
 
 _LEAVES = ("movie", "episode")
-# Messages of Plex tell where somebody is, not when he was there: that is when we heard of it.
+# Events of Plex carry a position without a time: it is the time of receipt.
 _LAST = func.coalesce(
     WatchState.last_viewed_at, case((WatchState.view_offset.is_not(None), WatchState.updated_at))
 )
@@ -22,11 +22,11 @@ _ABOVE = {"season": MediaItem.parent_key, "show": MediaItem.grandparent_key}
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a user did with an item.
+    """The watch state of a user and an item.
 
     Attributes:
-        views: how often he saw it to the end; of a season or show: how many of its episodes he has seen.
-        offset: milliseconds, where he is in the middle of it.
+        views: times watched to the end; of a season or show: the number of its watched episodes.
+        offset: position in milliseconds, where it is partly watched.
     """
 
     views: int = 0
@@ -34,7 +34,7 @@ class Seen:
     last_viewed_at: datetime | None = None
 
     def watched(self, kind: str, leaves: int | None) -> bool:
-        """Whether he has seen it: all of it, where it has episodes."""
+        """Whether it is watched; of a season or show: all its episodes."""
         return self.views > 0 if kind in _LEAVES else bool(leaves) and self.views >= (leaves or 0)
 
 
@@ -42,12 +42,12 @@ NEVER = Seen()
 
 
 def seen_by(user_id: str, server_id: str, types: Collection[str]) -> Subquery:
-    """What a user has seen of items of these types: `id`, `views`, how many are the `whole`, `last_viewed_at`."""
+    """A subquery of a user's watch states by item type: `id`, `views`, `whole` (how many), `last_viewed_at`."""
     return union_all(*_parts(user_id, server_id, types)).subquery("seen")
 
 
 def of_items(db: Session, user_id: str, server_id: str, items: Sequence[Any]) -> Mapping[str, Seen]:
-    """What a user did with the items of a page; those that he never touched are missing."""
+    """The watch states of the items of a page; items without any are missing."""
     found: dict[str, Seen] = {}
     leaves = [item.id for item in items if item.type in _LEAVES]
     if leaves:
@@ -89,7 +89,7 @@ def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:
 
 
 def _sums(user_id: str, server_id: str, kind: str) -> Any:
-    """Of each season or show, by its rating key: episodes seen, and when the last of them."""
+    """By rating key of each season or show: the number of watched episodes, and the time of the last view."""
     key = _ABOVE[kind]
     return (
         select(

@@ -1,4 +1,4 @@
-"""What was watched, added up: in all, by person, by title and by day."""
+"""Statistics of what was watched: in all, by person, by title and by day."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from engine.stores import cache
 
 MOST_USERS, MOST_TITLES = 100, 50
 _WORTH_KEEPING, _KEPT_FACTOR, _LONGEST_KEPT = 0.1, 100.0, 300.0  # seconds, times, seconds
-_LONGEST_SITTING = 4 * 3600  # seconds between a beginning and an end that belong together
+_LONGEST_SITTING = 4 * 3600  # seconds at most between a start and an end event that belong together
 
-# A title is an item of the catalogue, else what its server calls it, else its words: titles share words. A person is
-# one of ours, else an account of a server, whatever it is called; it is shown by its last name.
-# A stretch goes from play, resume or scrobble to the next pause, stop or scrobble of the same person and title. Where
-# its end never came (a lost message, a player that died) its time is unknown and counts as nothing.
+# A title is identified by its catalogue item, else by the server's key, else by its text: different titles share texts.
+# A person is one of our users, else an account of a server; shown by the name in their last event.
+# An interval goes from play, resume or scrobble to the next pause, stop or scrobble of the same person and title.
+# Without an end (a lost event, a player that died) its length is unknown and counts as zero.
 _QUERY = """
 WITH steps AS (
     SELECT event, user_id, account_name, who, what, title, item_id, media_type, at,
@@ -61,15 +61,15 @@ _BY_USER, _BY_TITLE, _BY_DAY, _ALL = (
     5,
     6,
     7,
-)  # what `grouping` says of a sum: a bit for each column left out
+)  # the values of SQL `grouping()`: a bit for each column left out
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums since a moment: `plays` begun, `views` to the end, `seconds` watched as far as that is known.
+    """Sums since a moment: `plays` started, `views` completed, `seconds` watched as far as known.
 
     Attributes:
-        by_user: the most active; who is none of ours has no `user_id`.
+        by_user: the most active; people who are not our users have no `user_id`.
         by_title: the most played.
         by_day: days in UTC without gaps, the oldest first.
     """
@@ -82,7 +82,7 @@ class Statistics:
 
 
 def recent(db: Session, settings: Settings, *, days: int, user_id: str | None = None) -> Statistics:
-    """The same as `statistics`, kept for as much longer as it took longer: at most for five minutes."""
+    """`statistics`, cached for a time proportional to its cost: at most five minutes."""
     since, name = _since(days), f"plex-statistics:{user_id or 'all'}:{days}"
     kept = cache.of(settings).get(name)
     if (
@@ -101,9 +101,9 @@ def recent(db: Session, settings: Settings, *, days: int, user_id: str | None = 
 
 
 def statistics(db: Session, *, days: int, user_id: str | None = None) -> Statistics:
-    """What was watched today and on the days before, `days` in all: by one person, or by all with None.
+    """Statistics of the last `days` days including today: of one user, or of all with None.
 
-    It reads the activities of that time, by an index; so it grows with what happened then, not with all there is.
+    Reads the activities of that time by an index: its cost grows with them, not with the table.
     """
     since = _since(days)
     query = text(_QUERY.format(mine="" if user_id is None else "AND user_id = :user_id"))
