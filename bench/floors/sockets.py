@@ -76,12 +76,12 @@ def clients(pipe: Connection, port: int, number: int, token: str | None) -> None
         client = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         if token is not None:
             client.sendall(HANDSHAKE.format(port=port, token=token).encode())
-            heard = b""
-            while b'"snapshot"' not in heard or not heard.endswith(b"}"):
+            received = b""
+            while b'"snapshot"' not in received or not received.endswith(b"}"):
                 more = client.recv(65536)
                 if not more:
-                    raise ConnectionError(heard.decode(errors="replace"))
-                heard += more
+                    raise ConnectionError(received.decode(errors="replace"))
+                received += more
         client.setblocking(False)
         selector.register(client, selectors.EVENT_READ)
     pipe.send(number)

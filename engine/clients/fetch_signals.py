@@ -153,8 +153,8 @@ def _title(info: Mapping[str, Any]) -> str:
 
 def _date(info: Mapping[str, Any]) -> str | None:
     day = info.get("upload_date")
-    told = any(info.get(key) for key in ("channel", "uploader", "description"))
-    if info.get("direct") and not told:
+    has_page_metadata = any(info.get(key) for key in ("channel", "uploader", "description"))
+    if info.get("direct") and not has_page_metadata:
         return None  # for a direct file yt-dlp takes the server's Last-Modified
     if not isinstance(day, str) or not (len(day) == 8 and day.isdecimal()):
         return None

@@ -63,8 +63,8 @@ def chapters_of(info: Mapping[str, Any], seconds: float) -> tuple[Chapter, ...]:
 
     If two overlap, the later one's start ends the earlier one.
     """
-    told = info.get("chapters")
-    listed = list(told)[:_MOST_CHAPTERS] if isinstance(told, list | tuple) else []
+    raw = info.get("chapters")
+    listed = list(raw)[:_MOST_CHAPTERS] if isinstance(raw, list | tuple) else []
     known = sorted(_valid_chapters(listed), key=lambda chapter: chapter.start)
     following = [chapter.start for chapter in known[1:]] + [seconds]
     cut = (

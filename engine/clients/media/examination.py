@@ -53,10 +53,10 @@ class Examined:
         measured = max(
             (starts[each.index] - first + self._played_seconds(each) for each in films), default=0.0
         )
-        told = self.probe.duration
+        declared = self.probe.duration
         # An MP4's edit list excludes what was trimmed, and encoder padding.
         least = 0.0 if self.probe.container in EDIT_LIST_CONTAINERS else measured - _PADDING
-        return told if told is not None and least < told < measured else measured
+        return declared if declared is not None and least < declared < measured else measured
 
     def _played_seconds(self, stream: StreamPackets) -> float:
         """Playing time of a stream, without the pre-roll that trimmed Matroska files have only for decoding."""

@@ -87,8 +87,8 @@ def sources(chosen: Plan, streams: Sequence[Examined]) -> list[StreamPackets]:
 
 def _edited_seconds(stream: Examined) -> float:
     """Seconds that ffmpeg reads of a file at most: it applies edit lists, which the examination ignores."""
-    told = stream.probe.duration if stream.probe.container in EDIT_LIST_CONTAINERS else None
-    return told or inf
+    edited = stream.probe.duration if stream.probe.container in EDIT_LIST_CONTAINERS else None
+    return edited or inf
 
 
 def plan(streams: Sequence[Examined], container: str) -> Plan:

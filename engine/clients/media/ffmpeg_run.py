@@ -32,10 +32,10 @@ def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
     """
     program, *arguments = command
     quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "error")
-    told = ("-progress", "pipe:1", "-stats_period", "0.5")
+    progress = ("-progress", "pipe:1", "-stats_period", "0.5")
     # One pipe for progress and errors: with two, ffmpeg could block on a full one while the other is read.
     with subprocess.Popen(
-        [program, *quiet, *told, *arguments],
+        [program, *quiet, *progress, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

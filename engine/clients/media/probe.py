@@ -155,9 +155,9 @@ def _track(stream: av.stream.Stream) -> Track:
 
 def _start(container: av.container.InputContainer, kind: str, head: bytes) -> float | None:
     """The first timestamp in seconds; HLS audio without a container has it in an ID3 tag (RFC 8216, 3.4)."""
-    told = head.find(_TIMESTAMP_TAG)
-    if told >= 0 and head.startswith(b"ID3"):
-        at = told + len(_TIMESTAMP_TAG)
+    tag_at = head.find(_TIMESTAMP_TAG)
+    if tag_at >= 0 and head.startswith(b"ID3"):
+        at = tag_at + len(_TIMESTAMP_TAG)
         return (int.from_bytes(head[at : at + 8]) & (1 << 33) - 1) / 90000
     if kind not in _TIMESTAMPED and container.format.name not in {"mpegts", "mpeg"}:
         return None

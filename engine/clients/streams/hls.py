@@ -131,19 +131,19 @@ def _attributes(line: str) -> dict[str, str]:
 
 def _best(text: str) -> str:
     """The URI of the variant with the highest BANDWIDTH, among those whose audio is not in a separate playlist."""
-    apart, offered, told = set[str](), [], None
+    apart, offered, attributes = set[str](), [], None
     for line in map(str.strip, _LINE_END.split(text)):
         if line.startswith("#EXT-X-MEDIA:"):
             media = _attributes(line)
             if media.get("TYPE") == "AUDIO" and media.get("URI"):
                 apart.add(media.get("GROUP-ID", ""))
         elif line.startswith("#EXT-X-STREAM-INF:"):
-            told = _attributes(line)
-        elif line and not line.startswith("#") and told is not None:
-            bits = told.get("BANDWIDTH", "")
-            if told.get("AUDIO") not in apart:
+            attributes = _attributes(line)
+        elif line and not line.startswith("#") and attributes is not None:
+            bits = attributes.get("BANDWIDTH", "")
+            if attributes.get("AUDIO") not in apart:
                 offered.append((int(bits) if bits.isdecimal() and len(bits) < 18 else 0, line))
-            told = None
+            attributes = None
     if not offered:
         raise FetchError("unreadable", detail="a list of streams without picture and sound together")
     return max(offered, key=lambda each: each[0])[1]
@@ -165,11 +165,11 @@ class _Reader:
         if found["is_i_frames_only"]:
             raise FetchError("no_format", detail="a playlist of single pictures")
         pieces = list(self._pieces(found["segments"], int(found["media_sequence"] or 0)))
-        told = [piece.seconds for piece in pieces if not piece.is_map]
-        known = [seconds for seconds in told if seconds is not None]
+        durations = [piece.seconds for piece in pieces if not piece.is_map]
+        known = [seconds for seconds in durations if seconds is not None]
         # Durations without a point, as they were before version 3 (RFC 8216, 4.3.2.1), are rounded to whole seconds.
         unsure = 0.5 * len(known) if found["rounded"] else 0.0
-        return Plan(pieces, sum(known) if len(known) == len(told) else None, unsure)
+        return Plan(pieces, sum(known) if len(known) == len(durations) else None, unsure)
 
     def _pieces(self, segments: Sequence[Mapping[str, Any]], number: int) -> Iterator[Piece]:
         present: Piece | None = None
@@ -192,12 +192,12 @@ class _Reader:
                 seconds=seconds if seconds >= 0 else None,
             )
 
-    def _map(self, told: Mapping[str, Any], number: int) -> Piece:
-        if not told.get("URI"):
+    def _map(self, attributes: Mapping[str, Any], number: int) -> Piece:
+        if not attributes.get("URI"):
             raise FetchError("unreadable", detail="an initialisation section without an address")
-        url = self._address(told["URI"])
-        span = _range(told["BYTERANGE"], 0) if told.get("BYTERANGE") else None
-        return Piece(url, number, span=span, key=self._key(told["keys"], number), is_map=True)
+        url = self._address(attributes["URI"])
+        span = _range(attributes["BYTERANGE"], 0) if attributes.get("BYTERANGE") else None
+        return Piece(url, number, span=span, key=self._key(attributes["keys"], number), is_map=True)
 
     def _key(self, keys: Sequence[Mapping[str, str]], number: int) -> Key | None:
         key = key_of(keys, self._url, number, self._key_override)
@@ -209,11 +209,11 @@ class _Reader:
         url = urljoin(self._url, uri)
         return str(update_url_query(url, self._query)) if self._query else url
 
-    def _span(self, told: str, url: str) -> Span:
+    def _span(self, text: str, url: str) -> Span:
         """A byte range; without an offset it begins where the last one of the same resource ended (4.3.2.2)."""
         resource = urlsplit(url)._replace(query="", fragment="").geturl()
         before = self._ended.get(url, self._ended.get(resource))
-        span = _range(told, before)
+        span = _range(text, before)
         self._ended[url] = self._ended[resource] = span.end or 0
         return span
 
@@ -222,8 +222,8 @@ def _same(piece: Piece) -> tuple[object, ...]:
     return piece.url, piece.span, piece.key and piece.key.uri
 
 
-def _range(told: str, before: int | None) -> Span:
-    found = re.fullmatch(r"(\d{1,15})(?:@(\d{1,15}))?", told.strip().strip('"'))
+def _range(text: str, before: int | None) -> Span:
+    found = re.fullmatch(r"(\d{1,15})(?:@(\d{1,15}))?", text.strip().strip('"'))
     first = int(found[2]) if found and found[2] else before
     if found is None or first is None or not int(found[1]):
         raise FetchError("unreadable", detail="an EXT-X-BYTERANGE without a length or a beginning")

@@ -40,8 +40,8 @@ def ending(reader: Reader) -> Ending:
             seconds, indexed = header.seconds, max(indexed, header.furthest)
             pieces = header.pieces
         elif box.kind == b"sidx" and not fragments:
-            told, furthest = _segment_index(reader, box)
-            seconds, indexed = max(seconds or 0.0, told), max(indexed, furthest)
+            indexed_seconds, furthest = _segment_index(reader, box)
+            seconds, indexed = max(seconds or 0.0, indexed_seconds), max(indexed, furthest)
         elif box.kind == b"moof":
             pieces = fragments = True
             _fragment(reader, box)
