@@ -95,7 +95,7 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
     library = configured.library()
     try:
         search = Search(attempt, configured, library, download)
-        return _Check(attempt, configured, search, now).run()
+        return _ArrivalCheck(attempt, configured, search, now).run()
     except PlexError as error:
         with runtime.unit_of_work() as db:
             libraries.failed(db, configured, error)
@@ -132,7 +132,7 @@ def scan_after_removal(attempt: Attempt[Any], path: str) -> None:
         library.close()
 
 
-class _Check:
+class _ArrivalCheck:
     """One check, and what follows from it."""
 
     def __init__(

@@ -108,7 +108,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class PreviewResult:
     """A URL's metadata, the available heights in pixels, and those as `engine.formats.QUALITIES`."""
 
     metadata: Metadata

@@ -12,7 +12,7 @@ from models.webhook import Webhook
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WebhookOutcome:
     """What was done with a message, as a sentence, and whether it was ignored."""
 
     words: str
@@ -20,4 +20,4 @@ class Outcome:
 
 
 # Handles a message within a unit of work; idempotent, also if two workers call it at once.
-Handler = Callable[[Session, Settings, Webhook], Outcome]
+Handler = Callable[[Session, Settings, Webhook], WebhookOutcome]

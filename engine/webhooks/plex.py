@@ -15,7 +15,7 @@ from engine.plex.server.connection import configured
 from engine.plex.sync import runs as sync
 from engine.plex.watching import activity
 from engine.plex.watching.activity import Seen
-from engine.webhooks.meaning import Handler, Outcome
+from engine.webhooks.meaning import Handler, WebhookOutcome
 from models.user import User
 from models.webhook import Webhook
 
@@ -26,56 +26,58 @@ _LONGEST = 500  # characters of a title or name
 _ROLES_TO_NOTIFY = [role for role in ROLES if Permission.WEBHOOKS_MANAGE in permissions_of(role)]
 
 
-def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Handle a message of Plex. Every field may be missing; unknown events are ignored."""
     if not settings.plex_enabled:
-        return Outcome("Plex is switched off.", ignored=True)
+        return WebhookOutcome("Plex is switched off.", ignored=True)
     handler = _EVENTS.get(row.event)
     if handler is None:
-        return Outcome("This event means nothing to us.", ignored=True)
+        return WebhookOutcome("This event means nothing to us.", ignored=True)
     return handler(db, settings, row)
 
 
-_NOT_A_TITLE = Outcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
+_NOT_A_TITLE = WebhookOutcome(
+    "What is shown around a title, such as a trailer, is none itself.", ignored=True
+)
 
 
-def _activity(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _activity(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Record play, pause, resume, stop, scrobble or rate; fetch the title if the catalogue lacks it."""
     seen, item = _seen(row), _part(row.payload, "Metadata")
     if not _is_title(item):
         return _NOT_A_TITLE
     if seen.rating_key is None and _text(item.get("title")) is None:
-        return Outcome("It names no title.", ignored=True)
+        return WebhookOutcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
     wanted = (
         recorded.item_id is None and seen.rating_key is not None and seen.media_type in {"movie", "episode"}
     )
     if wanted and recorded.new and configured(db, settings) is not None:
         sync.start(db, full=False, trigger="webhook", rating_keys=[str(seen.rating_key)])
-        return Outcome("Noted; the title is not in the catalogue yet, and is fetched.")
-    return Outcome("Noted." if recorded.new else "Noted before.")
+        return WebhookOutcome("Noted; the title is not in the catalogue yet, and is fetched.")
+    return WebhookOutcome("Noted." if recorded.new else "Noted before.")
 
 
-def _new(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _new(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Start a sync of the title that was added; the message's own metadata is not used."""
     item = _part(row.payload, "Metadata")
     key, kind = _key(item.get("ratingKey")), _text(item.get("type"))
     if key is None or (kind is not None and kind not in _CATALOGUE):
-        return Outcome("It names nothing that the catalogue holds.", ignored=True)
+        return WebhookOutcome("It names nothing that the catalogue holds.", ignored=True)
     if configured(db, settings) is None:
-        return Outcome("No Plex server is configured.", ignored=True)
+        return WebhookOutcome("No Plex server is configured.", ignored=True)
     run, _ = sync.start(db, full=False, trigger="webhook", rating_keys=[key])
-    return Outcome(f"Fetched by {run.id}.")
+    return WebhookOutcome(f"Fetched by {run.id}.")
 
 
-def _on_deck(db: Session, settings: Settings, row: Webhook) -> Outcome:
-    return Outcome("What is on deck is asked of Plex when somebody looks.", ignored=True)
+def _on_deck(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
+    return WebhookOutcome("What is on deck is asked of Plex when somebody looks.", ignored=True)
 
 
 def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
     """A handler that notifies all users who may manage webhooks, once per message."""
 
-    def handle(db: Session, settings: Settings, row: Webhook) -> Outcome:
+    def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
         admins = select(User.id).where(
             User.role.in_(_ROLES_TO_NOTIFY), User.disabled_at.is_(None), User.deleted_at.is_(None)
         )
@@ -91,7 +93,7 @@ def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
             )
             for user_id in db.scalars(admins.order_by(User.id)).all()
         ]
-        return Outcome(f"Told {sum(one is not None for one in notified)}.")
+        return WebhookOutcome(f"Told {sum(one is not None for one in notified)}.")
 
     return handle
 
@@ -100,7 +102,7 @@ def _with_server_name(template: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda payload: template.format(_text(_part(payload, "Server").get("title")) or "Plex")
 
 
-def _playback_started(db: Session, settings: Settings, row: Webhook) -> Outcome:
+def _playback_started(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     """Notify of a playback that has begun, except of trailers and prerolls."""
     if not _is_title(_part(row.payload, "Metadata")):
         return _NOT_A_TITLE

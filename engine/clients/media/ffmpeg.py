@@ -12,7 +12,7 @@ from engine.clients.fetch_errors import FetchError
 from engine.clients.media import ffmpeg_plan
 from engine.clients.media.embedding import Embedding, ffmetadata
 from engine.clients.media.examination import Examined
-from engine.clients.media.ffmpeg_plan import AUDIO_ONLY, COVER_AS_STREAM, Plan, plan
+from engine.clients.media.ffmpeg_plan import AUDIO_ONLY, COVER_AS_STREAM, FfmpegPlan, plan
 from engine.clients.media.ffmpeg_run import LOCAL, Tick, run
 from engine.clients.media.probe import DEMUXERS, MOST_PIXELS, MOST_STREAMS, Probe
 from engine.clients.media.shared_clock import delays
@@ -47,7 +47,7 @@ def produce(
     *,
     embedding: Embedding | None,
     tick: Tick,
-) -> Plan:
+) -> FfmpegPlan:
     """Create `target` from one file, or from a video file and an audio file.
 
     If ffmpeg fails, it is run again without the extra that its errors point to, finally without any.
@@ -79,7 +79,7 @@ def produce(
             return chosen
 
 
-def _extras(chosen: Plan, embedding: Embedding | None) -> list[str]:
+def _extras(chosen: FfmpegPlan, embedding: Embedding | None) -> list[str]:
     there = {
         "cover": chosen.picture is not None or (embedding is not None and embedding.cover is not None),
         "attachments": bool(chosen.attachments),
@@ -99,8 +99,8 @@ def _suspects(words: str, extras: Sequence[str]) -> list[str]:
 
 
 def _without(
-    chosen: Plan, embedding: Embedding | None, extras: Sequence[str]
-) -> tuple[Plan, Embedding | None]:
+    chosen: FfmpegPlan, embedding: Embedding | None, extras: Sequence[str]
+) -> tuple[FfmpegPlan, Embedding | None]:
     if "cover" in extras:
         chosen = replace(chosen, picture=None)
         embedding = replace(embedding, cover=None) if embedding else None
@@ -118,7 +118,7 @@ def _without(
 def _run_ffmpeg(
     ffmpeg: str,
     streams: Sequence[Examined],
-    chosen: Plan,
+    chosen: FfmpegPlan,
     target: Path,
     embedding: Embedding | None,
     tick: Tick,
@@ -150,7 +150,7 @@ def _inputs(
             yield from (*LOCAL, "-f", demuxer, "-i", f"file:{embedding.cover}")
 
 
-def _outputs(streams: Sequence[Examined], chosen: Plan, embedding: Embedding | None) -> Iterator[str]:
+def _outputs(streams: Sequence[Examined], chosen: FfmpegPlan, embedding: Embedding | None) -> Iterator[str]:
     yield from ffmpeg_plan.arguments(chosen, streams)
     if embedding:
         yield from _embedding_options(len(streams), chosen, embedding)
@@ -160,7 +160,7 @@ def _outputs(streams: Sequence[Examined], chosen: Plan, embedding: Embedding | N
         yield from ("-movflags", "+faststart")
 
 
-def _embedding_options(index: int, chosen: Plan, embedding: Embedding) -> Iterator[str]:
+def _embedding_options(index: int, chosen: FfmpegPlan, embedding: Embedding) -> Iterator[str]:
     """Tags and chapters come from input `index`, the cover from the one after it."""
     yield from ("-map_metadata", str(index), "-map_chapters", str(index if embedding.chapters else 0))
     if chosen.container == "mp3":
@@ -176,7 +176,7 @@ def _embedding_options(index: int, chosen: Plan, embedding: Embedding) -> Iterat
         yield from (output, f"mimetype={kind}", output, f"filename=cover{embedding.cover.suffix}")
 
 
-def _cover_options(chosen: Plan, source: str) -> Iterator[str]:
+def _cover_options(chosen: FfmpegPlan, source: str) -> Iterator[str]:
     number = 1 if chosen.video else 0
     yield from ("-map", source, f"-c:v:{number}", "copy", f"-disposition:v:{number}", "attached_pic")
     yield from (f"-metadata:s:v:{number}", "comment=Cover (front)")

@@ -58,7 +58,7 @@ class ChosenTrack(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class FfmpegPlan:
     """The tracks of the result, in order.
 
     `attachments` are the numbers of the inputs whose attachments (fonts) are copied, `attached` how many attachments
@@ -74,7 +74,7 @@ class Plan:
     picture: ChosenTrack | None = None
 
 
-def sources(chosen: Plan, streams: Sequence[Examined]) -> list[StreamPackets]:
+def sources(chosen: FfmpegPlan, streams: Sequence[Examined]) -> list[StreamPackets]:
     """The packets of the chosen video and audio tracks; `covered` is cut to what an MP4's edit list shows."""
     films = [*([chosen.video] if chosen.video else []), *chosen.sounds]
     return [
@@ -91,7 +91,7 @@ def _edited_seconds(stream: Examined) -> float:
     return edited or inf
 
 
-def plan(streams: Sequence[Examined], container: str) -> Plan:
+def plan(streams: Sequence[Examined], container: str) -> FfmpegPlan:
     """Choose the video of the first input that has one, and the audio of the last input that has some."""
     there = [
         ChosenTrack(number, track)
@@ -101,7 +101,7 @@ def plan(streams: Sequence[Examined], container: str) -> Plan:
     fonts = [each for each in there if each.track.kind == "attachment" and container == "mkv"]
     videos = [each for each in there if each.track.kind == "video" and container not in AUDIO_ONLY]
     covers = [each for each in there if each.track.kind == "picture" and each.track.codec in _COVERS]
-    return Plan(
+    return FfmpegPlan(
         container=container,
         video=_default_track([each for each in videos if each.input == videos[0].input]),
         sounds=_sounds([each for each in there if each.track.kind == "audio"], container),
@@ -142,7 +142,7 @@ def _is_convertible(track: Track, container: str) -> bool:
     return fits or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
 
 
-def arguments(chosen: Plan, streams: Sequence[Examined]) -> Iterator[str]:
+def arguments(chosen: FfmpegPlan, streams: Sequence[Examined]) -> Iterator[str]:
     """ffmpeg's output options for the tracks."""
     if chosen.video:
         yield from ("-map", chosen.video.source)

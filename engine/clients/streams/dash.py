@@ -14,7 +14,7 @@ from yt_dlp.networking.exceptions import RequestError  # type: ignore[import-unt
 from yt_dlp.utils import parse_duration, update_url_query  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.streams.plan import MOST_PIECES, Piece, Plan
+from engine.clients.streams.plan import MOST_PIECES, Piece, TransferPlan
 from engine.clients.streams.source import Source, Span
 
 
@@ -26,7 +26,7 @@ class _Manifest(NamedTuple):
     spans: Sequence[Span | None] = ()
 
 
-def plan(source: Source, stream: Mapping[str, Any]) -> Plan:
+def plan(source: Source, stream: Mapping[str, Any]) -> TransferPlan:
     """The fragments of a chosen format.
 
     Raises:
@@ -46,7 +46,7 @@ def plan(source: Source, stream: Mapping[str, Any]) -> Plan:
     timed = [(piece.url, piece.span) for piece in pieces if not piece.is_map]
     if len(set(timed)) < len(timed):  # each would fetch the whole file
         raise FetchError("unreadable", detail="parts of one file without their ranges")
-    return Plan(pieces, _seconds(pieces, manifest.seconds))
+    return TransferPlan(pieces, _seconds(pieces, manifest.seconds))
 
 
 def _pieces(

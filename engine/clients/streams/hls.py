@@ -13,7 +13,7 @@ from yt_dlp.utils import update_url_query  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
 from engine.clients.streams.keys import key_of
-from engine.clients.streams.plan import MOST_PIECES, Key, Piece, Plan
+from engine.clients.streams.plan import MOST_PIECES, Key, Piece, TransferPlan
 from engine.clients.streams.source import Source, Span
 
 _LEVELS = 3  # of nested playlists
@@ -47,7 +47,7 @@ class _Marked:
     advert: bool = False
 
 
-def plan(source: Source, stream: Mapping[str, Any]) -> Plan:
+def plan(source: Source, stream: Mapping[str, Any]) -> TransferPlan:
     """Fetch the playlist of a chosen format and read it.
 
     Raises:
@@ -67,7 +67,7 @@ def plan(source: Source, stream: Mapping[str, Any]) -> Plan:
         found = _parsed(text)
         try:
             if not found["is_variant"]:
-                return _Reader(url, stream).plan(found)
+                return _PlaylistReader(url, stream).plan(found)
             url = urljoin(url, _best(text))
         except ValueError as error:
             raise FetchError("unreadable", detail="a playlist with an invalid URL") from error
@@ -149,7 +149,7 @@ def _best(text: str) -> str:
     return max(offered, key=lambda each: each[0])[1]
 
 
-class _Reader:
+class _PlaylistReader:
     """Turns the segments of one media playlist into pieces."""
 
     def __init__(self, url: str, stream: Mapping[str, Any]) -> None:
@@ -159,7 +159,7 @@ class _Reader:
         self._key_query = parse_qs(key or segment or "")
         self._ended: dict[str, int] = {}  # end offset of the last byte range, by resource
 
-    def plan(self, found: Mapping[str, Any]) -> Plan:
+    def plan(self, found: Mapping[str, Any]) -> TransferPlan:
         if not found["is_endlist"] and found["playlist_type"] != "vod":
             raise FetchError("live_now", detail="a playlist without an end")
         if found["is_i_frames_only"]:
@@ -169,7 +169,7 @@ class _Reader:
         known = [seconds for seconds in durations if seconds is not None]
         # Durations without a point, as they were before version 3 (RFC 8216, 4.3.2.1), are rounded to whole seconds.
         unsure = 0.5 * len(known) if found["rounded"] else 0.0
-        return Plan(pieces, sum(known) if len(known) == len(durations) else None, unsure)
+        return TransferPlan(pieces, sum(known) if len(known) == len(durations) else None, unsure)
 
     def _pieces(self, segments: Sequence[Mapping[str, Any]], number: int) -> Iterator[Piece]:
         present: Piece | None = None

@@ -14,8 +14,8 @@ from engine.clients.fetch_errors import FetchError
 from engine.clients.streams.files import StreamFiles
 from engine.clients.streams.journal import DIGEST, Journal, Record, resumed_journal, valid_records
 from engine.clients.streams.keys import BLOCK, Keys, decrypted
-from engine.clients.streams.plan import LARGEST_PIECE, Piece, Plan
-from engine.clients.streams.report import ProgressReport
+from engine.clients.streams.plan import LARGEST_PIECE, Piece, TransferPlan
+from engine.clients.streams.report import TransferReport
 from engine.clients.streams.shape import HEAD, initialisation, is_clear_map, is_page, is_truncated
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import Transfer
@@ -29,7 +29,7 @@ class _StoppedError(Exception):
     """Stops the other pieces' transfers after one failed."""
 
 
-def fetch(source: Source, plan: Plan, files: StreamFiles, report: ProgressReport) -> None:
+def fetch(source: Source, plan: TransferPlan, files: StreamFiles, report: TransferReport) -> None:
     """Complete the part file, resuming after the last piece that the journal proves to be there.
 
     Raises:
@@ -54,7 +54,7 @@ def fetch(source: Source, plan: Plan, files: StreamFiles, report: ProgressReport
 class _Fetcher:
     """Fetches pieces in parallel and hands them out in order."""
 
-    def __init__(self, source: Source, files: StreamFiles, report: ProgressReport) -> None:
+    def __init__(self, source: Source, files: StreamFiles, report: TransferReport) -> None:
         self._source, self._folder, self._report = source, files.part.parent, report
         self._stop: BaseException | None = None  # raised in all transfers once set
         self._pool = ThreadPoolExecutor(_AT_ONCE)

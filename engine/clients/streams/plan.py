@@ -68,7 +68,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TransferPlan:
     """All pieces in order; `seconds` is their total duration by the source, with the tolerance `unsure`."""
 
     pieces: Sequence[Piece]

@@ -14,7 +14,7 @@ _SAMPLES = 10  # that the speed is averaged over
 _SAMPLE_SECONDS = 0.5
 
 
-class ProgressReport:
+class TransferReport:
     """Thread-safe; exceptions from the hook propagate to the caller, which stops the transfer."""
 
     def __init__(self, hook: Hook, clock: Callable[[], float] = time.monotonic) -> None:

@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamAnswer:
     """A site's answer.
 
     Attributes:
@@ -68,7 +68,7 @@ class Source:
         self._headers = {name: value for name, value in headers.items() if name.lower() != "range"}
         self._data = stream.get("request_data")
 
-    def open(self, url: str, span: Span | None = None, if_range: str | None = None) -> Answer:
+    def open(self, url: str, span: Span | None = None, if_range: str | None = None) -> StreamAnswer:
         """Request a resource or a byte range of it; the caller closes the response.
 
         Raises:
@@ -131,7 +131,7 @@ def _is_transient(error: Exception) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, CertificateVerifyError)
 
 
-def _read(response: Response) -> Answer:
+def _read(response: Response) -> StreamAnswer:
     _refuse_radio(response)
     headers = response.headers
     encoded = (headers.get("Content-Encoding") or "identity").strip().lower() not in {"identity", ""}
@@ -140,7 +140,7 @@ def _read(response: Response) -> Answer:
     if response.status != 206:
         if response.status not in {200, 203, None}:  # a `data:` address has none
             raise FetchError("truncated", detail=f"status {response.status} instead of a file")
-        return Answer(response, False, 0, length, length, _validator(headers), encoded)
+        return StreamAnswer(response, False, 0, length, length, _validator(headers), encoded)
     found = _RANGE.fullmatch((headers.get("Content-Range") or "").strip())
     if found is None or encoded:
         raise RangesUnsupported("status 206 without a usable Content-Range")
@@ -148,7 +148,7 @@ def _read(response: Response) -> Answer:
     total = None if found[3] == "*" else int(found[3])
     if last < first or (total is not None and last >= total) or length not in {None, last - first + 1}:
         raise RangesUnsupported("a Content-Range that contradicts itself or the Content-Length")
-    return Answer(response, True, first, last - first + 1, total, _validator(headers), encoded)
+    return StreamAnswer(response, True, first, last - first + 1, total, _validator(headers), encoded)
 
 
 class RangesUnsupported(FetchError):

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.streams.source import Answer, RangesUnsupported, RetryLimit, Source, Span
+from engine.clients.streams.source import RangesUnsupported, RetryLimit, Source, Span, StreamAnswer
 
 _LARGEST_BLOCK = 1 << 18  # bytes that a broken connection may lose
 _OVERLAP = 1 << 12  # bytes requested again and compared when resuming without a validator
@@ -123,7 +123,7 @@ class Transfer:
 
     # -- answers -----------------------------------------------------------------------------------------------
 
-    def _receive_part(self, answer: Answer, span: Span | None, overlap: int) -> None:
+    def _receive_part(self, answer: StreamAnswer, span: Span | None, overlap: int) -> None:
         asked, length = span or Span(0, None), answer.length or 0
         known, found = self.version, Version(answer.validator, answer.total)
         most = length if asked.end is None else asked.end - asked.first
@@ -141,7 +141,7 @@ class Transfer:
         else:  # the size is unknown: an answer shorter than requested is the last one
             self._complete = asked.end is None or length < most
 
-    def _receive_whole(self, answer: Answer) -> None:
+    def _receive_whole(self, answer: StreamAnswer) -> None:
         """The answer is the whole resource: start from nothing; for a range, skip the bytes before it."""
         self._restart()
         self._set_version(Version(answer.validator, None if answer.encoded else answer.total))
@@ -177,7 +177,7 @@ class Transfer:
 
     # -- the file ----------------------------------------------------------------------------------------------
 
-    def _receive(self, answer: Answer, length: int | None) -> None:
+    def _receive(self, answer: StreamAnswer, length: int | None) -> None:
         """Append `length` bytes, or all, in blocks of about a quarter of a second, so that progress is regular."""
         left, block = length, 1024
         while left is None or left > 0:

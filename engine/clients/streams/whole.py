@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.clients.streams.files import StreamFiles, read_note, write_note
-from engine.clients.streams.report import ProgressReport
+from engine.clients.streams.report import TransferReport
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import UNKNOWN, Transfer, Version
 
@@ -12,7 +12,7 @@ def fetch(
     source: Source,
     url: str,
     files: StreamFiles,
-    report: ProgressReport,
+    report: TransferReport,
     *,
     chunk: int | None,
     resumable: bool,

@@ -29,7 +29,7 @@ class AudioRole(IntEnum):
 
 
 @dataclass(frozen=True)
-class Offer:
+class AudioOffer:
     """One audio track; `priority` is DASH's selectionPriority, larger first."""
 
     role: AudioRole
@@ -37,7 +37,7 @@ class Offer:
     priority: int = 1
 
 
-def preferences(offers: Sequence[Offer]) -> list[int | None]:
+def preferences(offers: Sequence[AudioOffer]) -> list[int | None]:
     """yt-dlp's `language_preference` for each: the highest role and priority, of equal ones the first listed.
 
     None if there is nothing to choose between, so that quality decides.
@@ -48,7 +48,7 @@ def preferences(offers: Sequence[Offer]) -> list[int | None]:
     return [_preference(offer, best) for offer in offers]
 
 
-def _preference(offer: Offer, best: Offer) -> int | None:
+def _preference(offer: AudioOffer, best: AudioOffer) -> int | None:
     if offer == best:
         return PREFERRED
     if offer.role is AudioRole.DESCRIPTION:
@@ -56,7 +56,7 @@ def _preference(offer: Offer, best: Offer) -> int | None:
     return NOT_PREFERRED if offer.role <= AudioRole.MANUAL else None
 
 
-def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[Offer]:
+def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[AudioOffer]:
     """One offer per HLS `EXT-X-MEDIA` tag, all of one TYPE.
 
     Groups have the same tracks in other qualities. Tracks of a group without a language are distinguished by name;
@@ -66,17 +66,17 @@ def of_renditions(renditions: Sequence[Mapping[str, str]]) -> list[Offer]:
     return [_of_rendition(each, named=sizes[each.get("GROUP-ID")] > 1) for each in renditions]
 
 
-def _of_rendition(attributes: Mapping[str, str], *, named: bool) -> Offer:
+def _of_rendition(attributes: Mapping[str, str], *, named: bool) -> AudioOffer:
     language = attributes.get("LANGUAGE") or (attributes.get("NAME", "") if named else "")
     default, chosen = attributes.get("DEFAULT") == "YES", attributes.get("AUTOSELECT") == "YES"
     if _DESCRIBES in attributes.get("CHARACTERISTICS", ""):
-        return Offer(AudioRole.DESCRIPTION, language)
+        return AudioOffer(AudioRole.DESCRIPTION, language)
     if default:
-        return Offer(AudioRole.MAIN, language)
-    return Offer(AudioRole.PLAIN if chosen else AudioRole.MANUAL, language)
+        return AudioOffer(AudioRole.MAIN, language)
+    return AudioOffer(AudioRole.PLAIN if chosen else AudioRole.MANUAL, language)
 
 
-def of_adaptation_set(element: Element) -> Offer:
+def of_adaptation_set(element: Element) -> AudioOffer:
     """The offer of a DASH `AdaptationSet`, by its Role and Accessibility elements (ISO/IEC 23009-1, 5.8.4)."""
     roles = {_value(role) for role in element.findall("{*}Role") if _scheme(role) == _ROLES}
     aids = [(_scheme(aid), _value(aid)) for aid in element.findall("{*}Accessibility")]
@@ -86,7 +86,7 @@ def of_adaptation_set(element: Element) -> Offer:
         if scheme in {_ROLES, _PURPOSES}
     )
     priority = element.get("selectionPriority", "1")
-    return Offer(
+    return AudioOffer(
         _role(roles, apart=bool(apart), aided=bool(aids)),
         element.get("lang") or "",
         int(priority) if priority.isdecimal() and len(priority) < 10 else 1,

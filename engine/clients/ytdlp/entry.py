@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.clients import egress_guard
-from engine.clients.fetch_signals import Emit, Fetched, FetchSpec, Preview
+from engine.clients.fetch_signals import Emit, Fetched, FetchSpec, PreviewResult
 from engine.clients.media.binaries import ffmpeg_path
 
 # Importing yt-dlp takes 40 MB and half a second: only download workers do it, once, before they fork.
@@ -19,7 +19,7 @@ def fetch(spec: FetchSpec, emit: Emit) -> Fetched:
 
 def preview(
     url: str, *, timeout: float, generic: bool, allow_private: bool, cookies: str | None = None
-) -> Preview:
+) -> PreviewResult:
     """See `engine.clients.ytdlp.fetch.preview`; call it in a process of its own, as `fetch`."""
     from engine.clients.ytdlp import fetch as ytdlp  # noqa: PLC0415 - see above
 

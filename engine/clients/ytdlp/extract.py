@@ -23,7 +23,7 @@ from yt_dlp.networking._helper import make_ssl_context  # type: ignore[import-un
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.fetch_signals import FetchSpec, Preview, metadata_of
+from engine.clients.fetch_signals import FetchSpec, PreviewResult, metadata_of
 from engine.clients.ytdlp import manifests
 from engine.clients.ytdlp import notes as ytdlp_notes
 from engine.clients.ytdlp import options as ytdlp_options
@@ -35,7 +35,7 @@ _MEMORY_LIMIT = 2 << 30  # bytes during extraction: a malicious page can take a 
 _LIVE = {"is_live": "live_now", "is_upcoming": "live_not_started", "post_live": "live_ended"}
 
 
-def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | None = None) -> Preview:
+def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | None = None) -> PreviewResult:
     """Metadata and available qualities of a URL. `timeout` is for sockets, in seconds; the caller limits the whole.
 
     Raises:
@@ -54,7 +54,7 @@ def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | No
     except Exception as error:
         raise classify(error) from error
     heights = _heights(info)
-    return Preview(metadata=metadata_of(info), heights=heights, qualities=_qualities(info, heights))
+    return PreviewResult(metadata=metadata_of(info), heights=heights, qualities=_qualities(info, heights))
 
 
 def warm_up(*, pages: bool = False) -> None:

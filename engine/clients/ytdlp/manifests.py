@@ -15,8 +15,8 @@ from yt_dlp.utils import parse_duration, parse_m3u8_attributes  # type: ignore[i
 from engine.clients.fetch_errors import FetchError
 from engine.clients.ytdlp.choice import (
     PREFERRED,
+    AudioOffer,
     AudioRole,
-    Offer,
     of_adaptation_set,
     of_renditions,
     preferences,
@@ -47,14 +47,14 @@ def install() -> None:
 def _periods(
     self: Any, mpd_doc: Element, mpd_id: str | None = None, *args: Any, **more: Any
 ) -> Iterator[dict[str, Any]]:
-    """yt-dlp's periods, each with `offers`: the manifest's `Offer` of each of its formats."""
+    """yt-dlp's periods, each with `offers`: the manifest's `AudioOffer` of each of its formats."""
     if _segments(mpd_doc) > _MOST_SEGMENTS:
         raise FetchError("unreadable", detail="a manifest of too many segments")
     grows = _is_growing(mpd_doc)
     read = _read_periods(self, mpd_doc, mpd_id, *args, **more)
     for element, period in zip(mpd_doc.findall("{*}Period"), read, strict=False):
         known = _offers(element, mpd_id)
-        plain = Offer(AudioRole.PLAIN)
+        plain = AudioOffer(AudioRole.PLAIN)
         pairs = _distinct([(each, known.get(_format_key(each), plain)) for each in period["formats"]])
         period["formats"], period["offers"] = [each for each, _ in pairs], [offer for _, offer in pairs]
         if grows:
@@ -63,8 +63,8 @@ def _periods(
         yield period
 
 
-def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], Offer]:
-    """Each representation's `Offer`, by the key (`_format_key`) of the format that yt-dlp makes of it."""
+def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], AudioOffer]:
+    """Each representation's `AudioOffer`, by the key (`_format_key`) of the format that yt-dlp makes of it."""
     found = {}
     for adaptation_set in period.findall("{*}AdaptationSet"):
         offer = of_adaptation_set(adaptation_set)
@@ -82,9 +82,9 @@ def _format_key(format_: Mapping[str, Any]) -> tuple[Any, ...]:
     return format_.get("format_id"), format_.get("tbr") or 0.0, format_.get("language")
 
 
-def _distinct(pairs: list[tuple[dict[str, Any], Offer]]) -> list[tuple[dict[str, Any], Offer]]:
+def _distinct(pairs: list[tuple[dict[str, Any], AudioOffer]]) -> list[tuple[dict[str, Any], AudioOffer]]:
     """Drop duplicates that yt-dlp would append to each other as later periods, such as a commentary to the film."""
-    best: dict[tuple[Any, ...], tuple[dict[str, Any], Offer]] = {}
+    best: dict[tuple[Any, ...], tuple[dict[str, Any], AudioOffer]] = {}
     for format_, offer in pairs:
         key = tuple(
             value

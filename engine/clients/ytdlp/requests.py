@@ -31,7 +31,7 @@ _HOST = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
-class _Answer(RequestsResponseAdapter):  # type: ignore[misc]
+class _BoundedAnswer(RequestsResponseAdapter):  # type: ignore[misc]
     """An answer whose body is limited when it is read as a whole; media is read in blocks.
 
     Blocks are decompressed one at a time, so a decompression bomb takes no more memory than the limit.
@@ -123,7 +123,7 @@ class BoundedRequestsRH(RequestsRH):  # type: ignore[misc]
 
 def _bound(answer: Response) -> Response:
     answer.__class__ = (
-        _Answer  # a second object around the same body would not do: the first closes it when it goes
+        _BoundedAnswer  # a second object around the same body would not do: the first closes it when it goes
     )
     return answer
 

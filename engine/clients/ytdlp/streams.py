@@ -18,8 +18,8 @@ from engine.clients.streams import hls as stream_hls
 from engine.clients.streams import pieces as stream_pieces
 from engine.clients.streams import whole as stream_whole
 from engine.clients.streams.files import StreamFiles
-from engine.clients.streams.plan import Plan
-from engine.clients.streams.report import Hook, ProgressReport
+from engine.clients.streams.plan import TransferPlan
+from engine.clients.streams.report import Hook, TransferReport
 from engine.clients.streams.source import Source
 
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -40,7 +40,7 @@ def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Hook
         FetchError: unsupported protocol, DRM, a live stream, a truncated answer.
         Exception: from yt-dlp's `urlopen` or the hook, unchanged.
     """
-    files, report, source = StreamFiles(target), ProgressReport(hook), Source(ydl, stream)
+    files, report, source = StreamFiles(target), TransferReport(hook), Source(ydl, stream)
     protocol = determine_protocol(dict(stream))
     if protocol not in _WHOLE | _HLS | _DASH:
         raise FetchError("unsupported", detail=f"protocol {stream.get('protocol')}")
@@ -63,7 +63,7 @@ def stream_name(index: int, stream: Mapping[str, Any]) -> str:
 
 
 def _fetch(
-    source: Source, stream: Mapping[str, Any], protocol: str, files: StreamFiles, report: ProgressReport
+    source: Source, stream: Mapping[str, Any], protocol: str, files: StreamFiles, report: TransferReport
 ) -> Promise:
     """Fetch by what the URL really is: yt-dlp may take a playlist for a file, and a file for a playlist."""
     if protocol in _DASH:
@@ -90,7 +90,7 @@ def _fetch(
 
 
 def _pieces(
-    source: Source, plan: Plan, stream: Mapping[str, Any], files: StreamFiles, report: ProgressReport
+    source: Source, plan: TransferPlan, stream: Mapping[str, Any], files: StreamFiles, report: TransferReport
 ) -> Promise:
     stream_pieces.fetch(source, plan, files, report)
     return _promise(stream, seconds=plan.seconds, unsure=plan.unsure, size=plan.size, fragmented=True)
@@ -118,7 +118,7 @@ def _has_codec(codec: str | None) -> bool | None:
     return None if codec is None else codec != "none"
 
 
-def _wait(stream: Mapping[str, Any], report: ProgressReport) -> None:
+def _wait(stream: Mapping[str, Any], report: TransferReport) -> None:
     """Wait until `available_at`: some YouTube formats are available only seconds after the page, as after an advert."""
     until = min(float(stream.get("available_at") or 0), time.time() + _LONGEST_WAIT)
     while (left := until - time.time()) > 0:

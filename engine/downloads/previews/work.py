@@ -12,7 +12,7 @@ from typing import Any
 
 from config.settings import Settings
 from engine.clients.fetch_errors import FetchError
-from engine.clients.fetch_signals import Preview
+from engine.clients.fetch_signals import PreviewResult
 from engine.clients.ytdlp.entry import preview
 from engine.downloads.previews import budget as preview_budget
 from engine.downloads.sources import cookies
@@ -21,11 +21,11 @@ from engine.job_names import Job
 from engine.jobs.attempt_process import Emit, OverTime, Stuck, run_isolated
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp
-from models.download import Preview as PreviewRow
+from models.download import Preview
 
 PREVIEW = JobKind(
     job=Job.PREVIEW,
-    model=PreviewRow,
+    model=Preview,
     running="running",
     limits=preview_budget.limits,
     first=preview_budget.first,
@@ -52,7 +52,7 @@ class _PreviewSpec:
     cookies: str | None = field(repr=False)
 
 
-def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
+def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
     """Extract the URL in one attempt; clients wait for `PREVIEW_SECONDS` only, so it must end within that time.
 
     Raises:
@@ -92,13 +92,13 @@ def work(attempt: Attempt[PreviewRow]) -> Mapping[str, Any]:
     return {"result": dataclasses.asdict(found)}
 
 
-def _time_left(row: PreviewRow, settings: Settings) -> float:
+def _time_left(row: Preview, settings: Settings) -> float:
     """Seconds after the claim for which the client still waits."""
     waited = (row.started_at - row.created_at).total_seconds() if row.started_at else 0.0
     return max(settings.preview_seconds - waited, 0.0)
 
 
-def _run_preview(spec: _PreviewSpec, emit: Emit) -> Preview:
+def _run_preview(spec: _PreviewSpec, emit: Emit) -> PreviewResult:
     # Temporary files go into the work folder, which is removed even after a kill.
     tempfile.tempdir = str(spec.work_dir)
     return preview(

@@ -33,7 +33,7 @@ class Ending:
 
 
 @dataclass
-class Reader:
+class UnitReader:
     """Random access to a file of known size; counts the units read and calls `alive` every few thousand."""
 
     file: BinaryIO
@@ -69,7 +69,7 @@ class Unit(NamedTuple):
     end: int
 
 
-def walk_units(reader: Reader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
+def walk_units(reader: UnitReader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
     """Walk from unit to unit, reading `head` bytes of each; `length` computes a unit's bytes (0 ends the walk).
 
     A unit that is cut off within its head is returned with an end beyond the file.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.clients.media.endings import matroska_elements, mp3_frames, mp4_ending
-from engine.clients.media.endings.ending import Alive, Ending, Reader, Unit, walk_units
+from engine.clients.media.endings.ending import Alive, Ending, Unit, UnitReader, walk_units
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _AC3 = b"\x0b\x77"
@@ -24,14 +24,14 @@ def ending_of(path: Path, alive: Alive) -> Ending:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        reader = Reader(file, path.stat().st_size, alive)
+        reader = UnitReader(file, path.stat().st_size, alive)
         try:
             return _walker(reader.at(0, 1024))(reader)
         except (IndexError, struct.error):  # a field beyond the end of the file
             return Ending(cut=True)
 
 
-def _walker(head: bytes) -> Callable[[Reader], Ending]:
+def _walker(head: bytes) -> Callable[[UnitReader], Ending]:
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return matroska_elements.ending
     if head.startswith(b"OggS"):
@@ -59,7 +59,7 @@ def _walker(head: bytes) -> Callable[[Reader], Ending]:
     return mp4_ending.ending  # its first box may be any
 
 
-def _ogg(reader: Reader) -> Ending:
+def _ogg(reader: UnitReader) -> Ending:
     """Ogg pages (RFC 3533): the last page of each stream has the end-of-stream flag."""
     open_streams, end = set[bytes](), 0
     for page in walk_units(reader, 0, 27, lambda page: _page_length(reader, page)):
@@ -69,7 +69,7 @@ def _ogg(reader: Reader) -> Ending:
     return Ending(cut=end > reader.size, unterminated=bool(open_streams))
 
 
-def _page_length(reader: Reader, page: Unit) -> int:
+def _page_length(reader: UnitReader, page: Unit) -> int:
     """Head, segment table and segments."""
     if not page.head.startswith(b"OggS"):
         return 0
@@ -77,7 +77,7 @@ def _page_length(reader: Reader, page: Unit) -> int:
     return 27 + count + sum(reader.at(page.start + 27, count))
 
 
-def _riff(reader: Reader) -> Ending:
+def _riff(reader: UnitReader) -> Ending:
     """WAV and AVI; long AVIs are several RIFF chunks. Recorders that were stopped leave the sizes unset."""
     piped = _is_unknown_size(int.from_bytes(reader.at(4, 4), "little"))
     seconds = (
@@ -88,7 +88,7 @@ def _riff(reader: Reader) -> Ending:
     return Ending(cut=end > reader.size + 1, seconds=seconds)  # many writers omit the last padding byte
 
 
-def _film_seconds(reader: Reader) -> float | None:
+def _film_seconds(reader: UnitReader) -> float | None:
     """Duration of an AVI's longest stream, by the stream headers: scale, rate, start, length."""
     head, at, longest = reader.at(0, 1 << 14), -1, 0.0
     while 0 <= (at := head.find(b"strh", at + 1)) <= len(head) - 44:
@@ -103,7 +103,7 @@ def _riff_length(unit: Unit) -> int:
     return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and not _is_unknown_size(size) else 0
 
 
-def _wave_seconds(reader: Reader) -> float | None:
+def _wave_seconds(reader: UnitReader) -> float | None:
     """Duration of a WAV: bytes of the `data` chunk divided by the `fmt ` chunk's bytes per second."""
     rate = long_size = 0
     for chunk in walk_units(
@@ -125,7 +125,7 @@ def _is_unknown_size(size: int) -> bool:
     return size == 0 or size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
-def _flv(reader: Reader) -> Ending:
+def _flv(reader: UnitReader) -> Ending:
     """FLV tags: 11 bytes and a body, followed by the tag's length."""
     tags = walk_units(reader, int.from_bytes(reader.at(5, 4)) + 4, 11, _tag_length)
     return Ending(
@@ -137,7 +137,7 @@ def _tag_length(tag: Unit) -> int:
     return 15 + int.from_bytes(tag.head[1:4]) if tag.head[0] & 0x1F in {8, 9, 18} else 0
 
 
-def _asf(reader: Reader) -> Ending:
+def _asf(reader: UnitReader) -> Ending:
     """The ASF header has the file's size, except for broadcasts (ASF specification, 3.2)."""
     header = reader.at(0, 1 << 16)
     at = header.find(_ASF_FILE)
@@ -147,7 +147,7 @@ def _asf(reader: Reader) -> Ending:
     return Ending(cut=int.from_bytes(properties[40:48], "little") > reader.size)
 
 
-def _adts(reader: Reader) -> Ending:
+def _adts(reader: UnitReader) -> Ending:
     """AAC frames without a container (ADTS)."""
     frames = walk_units(reader, 0, 7, _adts_length)
     return Ending(cut=max((frame.end for frame in frames), default=0) > reader.size)
@@ -160,7 +160,7 @@ def _adts_length(frame: Unit) -> int:
     return (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
 
 
-def _ac3(reader: Reader) -> Ending:
+def _ac3(reader: UnitReader) -> Ending:
     """AC-3 and E-AC-3 frames without a container (ETSI TS 102 366)."""
     frames = walk_units(reader, 0, 6, _ac3_length)
     return Ending(cut=_end_of(frames, _AC3) > reader.size)
@@ -179,13 +179,13 @@ def _ac3_length(frame: Unit) -> int:
     return 2 * (2 * kilobits, 320 * kilobits // 147 + (code & 1), 3 * kilobits)[rate]
 
 
-def _program_stream(reader: Reader) -> Ending:
+def _program_stream(reader: UnitReader) -> Ending:
     """MPEG-1 and MPEG-2 program streams (ISO/IEC 13818-1, 2.5.3), as on discs and of old cameras."""
     units = walk_units(reader, 0, 4, lambda unit: _packet_length(reader, unit))
     return Ending(cut=_end_of(units, _MPEG) > reader.size)
 
 
-def _packet_length(reader: Reader, unit: Unit) -> int:
+def _packet_length(reader: UnitReader, unit: Unit) -> int:
     """The length of a pack header, or of a packet: 6 bytes and the length field's value."""
     kind = unit.head[3]
     if not unit.head.startswith(_MPEG) or kind < _PROGRAM_END:

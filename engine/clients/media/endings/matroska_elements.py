@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from engine.clients.media.endings.ending import Ending, Reader
+from engine.clients.media.endings.ending import Ending, UnitReader
 
 _SEGMENT, _INFO, _CLUSTER, _SCALE, _DURATION = 0x18538067, 0x1549A966, 0x1F43B675, 0x2AD7B1, 0x4489
 
@@ -19,7 +19,7 @@ class _Element(NamedTuple):
     end: int | None
 
 
-def ending(reader: Reader) -> Ending:
+def ending(reader: UnitReader) -> Ending:
     """Walk from element to element; only clusters of unknown size are entered."""
     cut, seconds = False, None
     for element in _elements(reader):
@@ -30,7 +30,7 @@ def ending(reader: Reader) -> Ending:
     return Ending(cut=cut, seconds=seconds)
 
 
-def _elements(reader: Reader) -> Iterator[_Element]:
+def _elements(reader: UnitReader) -> Iterator[_Element]:
     """Segments and their direct children; blocks too, if their cluster's size is unknown."""
     offset = 0
     while offset < reader.size:
@@ -45,7 +45,7 @@ def _elements(reader: Reader) -> Iterator[_Element]:
         offset = element.body if enter or element.end is None else element.end
 
 
-def _element(reader: Reader, offset: int) -> _Element | None:
+def _element(reader: UnitReader, offset: int) -> _Element | None:
     head = reader.at(offset, 12)
     id_length = _width(head, 0, 4)
     if id_length is None:
@@ -72,7 +72,7 @@ def _width(head: bytes, at: int, most: int) -> int | None:
     return width if width <= most else None
 
 
-def _duration(reader: Reader, info: _Element) -> float | None:
+def _duration(reader: UnitReader, info: _Element) -> float | None:
     scale, ticks = 1_000_000, None
     offset, end = info.body, min(info.end or 0, info.body + (1 << 20))
     while offset < end:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.clients.media.endings.ending import Ending, Reader, walk_units
+from engine.clients.media.endings.ending import Ending, UnitReader, walk_units
 
 _RATES = (44100, 48000, 32000)
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # MPEG 1, layer 3
@@ -10,7 +10,7 @@ _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # 
 _SEARCHED = 1 << 16
 
 
-def ending(reader: Reader) -> Ending:
+def ending(reader: UnitReader) -> Ending:
     """Duration by the first frame's header, and whether the last frame is cut off."""
     start = _after_id3(reader)
     head = reader.at(start, _SEARCHED)
@@ -28,7 +28,7 @@ def ending(reader: Reader) -> Ending:
     return Ending(cut=end > reader.size + 1, seconds=seconds)
 
 
-def _end_of_frames(reader: Reader, start: int) -> int:
+def _end_of_frames(reader: UnitReader, start: int) -> int:
     frames = walk_units(reader, start, 4, lambda frame: frame_length(frame.head))
     return max((frame.end for frame in frames), default=start)
 
@@ -66,7 +66,7 @@ def _rate(head: bytes) -> int:
     )
 
 
-def _after_id3(reader: Reader) -> int:
+def _after_id3(reader: UnitReader) -> int:
     """The offset after all ID3v2 tags; their size field has seven bits per byte."""
     offset = 0
     while (head := reader.at(offset, 10))[:3] == b"ID3" and len(head) == 10:

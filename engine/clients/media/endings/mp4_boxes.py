@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from engine.clients.media.endings.ending import ImplausibleError, Reader
+from engine.clients.media.endings.ending import ImplausibleError, UnitReader
 
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"cmov"}
 
@@ -19,7 +19,7 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes(reader: Reader, start: int, end: int) -> Iterator[Box]:
+def boxes(reader: UnitReader, start: int, end: int) -> Iterator[Box]:
     """The boxes between two offsets; the last may end beyond `end`."""
     offset = start
     while offset + 8 <= end:
@@ -39,7 +39,7 @@ def boxes(reader: Reader, start: int, end: int) -> Iterator[Box]:
         offset += length
 
 
-def inside(reader: Reader, box: Box) -> Iterator[Box]:
+def inside(reader: UnitReader, box: Box) -> Iterator[Box]:
     """All boxes below a box, recursively.
 
     Raises:
@@ -53,7 +53,7 @@ def inside(reader: Reader, box: Box) -> Iterator[Box]:
             yield from inside(reader, inner)
 
 
-def number(reader: Reader, box: Box, narrow_at: int, wide_at: int, *, wide: int = 4) -> int:
+def number(reader: UnitReader, box: Box, narrow_at: int, wide_at: int, *, wide: int = 4) -> int:
     """A field whose offset (and width in bytes) depends on the box's version: 0 (narrow) or 1 (wide)."""
     version = (reader.at(box.body, 1) or b"\0")[0]
     if version == 0:
@@ -61,6 +61,6 @@ def number(reader: Reader, box: Box, narrow_at: int, wide_at: int, *, wide: int 
     return int.from_bytes(reader.at(box.body + wide_at, wide))
 
 
-def u32(reader: Reader, offset: int) -> int:
+def u32(reader: UnitReader, offset: int) -> int:
     """The big-endian 32-bit number at `offset`."""
     return int.from_bytes(reader.at(offset, 4))

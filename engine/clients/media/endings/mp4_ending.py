@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from engine.clients.media.endings.ending import Ending, ImplausibleError, Reader
+from engine.clients.media.endings.ending import Ending, ImplausibleError, UnitReader
 from engine.clients.media.endings.mp4_boxes import Box, boxes, inside, number, u32
 from engine.clients.media.endings.mp4_samples import last_sample_end, sample_count, tables_of
 
@@ -22,7 +22,7 @@ class _Header(NamedTuple):
     pieces: bool
 
 
-def ending(reader: Reader) -> Ending:
+def ending(reader: UnitReader) -> Ending:
     """Walk all boxes and sample tables, without reading media data.
 
     Raises:
@@ -52,7 +52,7 @@ def ending(reader: Reader) -> Ending:
     return Ending(cut=cut, pieces=pieces, seconds=seconds or None)
 
 
-def _movie(reader: Reader, movie: Box) -> _Header:
+def _movie(reader: UnitReader, movie: Box) -> _Header:
     if movie.end - movie.body > _LARGEST_MOVIE_HEADER:
         raise ImplausibleError("a header of more than 256 MB")
     scale, announced, furthest, samples = 0, None, 0, 0
@@ -80,7 +80,7 @@ def _movie(reader: Reader, movie: Box) -> _Header:
     return _Header(announced / scale if announced and scale else None, furthest, pieces)
 
 
-def _fragment(reader: Reader, fragment: Box) -> None:
+def _fragment(reader: UnitReader, fragment: Box) -> None:
     for box in inside(reader, fragment):
         if box.kind == b"trun":
             count = u32(reader, box.body + 4)
@@ -91,7 +91,7 @@ def _fragment(reader: Reader, fragment: Box) -> None:
             reader.count(count)
 
 
-def _segment_index(reader: Reader, box: Box) -> tuple[float, int]:
+def _segment_index(reader: UnitReader, box: Box) -> tuple[float, int]:
     """Duration in seconds and end offset of the fragments that a `sidx` box lists (8.16.3)."""
     head = reader.at(box.body, 32)
     if len(head) < 32:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sys import byteorder
 from typing import NamedTuple
 
-from engine.clients.media.endings.ending import ImplausibleError, Reader
+from engine.clients.media.endings.ending import ImplausibleError, UnitReader
 from engine.clients.media.endings.mp4_boxes import Box, inside, u32
 
 _BLOCK = 1 << 16
@@ -24,7 +24,7 @@ class Table(NamedTuple):
     width: int
 
 
-def tables_of(reader: Reader, box: Box) -> dict[bytes, Table]:
+def tables_of(reader: UnitReader, box: Box) -> dict[bytes, Table]:
     """The tables in a `stbl` box.
 
     Raises:
@@ -43,7 +43,7 @@ def _is_table(box: Box) -> bool:
     return box.kind in _ENTRIES or box.kind in {b"stsz", b"stz2"}
 
 
-def _table(reader: Reader, box: Box) -> Table:
+def _table(reader: UnitReader, box: Box) -> Table:
     """The table in a box; `width` is 0 if one size applies to all samples."""
     if box.kind in _ENTRIES:
         table = Table(u32(reader, box.body + 4), box.body + 8, _ENTRIES[box.kind])
@@ -62,7 +62,7 @@ def _sizes(tables: dict[bytes, Table]) -> Table | None:
     return tables.get(b"stsz") or tables.get(b"stz2")
 
 
-def sample_count(reader: Reader, tables: dict[bytes, Table], *, sound: bool) -> int:
+def sample_count(reader: UnitReader, tables: dict[bytes, Table], *, sound: bool) -> int:
     """The number of samples for which FFmpeg will allocate an index entry.
 
     Raises:
@@ -88,12 +88,12 @@ def sample_count(reader: Reader, tables: dict[bytes, Table], *, sound: bool) -> 
     return max(sizes.entries, timed)
 
 
-def _summed(reader: Reader, table: Table) -> int:
+def _summed(reader: UnitReader, table: Table) -> int:
     """The sum of the counts of a run-length table (stts, ctts)."""
     return sum(sum(numbers[::2]) for numbers in _numbers(reader, table.first, table.entries * 8))
 
 
-def _numbers(reader: Reader, start: int, length: int) -> Iterator[array[int]]:
+def _numbers(reader: UnitReader, start: int, length: int) -> Iterator[array[int]]:
     """Big-endian 32-bit numbers, a block at a time."""
     for offset in range(start, start + length, _BLOCK):
         reader.count()
@@ -104,7 +104,7 @@ def _numbers(reader: Reader, start: int, length: int) -> Iterator[array[int]]:
         yield numbers
 
 
-def last_sample_end(reader: Reader, tables: dict[bytes, Table]) -> int:
+def last_sample_end(reader: UnitReader, tables: dict[bytes, Table]) -> int:
     """The offset at which the track's last chunk ends, or 0 without chunks."""
     chunks, runs, sizes = tables.get(b"stco") or tables.get(b"co64"), tables.get(b"stsc"), _sizes(tables)
     if not (
@@ -128,7 +128,7 @@ def last_sample_end(reader: Reader, tables: dict[bytes, Table]) -> int:
     return start + sum(sum(numbers) for numbers in _numbers(reader, sizes.first + before * 4, held * 4))
 
 
-def _samples_before_last(reader: Reader, runs: Table, chunks: int) -> int:
+def _samples_before_last(reader: UnitReader, runs: Table, chunks: int) -> int:
     """The number of samples in all chunks before the last, by the run-length coded `stsc`."""
     total, first, per_chunk, left = 0, 1, 0, 0
     for numbers in _numbers(reader, runs.first, runs.entries * 12):
