@@ -291,14 +291,12 @@ def measure_sockets(site: Site, number: int, events: int) -> dict[str, Any]:
         site.publish()
         return begun
 
-    with child(
-        clients, site.stack.port, 1, site.token
-    ) as pipe:  # the relay's own threads and imports are not counted
+    # One client first, so that the relay's threads and imports don't count. RSS, not USS: the latter also grows with
+    # copy-on-write of the parent's pages.
+    with child(clients, site.stack.port, 1, site.token) as pipe:
         receive(pipe)
         fan_out(pipe, 3, send)
-        before = (
-            site.worker.memory_info().rss
-        )  # not its own pages only: those grow as it stops sharing its parent's
+        before = site.worker.memory_info().rss
     with child(clients, site.stack.port, number, site.token) as pipe:
         receive(pipe)
         found["kb_a_socket"] = round((site.worker.memory_info().rss - before) / number / 1024, 1)

@@ -24,11 +24,8 @@ from models.plex_arrival import PlexArrival
 
 Item = Mapping[str, Any]
 
-_TYPES = {
-    "movie": 1,
-    "show": 4,
-    "artist": 10,
-}  # library type -> Plex type number of the items that have files
+# By library type, Plex's type number of the items that have files.
+_TYPES = {"movie": 1, "show": 4, "artist": 10}
 
 
 class OtherServer(PlexGarbled):

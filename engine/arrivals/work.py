@@ -171,13 +171,9 @@ class _ArrivalCheck:
             "path": place.path,
             "rating_key": key,
         }
-        own_scans = (
-            MediaItem.server_id == server_id,
-            MediaItem.rating_key == key,
-            MediaItem.deleted_at.is_(None),
-        )
+        same = (MediaItem.server_id == server_id, MediaItem.rating_key == key, MediaItem.deleted_at.is_(None))
         with self._runtime.unit_of_work() as db:
-            known = db.scalars(select(MediaItem).where(*own_scans)).first()
+            known = db.scalars(select(MediaItem).where(*same)).first()
             listed = known is not None and _has_file(known, place.path)
             requested = row.rating_key == key
             if listed or item.get("type") not in TYPE_NUMBERS or (requested and self._now >= row.deadline):
@@ -194,11 +190,10 @@ class _ArrivalCheck:
         with self._runtime.unit_of_work() as db:
             db.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # of two simultaneous checks one scans
             latest = self._latest_scan(db, first)
-            own_scans = [
-                time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at
-            ]
-            due = self._is_due(latest, max(own_scans, default=None))
-            scanned_at = self._now if due else max(own_scans, default=None)
+            times = [time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at]
+            last = max(times, default=None)
+            due = self._is_due(latest, last)
+            scanned_at = self._now if due else last
             values = {"server_id": self._search.server_id, "section_key": str(first.section["key"])}
             values["path"] = first.path
             lease.write(
@@ -211,11 +206,11 @@ class _ArrivalCheck:
             log.info("arrival.scanned", section=str(first.section["key"]))
         return scanned_at
 
-    def _is_due(self, latest: datetime | None, own_scans: datetime | None) -> bool:
+    def _is_due(self, latest: datetime | None, last: datetime | None) -> bool:
         """Whether to scan now: this file needs it, and the folder was not scanned within `MIN_SCAN_INTERVAL`."""
         if latest is not None and self._now - latest < MIN_SCAN_INTERVAL:
             return False
-        return own_scans is None or (self._now < self._row.deadline and self._now - own_scans >= RESCAN_AFTER)
+        return last is None or (self._now < self._row.deadline and self._now - last >= RESCAN_AFTER)
 
     def _latest_scan(self, db: Session, place: Place) -> datetime | None:
         """When the folder was last scanned for any file; None if not within `RESCAN_AFTER`."""

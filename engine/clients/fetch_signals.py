@@ -10,9 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 Phase = Literal["extracting", "downloading", "processing"]
 
-_LONGEST = (
-    1e8  # seconds (three years): what is longer is no film, and all up to it fits the database's columns
-)
+_LONGEST = 1e8  # seconds, three years: longer than any film, and it fits the database's columns
 TITLE_LIMIT = 500
 DESCRIPTION_LIMIT = 5000
 

@@ -27,9 +27,8 @@ log = structlog.get_logger(__name__)
 
 FILE_REMOVAL = JobKind(job=Job.REMOVE_FILE, model=FileRemoval, running="running")
 
-_MISSING_FOLDER_UNCOUNTED = timedelta(
-    days=7
-)  # a folder missing for longer is more than unmounted for a while
+# A download folder that is missing for longer is more than unmounted for a while.
+_MISSING_FOLDER_UNCOUNTED = timedelta(days=7)
 _FOLDER_CHECK_SECONDS = 60.0
 _FOLDER = "An admin should look at DOWNLOAD_DIR on the hosts of the download workers."
 _BY_HAND = "Remove it by hand where it is not wanted."

@@ -41,9 +41,7 @@ from models.download import Download
 log = structlog.get_logger(__name__)
 
 _RECHECK_SECONDS = 60.0  # pause before a retry while the disk is full or the network down
-_OFFLINE_UNCOUNTED = timedelta(
-    days=1
-)  # offline attempts without progress count after this: it may be the site
+_OFFLINE_UNCOUNTED = timedelta(days=1)  # offline attempts count after this, as it may be the site
 _LEAST_STEP = 1 << 20  # bytes of progress, where the total is unknown
 # What ffmpeg prints when it reaches the attempt's memory limit.
 _NO_MEMORY = re.compile(r"annot allocate memory|malloc of size \d+ failed")
@@ -97,9 +95,8 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
     except (CancelRequested, GiveUp) as end:
         publishing.discard(attempt)
         if isinstance(end, CancelRequested) or not end.error["retryable"]:
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # otherwise a retry resumes it; see engine.downloads.cleanup
+            # Otherwise a retry resumes it; see `engine.downloads.cleanup`.
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
     _create_arrival(attempt)

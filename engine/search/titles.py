@@ -30,9 +30,8 @@ def search(
     if not keys:
         return Page([], page, limit, 0)
     found = _page(db, shelf, keys, text, catalogue.matching(text), page, limit)
-    if (
-        found.total == 0
-    ):  # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring
+    # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring.
+    if found.total == 0:
         inside = MediaItem.title.icontains(text, autoescape=True)
         found = _page(db, shelf, keys, text, inside, page, limit)
     return found

@@ -102,9 +102,8 @@ def _continues(text: str, index: int) -> bool:
         return True
     if "\U0001f3fb" <= here <= "\U0001f3ff":  # skin tones
         return True
-    if _is_regional(here) and _is_regional(
-        before
-    ):  # flags are pairs: after an odd number this is a second half
+    # Flags are pairs of regional indicators: after an odd number of them this is a second half.
+    if _is_regional(here) and _is_regional(before):
         start = index
         while start > 0 and _is_regional(text[start - 1]):
             start -= 1

@@ -7,11 +7,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from config.redaction import redacted
 
 _LONGEST = 200
-_REFUSED = (
-    "22",
-    "23",
-    "54",
-)  # SQLSTATE classes: data exception, integrity constraint, program limit exceeded
+# SQLSTATE classes: data exception, integrity constraint violation, program limit exceeded.
+_REFUSED = ("22", "23", "54")
 
 
 def reason(error: SQLAlchemyError) -> str:

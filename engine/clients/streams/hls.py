@@ -21,9 +21,8 @@ _LONGEST_LINE = 1 << 16  # characters
 _LONGEST_TEXT = 1 << 25
 _ATTRIBUTE = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]++)\s*+=\s*+("[^"]*+"|[^",]*+)')
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_OTHER_LINE_ENDS = re.compile(
-    "[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
-)  # m3u8's splitlines() would split at these
+# m3u8's splitlines() would split at these too.
+_OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SECONDS = re.compile(r"#EXTINF:\s*(\d{1,9}(?:\.\d{1,9})?)")
 # The tags that affect what is fetched. Others are ignored, so that mistakes in them do no harm.
 _TAGS = re.compile(

@@ -24,13 +24,7 @@ _TIME = re.compile(r"1[5-9]\d{8}(\d{3})?")  # seconds or milliseconds since 1970
 _LONGEST_NAME = 40  # characters; a longer value is taken for a token
 _AKAMAI = re.compile(r"\b(?:hmac|exp)=")  # a signature as a folder of the path
 _YOUTUBE = "/videoplayback"
-_YOUTUBE_NAMES = {
-    "itag",
-    "xtags",
-    "lmt",
-    "sq",
-    "range",
-}  # what tells its pieces apart; all else is the visit's
+_YOUTUBE_NAMES = {"itag", "xtags", "lmt", "sq", "range"}  # they identify a piece; the others are per visit
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from xml.etree.ElementTree import Element
 
-PREFERRED, NOT_PREFERRED, LEAST_PREFERRED = (
-    5,
-    -5,
-    -10,
-)  # yt-dlp's `language_preference`; unset counts as -1
+# Values of yt-dlp's `language_preference`; unset counts as -1.
+PREFERRED, NOT_PREFERRED, LEAST_PREFERRED = 5, -5, -10
 _DESCRIBES = "public.accessibility.describes-video"  # RFC 8216, 4.3.4.1
 _ROLES = "urn:mpeg:dash:role:2011"  # ISO/IEC 23009-1, 5.8.5.5
 _PURPOSES = "urn:tva:metadata:cs:AudioPurposeCS:2007"  # DVB: 1 visually impaired, 2 hard of hearing

@@ -88,18 +88,13 @@ def forget(db: Session, settings: Settings, actor: Actor) -> CookieFile:
 
 
 def for_attempt(runtime: Runtime) -> str | None:
-    """The stored file's text; None if there is none or it can't be decrypted, which is logged."""
+    """The stored file's decrypted text; None if there is none, or if it can't be decrypted, which is logged."""
     try:
         with runtime.reading() as db:
-            return for_downloads(db, runtime.settings)
+            return secret_box.take(db, runtime.settings, NAME)
     except ServiceUnavailable:
         log.warning("cookies.unreadable")
         return None
-
-
-def for_downloads(db: Session, settings: Settings) -> str | None:
-    """The stored file's decrypted text; None if there is none."""
-    return secret_box.take(db, settings, NAME)
 
 
 @dataclass(frozen=True)

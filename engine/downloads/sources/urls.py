@@ -21,9 +21,8 @@ _PORTS = {"http": 80, "https": 443}
 _VIDEO_PATHS = ("shorts", "embed", "live", "v", "e")
 _LISTS = {"playlist", "channel", "c", "user", "results", "feed", "hashtag"}
 _PRIVATE_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
-_UNTOUCHED = (
-    "/%:@!$&'()*+,;=~-._[]"  # characters of a path that mean something, or that a site may read either way
-)
+# Characters that are not percent-encoded: they have a meaning, or sites may treat the two forms differently.
+_UNTOUCHED = "/%:@!$&'()*+,;=~-._[]"
 _PLACE_IN_A_PAGE = re.compile(r"[A-Za-z]+(?:[-_.:][A-Za-z]+)*")  # #comments, #related-videos
 _PLACE_IN_A_VIDEO = re.compile(r"(?:t|xywh)=[^&]*(?:&(?:t|xywh)=[^&]*)*")  # W3C Media Fragments: #t=10,20
 _SMUGGLED = "__youtubedl_smuggle"  # yt-dlp's notes to itself, which it keeps in fragments

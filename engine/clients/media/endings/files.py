@@ -52,9 +52,8 @@ def _walker(head: bytes) -> Callable[[UnitReader], Ending]:
         return _adts
     if head.startswith(_AC3):
         return _ac3
-    if (
-        head.startswith(_MPEG + bytes([_PACK])) and not head[4:8].isalpha()
-    ):  # otherwise an MP4 box of that size
+    # With letters in bytes 4 to 8 it is an MP4 box whose size looks like a pack's start code.
+    if head.startswith(_MPEG + bytes([_PACK])) and not head[4:8].isalpha():
         return _program_stream
     return mp4_ending.ending  # its first box may be any
 
@@ -128,9 +127,8 @@ def _is_unknown_size(size: int) -> bool:
 def _flv(reader: UnitReader) -> Ending:
     """FLV tags: 11 bytes and a body, followed by the tag's length."""
     tags = walk_units(reader, int.from_bytes(reader.at(5, 4)) + 4, 11, _tag_length)
-    return Ending(
-        cut=max((tag.end for tag in tags), default=0) > reader.size + 4
-    )  # some writers omit the last length
+    end = max((tag.end for tag in tags), default=0)
+    return Ending(cut=end > reader.size + 4)  # some writers omit the last length
 
 
 def _tag_length(tag: Unit) -> int:

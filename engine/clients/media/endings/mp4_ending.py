@@ -65,10 +65,9 @@ def _movie(reader: UnitReader, movie: Box) -> _Header:
         elif box.kind == b"cmvd" and u32(reader, box.body) > _LARGEST_MOVIE_HEADER:
             raise ImplausibleError("a packed header of more than 256 MB")
         elif box.kind == b"hdlr":
-            what = reader.at(box.body + 4, 8)
-            sound = (
-                what[4:] == b"soun" if what[:4] != b"dhlr" else sound
-            )  # QuickTime has two handlers: of media and of data
+            component, subtype = reader.at(box.body + 4, 4), reader.at(box.body + 8, 4)
+            if component != b"dhlr":  # QuickTime has two handlers: of media and of data
+                sound = subtype == b"soun"
         elif box.kind == b"mvex":
             pieces = True
         elif box.kind == b"stbl":

@@ -107,12 +107,9 @@ def _numbers(reader: UnitReader, start: int, length: int) -> Iterator[array[int]
 def last_sample_end(reader: UnitReader, tables: dict[bytes, Table]) -> int:
     """The offset at which the track's last chunk ends, or 0 without chunks."""
     chunks, runs, sizes = tables.get(b"stco") or tables.get(b"co64"), tables.get(b"stsc"), _sizes(tables)
-    if not (
-        chunks and runs and sizes and chunks.entries and runs.entries and sizes.entries
-    ) or sizes.width not in {
-        0,
-        32,
-    }:
+    if not (chunks and runs and sizes and chunks.entries and runs.entries and sizes.entries):
+        return 0
+    if sizes.width not in {0, 32}:
         return 0
     last_of = ">Q" if chunks.width == 8 else ">I"
     raw = reader.at(chunks.first + (chunks.entries - 1) * chunks.width, chunks.width)
@@ -122,9 +119,8 @@ def last_sample_end(reader: UnitReader, tables: dict[bytes, Table]) -> int:
     held = min(max(sizes.entries - before, 0), per_chunk)
     if sizes.width == 0:
         each = u32(reader, sizes.first - 8)
-        return start + (
-            held * each if each > 1 else 0
-        )  # in old QuickTime files, 1 means "depends on the codec"
+        # In old QuickTime files, 1 means "depends on the codec".
+        return start + (held * each if each > 1 else 0)
     return start + sum(sum(numbers) for numbers in _numbers(reader, sizes.first + before * 4, held * 4))
 
 
