@@ -1,1 +1,1 @@
-"""Benchmarks: what the product takes, what the bare parts below it take in the same run, and the ratio of the two."""
+"""Benchmarks: the product's figures, those of a minimal baseline (floor) in the same run, and the ratio of the two."""

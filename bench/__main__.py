@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [--json FILE] [--markdown] [names...]`; figures, and never a failing exit."""
+"""Runs the benchmarks: `python -m bench [--json FILE] [--markdown] [names...]`; always exits with 0."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").partition(":")[0])
-    parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"of {', '.join(ROWS)}; all where none is given"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(ROWS)}; default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
     parser.add_argument(
         "--markdown", action="store_true", help="print the table of docs/performance.md at the end"
     )
     parser.add_argument(
-        "--read", type=Path, metavar="FILE", help="measure nothing; show what --json wrote before"
+        "--read", type=Path, metavar="FILE", help="measure nothing; show a file that --json wrote"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="tiny counts: shows that all runs, the figures mean little"
+        "--quick",
+        action="store_true",
+        help="tiny counts, to check that everything runs; the figures mean little",
     )
     options = parser.parse_args()
     if unknown := set(options.names) - set(ROWS):
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def measure(name: str, quick: bool) -> list[Figure]:
-    """The figures of one row, printed; what went wrong is printed too and ends that row only."""
+    """Measure and print one row; a failure is printed and ends only that row."""
     began, figures = time.monotonic(), list[Figure]()
     try:
         figures.extend(ROWS[name](quick))

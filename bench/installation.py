@@ -1,4 +1,4 @@
-"""The product as it is installed: its own processes and default settings over durable databases of this run."""
+"""An installation to measure: the product's own processes and default settings over durable, temporary databases."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from engine.runtime import Runtime
 from models.migrate import upgrade
 from tests.stack import ROOT, Client, Stack, eventually, free_port, running
 
-PATIENCE = 60.0
-# The stack of the tests is hastier than the product: these get the product's own defaults back.
-_HASTY = {
+TIMEOUT = 60.0
+# The tests' stack has shorter times and other limits: these settings get the product's defaults back.
+_CHANGED_BY_TESTS = {
     "WEB_CONCURRENCY",
     "LEASE_SECONDS",
     "LEASE_RENEW_SECONDS",
@@ -37,20 +37,22 @@ _HASTY = {
     "DOWNLOAD_RETRY_SECONDS",
 }
 DEFAULTS = {
-    each.metadata["env"]: str(each.default) for each in fields(Settings) if each.metadata["env"] in _HASTY
+    each.metadata["env"]: str(each.default)
+    for each in fields(Settings)
+    if each.metadata["env"] in _CHANGED_BY_TESTS
 }
 
 
 @dataclass(frozen=True)
 class Services:
-    """A PostgreSQL and a Redis with the settings of `medianest up`, and a folder for what uses them."""
+    """A PostgreSQL and a Redis as `medianest up` configures them, and their folder."""
 
     folder: Path
     database_url: str
     redis_url: str
 
     def second_database(self, name: str) -> str:
-        """The URL of one more migrated, empty database."""
+        """Create another migrated, empty database; returns its URL."""
         plain = self.database_url.replace("+psycopg", "")
         with psycopg.connect(plain.replace("/medianest?", "/postgres?"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest")
@@ -59,7 +61,7 @@ class Services:
 
 @contextlib.contextmanager
 def services() -> Iterator[Services]:
-    """Databases that write to the disk as the product's do."""
+    """Migrated databases that are durable (fsync), as in the product."""
     with (
         scratch() as folder,
         EmbeddedPostgres(folder / "pg").running() as database_url,
@@ -71,7 +73,7 @@ def services() -> Iterator[Services]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder that ends with the run, open to the user that PostgreSQL runs as."""
+    """A temporary folder that the user PostgreSQL runs as can enter."""
     with tempfile.TemporaryDirectory(prefix="mn-bench-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -79,7 +81,7 @@ def scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def installation(found: Services, *, database_url: str = "", **env: str) -> Iterator[Stack]:
-    """An installation whose processes the caller starts; they end with the block."""
+    """An installation whose processes the caller starts; they are stopped at the end of the block."""
     with scratch() as folder:
         stack = Stack(folder, database_url or found.database_url, found.redis_url, **{**DEFAULTS, **env})
         with running(stack):
@@ -88,7 +90,7 @@ def installation(found: Services, *, database_url: str = "", **env: str) -> Iter
 
 @contextlib.contextmanager
 def runtime_of(stack: Stack) -> Iterator[Runtime]:
-    """What a process of the installation works with, for this one."""
+    """A `Runtime` of the installation, for this process."""
     settings = Settings.load(stack.env)
     built = Runtime(settings, make_redis(settings), make_bell(make_celery(settings)), pool_size=2)
     try:
@@ -99,14 +101,14 @@ def runtime_of(stack: Stack) -> Iterator[Runtime]:
 
 
 def start_workers(stack: Stack) -> None:
-    """The processes of the Procfile besides web, as many of each."""
+    """Start the Procfile's other processes, with its concurrency."""
     stack.start_worker(concurrency=Settings.load(stack.env).download_concurrency + 1)
     stack.start_maintenance()
     stack.start_beat()
 
 
 def start_bare_web(stack: Stack) -> int:
-    """The floor of all answers, under the product's server settings; returns its port."""
+    """Start `bench.floors.bare_web` with the product's server settings; returns its port."""
     port = free_port()
     settings = Settings.load(stack.env)
     stack.start(
@@ -118,7 +120,7 @@ def start_bare_web(stack: Stack) -> int:
     def answers() -> bool:
         assert stack.processes["bare"].poll() is None, stack.log("bare")[-2000:]
         with contextlib.suppress(OSError):
-            Door(port, "").ask("GET", "/health")
+            ApiConnection(port, "").request("GET", "/health")
             return True
         return False
 
@@ -126,28 +128,28 @@ def start_bare_web(stack: Stack) -> int:
     return port
 
 
-class Door:
-    """One kept-alive connection to a web server, and how long each answer took."""
+class ApiConnection:
+    """A keep-alive connection to a web server that measures each answer."""
 
     def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[Any, float]:
-        """The answer's JSON, and the seconds it took; fails on a status of 4xx or 5xx."""
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[Any, float]:
+        """The answer's JSON and its time in seconds; fails on a status of 4xx or 5xx."""
         content = None if body is None else json.dumps(body).encode()
         began = time.perf_counter()
         self._connection.request(method, path, content, self._headers)
         answer = self._connection.getresponse()
-        heard = answer.read()
+        received = answer.read()
         took = time.perf_counter() - began
-        assert answer.status < 400, heard[:500]
-        return json.loads(heard), took
+        assert answer.status < 400, received[:500]
+        return json.loads(received), took
 
 
 @contextlib.contextmanager
 def video_site(names: list[str], size: int) -> Iterator[str]:
-    """The tests' video site in a process of its own, with files of these names made beforehand; yields its URL."""
+    """The tests' video site in another process, with these files of `size` bytes; yields its URL."""
     code = "from bench.floors.served_videos import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(size), *names], stdout=subprocess.PIPE, cwd=ROOT, text=True
@@ -162,7 +164,7 @@ def video_site(names: list[str], size: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def spawned(target: Callable[..., None], *args: Any) -> Iterator[Connection]:
-    """A fresh process that runs `target(pipe, *args)`; yields our end of the pipe."""
+    """A new process (spawn) that runs `target(pipe, *args)`; yields our end of the pipe."""
     context = mp.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args))
@@ -171,22 +173,32 @@ def spawned(target: Callable[..., None], *args: Any) -> Iterator[Connection]:
     try:
         yield ours
     finally:
-        ours.close()  # it ends by that
+        ours.close()  # the process ends on EOF
         process.join(10)
         process.kill()
 
 
-def heard(pipe: Connection) -> Any:
-    """What the other process says; fails when it says nothing for long."""
-    if not pipe.poll(PATIENCE):
+def received(pipe: Connection) -> Any:
+    """The next object from the other process; raises TimeoutError after `TIMEOUT` seconds."""
+    if not pipe.poll(TIMEOUT):
         raise TimeoutError("no report from the other process")
     return pipe.recv()
 
 
-def user_of(stack: Stack) -> tuple[Client, str]:
-    """The administrator, made now, and their id."""
+def created_admin(stack: Stack) -> tuple[Client, str]:
+    """Create the administrator; returns their client and id."""
     client = stack.bootstrap()
     return client, str(stack.query("SELECT id FROM users")[0][0])
 
 
-__all__ = ["Door", "Services", "heard", "installation", "runtime_of", "services", "spawned", "video_site"]
+__all__ = [
+    "ApiConnection",
+    "Services",
+    "created_admin",
+    "installation",
+    "received",
+    "runtime_of",
+    "services",
+    "spawned",
+    "video_site",
+]

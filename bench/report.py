@@ -1,4 +1,4 @@
-"""What a benchmark says: figures with their floors and targets, as lines for people, as JSON, as Markdown."""
+"""Figures of benchmarks with floors and targets, printed as text, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Measure = Literal["value", "ratio"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure, or its ratio to the floor, should be: at most, or at least, `limit`."""
+    """The limit of a figure, or of its ratio to the floor: at most, or at least, `limit`."""
 
     limit: float
     of: Measure = "value"
     at_least: bool = False
 
     def text(self, unit: str) -> str:
-        """As people read it, such as `<= 2.5x` or `>= 1,200 rps`."""
+        """Formatted, such as `<= 2.5x` or `>= 1,200 rps`."""
         sign = ">=" if self.at_least else "<="
         return f"{sign} {self.limit:,g}x" if self.of == "ratio" else f"{sign} {number(self.limit, unit)}"
 
@@ -32,9 +32,9 @@ class Figure:
     """One measured number.
 
     Attributes:
-        row: the benchmark it comes from.
-        what: in words.
-        floor: the same of the bare parts, measured in the same run; None where nothing is below it.
+        row: the benchmark's name.
+        what: a description.
+        floor: the baseline's figure, measured in the same run; None if there is no baseline.
         more_is_better: true for rates.
     """
 
@@ -48,14 +48,14 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times worse than the floor; 1 is as good."""
+        """How many times worse than the floor; 1 is equal."""
         if not self.floor or not self.value:
             return None
         return self.floor / self.value if self.more_is_better else self.value / self.floor
 
     @property
     def verdict(self) -> str:
-        """`within` or `missed` where there is a target; never more than a word."""
+        """`within` or `missed`; `""` without a target."""
         measured = self.ratio if self.target and self.target.of == "ratio" else self.value
         if self.target is None or measured is None:
             return ""
@@ -64,7 +64,7 @@ class Figure:
 
 
 def machine() -> dict[str, Any]:
-    """Where the figures come from; `load` is what else kept the processors busy in the last minute."""
+    """The machine that was measured on; `load` is the load average of the minute before."""
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -75,13 +75,13 @@ def machine() -> dict[str, Any]:
 
 
 def number(value: float, unit: str) -> str:
-    """Three digits that matter, and the unit."""
+    """Three significant digits, and the unit."""
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(digits, 3)}f} {unit}"
 
 
 def columns(figure: Figure) -> tuple[str, ...]:
-    """The cells of one line."""
+    """The cells of a figure's line."""
     unit = figure.unit
     return (
         figure.what,
@@ -113,18 +113,18 @@ def markdown(figures: Iterable[Figure], where: dict[str, Any]) -> str:
     rows.append(("---", "---", "---:", "---:", "---:", "---", "---"))
     rows += [(f"`{figure.row}`", *columns(figure)) for figure in figures]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    said = "{cores} cores, Python {python}, {system}, load {load} before, {at}".format(**where)
-    return f"{said}\n\n{table}\n"
+    conditions = "{cores} cores, Python {python}, {system}, load {load} before, {at}".format(**where)
+    return f"{conditions}\n\n{table}\n"
 
 
 def as_json(figures: Iterable[Figure], where: dict[str, Any]) -> dict[str, Any]:
-    """All there is to know, to be kept."""
+    """All figures and the machine, for `from_json`."""
     kept = [{**asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict} for figure in figures]
     return {"machine": where, "figures": kept}
 
 
 def from_json(data: dict[str, Any]) -> tuple[list[Figure], dict[str, Any]]:
-    """The way back."""
+    """The figures and the machine from `as_json`."""
     figures = []
     for kept in data["figures"]:
         plain = {key: value for key, value in kept.items() if key not in {"ratio", "verdict"}}
@@ -134,6 +134,6 @@ def from_json(data: dict[str, Any]) -> tuple[list[Figure], dict[str, Any]]:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that `share` of all do not exceed; the largest where there are too few to tell."""
+    """The nearest-rank percentile for `share` (0 to 1)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)]

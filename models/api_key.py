@@ -1,4 +1,4 @@
-"""API keys: how programs of a user sign in."""
+"""API keys: credentials for a user's programs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ApiKey(Timestamps, Base):
     """A key with some of its owner's permissions; only a hash of it is stored.
 
     Attributes:
-        hint: its first characters, so that its owner can tell his keys apart.
+        hint: its first characters, by which its owner recognises it.
         key_hash: SHA-256 of the key, which is long and random.
-        permissions: what it may do, as far as its owner may at the time.
+        permissions: what it may do; effective only while its owner has them too.
     """
 
     __tablename__ = "api_keys"

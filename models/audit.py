@@ -11,13 +11,13 @@ from models.base import Base, Timestamps
 
 
 class AuditEntry(Timestamps, Base):
-    """One thing that somebody did or tried; names are kept as they were, since accounts come and go.
+    """An action or an attempt; names are copied, as accounts may be renamed or deleted later.
 
     Attributes:
         action: such as `user.role_changed`.
-        outcome: `success`, `failure` (a wrong password) or `denied` (not allowed).
-        actor_id, actor_name: who; None for nobody we know.
-        subject_kind, subject_id, subject_name: to whom or what.
+        outcome: `success`, `failure` (such as a wrong password) or `denied` (not allowed).
+        actor_id, actor_name: the user who acted; None if unknown.
+        subject_kind, subject_id, subject_name: the object of the action.
         details: further facts; never a secret.
     """
 

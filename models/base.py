@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, DateTime, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts like the number it stands for
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: texts sort like the numbers
 _RANDOM_BITS = 80
 
 _lock = threading.Lock()
@@ -20,9 +20,9 @@ _last = 0
 
 
 def new_id(prefix: str) -> str:
-    """Make an opaque id such as `dl-01jd3q…`: 48 bits of milliseconds and 80 random bits (the layout of a ULID).
+    """Create an opaque id such as `dl-01jd3q…`: 48 bits of milliseconds and 80 random bits (the layout of a ULID).
 
-    Ids of one process sort in the order in which they were made, those of several by the millisecond.
+    Ids sort by the time of creation: within a process exactly, between processes to the millisecond.
     """
     global _last
     with _lock:
@@ -33,7 +33,7 @@ def new_id(prefix: str) -> str:
 
 
 class Base(DeclarativeBase):
-    """The base of every table; constraint names are fixed so that migrations can name them."""
+    """The base of every table; constraints get fixed names, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -56,6 +56,6 @@ CreatedAt = Annotated[datetime, mapped_column(server_default=func.clock_timestam
 
 
 class Timestamps:
-    """When the row was made, on the database's clock."""
+    """`created_at`: when the row was inserted, on the database's clock."""
 
     created_at: Mapped[CreatedAt]

@@ -1,4 +1,4 @@
-"""Downloads, previews of what a URL holds, and removals of finished files."""
+"""Downloads, previews of URLs, and removals of published files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ class Download(JobRow, Base):
     `status` is one of queued, downloading, processing, completed, failed, cancelled.
 
     Attributes:
-        url: as given; `url_key` is its normal form, by which the same wish is recognised.
-        host: what the concurrency budget counts: `youtube` for all of YouTube's hosts, else the host name.
-        priority: what is larger begins earlier, whoever asked for it.
-        folder: below `DOWNLOAD_DIR`, with `/`, `""` for the root.
-        publishing: the step that makes the file visible, once begun: `{"name", "path", "facts"}` and the identity.
+        url: as given; `url_key` is the SHA-256 of its normal form, by which a duplicate is recognised.
+        host: the name its concurrency limit counts under: `youtube` for all of YouTube's hosts, otherwise the host.
+        priority: larger begins earlier, regardless of the user.
+        folder: relative to `DOWNLOAD_DIR`, with `/`; `""` for the root.
+        publishing: set while the file is being published: `{"name", "path", "facts"}` and the file's identity.
         file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
-        published: what the file is known by (`engine.storage.file_identity`), whatever name it has; None of those that
-            were completed before this was written down.
-        yielded_at: it was put back into the queue then, to make room for other people's, and waits since.
-        speed: bytes a second. eta: seconds.
+        published: the file's identity (`engine.storage.file_identity`); None for rows of a release before this column.
+        yielded_at: when it went back to the queue to free its slot for another user; None once it runs again.
+        speed: bytes per second. eta: seconds.
     """
 
     __tablename__ = "downloads"
@@ -87,11 +86,11 @@ class Download(JobRow, Base):
 
 
 class DownloadTurn(Base):
-    """When a user's downloads last had a place, so that those of others come first next.
+    """When a user's downloads last ran, for fair scheduling between users (`engine.downloads.turns`).
 
     Attributes:
-        served_at: one of them was begun, or had to make room. released_at: one of them ended or went back.
-        yielded_at: one of them had to make room. yields: how often, since the last was completed.
+        served_at: the last claim or yield. released_at: the last end or return to the queue.
+        yielded_at: the last yield. yields: number of yields since the last completed download.
     """
 
     __tablename__ = "download_turns"
@@ -104,7 +103,7 @@ class DownloadTurn(Base):
 
 
 class Preview(JobRow, Base):
-    """What a URL holds, looked up in a worker; `status` is one of queued, running, completed, failed."""
+    """A URL's metadata, extracted by a worker; `status` is one of queued, running, completed, failed."""
 
     __tablename__ = "previews"
     __table_args__ = job_indexes("previews")
@@ -116,11 +115,11 @@ class Preview(JobRow, Base):
 
 
 class FileRemoval(JobRow, Base):
-    """A finished file to be deleted by a worker that sees it; `status`: queued, running, completed, failed.
+    """A published file to be deleted by a worker that has the folder; `status`: queued, running, completed, failed.
 
     Attributes:
-        identity: what the file is known by (`engine.storage.file_identity`), as far as its download knew it.
-        removed_at: the file is gone; Plex may not know it yet.
+        identity: the file's identity (`engine.storage.file_identity`), as far as its download's row has it.
+        removed_at: when the file was deleted; Plex may not have been told yet.
     """
 
     __tablename__ = "file_removals"

@@ -11,7 +11,7 @@ from models.base import Base
 
 
 class Heartbeat(Base):
-    """A worker: the queues it serves, separated by commas, and which process it is (see `engine.jobs.owner`)."""
+    """A worker: the queues it consumes, separated by commas, and its process (see `engine.jobs.owner`)."""
 
     __tablename__ = "heartbeats"
 

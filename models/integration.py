@@ -1,4 +1,4 @@
-"""Integrations: the systems we talk to, as an admin configured them."""
+"""Integrations: other systems' addresses and credentials, as configured by an admin."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from models.base import Base
 
 
 class Integration(Base):
-    """The configuration of one; what the environment sets wins.
+    """The configuration of one; environment variables take precedence.
 
     Attributes:
         name: plex, overseerr or tmdb.
-        token: a Fernet token.
-        options: what only this integration has, such as how paths map.
+        token: its credential, encrypted (Fernet).
+        options: settings of this integration only, such as path mappings.
     """
 
     __tablename__ = "integrations"

@@ -11,11 +11,11 @@ from models.base import Base, Timestamps
 
 
 class Invitation(Timestamps, Base):
-    """A link that makes one account; only the hash of its token is stored.
+    """A link with which one account can be created; only the hash of its token is stored.
 
     Attributes:
-        accepted_by: the account that came of it.
-        revoked_at: an admin took it back.
+        accepted_by: the account that was created with it.
+        revoked_at: when an admin revoked it.
     """
 
     __tablename__ = "invitations"

@@ -1,4 +1,4 @@
-"""The columns of a row that is a job: whoever holds the lease may work, whoever holds the epoch may write."""
+"""The columns that make a row a job: the lease says which process works on it, the epoch fences its writes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class JobRow(Timestamps):
     """A job-backed row: the row is the job, Redis only rings the bell.
 
     It is *waiting* while `ended_at` and `lease_until` are null, *held* while `lease_until` is set, *ended* once
-    `ended_at` is set. `status` says the same in the words of its own kind. Every time is on the database's clock.
+    `ended_at` is set. `status` is the same as the kind's public status. All times are on the database's clock.
 
     Attributes:
-        attempt: attempts begun; one that was interrupted by a shutdown does not count.
-        crash_count: attempts whose worker vanished; too many make the row poison.
-        epoch: grows with each claim; a write that carries an older one touches nothing.
-        next_run_at: not to be claimed before.
-        lease_until: the holder is taken for dead after this.
+        attempt: attempts begun, without those interrupted by a shutdown.
+        crash_count: consecutive attempts whose process died without progress; too many make the row poison.
+        epoch: incremented by each claim; a write with an older epoch updates no row.
+        next_run_at: the earliest time of the next claim.
+        lease_until: after this the holder counts as dead.
         lease_owner: the process that holds the row, or held it last (see `engine.jobs.owner.Owner`).
-        cancel_requested_at: somebody wants a held row to end.
+        cancel_requested_at: when somebody cancelled a held row.
         error: why the last attempt failed: `{"kind", "message", "advice", "retryable"}`.
-        correlation_id: of the request that made the row; goes on into logs and events.
+        correlation_id: of the request that created the row; part of its logs and events.
     """
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -45,7 +45,7 @@ class JobRow(Timestamps):
 
 
 def job_indexes(table: str) -> tuple[Index, Index]:
-    """Two small partial indexes of a job-backed table: the queue, and the rows in hand."""
+    """The two partial indexes of a job-backed table: waiting rows, and held rows."""
     return (
         Index(
             f"ix_{table}_waiting",

@@ -1,4 +1,4 @@
-"""Logins: one row a signed-in device, the truth behind its tokens."""
+"""Logins: one row per signed-in device; its tokens are valid only while the row is."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from models.base import Base, Timestamps
 
 
 class Login(Timestamps, Base):
-    """A session of a user on a device; its access tokens hold while the row is neither revoked nor expired.
+    """A session of a user on a device; its access tokens are valid while the row is neither revoked nor expired.
 
-    Only hashes of refresh tokens are stored. `previous_hash` with `rotated_at` lets a client whose answer was lost
-    repeat a rotation for a few seconds; any later use of it is theft and ends the session.
+    Only hashes of refresh tokens are stored. With `previous_hash` and `rotated_at`, a client that lost the answer can
+    repeat a rotation for a few seconds; any later use of the previous token counts as theft and ends the session.
 
     Attributes:
-        proven_until: until when it counts as known that the person acts, and not somebody who has the tokens.
+        proven_until: until when the person's last confirmation counts (`engine.identity.confirmation`).
     """
 
     __tablename__ = "logins"

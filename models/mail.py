@@ -1,4 +1,4 @@
-"""Mails, each a job: sent once, or not at all."""
+"""Mails, each a job: sent at most once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from models.job import JobRow, job_indexes
 
 
 class Mail(JobRow, Base):
-    """A mail that is to be written and sent.
+    """A mail to be composed and sent.
 
     Attributes:
-        template: what kind of mail it is.
+        template: the name of its text.
         recipient: the address it goes to.
-        details: a Fernet token of what the template needs, as JSON; gone once the mail has been sent.
-        handed_over_at: right before the server was given the text. Whatever happens after this, it is not sent
-            again: nobody can tell whether it arrived.
+        details: the template's values as JSON, encrypted (Fernet); null once the mail has been sent.
+        handed_over_at: set right before DATA. After this it is never sent again, as it may have been accepted.
     """
 
     __tablename__ = "mails"

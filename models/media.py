@@ -1,4 +1,4 @@
-"""Media: films, series, seasons and episodes that are, or were, in Plex; and who has watched what."""
+"""The catalogue: films, series, seasons and episodes that are, or were, in Plex; and users' watch states."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _LIVE = text("deleted_at IS NULL")
 
 
 class MediaItem(Timestamps, Base):
-    """Something in a library of Plex.
+    """An item of a Plex library.
 
     It keeps its id when Plex gives it another rating key: after it was removed and added again, moved or merged.
 
     Attributes:
-        rating_key: as Plex calls it now; unique among the live items of a server.
+        rating_key: Plex's present id of it; unique among a server's items that are not deleted.
         type: movie, show, season or episode.
         parent_key, grandparent_key: rating keys of the season and the show.
         guid: of Plex's metadata agent; not unique. imdb_id, tmdb_id, tvdb_id: of the film or series itself.
         item_index, parent_index: number of the episode, and of the season.
-        duration: milliseconds. added_at, updated_at: as Plex says.
+        duration: milliseconds. added_at, updated_at: by Plex.
         files: the versions, `[{"resolution", "videoCodec", "audioCodec", "container", "bitrate", "width", "height",
             "languages", "parts": [{"file", "size", "duration"}]}]`.
-        file: path of the first file, as the server sees it.
-        hash: of everything that Plex told, so that what has not changed is not written.
-        listed_hash: of the words in which a list told it, so that what has not changed is not even read.
-        deleted_at: Plex has it no more.
+        file: path of the first file on the Plex server.
+        hash: of all its values, so that an unchanged item is not written.
+        listed_hash: of its entry in Plex's listing, so that an unchanged item is not even fetched.
+        deleted_at: since when Plex does not have it any more.
     """
 
     __tablename__ = "media_items"
@@ -115,7 +115,7 @@ class MediaItem(Timestamps, Base):
 
 
 class WatchState(Base):
-    """How far a user is with an item; no row: never watched. `view_offset`: milliseconds, None: not in progress."""
+    """A user's watch state of an item; without a row: never watched. `view_offset`: milliseconds; None: not started."""
 
     __tablename__ = "watch_states"
 
@@ -131,7 +131,7 @@ class WatchState(Base):
 
 
 class WatchLook(Base):
-    """When a server was last asked what a user has watched: at all, and for everything that he ever did."""
+    """When a user's watch states were last fetched from a server: `looked_at` changes only, `whole_at` all of them."""
 
     __tablename__ = "watch_looks"
 

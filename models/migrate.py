@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 
-_LOCK = 7_240_411  # any number that nobody else uses for an advisory lock
+_LOCK = 7_240_411  # key of the advisory lock; any number that nothing else uses
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -20,7 +20,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Apply all missing migrations in one transaction; several callers at once do it one after the other.
+    """Apply all missing migrations in one transaction; concurrent callers wait for each other.
 
     Args:
         database_url: a `postgresql+psycopg://` URL.
@@ -43,7 +43,7 @@ def upgrade_on(connection: Connection, revision: str = "head") -> None:
 
 
 def rebuild(connection: Connection, revision: str) -> None:
-    """Drop all that the database holds, and make the empty tables of `revision`, in the caller's transaction."""
+    """Drop the schema `public` and create the empty tables of `revision`, in the caller's transaction."""
     connection.execute(text("DROP SCHEMA IF EXISTS public CASCADE"))
     connection.execute(text("CREATE SCHEMA public"))
     upgrade_on(connection, revision)

@@ -1,4 +1,4 @@
-"""Notifications: what a person is to be told, one row each."""
+"""Notifications to users, one row per recipient."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from models.base import Base, Timestamps
 
 
 class Notification(Timestamps, Base):
-    """Something that happened, for one person.
+    """A notification to one user.
 
     Attributes:
-        type: a word for programs, such as `security.sign_in`.
-        subject_kind, subject_id: what it is about, where that is an object of ours.
-        dedupe_key: a second notification of a person with the same key is none.
+        type: machine-readable, such as `security.sign_in`.
+        subject_kind, subject_id: the object it is about, if any.
+        dedupe_key: unique per user: a second notification with the same key is not created.
     """
 
     __tablename__ = "notifications"

@@ -11,7 +11,7 @@ from models.base import Base, Timestamps
 
 
 class PasswordReset(Timestamps, Base):
-    """A reset by mail; holds once and for half an hour. Only the hash of its token is stored."""
+    """A reset link that was mailed; valid once and for half an hour. Only the hash of its token is stored."""
 
     __tablename__ = "password_resets"
 

@@ -1,4 +1,4 @@
-"""What people did in Plex: the history behind the statistics."""
+"""Playback activity in Plex: the history that the statistics are computed from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from models.base import Base
 
 
 class PlexActivity(Base):
-    """One thing that somebody did: `event` is play, pause, resume, stop, scrobble or rate.
+    """One action: `event` is play, pause, resume, stop, scrobble or rate.
 
     Attributes:
-        account_id, account_name: as Plex calls him; `user_id` where he is one of ours.
-        title: in words, such as `The 100 - S01E02 - Earth Skills`.
-        webhook_id: the message it comes from; one message makes one row.
+        account_id, account_name: the Plex account; `user_id` is the MediaNest user it belongs to, if any.
+        title: the display title, such as `The 100 - S01E02 - Earth Skills`.
+        webhook_id: the message it comes from; unique, so that a message makes one row.
     """
 
     __tablename__ = "plex_activities"

@@ -1,4 +1,4 @@
-"""Arrivals: finished downloads on their way into Plex."""
+"""Arrivals: jobs that wait until Plex has a completed download's file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from models.job import JobRow, job_indexes
 
 
 class PlexArrival(JobRow, Base):
-    """A file that Plex is to find; `status` is one of queued, running, completed, failed, cancelled.
+    """A file that Plex should add; `status` is one of queued, running, completed, failed, cancelled.
 
     Attributes:
-        path: the file, as the server sees it. section_key: the library whose folder it lies in.
-        scanned_at: when Plex was last asked to look into its folder.
-        item_id, rating_key: what it became.
-        deadline: until when it is looked for.
+        path: the file's path on the Plex server. section_key: the library whose folder contains it.
+        scanned_at: when Plex was last told to scan its folder.
+        item_id, rating_key: the catalogue's and Plex's id of the item that has the file.
+        deadline: when the search is given up.
     """
 
     __tablename__ = "plex_arrivals"

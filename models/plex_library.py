@@ -1,4 +1,4 @@
-"""Plex servers and their libraries, as a sync last saw them."""
+"""Plex servers, their libraries and collections, as of the last sync."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PlexServer(Base):
 
     Attributes:
         seen_at: when it last answered. synced_at: when a sync last completed.
-        failures: calls in a row that found nobody; `open_until`: until then it is left alone (the breaker).
+        failures: consecutive calls that did not reach it; `open_until`: the circuit breaker is open until then.
     """
 
     __tablename__ = "plex_servers"
@@ -39,16 +39,16 @@ class PlexSection(Base):
     """A library.
 
     Attributes:
-        key: as Plex calls it. position: its place in Plex's list.
-        locations: the folders, as the server sees them.
-        count: films, shows, artists or photos in it.
-        items: how many live items of all types our catalogue has of it; None: nobody has counted yet.
-        full_at: when a full pass last saw all of it; None: never.
+        key: Plex's id of it. position: its index in Plex's list.
+        locations: its folders' paths on the Plex server.
+        count: films, shows, artists or photos in it, by Plex.
+        items: number of its items in the catalogue, of all types, without deleted ones; None: not counted yet.
+        full_at: when a full pass last listed all of it; None: never.
         changed_mark: Plex's `contentChangedAt` at the last complete pass.
-        updated_mark: the highest `updatedAt` seen (seconds), from which an incremental pass goes on.
-        held_back: how many deletions a full pass held back since they were too many at once; the next one that
-            finds the same carries them out.
-        gone_at: Plex does not list it any more.
+        updated_mark: the highest `updatedAt` seen (Unix seconds), from which the next incremental pass begins.
+        held_back: number of deletions that a full pass did not carry out, as they were suspiciously many; the next
+            full pass that finds the same does.
+        gone_at: since when Plex does not list it any more.
     """
 
     __tablename__ = "plex_sections"
@@ -75,7 +75,7 @@ class PlexSection(Base):
 
 
 class PlexCollection(Base):
-    """A collection; its members are asked of Plex when somebody looks."""
+    """A collection; its members are not stored, but queried from Plex on request."""
 
     __tablename__ = "plex_collections"
 

@@ -1,4 +1,4 @@
-"""PINs of Plex: sign-ins that somebody began and has not finished yet."""
+"""PINs of plex.tv: sign-ins with Plex that are not finished yet."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from models.base import Base, Timestamps
 
 
 class PlexPin(Timestamps, Base):
-    """A PIN of plex.tv, bound to the browser that asked for it.
+    """A PIN of plex.tv, bound to the browser that requested it.
 
     Attributes:
-        id: as plex.tv calls it.
+        id: plex.tv's id of it.
         nonce_hash: SHA-256 of the nonce in that browser's cookie.
-        asked_at: when plex.tv was last asked whether it has been claimed.
-        used_at: when somebody signed in with it, which works once.
+        asked_at: when plex.tv was last polled for whether the PIN has been claimed.
+        used_at: when somebody signed in with it, which is possible once.
     """
 
     __tablename__ = "plex_pins"

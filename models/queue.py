@@ -1,4 +1,4 @@
-"""Queues that an admin holds, and hosts that asked to be left alone."""
+"""The state of queues (paused, blocked), and of hosts that are throttled."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from models.base import Base
 
 
 class Queue(Base):
-    """What is to be known of a queue; a queue without a row runs.
+    """A queue's state; a queue without a row is neither paused nor blocked.
 
     Attributes:
-        paused_at: held since, by the user `paused_by`.
-        blocked_reason: why a worker found that nothing may begin just now, such as `disk`; `blocked_at` says when.
+        paused_at: paused since, by the user `paused_by`.
+        blocked_reason: why workers claim nothing, such as `disk`; since `blocked_at`.
     """
 
     __tablename__ = "queues"
@@ -27,11 +27,11 @@ class Queue(Base):
 
 
 class SourceHost(Base):
-    """The breaker of a host that downloads come from (`youtube`, or its name), one for all workers.
+    """The circuit breaker of a source host (`youtube`, or its name), shared by all workers.
 
     Attributes:
-        throttled_until: nothing of this host begins before.
-        reason: the kind of failure that said so. strikes: how often in a row; a success forgets them.
+        throttled_until: no download of this host begins before.
+        reason: the kind of failure that opened it. strikes: how often in a row; a completed download resets it.
     """
 
     __tablename__ = "source_hosts"

@@ -1,4 +1,4 @@
-"""The newest schema this program knows, told without loading Alembic (11 MB that every web process would carry)."""
+"""The schema revisions this release knows, read without importing Alembic (11 MB in every web process)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 @cache
 def newest() -> str:
-    """The newest revision: files of migrations begin with its four digits."""
+    """The newest revision: four digits, with which the migration's file name begins."""
     return max(known())
 
 

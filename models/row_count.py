@@ -1,4 +1,4 @@
-"""Row counts: totals of long lists that need no count(*)."""
+"""Row counts: totals of long lists without count(*)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from models.base import Base
 
 
 class RowCount(Base):
-    """A change of how many rows an owner has in a status: `+1`, `-1`, or a compacted sum.
+    """A change of the number of rows of an owner in a status: `+1`, `-1`, or a compacted sum.
 
-    Triggers append to it in the transaction of the change, so its sums are exact and nobody waits for a counter;
-    `engine.paging.compact_counts` adds the parts up from time to time.
+    Triggers insert it in the transaction of the change, so its sums are exact and no transaction waits for a counter's
+    row lock; `engine.paging.compact_counts` replaces many rows by their sum from time to time.
     """
 
     __tablename__ = "row_counts"
@@ -26,7 +26,7 @@ class RowCount(Base):
 
 
 def total(table: str, *, owned: bool, filtered: bool) -> ScalarSelect[int]:
-    """The subquery for how many rows a table has: of `:owner_id` where `owned`, in `:status` where `filtered`."""
+    """A subquery for a table's number of rows: of `:owner_id` if `owned`, in `:status` if `filtered`."""
     counts = RowCount.__table__.c
     query = select(func.coalesce(func.sum(counts.n), 0).cast(BigInteger)).where(counts.table_name == table)
     if owned:

@@ -1,4 +1,4 @@
-"""Schedule slots: which run of the timetable has been taken."""
+"""Schedule slots: which runs of periodic jobs have been taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.base import Base
 
 
 class ScheduleSlot(Base):
-    """One due run of a periodic job; the primary key lets it be taken once, however many beats there are."""
+    """One run of a periodic job; the primary key makes it run once, also with several beat processes."""
 
     __tablename__ = "schedule_slots"
 

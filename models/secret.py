@@ -1,4 +1,4 @@
-"""Secrets that an admin entrusted to us: encrypted at rest, with a key that is not in the database."""
+"""Stored secrets: encrypted at rest, with a key that is not in the database."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ AfterCommit = Callable[[dict[Any, Any]], None]
 
 
 def _refuse_dead(connection: Any, *_: object) -> None:
-    """Replace a pooled connection that PostgreSQL has closed, as after a restart.
+    """Have the pool replace a connection that PostgreSQL has closed, as after a restart.
 
-    A connection at rest has nothing to read; one that was closed is readable. Asking the socket costs a microsecond,
-    asking the server (`pool_pre_ping`) a round trip for each request.
+    An idle connection has nothing to read; a closed one is readable. Polling the socket costs a microsecond, while
+    `pool_pre_ping` costs a round trip per checkout.
     """
     if select([connection], [], [], 0)[0]:
         raise DisconnectionError
@@ -36,10 +36,10 @@ def _engine(url: str, pool_size: int, **more: Any) -> Engine:
         max_overflow=pool_size,
         pool_timeout=5,
         json_deserializer=orjson.loads,
-        hide_parameters=True,  # errors end in logs, and parameters may be secrets
+        hide_parameters=True,  # errors are logged, and parameters may be secrets
         connect_args={
             "connect_timeout": 3,
-            # A server that vanished without a word (a pulled cable, a dead host) is noticed, not waited for.
+            # Detect a server that disappeared without closing the connection (a pulled cable, a dead host).
             "tcp_user_timeout": 15_000,  # milliseconds
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -54,19 +54,19 @@ def _engine(url: str, pool_size: int, **more: Any) -> Engine:
 
 
 class Database:
-    """Connections to PostgreSQL, one pool for units of work and one for looking; connects on first use.
+    """Connections to PostgreSQL: a pool for units of work and one for reading; connects on first use.
 
     Args:
         url: a `postgresql+psycopg://` URL.
-        after_commit: called with `Session.info` once the transaction has really been committed, so that what
-            the unit has put there (jobs to ring for, events to publish) goes out after the fact. It is not
-            SQLAlchemy's `after_commit` event: that one also fires when a SAVEPOINT is released.
+        after_commit: called with `Session.info` after the transaction was committed, to send what the unit has put
+            there (bells of jobs, events). Not SQLAlchemy's `after_commit` event, which also fires when a SAVEPOINT is
+            released.
         pool_size: connections that a pool keeps open; twice as many may be open at once.
     """
 
     def __init__(self, url: str, *, after_commit: AfterCommit | None = None, pool_size: int = 5) -> None:
         self.engine = _engine(url, pool_size)
-        # Connections of their own: to switch one and back for each request would cost as much as half a round trip.
+        # A pool of its own: switching a connection's isolation level back and forth costs half a round trip each time.
         self._read_engine = _engine(
             url, pool_size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
         )
@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
+        """One transaction: committed when the block ends, rolled back if it raises."""
         with self._sessions() as db:
             yield db
             db.commit()
@@ -86,9 +86,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session for looking only, without a transaction: each statement sees what is committed when it runs.
+        """A read-only session in AUTOCOMMIT: each statement sees what is committed when it runs.
 
-        That is what a transaction would give too (READ COMMITTED), without the two round trips of BEGIN and COMMIT.
+        READ COMMITTED transactions would see the same, but cost two more round trips for BEGIN and COMMIT.
         """
         with self._reads() as db:
             yield db
@@ -99,7 +99,7 @@ class Database:
         self._read_engine.dispose()
 
     def forget(self) -> None:
-        """Drop the connections without touching their sockets: they belong to the parent we were forked from."""
+        """After a fork: drop the inherited connections without closing their sockets, which the parent still uses."""
         self.engine.dispose(close=False)
         self._read_engine.dispose(close=False)
 

@@ -1,4 +1,4 @@
-"""Settings that an admin changed while everything ran, and what the installation remembers about itself."""
+"""Settings that an admin changed at run time, and facts that the installation keeps about itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.base import Base
 
 
 class StoredSetting(Base):
-    """The text of a setting, as the environment would have it; of a secret one it is a Fernet token."""
+    """A setting's value in the format of its environment variable; of a secret setting encrypted (Fernet)."""
 
     __tablename__ = "stored_settings"
 
@@ -21,7 +21,7 @@ class StoredSetting(Base):
 
 
 class Fact(Base):
-    """Something that is to stay the same over restarts, such as the name by which plex.tv knows us."""
+    """A value that must stay the same over restarts, such as our client identifier at plex.tv."""
 
     __tablename__ = "facts"
 

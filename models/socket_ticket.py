@@ -1,4 +1,4 @@
-"""Socket tickets: one-use proofs for clients that can send neither cookie nor header with a handshake."""
+"""Socket tickets: one-time credentials for clients that can't send a cookie or header in the WebSocket handshake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.base import Base
 
 
 class SocketTicket(Base):
-    """A ticket of a session or of an API key, one of the two; only a hash of it is stored."""
+    """A ticket of either a session or an API key; only its hash is stored."""
 
     __tablename__ = "socket_tickets"
 

@@ -1,4 +1,4 @@
-"""Syncs with Plex: each run is a job, and its row is its report."""
+"""Syncs with Plex: each run is a job, and its row has its report."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ class SyncRun(JobRow, Base):
     """One run; `status` is one of queued, running, completed, failed, cancelled.
 
     Attributes:
-        full: lists everything, and so sees what is gone.
+        full: it lists all items, and so detects deletions.
         trigger: schedule, night, manual, push or webhook; `user_id` of a manual one.
-        rating_keys: only these items; None: all that has changed.
+        rating_keys: sync these items only; None: all changed ones.
         counts: `{"created", "updated", "deleted", "unchanged"}`.
-        sections: one entry a library, with how it was looked at and what came of it; a later attempt goes on
-            behind those that are done.
+        sections: one entry per library: how it was read, and the result; a later attempt skips those that are done.
     """
 
     __tablename__ = "sync_runs"
@@ -37,7 +36,7 @@ class SyncRun(JobRow, Base):
 
 
 class SyncChange(Base):
-    """What a run did with one item: `kind` is added, updated, removed, restored or moved."""
+    """A run's change of one item: `kind` is added, updated, removed, restored or moved."""
 
     __tablename__ = "sync_changes"
     __table_args__ = (Index("ix_sync_changes_sync", "sync_id", "id"),)

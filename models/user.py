@@ -1,4 +1,4 @@
-"""Users: who may sign in, and as what."""
+"""Users: accounts with their role, tier and ways to sign in."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ class User(Timestamps, Base):
     """A person; `role` is one of guest, user, admin, super_admin, `tier` one of standard, premium.
 
     Attributes:
-        email: None where Plex tells none.
-        email_claimed_at: when this one gave an address as theirs that was another's. It signs this one in, with their
-            own password, so that nobody learns who has an account; but no mail goes there, and it keeps nobody from it.
-        plex_id: the account at plex.tv; the only thing that a person who signs in with Plex is known by.
-        plex_checked_at: when plex.tv last said that he has access to our server.
-        plex_server_id: the server to which he had access then; `plex_owner`: whether it is his.
-        disabled_at: may not sign in since; `disabled_reason` is `admin`, or `plex` where his access to the server
-            ended, which a new sign-in mends.
-        deleted_at: the account is gone; the row stays behind what it owns, without a name.
+        email: None if Plex has none of them.
+        email_claimed_at: when they entered an address that another user has. They can sign in with it and their own
+            password, so that nobody learns whether an address has an account; but no mail is sent there, and it does
+            not block the address for its owner.
+        plex_id: the account at plex.tv; the only thing that identifies a user who signs in with Plex.
+        plex_checked_at: when plex.tv last confirmed that they have access to our server.
+        plex_server_id: the server they had access to then; `plex_owner`: whether they own it.
+        disabled_at: sign-in is refused since; `disabled_reason` is `admin`, or `plex` if their access to the server
+            ended, which a new sign-in with Plex undoes.
+        deleted_at: when the account was deleted; the row stays without a name, as other rows refer to it.
     """
 
     __tablename__ = "users"
     __table_args__ = (
-        # An address signs one person in. What plex.tv says of somebody's address proves nothing and may repeat.
+        # Unique among addresses that sign in with a password. Addresses from plex.tv are unverified and may repeat.
         Index(
             "uq_users_email",
             func.lower(text("email")),
@@ -59,5 +60,5 @@ class User(Timestamps, Base):
 
     @property
     def mailbox(self) -> str | None:
-        """Where mails to this person go; None where no address is known to be theirs."""
+        """The address for mails to this user; None if none is known to be theirs."""
         return self.email if self.email_claimed_at is None else None

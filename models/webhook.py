@@ -18,10 +18,10 @@ class Webhook(JobRow, Base):
 
     Attributes:
         source: plex, overseerr, or the name of a sender that signs.
-        event: what it calls itself; "" where it does not say.
-        digest: SHA-256 of the parsed payload: within 10 minutes the same message of a source is one row.
+        event: the event's name in the message; "" if it has none.
+        digest: SHA-256 of the parsed payload: within 10 minutes, equal messages of a source are one row.
         payload: as parsed.
-        received_at: when it first came; `copies` says how often it did.
+        received_at: when it was first received; `copies`: how often.
     """
 
     __tablename__ = "webhooks"

@@ -1,4 +1,4 @@
-"""`python -m schedules`: beat. Celery's own command line would load 15 MB of other commands beside it."""
+"""`python -m schedules`: runs beat. Celery's own command line would import 15 MB of other commands too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app that celery beat runs: the timetable, and no tasks, since beat only sends their names."""
+"""The Celery app for beat: the timetable without the tasks, as beat only sends their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schedules.periodic import timetable
 settings = Settings.of_process()
 app = make_celery(settings)
 app.conf.beat_schedule = timetable(settings)
-settings.beat_schedule.parent.mkdir(parents=True, exist_ok=True)  # beat itself dies where it is missing
+settings.beat_schedule.parent.mkdir(parents=True, exist_ok=True)  # beat exits if it is missing
 
 log = structlog.get_logger(__name__)
 

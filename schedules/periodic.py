@@ -1,4 +1,4 @@
-"""The whole timetable, as data: which job is due how often."""
+"""The timetable of periodic jobs, as data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from engine.job_names import periods
 
 
 def timetable(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The entries of beat.
+    """Entries for Celery's `beat_schedule`, by job name.
 
-    No message expires: that would be by the clock of beat's host, which may be wrong. Each job takes the slot of its
-    run in the database, so two beats, a restarted one and a late one give one run a slot.
+    Messages don't expire, as that would depend on the clock of beat's host. Each job takes its run's slot in the
+    database, so that several beats, restarts and late messages lead to one run per slot.
     """
     return {
         job.value: {

@@ -1,4 +1,4 @@
-"""Beat's scheduler: as Celery's own, but short of words while Redis is away."""
+"""Beat's scheduler: Celery's own, but with one log line instead of stack traces while Redis is away."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ log = structlog.get_logger(__name__)
 
 
 class Timekeeper(PersistentScheduler):  # type: ignore[misc]
-    """Says once that nothing can be sent, and once that it can again; a job that is due meanwhile is left out."""
+    """Logs once when nothing can be sent and once when it can again; jobs that are due meanwhile are skipped."""
 
     _away = False
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send what is due; Celery's own would log two stack traces where that fails."""
+        """Send a due job's message; Celery's own method logs two stack traces per failure."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except Exception as error:  # noqa: BLE001 - kombu, redis-py and the socket raise many kinds

@@ -23,7 +23,7 @@ from api.wire.errors import UNSUPPORTED, InvalidRequest
 from api.wire.fields import Schema
 from engine.errors import MediaNestError
 from engine.webhooks import inbox, verify
-from engine.webhooks.verify import Unproven
+from engine.webhooks.verify import UnverifiedWebhook
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +154,7 @@ def _proof(source: str) -> Iterator[None]:
     """
     try:
         yield
-    except Unproven as error:
+    except UnverifiedWebhook as error:
         log.warning("webhook.unproven", source=source, reason=error.reason, address=request.remote_addr)
         rate_limits.charge(None, "tier")
         raise

@@ -1,1 +1,1 @@
-"""The least that a job costs: what each row is compared with."""
+"""Floors: minimal baselines that the rows are compared with."""

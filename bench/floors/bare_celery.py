@@ -1,4 +1,4 @@
-"""The floor of a job: Celery and a task that says when it began; `app` with our settings, `stock` with none."""
+"""The floor of a job: a Celery task that reports its start time; `app` has our settings, `stock` Celery's defaults."""
 
 from __future__ import annotations
 

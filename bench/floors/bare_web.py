@@ -1,4 +1,4 @@
-"""The floor of the API: Flask, a verified token, one statement by psycopg, orjson; nothing else."""
+"""The floor of the API: Flask, a verified JWT, one psycopg statement, orjson; nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STORE = (
 
 
 def _database() -> psycopg.Connection[dict[str, Any]]:
-    """A connection of this thread's own, each statement a transaction."""
+    """This thread's connection, in autocommit mode."""
     if not hasattr(_mine, "database"):
         url = settings.database_url.replace("+psycopg", "")
         _mine.database = psycopg.connect(url, autocommit=True, row_factory=dict_row)

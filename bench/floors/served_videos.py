@@ -1,4 +1,4 @@
-"""The video site that the benchmarks download from: files made before the first request, one process."""
+"""The video site that the benchmarks download from, in one process; its files are created before the first request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fakes.video_site import VideoSite
 
 
 def main() -> None:
-    """Make a file of `size` bytes for each name, print the address, serve until killed."""
+    """Create a file of `size` bytes for each name, print the URL, serve until killed."""
     size, *names = sys.argv[1:]
     for name in names:
         media.named_mp4(name, int(size))

@@ -1,9 +1,9 @@
-"""What open sockets cost: one event to many, stalled ones among them, memory, CPU, and what requests notice of it.
+"""The cost of open WebSockets: fan-out latency (also with stalled clients), memory, CPU, and requests meanwhile.
 
     python bench/floors/sockets.py [--sockets 1000] [--events 50] [--json FILE]
 
-A real web process (one worker) over an embedded PostgreSQL and Redis; the clients are one other process. The floor is
-a bare loop of `send` over as many connections, to the same clients, in the same run.
+A real web process (one worker) with an embedded PostgreSQL and Redis; all clients are in one other process. The floor
+is a loop of `send` over as many connections to the same clients, in the same run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
 
 MARK = b"download:bench"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 REST_SECONDS = 4.0
 REST_CLIENTS = 4
 STALLED = 10
@@ -63,25 +63,25 @@ HANDSHAKE = (
 
 
 def many_files() -> None:
-    """Let this process and its children open as many sockets as the system allows."""
+    """Raise RLIMIT_NOFILE to its hard limit, for this process and its children."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def clients(pipe: Connection, port: int, number: int, token: str | None) -> None:
-    """The client process: connects, says so, then reports for each event when the first and the last had it."""
+    """The client process: connects, reports that, then reports when the first, middle and last client got each event."""
     many_files()
     selector = selectors.DefaultSelector()
     for _ in range(number):
-        client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        client = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         if token is not None:
             client.sendall(HANDSHAKE.format(port=port, token=token).encode())
-            heard = b""
-            while b'"snapshot"' not in heard or not heard.endswith(b"}"):
+            received = b""
+            while b'"snapshot"' not in received or not received.endswith(b"}"):
                 more = client.recv(65536)
                 if not more:
-                    raise ConnectionError(heard.decode(errors="replace"))
-                heard += more
+                    raise ConnectionError(received.decode(errors="replace"))
+                received += more
         client.setblocking(False)
         selector.register(client, selectors.EVENT_READ)
     pipe.send(number)
@@ -99,7 +99,7 @@ def clients(pipe: Connection, port: int, number: int, token: str | None) -> None
 
 
 def bare_server(pipe: Connection, number: int) -> None:
-    """The floor: sends the same bytes to the same clients, and does nothing else."""
+    """The floor: sends the same bytes to the same clients, nothing else."""
     many_files()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         pipe.send(listener.getsockname()[1])
@@ -132,7 +132,7 @@ def child(target: Any, *args: Any) -> Iterator[Connection]:
 
 
 def receive(pipe: Connection) -> Any:
-    if not pipe.poll(PATIENCE):
+    if not pipe.poll(TIMEOUT):
         raise TimeoutError("no report from the other process")
     return pipe.recv()
 
@@ -144,7 +144,7 @@ def percentile(values: list[float], share: float) -> float:
 
 @dataclass
 class Site:
-    """The web process, and a user who is signed in."""
+    """The web process, and a signed-in user."""
 
     stack: Stack
     runtime: Runtime
@@ -206,7 +206,7 @@ def site() -> Iterator[Site]:
 
 
 def fan_out(pipe: Connection, events: int, send: Any) -> dict[str, float]:
-    """Milliseconds from the publishing of an event to its first, middle and last client."""
+    """Milliseconds from publishing an event until its first, middle and last client received it."""
     rounds: list[tuple[float, ...]] = []
     for _ in range(events):
         begun = send()
@@ -233,19 +233,18 @@ def measure_floor(number: int, events: int) -> dict[str, float]:
 
 
 def requests_during(site: Site, seconds: float = REST_SECONDS) -> dict[str, float]:
-    """Lists of 20 rows by a few clients, each on its kept-alive connection, in a process of their own."""
-    code = "import sys; sys.path[:0] = sys.argv[4:]; import sockets; sockets.request_loop(*sys.argv[1:4])"
-    paths = [str(ROOT / "bench"), str(ROOT), str(ROOT / "tests")]
-    command = [sys.executable, "-c", code, str(site.stack.port), site.token, str(seconds), *paths]
-    answer = subprocess.run(command, capture_output=True, check=True, timeout=seconds + PATIENCE)
+    """Lists of 20 rows by a few keep-alive clients in another process."""
+    code = "import sys; from bench.floors.sockets import request_loop; request_loop(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(site.stack.port), site.token, str(seconds)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=seconds + TIMEOUT)
     return dict(json.loads(answer.stdout))
 
 
 def request_loop(port: str, token: str, seconds: str) -> None:
     took: list[float] = []
 
-    def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
+    def request_until_deadline() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT)
         deadline = time.monotonic() + float(seconds)
         while time.monotonic() < deadline:
             begin = time.monotonic()
@@ -257,18 +256,18 @@ def request_loop(port: str, token: str, seconds: str) -> None:
             assert answer.status == 200, answer.status
             took.append((time.monotonic() - begin) * 1000)
 
-    askers = [threading.Thread(target=ask) for _ in range(REST_CLIENTS)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
+    threads = [threading.Thread(target=request_until_deadline) for _ in range(REST_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     rate = round(len(took) / float(seconds))
     figures = {"rps": rate, "p50_ms": statistics.median(took), "p99_ms": percentile(took, 0.99)}
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
 
 
 def stalled_clients(site: Site) -> list[socket.socket]:
-    """Clients that connect, then read nothing any more, with all buffers before them full."""
+    """Clients that stop reading after connecting, until all buffers on the way to them are full."""
     stalled = []
     for _ in range(STALLED):
         client = socket.socket()
@@ -292,14 +291,12 @@ def measure_sockets(site: Site, number: int, events: int) -> dict[str, Any]:
         site.publish()
         return begun
 
-    with child(
-        clients, site.stack.port, 1, site.token
-    ) as pipe:  # the relay's own threads and imports are not counted
+    # One client first, so that the relay's threads and imports don't count. RSS, not USS: the latter also grows with
+    # copy-on-write of the parent's pages.
+    with child(clients, site.stack.port, 1, site.token) as pipe:
         receive(pipe)
         fan_out(pipe, 3, send)
-        before = (
-            site.worker.memory_info().rss
-        )  # not its own pages only: those grow as it stops sharing its parent's
+        before = site.worker.memory_info().rss
     with child(clients, site.stack.port, number, site.token) as pipe:
         receive(pipe)
         found["kb_a_socket"] = round((site.worker.memory_info().rss - before) / number / 1024, 1)

@@ -1,4 +1,4 @@
-"""The floor of a download: yt-dlp in processes that are already warm, without rows, leases, sockets or publishing."""
+"""The floor of a download: yt-dlp in warmed-up processes, without rows, leases, sockets or publishing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
 
 from engine.clients.fetch_signals import FetchSpec, Progress
 from engine.clients.media.binaries import ffmpeg_path
-from engine.clients.ytdlp import fetch
-from engine.clients.ytdlp.fetch import warm_up
+from engine.clients.ytdlp.fetch import fetch, warm_up
 
 
 def first_bytes(pipe: Connection, folder: Path) -> None:
-    """For each URL that comes: the seconds from the fork of a fetch to its first bytes."""
+    """For each URL from the pipe: seconds from the fork of a fetch to its first bytes."""
     warm_up()
-    ffmpeg_path()  # it tries the program out, once
+    ffmpeg_path()  # the first call runs ffmpeg once
     try:
         while True:
             pipe.send(_first_bytes(pipe.recv(), folder))
@@ -31,28 +30,28 @@ def first_bytes(pipe: Connection, folder: Path) -> None:
 
 
 def _first_bytes(url: str, folder: Path) -> float:
-    ready, said = os.pipe()
+    read_end, write_end = os.pipe()
     began = time.perf_counter()
     pid = os.fork()
     if pid == 0:
-        _fetch_until_bytes(url, folder, said)
-    os.close(said)
-    told = os.read(ready, 1)
+        _fetch_until_bytes(url, folder, write_end)
+    os.close(write_end)
+    byte = os.read(read_end, 1)
     took = time.perf_counter() - began
-    os.close(ready)
+    os.close(read_end)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     shutil.rmtree(folder, ignore_errors=True)
-    assert told, "the fetch ended without a byte"
+    assert byte, "the fetch ended without a byte"
     return took
 
 
-def _fetch_until_bytes(url: str, folder: Path, said: int) -> None:
+def _fetch_until_bytes(url: str, folder: Path, write_end: int) -> None:
     """In the forked process; never returns."""
 
     def emit(signal: Any) -> None:
         if isinstance(signal, Progress) and signal.downloaded_bytes:
-            os.write(said, b"!")
+            os.write(write_end, b"!")
             time.sleep(5)
 
     try:
@@ -63,7 +62,7 @@ def _fetch_until_bytes(url: str, folder: Path, said: int) -> None:
 
 
 def pool(pipe: Connection, processes: int) -> None:
-    """For each list of (URL, target) that comes: the seconds until the pool has fetched them all."""
+    """For each list of (URL, target) from the pipe: seconds until the pool has fetched them all."""
     warm_up()
     with mp.get_context("fork").Pool(processes) as workers:
         try:

@@ -1,1 +1,1 @@
-"""One file a row of the table."""
+"""One file per row of the table in docs/performance.md."""

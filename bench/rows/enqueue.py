@@ -1,4 +1,4 @@
-"""From enqueue to start: a job that does nothing against bare Celery, and a real row from insert to claim."""
+"""Latency from enqueue to start: a no-op job against bare Celery, and a download's row from insert to claim."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import redis
 from celery import Celery
 
 from bench.floors.bare_celery import NAME, QUEUE
-from bench.installation import PATIENCE, installation, runtime_of, services, user_of, video_site
+from bench.installation import TIMEOUT, created_admin, installation, runtime_of, services, video_site
 from bench.report import Figure, Target, percentile
 from config.celery import broker_url, make_celery
 from config.settings import Settings
@@ -31,11 +31,11 @@ FROM generate_series(1, %s::bigint) AS n
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """All workers are up all the time, and asked in turns."""
+    """All workers run all the time, and are measured in turns."""
     jobs, rows = (20, 5) if quick else (300, 100)
     with services() as found, installation(found) as stack:
         stack.start_web()
-        user_id = user_of(stack)[1]
+        user_id = created_admin(stack)[1]
         stack.start_maintenance()
         yield from _noops(stack, jobs)
         with runtime_of(stack) as runtime, video_site([], 0) as site:
@@ -69,7 +69,7 @@ def _database(url: str, number: int) -> str:
 
 
 def _worker(stack: Stack, name: str, number: int) -> Celery:
-    """A bare worker in a Redis database of its own, of as many processes as the product's; the app to send by."""
+    """Start a bare worker with its own Redis database and the product's concurrency; returns an app to send with."""
     url = _database(stack.redis_url, number)
     stack.start(
         "bare" if name == "app" else name, "celery", "-A", f"bench.floors.bare_celery:{name}", "worker",
@@ -83,14 +83,14 @@ def _worker(stack: Stack, name: str, number: int) -> Celery:
 
 
 def _sender(app: Celery, task: str, key: str, redis_url: str) -> Callable[[], float]:
-    """What sends one job, waits for it, and returns the milliseconds until it began."""
+    """A function that sends a job, waits for it, and returns the milliseconds until it began."""
     client = redis.Redis.from_url(redis_url)
 
     def send() -> float:
         token = new_id("noop")
         began = time.time()
         app.send_task(task, [token], queue=QUEUE, retry=False, ignore_result=True)
-        answer = client.blpop([key.format(token)], timeout=PATIENCE)
+        answer = client.blpop([key.format(token)], timeout=TIMEOUT)
         assert answer is not None, f"nobody ran {task}"
         return (float(answer[1]) - began) * 1000
 
@@ -98,7 +98,7 @@ def _sender(app: Celery, task: str, key: str, redis_url: str) -> Callable[[], fl
 
 
 def _claims(stack: Stack, runtime: Runtime, user_id: str, few: int, many: int) -> Iterator[Figure]:
-    """One claim, taken back each time, while this many rows wait; few are the floor of many."""
+    """A claim, rolled back each time, while many rows wait; the floor is the same with few rows."""
     medians = []
     for waiting in (few, many):
         stack.query(WAITING, user_id, waiting)
@@ -117,7 +117,7 @@ def _claims(stack: Stack, runtime: Runtime, user_id: str, few: int, many: int) -
 
 
 def _rows(runtime: Runtime, user_id: str, site: str, rows: int) -> Iterator[Figure]:
-    """Each download ends at once with a 404, so that the next finds idle workers."""
+    """Each download fails at once with a 404, so that the next finds idle workers."""
     took: list[float] = []
     for number in range(rows + WARM_UPS // 4):
         began = time.time()

@@ -1,4 +1,4 @@
-"""Thirty files of 5 MB, three at a time: through the API, and by a warm pool of yt-dlp alone."""
+"""Thirty files of 5 MB, three at a time: through the API, and by a warmed-up pool of yt-dlp processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import time
 from collections.abc import Iterator
 
 from bench.floors.warm import pool
-from bench.installation import Door, heard, installation, services, spawned, start_workers, video_site
+from bench.installation import (
+    ApiConnection,
+    installation,
+    received,
+    services,
+    spawned,
+    start_workers,
+    video_site,
+)
 from bench.report import Figure, Target
 from tests.stack import Stack, eventually
 
@@ -17,12 +25,12 @@ AT_ONCE = 3
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """Rounds of the floor and of the product in turns; the median of each."""
+    """Medians of rounds of the floor and of the product in turns."""
     files, rounds = (4, 1) if quick else (30, 3)
     names = [f"file-{number}" for number in range(files)]
     with services() as found, installation(found, DOWNLOAD_CONCURRENCY=str(AT_ONCE)) as stack:
         stack.start_web()
-        door = Door(stack.port, stack.bootstrap().token)
+        connection = ApiConnection(stack.port, stack.bootstrap().token)
         start_workers(stack)
         with video_site(names, SIZE) as site, spawned(pool, AT_ONCE) as bare:
             urls = [f"{site}/direct/{name}.mp4?size={SIZE}" for name in names]
@@ -30,20 +38,20 @@ def run(quick: bool) -> Iterator[Figure]:
             for number in range(rounds + 1):  # the first warms up and is not counted
                 some = urls if number else urls[: 2 * AT_ONCE]
                 bare.send([(url, str(stack.folder / f"floor/{at}.mp4")) for at, url in enumerate(some)])
-                floor.append(heard(bare))
+                floor.append(received(bare))
                 shutil.rmtree(stack.folder / "floor")
-                took.append(_downloaded(stack, door, some, f"round-{number}"))
+                took.append(_downloaded(stack, connection, some, f"round-{number}"))
             value, low = statistics.median(took[1:]), statistics.median(floor[1:])
             what = f"{files} files of 5 MB, {AT_ONCE} at a time"
             yield Figure("files30", what, value, "s", low, Target(2.5, of="ratio"))
             yield from _where_it_goes(stack, files * rounds)
 
 
-def _downloaded(stack: Stack, door: Door, urls: list[str], folder: str) -> float:
+def _downloaded(stack: Stack, connection: ApiConnection, urls: list[str], folder: str) -> float:
     """Seconds from the first POST until the last row is completed, on the database's clock (it is this machine's)."""
     began = time.time()
     for url in urls:
-        door.ask("POST", "/api/v1/youtube/download", {"url": url, "downloadPath": folder})
+        connection.request("POST", "/api/v1/youtube/download", {"url": url, "downloadPath": folder})
     query = (
         "SELECT count(*), extract(epoch FROM max(ended_at)) FROM downloads"
         " WHERE folder = %s AND status = 'completed'"
@@ -57,7 +65,7 @@ def _downloaded(stack: Stack, door: Door, urls: list[str], folder: str) -> float
 
 
 def _where_it_goes(stack: Stack, files: int) -> Iterator[Figure]:
-    """The middle of what one file takes, from its claim on, by the times in its row."""
+    """Median time from claim to completion, by the timestamps in the rows."""
     rows = stack.query(
         "SELECT extract(epoch FROM downloading_at - created_at), extract(epoch FROM ended_at - downloading_at)"
         " FROM downloads ORDER BY id DESC LIMIT %s",

@@ -1,4 +1,4 @@
-"""What the rate limits cost: the same list of 20 with them, counted by Redis, and without."""
+"""The cost of rate limits: the same list of 20 rows with limits (counted in Redis) and without."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import psycopg
 
-from bench.installation import installation, services, user_of
+from bench.installation import created_admin, installation, services
 from bench.report import Figure, Target
 from bench.rows.listing import CLIENTS, FILL, FIRST
 from tests.stack import ROOT, Stack
 
 ROWS = 1_000
-# Limits that count as the product's own do and never refuse.
+# Limits that are counted like the product's own, but never reached.
 ENDLESS = {
     "RATE_LIMIT_ENABLED": "true",
     "RATE_LIMIT_ADMIN": "100000/min,10000000/h",
@@ -25,7 +25,7 @@ ENDLESS = {
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """Two installations over one server, asked in turns."""
+    """Two installations on one database server, measured in turns."""
     rounds, seconds = (1, 0.5) if quick else (5, 1.5)
     with services() as found:
         second = found.second_database("unlimited")
@@ -35,13 +35,13 @@ def run(quick: bool) -> Iterator[Figure]:
         ):
             tokens = {stack: _filled(stack) for stack in (limited, unlimited)}
             for stack, token in tokens.items():
-                _visit(stack, token, 0.5)
-            heard = {stack: list[dict[str, float]]() for stack in tokens}
+                _load(stack, token, 0.5)
+            results = {stack: list[dict[str, float]]() for stack in tokens}
             for _ in range(rounds):
                 for stack, token in tokens.items():
-                    heard[stack].append(_visit(stack, token, seconds))
+                    results[stack].append(_load(stack, token, seconds))
             with_, without = (
-                {key: statistics.median(each[key] for each in heard[stack]) for key in ("rps", "p50")}
+                {key: statistics.median(each[key] for each in results[stack]) for key in ("rps", "p50")}
                 for stack in (limited, unlimited)
             )
     what = f"lists of 20 with limits (measured) and without (floor), {CLIENTS} clients"
@@ -51,16 +51,16 @@ def run(quick: bool) -> Iterator[Figure]:
 
 
 def _filled(stack: Stack) -> str:
-    """Start the web processes over rows of a user; returns their token."""
+    """Start the web processes and insert a user's rows; returns the user's token."""
     stack.start_web()
-    client, user_id = user_of(stack)
+    client, user_id = created_admin(stack)
     with psycopg.connect(stack.database_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(FILL, (user_id, ROWS))
         connection.execute("VACUUM ANALYZE downloads")
     return client.token
 
 
-def _visit(stack: Stack, token: str, seconds: float) -> dict[str, float]:
+def _load(stack: Stack, token: str, seconds: float) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",

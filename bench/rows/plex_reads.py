@@ -1,4 +1,4 @@
-"""Reading the catalogue of 57,000 items: pages, deep pages, search, news, and asking whether something is new."""
+"""Reads of a catalogue of 57,000 items: pages, deep pages, search, recently added, and conditional requests (304)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import psycopg
 
-from bench.installation import installation, services, user_of
+from bench.installation import created_admin, installation, services
 from bench.report import Figure, Target, percentile
 
 ROW = "plexreads"
 SERVER = "bench-server"
-MILLISECONDS = 50.0  # of any of them, one client alone
+MILLISECONDS = 50.0  # target of each, with a single client
 
 LIBRARIES = """
 INSERT INTO plex_servers (id, name, url, seen_at, synced_at, failures)
@@ -24,7 +24,7 @@ INSERT INTO plex_sections (server_id, key, title, type, hidden, position, locati
 VALUES (%(server)s, '1', 'Films', 'movie', false, 0, '[]', 0), (%(server)s, '2', 'Shows', 'show', false, 1, '[]', 0);
 """
 
-# Films, shows, seasons and episodes as a sync writes them; titles are words of a small vocabulary.
+# Films, shows, seasons and episodes as a sync writes them; titles from a small vocabulary.
 ITEMS = """
 INSERT INTO media_items (
     id, server_id, section_key, rating_key, type, parent_key, grandparent_key, imdb_id, tmdb_id, title, sort_title,
@@ -55,7 +55,7 @@ SELECT %(user)s, id, 1, now() - random() * interval '1 year', now() FROM media_i
 WHERE type IN ('movie', 'episode') ORDER BY md5(id) LIMIT 3000
 """
 
-ASKED = {
+PATHS = {
     "a page of 50 films": "/plex/libraries/1/items?limit=50",
     "page 300 of them": "/plex/libraries/1/items?limit=50&page=300",
     "page 700 of episodes": "/plex/libraries/2/items?type=episode&limit=50&page=700",
@@ -71,22 +71,22 @@ ASKED = {
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """One client alone, so that the figures are times of single answers."""
+    """A single client, so that the figures are latencies without queueing."""
     rounds = 5 if quick else 60
     environment = {"PLEX_URL": "http://127.0.0.1:1", "PLEX_TOKEN": "none"}
     with services() as found, installation(found, **environment) as stack:
         stack.start_web()
-        client, user_id = user_of(stack)
+        client, user_id = created_admin(stack)
         items = _fill(stack.database_url, user_id, 20 if quick else 1)
-        asker = _Asker(stack.port, client.token)
-        for what, path in ASKED.items():
-            yield _figure(f"{what}, {items:,} items", asker, path, None, rounds)
-        path = ASKED["a page of 50 films"]
-        yield _figure("the same page again: 304", asker, path, asker.tag(path), rounds)
+        reader = _Reader(stack.port, client.token)
+        for what, path in PATHS.items():
+            yield _figure(f"{what}, {items:,} items", reader, path, None, rounds)
+        path = PATHS["a page of 50 films"]
+        yield _figure("the same page again: 304", reader, path, reader.tag(path), rounds)
 
 
-class _Asker:
-    """A kept-alive connection of somebody signed in."""
+class _Reader:
+    """A keep-alive connection of a signed-in user."""
 
     def __init__(self, port: int, token: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -94,10 +94,10 @@ class _Asker:
 
     def tag(self, path: str) -> str:
         """The ETag of an answer."""
-        return str(self.ask(path, None)[1])
+        return str(self.request(path, None)[1])
 
-    def ask(self, path: str, tag: str | None) -> tuple[int, str | None]:
-        """Status and ETag of an answer, read to its end."""
+    def request(self, path: str, tag: str | None) -> tuple[int, str | None]:
+        """Status and ETag of an answer, after reading its body."""
         headers = self._headers | ({"If-None-Match": tag} if tag else {})
         self._connection.request("GET", "/api/v1" + path, headers=headers)
         answer = self._connection.getresponse()
@@ -107,25 +107,25 @@ class _Asker:
 
 
 def _fill(url: str, user_id: str, parts: int) -> int:
-    said: dict[str, Any] = {"server": SERVER, "user": user_id, "parts": parts}
+    parameters: dict[str, Any] = {"server": SERVER, "user": user_id, "parts": parts}
     with psycopg.connect(
         url.replace("+psycopg", ""), autocommit=True, cursor_factory=psycopg.ClientCursor
     ) as connection:
         for statement in (LIBRARIES, ITEMS, WATCHED):
-            connection.execute(statement, said)
+            connection.execute(statement, parameters)
         connection.execute("VACUUM ANALYZE media_items")
         connection.execute("ANALYZE")
         row = connection.execute("SELECT count(*) FROM media_items").fetchone()
     return int(row[0]) if row else 0
 
 
-def _figure(what: str, asker: _Asker, path: str, tag: str | None, rounds: int) -> Figure:
-    """The median time of an answer; the slowest of twenty stands beside it."""
-    asker.ask(path, tag)
+def _figure(what: str, reader: _Reader, path: str, tag: str | None, rounds: int) -> Figure:
+    """The median time of an answer, with p95 in the description."""
+    reader.request(path, tag)
     times = []
     for _ in range(rounds):
         began = time.perf_counter()
-        asker.ask(path, tag)
+        reader.request(path, tag)
         times.append((time.perf_counter() - began) * 1000)
     shown = f"{what} (p95 {percentile(times, 0.95):.0f} ms)"
     return Figure(ROW, shown, statistics.median(times), "ms", None, Target(MILLISECONDS))

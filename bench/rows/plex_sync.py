@@ -35,15 +35,15 @@ MEGABYTE = 1 << 20
 
 
 @dataclass
-class Took:
-    """Seconds by the clock and of this process's processor."""
+class Elapsed:
+    """Elapsed seconds and this process's CPU seconds."""
 
     wall: float
     cpu: float
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """One library after the other, each in an installation of its own."""
+    """Each size in an installation of its own."""
     grown: dict[int, float] = {}
     for films, shows, episodes in QUICK if quick else SIZES:
         with (
@@ -62,17 +62,17 @@ def run(quick: bool) -> Iterator[Figure]:
 
 
 def _library(plex: Remote, stack: Stack, runtime: Runtime) -> tuple[int, float, list[Figure]]:
-    """The floor and all kinds of sync; how many items there are, and what the first sync needed of memory."""
+    """Number of items, memory growth of the first sync in MB, and the figures of the floor and all kinds of sync."""
     configure_logging(runtime.settings)
-    _fetch(plex)  # what is made at the first request is not to be anybody's
+    _fetch(plex)  # the fake server generates its answers at the first request: don't measure that
     fetched, (copied, size) = _best(lambda: _fetch(plex)), _copy(plex, stack)
-    with mp.get_context("spawn").Pool(1) as fresh:  # whose memory nothing else has grown
+    with mp.get_context("spawn").Pool(1) as fresh:  # a new process, for the memory figure
         first, asked, growth = fresh.apply(_first, (stack.env, plex))
     whole = _best(lambda: _sync(plex, runtime, full=True)[0])
     _, asked_whole = _sync(plex, runtime, full=True)
     quiet = _best(lambda: _sync(plex, runtime)[0])
     plex.call("change", item=1, summary="Other words.")
-    _count(plex)  # the double sorts all of it anew after a change, which a server does not
+    _count(plex)  # the fake server sorts all items again after a change, unlike a real one
     changed, asked_changed = _sync(plex, runtime)
     name, floor = f"{size:,} items, ", replace(fetched, wall=fetched.wall + copied.wall)
     return size, growth, [
@@ -84,16 +84,16 @@ def _library(plex: Remote, stack: Stack, runtime: Runtime) -> tuple[int, float, 
     ]  # fmt: skip
 
 
-def _first(env: dict[str, str], plex: Remote) -> tuple[Took, int, float]:
-    """The first sync in a process of its own; also the megabytes that it grew by at its peak."""
+def _first(env: dict[str, str], plex: Remote) -> tuple[Elapsed, int, float]:
+    """The first sync in a process of its own: time, number of requests, and peak memory growth in MB."""
     settings = Settings.load(env)
     configure_logging(settings)
     runtime = Runtime(settings, make_redis(settings), lambda job: None)
     with runtime.reading() as db:
-        sync.listing(db, page=1, limit=1)  # connected, and the models at work
+        sync.listing(db, page=1, limit=1)  # connect and load the models before measuring memory
     before = psutil.Process().memory_info().rss
     took, asked = _sync(plex, runtime)
-    # Not `ru_maxrss`, which begins with what the parent had.
+    # Not `ru_maxrss`, which starts at the parent's value.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     return took, asked, int(peak.split()[1]) / 1024 - before / MEGABYTE
 
@@ -102,18 +102,18 @@ def _figure(what: str, seconds: float, floor: float | None, target: Target | Non
     return Figure("plex_sync", what, 1000 * seconds, "ms", floor and 1000 * floor, target)
 
 
-def _best(measure: Callable[[], Took]) -> Took:
+def _best(measure: Callable[[], Elapsed]) -> Elapsed:
     return min((measure() for _ in range(ROUNDS)), key=lambda took: took.wall)
 
 
-def _timed(work: Callable[[], Any]) -> Took:
+def _timed(work: Callable[[], Any]) -> Elapsed:
     wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return Took(time.perf_counter() - wall, time.process_time() - cpu)
+    return Elapsed(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _fetch(plex: Remote) -> Took:
-    """The same pages, decoded and dropped."""
+def _fetch(plex: Remote) -> Elapsed:
+    """Fetch and decode the same pages."""
     return _timed(lambda: [None for _ in _items(plex)])
 
 
@@ -136,11 +136,11 @@ def _items(plex: Remote) -> Iterator[Any]:
         library.close()
 
 
-def _copy(plex: Remote, stack: Stack) -> tuple[Took, int]:
-    """COPY of the same bytes into a table that is kept, with its key; how many rows those are."""
+def _copy(plex: Remote, stack: Stack) -> tuple[Elapsed, int]:
+    """COPY the same bytes into a logged table with a primary key; returns the time and the number of rows."""
     rows = [(item["ratingKey"], orjson.dumps(item).decode()) for item in _items(plex)]
     with psycopg.connect(stack.database_url.replace("+psycopg", "")) as connection:
-        connection.execute("CREATE TABLE bare (key text PRIMARY KEY, said text)")
+        connection.execute("CREATE TABLE bare (key text PRIMARY KEY, item text)")
 
         def work() -> None:
             with connection.cursor().copy("COPY bare FROM STDIN") as copy:
@@ -153,8 +153,8 @@ def _copy(plex: Remote, stack: Stack) -> tuple[Took, int]:
     return took, len(rows)
 
 
-def _sync(plex: Remote, runtime: Runtime, *, full: bool = False) -> tuple[Took, int]:
-    """One sync from the claim to its report, and how many requests it made."""
+def _sync(plex: Remote, runtime: Runtime, *, full: bool = False) -> tuple[Elapsed, int]:
+    """One sync from claim to completion; returns the time and its number of requests."""
     with runtime.unit_of_work() as db:
         run = sync.start(db, full=full, trigger="manual")[0]
     plex.call("forget")

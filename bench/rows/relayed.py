@@ -1,4 +1,4 @@
-"""One event to many sockets: the figures of `bench/floors/sockets.py` that have a target."""
+"""One event to many sockets: the main figures of `bench/floors/sockets.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.stack import ROOT
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """All of it prints when it is called by itself: `python bench/floors/sockets.py`."""
+    """Run `bench/floors/sockets.py`, which prints all figures when run by itself."""
     counts = ("--sockets", "50", "--events", "5") if quick else ("--sockets", "1000", "--events", "50")
     with scratch() as folder:
         file = folder / "sockets.json"

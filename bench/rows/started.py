@@ -1,4 +1,4 @@
-"""`medianest up`: how long until it is ready, and what it costs while nothing happens."""
+"""`medianest up`: time until it is ready, and memory and CPU while idle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.installation import PATIENCE, scratch
+from bench.installation import TIMEOUT, scratch
 from bench.report import Figure, Target
 from tests.stack import BIN, ROOT, eventually, free_port
 
@@ -22,7 +22,7 @@ READY = "MediaNest is ready after"
 
 
 def start(quick: bool) -> Iterator[Figure]:
-    """A first start, which makes the databases, and the second one."""
+    """A first start, which creates the databases, and a second one."""
     with scratch() as folder:
         with up(folder) as first:
             pass
@@ -36,7 +36,7 @@ def start(quick: bool) -> Iterator[Figure]:
 
 
 def idle(quick: bool) -> Iterator[Figure]:
-    """Memory by the kernel's proportional share (PSS), and CPU time of all processes together."""
+    """Memory as proportional set size (PSS), and CPU time, of all processes."""
     settle, window = (1, 2) if quick else (20, 60)
     with scratch() as folder, up(folder) as running:
         time.sleep(settle)
@@ -51,7 +51,7 @@ def idle(quick: bool) -> Iterator[Figure]:
 
 
 class Running:
-    """The supervisor with all below it."""
+    """The supervisor and its child processes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -63,7 +63,7 @@ class Running:
         return [root, *root.children(recursive=True)]
 
     def cpu(self) -> float:
-        """Seconds used so far, by children that have ended too."""
+        """CPU seconds used so far, including children that have ended."""
         total = 0.0
         for member in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -71,7 +71,7 @@ class Running:
         return total
 
     def memory(self) -> dict[str, float]:
-        """MB by process of the Procfile, each with its children."""
+        """MB by Procfile process, each including its children."""
         found: defaultdict[str, float] = defaultdict(float)
         root = psutil.Process(self.process.pid)
         found["supervisor"] += _pss(root.pid)
@@ -83,7 +83,7 @@ class Running:
 
 @contextlib.contextmanager
 def up(folder: Path) -> Iterator[Running]:
-    """The product, from its own command with its own settings, ready."""
+    """The product started by its own command with default settings; yields once it is ready."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DATABASE_", "REDIS_"))}
     began = time.monotonic()
     process = subprocess.Popen(
@@ -104,7 +104,7 @@ def up(folder: Path) -> Iterator[Running]:
 
     threading.Thread(target=follow, daemon=True).start()
     try:
-        eventually(lambda: ready.is_set() or process.poll() is not None, PATIENCE, what="ready")
+        eventually(lambda: ready.is_set() or process.poll() is not None, TIMEOUT, what="ready")
         assert ready.is_set(), "".join(running.output)[-3000:]
         yield running
     finally:

@@ -1,6 +1,6 @@
-"""Webhooks of Plex with their picture: how many are taken in a second, how soon each is answered, how soon worked on.
+"""Webhooks of Plex with their thumbnails: accepted per second, latency of the answers, and rate of the jobs.
 
-python -m bench.rows.webhooks PORT CLIENTS SECONDS   (the path on standard input, JSON on standard output)
+python -m bench.rows.webhooks PORT CLIENTS SECONDS   (path on standard input, JSON on standard output)
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from bench.floors.keepalive import Visitor
-from bench.installation import installation, services, start_bare_web, user_of
+from bench.floors.keepalive import KeepAliveClient
+from bench.installation import created_admin, installation, services, start_bare_web
 from bench.report import Figure, Target, percentile
 from tests.stack import ROOT, Stack, eventually
 
@@ -34,28 +34,28 @@ ITEM = {
 
 
 def run(quick: bool) -> Iterator[Figure]:
-    """The product and the floor in turns; then one worker process works off what was taken."""
+    """The product and the floor in turns; then the worker handles the stored messages."""
     rounds, seconds, most = (1, 0.5, 100) if quick else (5, 2.0, 2_000)
     with services() as found, installation(found) as stack:
         stack.start_web()
-        client = user_of(stack)[0]
+        client = created_admin(stack)[0]
         url = client.call("POST", "/admin/webhooks/senders/plex/rotate").json()["data"]["url"]
-        doors = {stack.port: "/api/v1/" + url.partition("/api/v1/")[2], start_bare_web(stack): "/webhook"}
-        for port, path in doors.items():
-            _visit(port, path, 0.5)
-        heard = {port: list[dict[str, float]]() for port in doors}
+        targets = {stack.port: "/api/v1/" + url.partition("/api/v1/")[2], start_bare_web(stack): "/webhook"}
+        for port, path in targets.items():
+            _load(port, path, 0.5)
+        results = {port: list[dict[str, float]]() for port in targets}
         for _ in range(rounds):
-            for port, path in doors.items():
-                heard[port].append(_visit(port, path, seconds))
+            for port, path in targets.items():
+                results[port].append(_load(port, path, seconds))
         ours, bare = (
-            {key: statistics.median(each[key] for each in heard[port]) for key in ("rps", "p50", "p99")}
-            for port in doors
+            {key: statistics.median(each[key] for each in results[port]) for key in ("rps", "p50", "p99")}
+            for port in targets
         )
         what = f"webhooks taken in, {CLIENTS} clients"
         yield Figure("webhooks", what, ours["rps"], "rps", bare["rps"], more_is_better=True)
         yield Figure("webhooks", "one such answer, p50", ours["p50"], "ms", bare["p50"])
         yield Figure("webhooks", "one such answer, p99", ours["p99"], "ms", bare["p99"])
-        alone, floor = (_visit(port, path, seconds, clients=1) for port, path in doors.items())
+        alone, floor = (_load(port, path, seconds, clients=1) for port, path in targets.items())
         yield Figure("webhooks", "an answer to a single sender, p50", alone["p50"], "ms", floor["p50"])
         yield Figure(
             "webhooks", "an answer to a single sender, p99", alone["p99"], "ms", floor["p99"], Target(50)
@@ -64,7 +64,7 @@ def run(quick: bool) -> Iterator[Figure]:
 
 
 def _worked_off(stack: Stack, most: int) -> Figure:
-    """How fast the product's own processes work off messages that wait, and with how many bells."""
+    """How many stored messages per second the maintenance worker handles."""
     stack.query("DELETE FROM webhooks WHERE digest = substr(id, 4)")  # those of the floor
     kept = "SELECT id FROM webhooks ORDER BY id LIMIT %s"
     stack.query(f"DELETE FROM webhooks WHERE id NOT IN ({kept})", most)
@@ -76,7 +76,7 @@ def _worked_off(stack: Stack, most: int) -> Figure:
     return Figure("webhooks", f"{waiting:,} that wait, worked off", rate, "rps", more_is_better=True)
 
 
-def _visit(port: int, path: str, seconds: float, clients: int = CLIENTS) -> dict[str, float]:
+def _load(port: int, path: str, seconds: float, clients: int = CLIENTS) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.rows.webhooks", str(port), str(clients), str(seconds)]
     done = subprocess.run(command, input=path, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
@@ -84,7 +84,7 @@ def _visit(port: int, path: str, seconds: float, clients: int = CLIENTS) -> dict
 
 
 def _messages(port: int, path: str) -> Iterator[bytes]:
-    """Whole requests, each with a message of its own."""
+    """Complete HTTP requests, each with a distinct message."""
     salt = secrets.token_hex(4)
     for number in itertools.count():
         payload = {
@@ -114,18 +114,18 @@ def _flood(port: int, path: str, clients: int, seconds: float) -> dict[str, floa
     messages = _messages(port, path)
     selector = selectors.DefaultSelector()
     for _ in range(clients):
-        visitor = Visitor(socket.create_connection(("127.0.0.1", port)), next(messages))
-        visitor.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(visitor.connection, selectors.EVENT_READ, visitor)
-        visitor.ask()
+        client = KeepAliveClient(socket.create_connection(("127.0.0.1", port)), next(messages))
+        client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(client.connection, selectors.EVENT_READ, client)
+        client.send()
     took: list[float] = []
     began = time.perf_counter()
     while (now := time.perf_counter()) - began < seconds:
         for key, _ in selector.select(1.0):
-            if key.data.take():
+            if key.data.receive():
                 took.append((time.perf_counter() - key.data.began) * 1000)
                 key.data.request = next(messages)
-                key.data.ask()
+                key.data.send()
     return {"rps": len(took) / (now - began), "p50": percentile(took, 0.5), "p99": percentile(took, 0.99)}
 
 

@@ -1,4 +1,4 @@
-"""Arrivals as people see them: whether a finished download can be watched in Plex, and if not, why."""
+"""Arrivals as the API shows them: whether a finished download can be watched in Plex, and if not, why."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from models.media import MediaItem
 from models.plex_arrival import PlexArrival
 from models.plex_library import PlexSection
 
-LOOKED_FOR = timedelta(minutes=10)
+SEARCH_TIME = timedelta(minutes=10)
 
 State = dict[str, Any]
 
-_QUIET = {"outside"}  # reasons that say how things are set up: nobody is woken for each of his downloads
+_NOT_NOTIFIED = {"outside"}  # reasons that come from the configuration, the same for every download
 _REMOVED = {
     "kind": "removed",
     "message": "It was in Plex and is not there any more.",
@@ -43,19 +43,20 @@ _now = func.clock_timestamp
 _arrival, _item = PlexArrival.__table__.c, MediaItem.__table__.c
 
 
-def expect(db: Session, settings: Settings, download_id: str) -> bool:
-    """Have a download looked for in Plex once it is completed; False where there is no Plex.
+def create(db: Session, settings: Settings, download_id: str) -> bool:
+    """Insert the arrival of a download, or renew its deadline; False if no Plex server is configured.
 
-    Call it in a unit that is fenced by the download's epoch, as the last thing before it is completed.
+    Call it as the last step before the download is completed, in a unit fenced by the download's epoch. The job
+    waits until the download's status is `completed`.
     """
     if not _is_configured(db, settings):
         return False
-    times = {"created_at": _now(), "deadline": _now() + LOOKED_FOR}
+    times = {"created_at": _now(), "deadline": _now() + SEARCH_TIME}
     query = insert(PlexArrival).values(
         id=new_id("arr"),
         download_id=download_id,
         status="queued",
-        server_id="",  # which library it lies in is found out by the first look
+        server_id="",  # server and library are found by the first check
         section_key="",
         path="",
         correlation_id=correlation_id(),
@@ -65,33 +66,33 @@ def expect(db: Session, settings: Settings, download_id: str) -> bool:
     return True
 
 
-def begin(db: Session, download_id: str) -> None:
-    """The download has been completed: ring, where its arrival is waited for."""
+def wake(db: Session, download_id: str) -> None:
+    """Ring for the arrival of a download that has just been completed, if it has one."""
     if db.scalar(select(PlexArrival.id).where(PlexArrival.download_id == download_id)) is not None:
         enqueue(db, Job.ARRIVE)
 
 
-def any_at_all() -> ColumnElement[bool]:
-    """For a query of downloads: whether `states` has anything to say. Costs a list nothing, unlike a join."""
+def any_exist() -> ColumnElement[bool]:
+    """A column for queries of downloads: whether there are arrivals at all, so that `states` is worth a query."""
     return exists(select(_arrival.id))
 
 
 def states(db: Session, rows: Iterable[Any]) -> Mapping[str, State]:
-    """By id, what clients are told of those downloads that were completed while Plex was configured.
+    """State by id, of the downloads that were completed while Plex was configured.
 
-    A state is `{state, available, ratingKey, itemId, reason, since}`, its `since` a time. Rows need the columns id and
-    status.
+    A state is `{state, available, ratingKey, itemId, reason, since}`, where `state` is waiting, available or
+    not_found, and `since` is a datetime. Rows need the columns id and status.
     """
     completed = [row.id for row in rows if row.status == "completed"]
     if not completed:
         return {}
-    found = {row.download_id: _told(row) for row in db.execute(_query(), {"ids": completed})}
+    found = {row.download_id: _state_of(row) for row in db.execute(_query(), {"ids": completed})}
     return {download_id: state for download_id, state in found.items() if state is not None}
 
 
 @cache
 def _query() -> Select[Any]:
-    """What is known of some arrivals: of plain columns and an array, so that it stays prepared."""
+    """SELECT of arrivals with their catalogue items by an array of ids: one text, so that it stays prepared."""
     items, ids = MediaItem.__table__, bindparam("ids", type_=ARRAY(Text))
     columns = (
         _arrival.download_id,
@@ -101,7 +102,7 @@ def _query() -> Select[Any]:
         _arrival.created_at,
     )
     late = items.alias("late")
-    # What was found; else what has come into the catalogue since with that very file.
+    # The item that was found; otherwise one that came into the catalogue later with the same file.
     came_later = select(late.c.id).where(
         late.c.server_id == _arrival.server_id,
         late.c.file == _arrival.path,
@@ -122,8 +123,8 @@ def _query() -> Select[Any]:
     )
 
 
-def _told(row: Any) -> State | None:
-    """The state of a row of `_query`; None where nobody looks for it."""
+def _state_of(row: Any) -> State | None:
+    """The state of a row of `_query`; None if its file is not expected in Plex."""
     if row.ended_at is None:
         return _state(row, "waiting", row.error, row.created_at)
     if row.item_gone is not None:
@@ -136,7 +137,7 @@ def _told(row: Any) -> State | None:
 
 
 def changed(db: Session, row: PlexArrival) -> None:
-    """Tell the owner how it ended, in the unit that ends it; what is said now is true."""
+    """When an arrival ends, publish `media:added` and notify the owner, in the unit that ends it."""
     if row.ended_at is None or (row.status == "cancelled" and row.error is None):
         return
     download = db.get(Download, row.download_id)
@@ -152,12 +153,12 @@ def changed(db: Session, row: PlexArrival) -> None:
         "downloadId": download.id,
         "ratingKey": row.rating_key,
         "available": available,
-        "reason": None if available else _words(row.error),
+        "reason": None if available else _public_reason(row.error),
     }
     events.publish(db, Event("media:added", data, download.user_id, ARRIVAL))
     if available:
         _notify(db, download, "available", f"{_title(download)} can be watched now", _where(db, row))
-    elif row.error is not None and row.error["kind"] not in _QUIET:
+    elif row.error is not None and row.error["kind"] not in _NOT_NOTIFIED:
         reason = f"{row.error['message']} {row.error['advice']}"
         _notify(db, download, "not_in_plex", f"{_title(download)} is not in Plex", reason)
 
@@ -169,12 +170,12 @@ def _state(row: Any, name: str, reason: Any, since: Any) -> State:
         "available": available,
         "ratingKey": (row.item_key or row.rating_key) if available else None,
         "itemId": row.item_id if available else None,
-        "reason": _words(reason),
+        "reason": _public_reason(reason),
         "since": since,
     }
 
 
-def _words(reason: Any) -> dict[str, str] | None:
+def _public_reason(reason: Any) -> dict[str, str] | None:
     return None if reason is None else {name: reason[name] for name in ("kind", "message", "advice")}
 
 
@@ -205,4 +206,4 @@ def _is_configured(db: Session, settings: Settings) -> bool:
     try:
         return connection.configured(db, settings) is not None
     except ServiceUnavailable:
-        return True  # its token can't be read at present: the reason is told there
+        return True  # configured, but its token can't be decrypted: the job reports that

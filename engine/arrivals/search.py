@@ -1,4 +1,4 @@
-"""One search for the file of a finished download: who the server is, where the file lies there, which item has it."""
+"""Searches a Plex server for a download's file: the server's identity, the file's library, the item that has it."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ from models.plex_arrival import PlexArrival
 
 Item = Mapping[str, Any]
 
-_SCAN_SECONDS = 15.0  # a server that works on something else takes its time
-_TYPES = {"movie": 1, "show": 4, "artist": 10}  # by the library's type, of what has files
+_SCAN_SECONDS = 15.0  # a busy server answers a scan request late
+# By library type, Plex's type number of the items that have files.
+_TYPES = {"movie": 1, "show": 4, "artist": 10}
 
 
 class OtherServer(PlexGarbled):
-    """Somebody else answers."""
+    """The configured address answers with another machine identifier."""
 
     kind = "other_server"
 
 
 class Search:
-    """One search at one server.
+    """The search for one download's file on one server.
 
     Args:
-        attempt: whose lease is kept meanwhile.
+        attempt: its lease is renewed during requests.
         configured: the server.
         library: its client.
-        download: completed.
+        download: a completed one.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Search:
         self.server_id = ""
 
     def places(self) -> list[FileInLibrary]:
-        """Where the file lies in the server's libraries; of several those that take such a file.
+        """The libraries that contain the file's path; of several, those whose type fits it (video or audio).
 
         Raises:
             PlexError: one of its kinds.
@@ -78,32 +79,32 @@ class Search:
         return [place for place in found if place.section.get("type") in wanted] or found[:1]
 
     def item(self, place: FileInLibrary) -> Item | None:
-        """The item that has the file, as the server says this moment; None where it has none that it can read.
+        """The item that has the file, by the server's present answers; None if none has it readable.
 
         Raises:
-            PlexError: one of its kinds, where no item has it, and one was not answered for.
+            PlexError: one of its kinds, if no item has it and the request for at least one item failed.
         """
-        silent: PlexError | None = None
+        unanswered: PlexError | None = None
         for key in self._candidates(place):
             try:
                 item = self._calls.call(self._library.item, key)
             except (PlexUnreachable, PlexGarbled) as error:
-                silent = error  # another item may have the file too
+                unanswered = error  # another item may have the file too
                 continue
             part = item and _part(item, place.path)
             if part and answers.readable(part):
                 return item
-        if silent is not None:
-            raise silent
+        if unanswered is not None:
+            raise unanswered
         return None
 
     def why_not(self, place: FileInLibrary) -> Reason:
-        """What keeps the server from having the file.
+        """Why the server does not have the file.
 
         Raises:
             PlexError: one of its kinds.
         """
-        return arrival_reasons.not_taken(
+        return arrival_reasons.why_missing(
             place,
             self._path,
             audio=self._audio,
@@ -112,7 +113,7 @@ class Search:
         )
 
     def _candidates(self, place: FileInLibrary) -> Iterator[str]:
-        """Rating keys of items that seem to have the file: what we know already, then what is new there."""
+        """Rating keys of items that may have the file: from the catalogue, then from the server's newest items."""
         known = select(MediaItem.rating_key).where(
             MediaItem.file == place.path,
             MediaItem.server_id == self.server_id,
@@ -125,7 +126,7 @@ class Search:
         if number is None:
             return
         section = str(place.section["key"])
-        # A file that joins an older item, as its second version, is only seen by what was touched last.
+        # A file that was added to an older item as a second version shows up by `updatedAt` only.
         for order in ("addedAt:desc", "updatedAt:desc"):
             for item in self._calls.call(self._library.newest, section, number, order):
                 if item.get("ratingKey") and _part(item, place.path):
@@ -133,7 +134,7 @@ class Search:
 
 
 def scan(configured: PlexConnection, place: FileInLibrary) -> None:
-    """Have the server look into the folder of a file.
+    """Have the server scan the folder of a file.
 
     Raises:
         PlexError: one of its kinds.
@@ -143,6 +144,6 @@ def scan(configured: PlexConnection, place: FileInLibrary) -> None:
 
 
 def _part(item: Item, path: str) -> Mapping[str, Any] | None:
-    """The file of an item that is at this path of the server."""
-    found = answers.parts(item)
-    return next((part for part in found if paths.same(str(part.get("file") or ""), path)), None)
+    """The item's media part whose file is at this path of the server."""
+    parts = answers.parts(item)
+    return next((part for part in parts if paths.same(str(part.get("file") or ""), path)), None)

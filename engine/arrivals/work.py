@@ -1,7 +1,7 @@
-"""The work of an arrival: one look whether Plex has the file yet; between two looks the row waits, not a worker.
+"""The arrival job: one check whether Plex has the file yet; between checks the row waits and occupies no worker.
 
-A look that does not find the file has its folder scanned, once for all files that came into it meanwhile. While
-Plex is away nothing counts; once it is back there is a scan and a whole look before anybody is told that it failed.
+A check that doesn't find the file has its folder scanned, once for all new files in it. Time during which Plex can't
+be reached doesn't count: afterwards there is a scan and another check before the arrival is given up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.arrivals import arrivals
 from engine.arrivals import reasons as arrival_reasons
-from engine.arrivals.reasons import said
+from engine.arrivals.reasons import as_reason
 from engine.arrivals.search import Item, Search, scan
 from engine.clients.plex.errors import PlexError
 from engine.errors import ServiceUnavailable
@@ -32,26 +32,26 @@ from engine.plex.server.connection import PlexConnection
 from engine.plex.server.paths import FileInLibrary
 from engine.plex.sync import runs as sync
 from engine.plex.sync.leased_calls import LeasedCalls
-from engine.stores import locks
 from models.download import Download
 from models.media import MediaItem
 from models.plex_arrival import PlexArrival
 
 log = structlog.get_logger(__name__)
 
-BETWEEN_SCANS = timedelta(seconds=10)  # of one folder
-SCANNED_AGAIN = timedelta(seconds=60)  # a scan may be lost when Plex restarts
-AFTER_SCAN = timedelta(seconds=30)  # nobody gives up sooner
-AFTER_OUTAGE = timedelta(minutes=2)
-FOR_THE_CATALOGUE = timedelta(seconds=60)
-LONGEST = timedelta(hours=24)
-SOONEST_LOOK, LATEST_LOOK = 2.0, 30.0  # seconds between two
+MIN_SCAN_INTERVAL = timedelta(seconds=10)  # per folder
+RESCAN_AFTER = timedelta(seconds=60)  # a scan may be lost when Plex restarts
+MIN_WAIT_AFTER_SCAN = timedelta(seconds=30)  # before giving up
+MIN_WAIT_AFTER_OUTAGE = timedelta(minutes=2)
+CATALOGUE_WAIT = timedelta(seconds=60)
+MAX_AGE = timedelta(hours=24)
+MIN_PAUSE, MAX_PAUSE = 2.0, 30.0  # seconds between two checks
 
-_LATELY = 500  # arrivals among which a scan of the last seconds is looked for
+_LOCK = 7_240_416  # key of the advisory lock; any number that nothing else uses
+_RECENT_ARRIVALS = 500  # the newest arrivals, among which recent scans of a folder are looked up
 
 
 def _of_completed_downloads(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
-    """The row is there a moment before its download is completed."""
+    """WHERE condition: the download is completed. The arrival is inserted a moment before."""
     completed = select(Download.id).where(
         Download.id == PlexArrival.download_id, Download.status == "completed"
     )
@@ -69,12 +69,12 @@ ARRIVE = JobKind(
 
 
 def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
-    """Look once; returns the columns of the row of a file that Plex has.
+    """Check once; returns the columns of the completed row if Plex has the file.
 
     Raises:
-        Retry: not yet, or Plex can't be reached; never counted.
-        GiveUp: it was looked for long enough.
-        CancelRequested: there is no Plex any more, or the file does not lie in one of its libraries.
+        Retry: Plex doesn't have it yet, or can't be reached; never counted as an attempt.
+        GiveUp: the deadline has passed, or Plex could not be reached for `MAX_AGE`.
+        CancelRequested: no Plex server is configured any more, or the file is in none of its libraries.
         Fenced, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
@@ -84,30 +84,30 @@ def work(attempt: Attempt[PlexArrival]) -> Mapping[str, Any]:
         try:
             configured = connection.configured(db, runtime.settings)
         except ServiceUnavailable as error:
-            raise _away(attempt, now, "not_configured", error.message) from error
+            raise _plex_unavailable(attempt, now, "not_configured", error.message) from error
     if configured is None or download is None or download.file is None:
         raise CancelRequested
     library = configured.library()
     try:
         search = Search(attempt, configured, library, download)
-        return _ArrivalCheck(attempt, configured, search, now).go()
+        return _ArrivalCheck(attempt, configured, search, now).run()
     except PlexError as error:
         with runtime.unit_of_work() as db:
             libraries.failed(db, configured, error)
-        raise _away(attempt, now, error.kind, str(error)) from error
+        raise _plex_unavailable(attempt, now, error.kind, str(error)) from error
     finally:
         library.close()
 
 
-def removed(attempt: Attempt[Any], path: str) -> None:
-    """A finished file has been removed: have Plex look into its folder, so that it drops what is gone.
+def scan_after_removal(attempt: Attempt[Any], path: str) -> None:
+    """Have Plex scan the folder of a file that was removed, so that it drops the item.
 
     Args:
-        attempt: whose lease is kept meanwhile.
-        path: of the file, below `DOWNLOAD_DIR`.
+        attempt: its lease is renewed during requests.
+        path: of the file, relative to `DOWNLOAD_DIR`.
 
     Raises:
-        PlexError: it can't be reached.
+        PlexError: Plex can't be reached.
         Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     runtime = attempt.runtime
@@ -128,7 +128,7 @@ def removed(attempt: Attempt[Any], path: str) -> None:
 
 
 class _ArrivalCheck:
-    """One look, and what follows from it."""
+    """One check, and what follows from it."""
 
     def __init__(
         self, attempt: Attempt[PlexArrival], configured: PlexConnection, search: Search, now: datetime
@@ -136,25 +136,29 @@ class _ArrivalCheck:
         self._attempt, self._configured, self._search = attempt, configured, search
         self._row, self._now, self._runtime = attempt.row, now, attempt.runtime
 
-    def go(self) -> Mapping[str, Any]:
+    def run(self) -> Mapping[str, Any]:
         places = self._search.places()
         if not places:
-            self._attempt.write(server_id=self._search.server_id, error=said(*arrival_reasons.OUTSIDE))
+            self._attempt.write(server_id=self._search.server_id, error=as_reason(*arrival_reasons.OUTSIDE))
             raise CancelRequested
         for place in places:
             item = self._search.item(place)
             if item is not None:
-                return self._arrived(place, item)
-        scanned_at = self._scanned(places)
-        if self._now < self._row.deadline or scanned_at is None or self._now - scanned_at < AFTER_SCAN:
-            raise self._later()
-        if any(map(_is_scanned_now, places)) and self._now - self._row.created_at < LONGEST:
-            self._attempt.write(deadline=self._now + AFTER_SCAN)  # our folder may come after others
-            raise self._later()
+                return self._found(place, item)
+        scanned_at = self._scan_if_due(places)
+        if (
+            self._now < self._row.deadline
+            or scanned_at is None
+            or self._now - scanned_at < MIN_WAIT_AFTER_SCAN
+        ):
+            raise self._retry_later()
+        if any(map(_is_scanned_now, places)) and self._now - self._row.created_at < MAX_AGE:
+            self._attempt.write(deadline=self._now + MIN_WAIT_AFTER_SCAN)  # our folder may be scanned last
+            raise self._retry_later()
         raise GiveUp(self._search.why_not(places[0]))
 
-    def _arrived(self, place: FileInLibrary, item: Item) -> Mapping[str, Any]:
-        """It is there: complete the row once the catalogue has it too."""
+    def _found(self, place: FileInLibrary, item: Item) -> Mapping[str, Any]:
+        """Plex has the file: complete the row once the catalogue has the item too."""
         row, key, server_id = self._row, str(item["ratingKey"]), self._search.server_id
         values: dict[str, Any] = {
             "server_id": server_id,
@@ -162,28 +166,29 @@ class _ArrivalCheck:
             "path": place.path,
             "rating_key": key,
         }
-        mine = (MediaItem.server_id == server_id, MediaItem.rating_key == key, MediaItem.deleted_at.is_(None))
+        same = (MediaItem.server_id == server_id, MediaItem.rating_key == key, MediaItem.deleted_at.is_(None))
         with self._runtime.unit_of_work() as db:
-            known = db.scalars(select(MediaItem).where(*mine)).first()
-            listed = known is not None and _lists(known, place.path)
-            asked = row.rating_key == key
-            if listed or item.get("type") not in TYPE_NUMBERS or (asked and self._now >= row.deadline):
+            known = db.scalars(select(MediaItem).where(*same)).first()
+            listed = known is not None and _has_file(known, place.path)
+            requested = row.rating_key == key
+            if listed or item.get("type") not in TYPE_NUMBERS or (requested and self._now >= row.deadline):
                 return {**values, "item_id": known and known.id}
-            if not asked:
+            if not requested:
                 sync.start(db, full=False, trigger="push", rating_keys=[key])
-                values["deadline"] = self._now + FOR_THE_CATALOGUE
+                values["deadline"] = self._now + CATALOGUE_WAIT
                 lease.write(db, ARRIVE, row, unless_cancelled=True, **values)
-        raise Retry(said(*arrival_reasons.CATALOGUE), 1.0, counts=False)
+        raise Retry(as_reason(*arrival_reasons.CATALOGUE), 1.0, counts=False)
 
-    def _scanned(self, places: Sequence[FileInLibrary]) -> datetime | None:
-        """Have the folder scanned where that is due; returns when it was last, since the file came."""
+    def _scan_if_due(self, places: Sequence[FileInLibrary]) -> datetime | None:
+        """Have the folder scanned if that is due; returns the time of its last scan since the file came, or None."""
         row, first = self._row, places[0]
         with self._runtime.unit_of_work() as db:
-            locks.hold(db, locks.Lock.ARRIVAL_SCANS)  # of two looks one scans
+            db.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # of two simultaneous checks one scans
             latest = self._latest_scan(db, first)
-            mine = [time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at]
-            due = self._is_due(latest, max(mine, default=None))
-            scanned_at = self._now if due else max(mine, default=None)
+            times = [time for time in (latest, row.scanned_at) if time is not None and time >= row.created_at]
+            last = max(times, default=None)
+            due = self._is_due(latest, last)
+            scanned_at = self._now if due else last
             values = {"server_id": self._search.server_id, "section_key": str(first.section["key"])}
             values["path"] = first.path
             lease.write(
@@ -196,50 +201,54 @@ class _ArrivalCheck:
             log.info("arrival.scanned", section=str(first.section["key"]))
         return scanned_at
 
-    def _is_due(self, latest: datetime | None, mine: datetime | None) -> bool:
-        """Whether to scan now: for us, and without asking too much of Plex."""
-        if latest is not None and self._now - latest < BETWEEN_SCANS:
+    def _is_due(self, latest: datetime | None, last: datetime | None) -> bool:
+        """Whether to scan now: this file needs it, and the folder was not scanned within `MIN_SCAN_INTERVAL`."""
+        if latest is not None and self._now - latest < MIN_SCAN_INTERVAL:
             return False
-        return mine is None or (self._now < self._row.deadline and self._now - mine >= SCANNED_AGAIN)
+        return last is None or (self._now < self._row.deadline and self._now - last >= RESCAN_AFTER)
 
     def _latest_scan(self, db: Session, place: FileInLibrary) -> datetime | None:
-        """When the folder was scanned last, for whichever file; scans of long ago are not looked for."""
+        """When the folder was last scanned for any file; None if not within `RESCAN_AFTER`."""
         newest = (
             select(PlexArrival.server_id, PlexArrival.path, PlexArrival.scanned_at)
             .order_by(PlexArrival.id.desc())
-            .limit(_LATELY)
+            .limit(_RECENT_ARRIVALS)
             .subquery()
         )
         lately = select(newest.c.path, newest.c.scanned_at).where(
-            newest.c.server_id == self._search.server_id, newest.c.scanned_at > self._now - SCANNED_AGAIN
+            newest.c.server_id == self._search.server_id, newest.c.scanned_at > self._now - RESCAN_AFTER
         )
         times = [at for path, at in db.execute(lately) if paths.same(paths.folder(path), place.folder)]
         return max(times, default=None)
 
-    def _later(self) -> Retry:
-        return Retry(said(*arrival_reasons.SCANNING), _pause(self._now - self._row.created_at), counts=False)
+    def _retry_later(self) -> Retry:
+        return Retry(
+            as_reason(*arrival_reasons.SCANNING), _pause(self._now - self._row.created_at), counts=False
+        )
 
 
-def _away(attempt: Attempt[PlexArrival], now: datetime, kind: str, message: str) -> Retry | GiveUp:
-    """Nobody can look: the time does not count, and what was scanned may be lost."""
+def _plex_unavailable(
+    attempt: Attempt[PlexArrival], now: datetime, kind: str, message: str
+) -> Retry | GiveUp:
+    """Extend the deadline, as Plex can't be asked, and forget the last scan, which may be lost."""
     row = attempt.row
     age = now - row.created_at
-    if age >= LONGEST:
-        return GiveUp(said(kind, message, arrival_reasons.GIVEN_UP))
-    attempt.write(deadline=max(row.deadline, now + AFTER_OUTAGE), scanned_at=None)
-    return Retry(said(kind, message, arrival_reasons.AWAY, retryable=True), _pause(age), counts=False)
+    if age >= MAX_AGE:
+        return GiveUp(as_reason(kind, message, arrival_reasons.GIVEN_UP))
+    attempt.write(deadline=max(row.deadline, now + MIN_WAIT_AFTER_OUTAGE), scanned_at=None)
+    return Retry(as_reason(kind, message, arrival_reasons.AWAY, retryable=True), _pause(age), counts=False)
 
 
 def _pause(age: timedelta) -> float:
-    """Seconds until the next look: soon at first, then less often."""
-    return min(LATEST_LOOK, max(SOONEST_LOOK, age.total_seconds() / 4))
+    """Seconds until the next check: a quarter of the age, within `MIN_PAUSE` and `MAX_PAUSE`."""
+    return min(MAX_PAUSE, max(MIN_PAUSE, age.total_seconds() / 4))
 
 
 def _is_scanned_now(place: FileInLibrary) -> bool:
     return str(place.section.get("refreshing")).lower() in {"1", "true"}
 
 
-def _lists(known: MediaItem, path: str) -> bool:
-    """Whether the catalogue's item has the file too."""
+def _has_file(known: MediaItem, path: str) -> bool:
+    """Whether the catalogue's item lists the file."""
     listed = [part.get("file") for version in known.files or () for part in version.get("parts") or ()]
     return any(paths.same(str(file), path) for file in listed if file)

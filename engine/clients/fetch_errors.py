@@ -1,4 +1,4 @@
-"""Why a download failed, in plain words: the kinds, what each means to a person, when it is tried again."""
+"""The kinds of failed downloads: message and advice for the user, and when each is retried."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 Retry = Literal["soon", "throttled", "shortly", "later", "again_once", "never"]
 
 
-class FetchVerdict(NamedTuple):
-    """What a kind of failure means to a person and to the queue; `given_up`: the advice after the last attempt."""
+class FailureKind(NamedTuple):
+    """A kind's message, advice and retry class; `given_up` is the advice after the last attempt."""
 
     message: str
     advice: str
@@ -20,143 +20,142 @@ _WAIT = "Nothing to do: it is tried again by itself."
 _OTHER = "Check the address, or choose another video."
 _GUEST = "Only videos that anyone can watch without signing in can be downloaded."
 
-_RESTS = "All downloads of this site pause and go on by themselves; fewer at a time help."
-_RESTED = "Try it again in some hours; fewer downloads of this site at a time help."
+_THROTTLED_ADVICE = "All downloads of this site pause and go on by themselves; fewer at a time help."
+_THROTTLED_GIVEN_UP = "Try it again in some hours; fewer downloads of this site at a time help."
 
-# soon: with growing pauses; throttled: everything for that host waits; shortly: it is looked again each minute
-# whether the reason has passed; later: the same, but it takes long; again_once: one more attempt with a fresh look at
-# the page.
-VERDICTS: dict[str, FetchVerdict] = {
-    "private": FetchVerdict("The video is private.", _GUEST, "never"),
-    "removed": FetchVerdict("The video is not available any more.", _OTHER, "never"),
-    "geo": FetchVerdict(
+# Retry classes. soon: with growing pauses. throttled: all downloads of the host wait. shortly: each minute, uncounted.
+# later: uncounted too, with a long pause. again_once: one more attempt, which extracts the page again. never.
+FAILURE_KINDS: dict[str, FailureKind] = {
+    "private": FailureKind("The video is private.", _GUEST, "never"),
+    "removed": FailureKind("The video is not available any more.", _OTHER, "never"),
+    "geo": FailureKind(
         "The video is not available in this server's country.", "Look for another source of it.", "never"
     ),
-    "age": FetchVerdict("The site asks for a proof of age.", _GUEST, "never"),
-    "members": FetchVerdict("The video is for paying members or subscribers only.", _GUEST, "never"),
-    "login": FetchVerdict("The site asks for an account.", _GUEST, "never"),
-    "bot_check": FetchVerdict(
+    "age": FailureKind("The site asks for a proof of age.", _GUEST, "never"),
+    "members": FailureKind("The video is for paying members or subscribers only.", _GUEST, "never"),
+    "login": FailureKind("The site asks for an account.", _GUEST, "never"),
+    "bot_check": FailureKind(
         "The site suspects a robot and does not answer this server for now.",
-        _RESTS,
+        _THROTTLED_ADVICE,
         "throttled",
-        _RESTED,
+        _THROTTLED_GIVEN_UP,
     ),
-    "rate_limited": FetchVerdict(
+    "rate_limited": FailureKind(
         "The site says that this server asks too often.",
-        _RESTS,
+        _THROTTLED_ADVICE,
         "throttled",
-        _RESTED,
+        _THROTTLED_GIVEN_UP,
     ),
-    "forbidden": FetchVerdict(
+    "forbidden": FailureKind(
         "The site refused to hand out the video (403).",
         "If it plays in a browser without signing in, try again later.",
         "again_once",
     ),
-    "not_found": FetchVerdict("There is nothing at this address (404).", _OTHER, "never"),
-    "gone": FetchVerdict("The video was taken down for good (410).", _OTHER, "never"),
-    "unsupported": FetchVerdict(
+    "not_found": FailureKind("There is nothing at this address (404).", _OTHER, "never"),
+    "gone": FailureKind("The video was taken down for good (410).", _OTHER, "never"),
+    "unsupported": FailureKind(
         "No video was found at this address.",
         "Give the address of the page that shows the video, or of the file itself.",
         "never",
     ),
-    "playlist": FetchVerdict(
+    "playlist": FailureKind(
         "The address names several videos: a playlist, a channel, or a page with more than one.",
         "Give the address of one video.",
         "never",
     ),
-    "live_not_started": FetchVerdict("The premiere or live stream has not begun yet.", _WAIT, "later"),
-    "live_now": FetchVerdict(
+    "live_not_started": FailureKind("The premiere or live stream has not begun yet.", _WAIT, "later"),
+    "live_now": FailureKind(
         "This is a live stream that is still running, so it has no end to download.",
         "Try again when the stream is over.",
         "never",
     ),
-    "live_ended": FetchVerdict(
+    "live_ended": FailureKind(
         "The live stream is over and the site still prepares its recording.", _WAIT, "later"
     ),
-    "drm": FetchVerdict("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
-    "network": FetchVerdict(
+    "drm": FailureKind("The video is copy-protected (DRM).", "It cannot be downloaded.", "never"),
+    "network": FailureKind(
         "The connection to the site failed.", _WAIT, "soon", "Try it again when the site can be reached."
     ),
-    "offline": FetchVerdict(
+    "offline": FailureKind(
         "This server does not get through to the site: the network, or its name service, is away.",
         "Nothing to do: it is tried again each minute.",
         "shortly",
         "Try it again when this server's network works.",
     ),
-    "blocked_address": FetchVerdict(
+    "blocked_address": FailureKind(
         "The video's site leads to an address inside a private network.",
         "Check the address. An administrator can allow private networks in the settings.",
         "never",
     ),
-    "certificate": FetchVerdict(
+    "certificate": FailureKind(
         "The site's certificate is not valid, so the connection is not safe.", _OTHER, "again_once"
     ),
-    "upstream": FetchVerdict(
+    "upstream": FailureKind(
         "The site has a fault of its own.", _WAIT, "soon", "Try it again when the site works again."
     ),
-    "truncated": FetchVerdict(
+    "truncated": FailureKind(
         "The site ended the transfer too early.",
         _WAIT,
         "soon",
         "Try it again later, or choose a lower quality.",
     ),
-    "incomplete": FetchVerdict(
+    "incomplete": FailureKind(
         "Something of the video is missing in what the site sent.",
         "Try it again later, or choose another quality.",
         "again_once",
     ),
-    "mismatch": FetchVerdict(
+    "mismatch": FailureKind(
         "The site sent something else than it announced.",
         "Try it again later, or choose another quality.",
         "again_once",
     ),
-    "not_media": FetchVerdict(
+    "not_media": FailureKind(
         "The site sent something that is neither video nor audio.",
         "If it plays in a browser without signing in, try again later.",
         "again_once",
     ),
-    "unreadable": FetchVerdict(
+    "unreadable": FailureKind(
         "The site answered in a way that the downloader does not understand.",
         "The site may have changed: update MediaNest (yt-dlp), then retry.",
         "again_once",
     ),
-    "redirects": FetchVerdict(
+    "redirects": FailureKind(
         "The site redirects in a circle, or too often, and never shows a page.",
         "Open the address in a browser, and give the address at which it ends up.",
         "again_once",
     ),
-    "malformed": FetchVerdict(
+    "malformed": FailureKind(
         "The site's answer breaks the rules of HTTP, so it cannot be read.",
         "Check the address and its port; if it opens in a browser, try again later.",
         "again_once",
     ),
-    "disk_full": FetchVerdict(
+    "disk_full": FailureKind(
         "The server's disk is full.", "Free some space; the download goes on by itself.", "shortly"
     ),
-    "storage": FetchVerdict(
+    "storage": FailureKind(
         "The server could not write to its work folder.", "An administrator has to look at it.", "later"
     ),
-    "too_large": FetchVerdict("The video is larger than allowed.", "Choose a lower quality.", "never"),
-    "spliced": FetchVerdict(
+    "too_large": FailureKind("The video is larger than allowed.", "Choose a lower quality.", "never"),
+    "spliced": FailureKind(
         "The stream changes its format in the middle, as inserted adverts do, so it makes no single film.",
         "Choose another quality, or look for another source of it.",
         "again_once",
     ),
-    "too_slow": FetchVerdict(
+    "too_slow": FailureKind(
         "The site sends so slowly that the download was ended.",
         "It goes on where it stopped; a lower quality is smaller.",
         "soon",
         "Try it again at another time, or choose a lower quality.",
     ),
-    "no_format": FetchVerdict(
+    "no_format": FailureKind(
         "The site offers the video in no usable format.", "Choose another format or quality.", "again_once"
     ),
-    "processing": FetchVerdict(
+    "processing": FailureKind(
         "The downloaded streams could not be turned into the wished format.",
         "Choose another format (mkv takes nearly everything).",
         "again_once",
     ),
-    "internal": FetchVerdict(
+    "internal": FailureKind(
         "Something went wrong inside MediaNest.",
         "Tell an administrator; the logs have the details.",
         "again_once",
@@ -165,13 +164,13 @@ VERDICTS: dict[str, FetchVerdict] = {
 
 
 class FetchError(Exception):
-    """An attempt that failed, in words for the person who asked.
+    """A failed attempt to fetch a video.
 
     Attributes:
-        kind: a key of `VERDICTS`. message: what happened. advice: what to do. retry: when to try again.
-        given_up: what to do once it is not tried again.
-        retry_after: seconds the site asked us to wait, if it did.
-        detail: the cause in the site's or the library's words, cleaned, for the log only.
+        kind: a key of `FAILURE_KINDS`. message: what happened, for the user. advice: what they can do.
+        retry: the retry class. given_up: the advice after the last attempt.
+        retry_after: seconds of the site's `Retry-After`, if it sent one.
+        detail: the site's or the library's message, redacted, for the log only.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class FetchError(Exception):
         detail: str = "",
         retry_after: float | None = None,
     ) -> None:
-        verdict = VERDICTS[kind]
+        verdict = FAILURE_KINDS[kind]
         super().__init__(kind, message or verdict.message)
         self.kind, self.message = kind, message or verdict.message
         self.advice, self.retry = verdict.advice, verdict.retry

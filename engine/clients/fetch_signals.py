@@ -1,4 +1,4 @@
-"""What an attempt to fetch a video is told, tells on its way, and hands back: plain, picklable values."""
+"""Input, progress signals and result of an attempt to fetch a video: plain, picklable values."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from urllib.parse import urlsplit, urlunsplit
 
 Phase = Literal["extracting", "downloading", "processing"]
 
-_LONGEST = 1e8  # seconds, three years: no film, and no number that any of our columns would refuse
+_LONGEST = 1e8  # seconds, three years: longer than any film, and it fits the database's columns
 TITLE_LIMIT = 500
 DESCRIPTION_LIMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchSpec:
-    """One attempt.
+    """The input of one attempt.
 
     Attributes:
         quality, format: of `engine.formats`.
-        work_dir: of this download alone and the same for all its attempts: what is in it is resumed (so the
-            caller empties it when the wish changes).
-        ffmpeg: path of the binary. generic: whether sites without an extractor of their own are tried.
-        embed: write metadata, thumbnail and chapters into the file.
-        socket_timeout: seconds of silence on a connection. max_bytes: refuse more than this.
-        max_seconds: end the attempt when the transfer has taken longer than this.
+        work_dir: a folder for this download alone, the same for all its attempts, which resume what is in it. The
+            caller empties it when URL, quality or format change.
+        ffmpeg: path of the binary. generic: whether yt-dlp's generic extractor may be used.
+        embed: whether to write metadata, thumbnail and chapters into the file.
+        socket_timeout: seconds without data on a connection. max_bytes: the largest accepted size.
+        max_seconds: the longest accepted time of the transfer.
         allow_private: whether loopback and private networks may be reached.
-        cookies: the text of a cookie file; each site is shown its own. Never written to a disk.
+        cookies: the text of a Netscape cookie file, or None. Never written to disk.
     """
 
     url: str
@@ -47,7 +47,7 @@ class FetchSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a site says of a video: bounded texts that any database takes, URLs without a login.
+    """A site's metadata of a video: texts of bounded length that PostgreSQL can store, URLs without credentials.
 
     `duration` is in seconds, `upload_date` is YYYY-MM-DD, `live_status` is not_live, was_live or None.
     """
@@ -73,12 +73,12 @@ class MetadataFound:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One point of the attempt's single line of progress.
+    """The attempt's progress at one moment.
 
     Attributes:
-        downloaded_bytes, total_bytes: of all streams; the total may be a moving estimate, or unknown.
-        speed: bytes a second. eta: seconds.
-        fraction: of the whole attempt, ffmpeg's work included; never falls. None while nothing can be said.
+        downloaded_bytes, total_bytes: of all streams together; the total may be an estimate that changes, or unknown.
+        speed: bytes per second. eta: seconds.
+        fraction: 0 to 1 of the whole attempt, ffmpeg's work included; never decreases. None while unknown.
     """
 
     phase: Phase
@@ -95,7 +95,7 @@ Emit = Callable[[Signal], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """A finished, probed file in the work folder; `container` is the format asked for, `duration` seconds."""
+    """A finished, examined file in the work folder; `size` in bytes, `height` in pixels, `duration` in seconds."""
 
     path: Path
     size: int
@@ -107,7 +107,7 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewResult:
-    """What a URL holds, without fetching it; `heights` are the lines on offer, `qualities` our words for it."""
+    """A URL's metadata, the available heights in pixels, and those as `engine.formats.QUALITIES`."""
 
     metadata: Metadata
     heights: tuple[int, ...]
@@ -115,7 +115,7 @@ class PreviewResult:
 
 
 def storable(value: object, limit: int) -> str | None:
-    """At most `limit` characters that any database and encoder takes (no NUL, no lone surrogate), or None."""
+    """At most `limit` characters without NUL and lone surrogates; None if nothing is left or it is no text."""
     if not isinstance(value, str):
         return None
     text = value[: 2 * limit + 1000].replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
@@ -123,14 +123,14 @@ def storable(value: object, limit: int) -> str | None:
 
 
 def seconds_of(value: object) -> float | None:
-    """A number of seconds by an extractor, or None where it is none: a text, negative, not finite."""
+    """A number of seconds from an extractor; None if it is no number, negative or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < _LONGEST else None
 
 
 def without_login(url: object) -> str | None:
-    """An http(s) URL without `user:password@`; None for anything else."""
+    """An http(s) URL with `user:password@` removed; None for anything else."""
     text = storable(url, 2000)
     try:
         parts = urlsplit(text or "")
@@ -143,7 +143,7 @@ def without_login(url: object) -> str | None:
 
 def _title(info: Mapping[str, Any]) -> str:
     title = storable(info.get("title"), TITLE_LIMIT) or "video"
-    # yt-dlp numbers the videos of a page even when there is one only; several never get here.
+    # yt-dlp numbers a page's videos even if there is only one; pages with several are refused before.
     if info.get("extractor_key") == "HTML5MediaEmbed":
         title = title.removesuffix(" (1)")
     return title
@@ -151,9 +151,9 @@ def _title(info: Mapping[str, Any]) -> str:
 
 def _date(info: Mapping[str, Any]) -> str | None:
     day = info.get("upload_date")
-    told = any(info.get(key) for key in ("channel", "uploader", "description"))
-    if info.get("direct") and not told:
-        return None  # of a bare file it is only the server's Last-Modified
+    has_page_metadata = any(info.get(key) for key in ("channel", "uploader", "description"))
+    if info.get("direct") and not has_page_metadata:
+        return None  # for a direct file yt-dlp takes the server's Last-Modified
     if not isinstance(day, str) or not (len(day) == 8 and day.isdecimal()):
         return None
     return f"{day[:4]}-{day[4:6]}-{day[6:]}"

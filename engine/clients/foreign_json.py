@@ -1,4 +1,4 @@
-"""Reads JSON that other systems wrote: what is wrong with one text or number costs that text or number alone."""
+"""Parses JSON from other systems leniently: an invalid text or number is replaced, the rest is kept."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 100  # levels that are kept of a document that can't be read as it is
+DEEPEST = 100  # nesting levels that are kept of a document that has to be repaired
 _LONGEST_NUMBER = 400  # digits; the largest that a float can hold has 309
 
 _BEYOND = re.compile("[\0\ud800-\udfff]")
-# A string, also one that never ends, or a bracket: every character is looked at once, whatever the text is.
+# A string (also an unterminated one) or a bracket; possessive, so that matching takes linear time.
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
 
 
 class NotJson(ValueError):
-    """It is no JSON, also with all allowance made."""
+    """It can't be parsed as JSON even leniently."""
 
 
 def decoded(body: bytes | str) -> Any:
-    """The document in an answer or message; its texts can be stored, and its numbers are finite.
+    """Parse a document; its texts can be stored in PostgreSQL and its numbers are finite.
 
-    What is no Unicode becomes U+FFFD, NUL is left out, NaN and infinities become None, integers beyond 64 bits floats.
-    It may be UTF-8, UTF-16 or UTF-32. A byte order mark, control characters in texts and trailing NULs are overlooked.
-    Of two equal keys the last counts.
-    Good JSON is read by orjson at its full speed, up to 1024 levels deep; of what has to be mended, 100 are kept.
+    Invalid Unicode becomes U+FFFD, NUL is dropped, NaN and infinities become None, integers beyond 64 bits floats.
+    The encoding may be UTF-8, UTF-16 or UTF-32. A byte order mark, control characters in texts and trailing NULs are
+    accepted. Of duplicate keys the last one counts.
+    Valid JSON is parsed by orjson, up to 1024 levels deep; of a document that has to be repaired, 100 are kept.
 
     Raises:
-        NotJson: it is cut short, or something else.
+        NotJson: it is truncated, or not JSON.
     """
     nul = "\\u0000" in body if isinstance(body, str) else b"\\u0000" in body
     if not nul:
@@ -38,18 +38,18 @@ def decoded(body: bytes | str) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-    return mended(body)
+    return repaired(body)
 
 
-def mended(body: bytes | str) -> Any:
-    """As `decoded`, and in any case nothing deeper than 100 levels: what is below is null.
+def repaired(body: bytes | str) -> Any:
+    """As `decoded`, by the slow lenient parser; values nested deeper than 100 levels become null.
 
     Raises:
-        NotJson: it is cut short, or something else.
+        NotJson: it is truncated, or not JSON.
     """
     try:
         found = json.loads(
-            _shallow(_text(body)).rstrip("\0 \t\r\n"),
+            _depth_limited(_text(body)).rstrip("\0 \t\r\n"),
             strict=False,
             parse_int=_integer,
             parse_float=_float,
@@ -60,15 +60,15 @@ def mended(body: bytes | str) -> Any:
     return _cleaned(found)
 
 
-def objects(told: Any) -> list[dict[str, Any]]:
-    """The objects in a list; an object that stands alone is all of one, and whatever else there is is left out."""
-    if isinstance(told, dict):
-        return [told]
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list, without its other elements; a single object counts as a list of one."""
+    if isinstance(value, dict):
+        return [value]
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def storable(text: str) -> str:
-    """A text as PostgreSQL takes it: without NUL, and with U+FFFD for halves of characters."""
+    """A text that PostgreSQL can store: without NUL, with U+FFFD for lone surrogates."""
     if _BEYOND.search(text) is None:
         return text
     whole = text.replace("\0", "").encode("utf-16", "surrogatepass")
@@ -81,8 +81,8 @@ def _text(body: bytes | str) -> str:
     return body.decode(json.detect_encoding(body), "replace")
 
 
-def _shallow(text: str) -> str:
-    """The text with null for what is nested too deeply."""
+def _depth_limited(text: str) -> str:
+    """The text with null in place of arrays and objects nested deeper than `DEEPEST`."""
     parts, depth, start = list[str](), 0, 0
     for found in _STRUCTURE.finditer(text):
         mark = found[0]

@@ -1,4 +1,4 @@
-"""What a source said of a stream before it was looked into: what the finished file is held against."""
+"""A stream's declared length, size and contents, which the finished file is checked against."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """What playlist, manifest and headers said of one downloaded stream; None where they said nothing.
+    """What playlist, manifest and HTTP headers declare of one downloaded stream; None if they don't.
 
     Attributes:
-        seconds: its length by the playlist or the manifest.
-        unsure: by how many seconds that may be wrong in either direction, since it is made of rounded numbers.
-        size: its length in bytes by `Content-Length`, `Content-Range` or the sum of byte ranges.
-        video, audio: whether a picture, a sound is in it.
-        fragmented: whether the file was put together from pieces, so that it may need a clean container.
+        seconds: its duration by the playlist or manifest.
+        unsure: the tolerance of `seconds` in seconds, either way, as it is a sum of rounded numbers.
+        size: its bytes by `Content-Length`, `Content-Range` or the sum of byte ranges.
+        video, audio: whether it has a video, an audio track.
+        fragmented: whether the file was concatenated from segments, so that it may have to be remuxed.
     """
 
     seconds: float | None = None

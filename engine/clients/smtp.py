@@ -1,4 +1,4 @@
-"""Hands a mail to the mail server: everything before the text may be tried again, nothing after it."""
+"""Sends a mail over SMTP: failures before DATA may be retried; after it the outcome can be unknown."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ipaddress import ip_address
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-SECONDS = 15.0  # for each answer; a server may greet slowly on purpose
-SECONDS_AFTER_TEXT = 60.0  # it looks through the text before it answers, and we can't ask again
+SECONDS = 15.0  # for each reply; some servers delay their greeting on purpose
+SECONDS_AFTER_TEXT = 60.0  # for the reply to DATA: the server may scan the mail first
 _LOOK_SECONDS = 0.5
 _LONGEST_REPLY = 200
-_WIRE = SMTP.clone(cte_type="7bit")  # what every server on the way can carry
+_WIRE = SMTP.clone(cte_type="7bit")  # works with servers that lack 8BITMIME
 
 
 class MailFailed(Exception):
-    """The server surely did not take the mail.
+    """The mail was certainly not accepted.
 
     Attributes:
-        kind: a word for programs.
+        kind: machine-readable: refused, unreachable, tls, address or not_configured.
         message: what happened, for an admin.
         advice: what to do.
-        passing: whether another attempt may succeed.
+        passing: whether the failure is temporary, so that a retry may succeed.
     """
 
     def __init__(self, kind: str, message: str, advice: str, *, passing: bool) -> None:
@@ -41,16 +41,16 @@ class MailFailed(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The server got the text, or a part of it, and did not say whether it took it."""
+    """The connection failed after DATA began: the server may have accepted the mail or not."""
 
 
 class Interrupted(Exception):
-    """We hung up before the server was given the text."""
+    """The connection was closed on request before DATA."""
 
 
 @dataclass(frozen=True)
 class MailServer:
-    """Where mails are handed in; `secure` is TLS from the first byte, otherwise STARTTLS where it is offered."""
+    """Address and credentials; `secure` means implicit TLS, otherwise STARTTLS is used if offered."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ class MailServer:
         """Read `smtp://` or `smtps://user:password@host:port`; user and password are percent-encoded.
 
         Raises:
-            MailFailed: it names no host, or a port that is none.
+            MailFailed: the host is missing or the port invalid.
         """
         parts = urlsplit(url)
         try:
@@ -78,7 +78,7 @@ class MailServer:
 
     @property
     def local(self) -> bool:
-        """Whether nothing that is sent there leaves this machine."""
+        """Whether the host is the loopback interface."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -88,10 +88,10 @@ class MailServer:
 def compose(
     *, message_id: str, sender: str, recipient: str, subject: str, plain: str, html: str
 ) -> EmailMessage:
-    """A proper message of plain text with an HTML alternative; no value can add a header or a recipient.
+    """A plain text message with an HTML alternative; values can't inject headers or recipients.
 
     Raises:
-        MailFailed: sender or recipient is no address.
+        MailFailed: sender or recipient is not an address.
     """
     name, address = parseaddr(sender)
     message = EmailMessage(policy=_WIRE)
@@ -108,7 +108,7 @@ def compose(
     message["Subject"] = " ".join(subject.split())
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{message_id}@{message['From'].addresses[0].domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes back
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     message.set_content(plain)
     message.add_alternative(html, subtype="html")
     return message
@@ -121,27 +121,27 @@ def send(
     before_text: Callable[[], None],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Hand a mail over; returns once the server has taken it.
+    """Send a mail; returns once the server has accepted it.
 
     Args:
-        server: to hand it to.
+        server: to send through.
         message: made by `compose`.
-        before_text: called right before the server is given the text; what it raises ends the conversation there.
-        interrupted: asked twice a second until then, from another thread: True hangs up on the server.
+        before_text: called right before DATA; if it raises, nothing is sent.
+        interrupted: polled twice a second before DATA, from another thread; True closes the connection.
 
     Raises:
-        MailFailed: the server surely did not take it.
-        OutcomeUnknown: nobody can tell whether it did.
-        Interrupted: as was asked for.
+        MailFailed: the mail was certainly not accepted.
+        OutcomeUnknown: it may have been accepted or not.
+        Interrupted: `interrupted` returned True.
     """
-    with _failures_explained(server):
+    with _translated_errors(server):
         connection = _connect(server)
     try:
-        with _failures_explained(server), _hung_up_when(interrupted, connection):
-            _prepare(connection, server)
-            _introduce(connection, message)
+        with _translated_errors(server), _closed_when(interrupted, connection):
+            _secure_and_sign_in(connection, server)
+            _send_envelope(connection, message)
         before_text()
-        _hand_over(connection, message)
+        _send_data(connection, message)
         with suppress(OSError, smtplib.SMTPException):
             connection.quit()
     finally:
@@ -149,7 +149,7 @@ def send(
 
 
 @contextmanager
-def _failures_explained(server: MailServer) -> Iterator[None]:
+def _translated_errors(server: MailServer) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPResponseException as error:
@@ -161,7 +161,7 @@ def _failures_explained(server: MailServer) -> Iterator[None]:
 
 
 @contextmanager
-def _hung_up_when(interrupted: Callable[[], bool], connection: smtplib.SMTP) -> Iterator[None]:
+def _closed_when(interrupted: Callable[[], bool], connection: smtplib.SMTP) -> Iterator[None]:
     over, hung_up = threading.Event(), threading.Event()
 
     def watch() -> None:
@@ -169,7 +169,7 @@ def _hung_up_when(interrupted: Callable[[], bool], connection: smtplib.SMTP) -> 
             if interrupted() and connection.sock is not None:
                 hung_up.set()
                 with suppress(OSError):
-                    # Of the socket below TLS, which would lose its state under the reader.
+                    # The plain socket's shutdown: the TLS one's would reset its state while the reader uses it.
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
                 return
 
@@ -192,8 +192,8 @@ def _connect(server: MailServer) -> smtplib.SMTP:
     return smtplib.SMTP(server.host, server.port, timeout=SECONDS)
 
 
-def _prepare(connection: smtplib.SMTP, server: MailServer) -> None:
-    """Use TLS as far as there is any, and sign in."""
+def _secure_and_sign_in(connection: smtplib.SMTP, server: MailServer) -> None:
+    """STARTTLS if it is offered, then AUTH; never sends the password unencrypted over a network."""
     connection.ehlo_or_helo_if_needed()
     if not server.secure and connection.has_extn("starttls"):
         connection.starttls(context=_context(server))
@@ -206,7 +206,7 @@ def _prepare(connection: smtplib.SMTP, server: MailServer) -> None:
 
 def _context(server: MailServer) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if server.local:  # a bridge on this machine makes its own certificate, and nobody stands in between
+    if server.local:  # a mail bridge on this machine has a self-signed certificate
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -219,8 +219,8 @@ def _sign_in(connection: smtplib.SMTP, server: MailServer) -> None:
         raise _misconfigured(f"{server.host} takes no user and password.") from error
 
 
-def _introduce(connection: smtplib.SMTP, message: EmailMessage) -> None:
-    """Say from whom and to whom."""
+def _send_envelope(connection: smtplib.SMTP, message: EmailMessage) -> None:
+    """MAIL FROM and RCPT TO."""
     sender, recipient = (message[name].addresses[0].addr_spec for name in ("From", "To"))
     code, reply = connection.mail(sender)
     if code != 250:
@@ -230,7 +230,7 @@ def _introduce(connection: smtplib.SMTP, message: EmailMessage) -> None:
         raise _refused("The mail server refused the recipient", code, reply)
 
 
-def _hand_over(connection: smtplib.SMTP, message: EmailMessage) -> None:
+def _send_data(connection: smtplib.SMTP, message: EmailMessage) -> None:
     if connection.sock is not None:
         connection.sock.settimeout(SECONDS_AFTER_TEXT)
     try:
@@ -245,10 +245,10 @@ def _hand_over(connection: smtplib.SMTP, message: EmailMessage) -> None:
 
 def _refused(what: str, code: int, reply: bytes | str) -> MailFailed:
     words = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
-    said = " ".join(words.split())[:_LONGEST_REPLY]
+    answer = " ".join(words.split())[:_LONGEST_REPLY]
     passing = code < 500
     advice = "It is tried again by itself." if passing else "The server's answer says why."
-    return MailFailed("refused", f"{what}: {code} {said}", advice, passing=passing)
+    return MailFailed("refused", f"{what}: {code} {answer}", advice, passing=passing)
 
 
 def _unreachable(server: MailServer, error: Exception) -> MailFailed:
@@ -266,6 +266,6 @@ def _misconfigured(message: str) -> MailFailed:
 
 
 def _ascii_domain(address: str) -> str:
-    """An address as mail servers know it: names of hosts beyond ASCII have a spelling within it."""
+    """The address with its domain in IDNA form."""
     local, at, domain = address.rpartition("@")
     return address if domain.isascii() else f"{local}{at}{domain.encode('idna').decode()}"

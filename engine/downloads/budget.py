@@ -1,4 +1,4 @@
-"""Which download may begin now: shares of hosts and workers, the breaker, the disk."""
+"""Which downloads may be claimed now: limits per host and per worker, throttled hosts, free disk space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _held = Download.lease_until.is_not(None)
 
 
 def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
-    """The rows that may begin: of a host with its share running or that asked for a rest none, none on a full disk."""
+    """WHERE conditions for claimable rows: no host at its limit or throttled; none at all while the disk is short."""
     if busy_here(db, Download) >= settings.download_concurrency:
         return [false()]
     short = disk_is_short(db, settings)
@@ -34,14 +34,14 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
 
 
 def busy_here(db: Session, model: type[JobRow]) -> int:
-    """How many rows the siblings of this process hold: children of the same worker on this host."""
+    """How many rows are leased by pool children of the same worker on this host."""
     me = this_process()
     siblings = [model.lease_owner[key].as_string() == str(me[key]) for key in ("host", "parent")]
     return db.scalar(select(func.count()).where(model.lease_until.is_not(None), *siblings)) or 0
 
 
 def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
-    """The hosts of which as many downloads run as may at once."""
+    """The hosts that run as many downloads as their limit allows."""
     share = case(
         (Download.host == source_urls.YOUTUBE, settings.download_youtube_limit),
         else_=settings.download_host_limit,
@@ -52,9 +52,9 @@ def busy_hosts(db: Session, settings: Settings) -> Sequence[str]:
 
 
 def disk_is_short(db: Session, settings: Settings) -> bool:
-    """Whether what is free, less what the running downloads still need, falls below the reserve.
+    """Whether free space, less the bytes that running downloads still need, is below the reserve.
 
-    A folder that is not there says nothing: this host does not work on downloads, or has not begun to.
+    A missing folder is ignored: this host runs no downloads, or none yet.
     """
     outstanding = select(func.sum(Download.total_bytes - func.coalesce(Download.downloaded_bytes, 0)))
     needed = int(db.scalar(outstanding.where(_held)) or 0)
@@ -65,11 +65,11 @@ def disk_is_short(db: Session, settings: Settings) -> bool:
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the file system of a folder."""
+    """Free bytes on the folder's file system."""
     return shutil.disk_usage(folder).free
 
 
 def reserve_bytes(folder: Path, settings: Settings) -> int:
-    """What must stay free there: the larger of a number of bytes and a share of the whole."""
+    """Bytes that must stay free there: the larger of `disk_reserve_bytes` and `disk_reserve_percent` of the disk."""
     share = shutil.disk_usage(folder).total * settings.disk_reserve_percent // 100
     return max(settings.disk_reserve_bytes, share)

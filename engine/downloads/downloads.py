@@ -1,4 +1,4 @@
-"""Downloads as people see them: ask, look, cancel, remove, try again."""
+"""Downloads as the API offers them: create, list, get, cancel, delete, retry, prioritise."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def _added_or_active(
 
 
 def choose(quality: str | None, format_: str | None) -> tuple[str, str]:
-    """Settle quality and format against each other.
+    """Fill in what is missing of quality and format, each by the other.
 
     Raises:
-        ValidationFailed: an unknown word, or `audio` with a video format.
+        ValidationFailed: an unknown value, or quality `audio` with a video format.
     """
     if format_ is not None and format_ not in FORMATS:
         raise ValidationFailed("Unknown format.", format=f"Must be one of: {', '.join(FORMATS)}.")
@@ -124,10 +124,10 @@ def choose(quality: str | None, format_: str | None) -> tuple[str, str]:
 def listing(
     db: Session, *, owner_id: str | None, status: str | None, page: int, limit: int
 ) -> Page[Row[Any]]:
-    """Downloads, newest first; of all users where `owner_id` is None.
+    """A page of downloads, newest first; of all users where `owner_id` is None.
 
-    The items bear the columns of a `Download` that people see, and `any_arrivals`: whether to ask `arrivals.states`.
-    Making objects of them would double the cost.
+    Items are plain rows with the public columns of `Download` and `any_arrivals` (whether `arrivals.states` would
+    find anything): building ORM objects would double the cost.
     """
     values = {"owner_id": owner_id, "status": status, "limit": limit, "offset": (page - 1) * limit}
     query, counted = _list_queries(owned=owner_id is not None, filtered=status is not None)
@@ -138,11 +138,11 @@ def listing(
 
 @cache
 def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[int]]:
-    """The list with its total, and the total alone; built once and of plain columns: the ORM would double the cost."""
+    """SELECT of a page with its total, and SELECT of the total alone; built once, of plain columns."""
     counted = total("downloads", owned=owned, filtered=filtered)
     table = Download.__table__.c
     shown = [column for column in table if column.name not in _HIDDEN]
-    query = select(*shown, counted.label("total"), arrivals.any_at_all().label("any_arrivals"))
+    query = select(*shown, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
     query = query.order_by(table.id.desc())
     if owned:
         query = query.where(table.user_id == bindparam("owner_id"))
@@ -161,7 +161,7 @@ def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
 
 
 def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) -> Sequence[Download]:
-    """What a client that connects must know: all that is active, then what ended lately; newest first, 2,000 rows."""
+    """Active downloads, then those that ended in the last `minutes`; newest first, at most 2,000."""
     recently = _now() - timedelta(minutes=minutes)
     query = select(Download).where(or_(Download.ended_at.is_(None), Download.ended_at > recently))
     if owner_id is not None:
@@ -172,7 +172,7 @@ def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) ->
 
 
 def snapshot(db: Session, owner_id: str | None) -> list[dict[str, Any]]:
-    """`active_and_recent` in the words of events."""
+    """`active_and_recent` as event data, for the first frame of a socket."""
     rows = active_and_recent(db, owner_id)
     plex = arrivals.states(db, rows)
     return [event_data(row, plex.get(row.id)) for row in rows]
@@ -186,17 +186,17 @@ def delete(
     delete_file: bool = False,
     only_cancel: bool = False,
 ) -> Download:
-    """Cancel what is active, remove what has ended; the latter not with `only_cancel`.
+    """Cancel an active download; delete the row of an ended one, unless `only_cancel`.
 
-    What waits is cancelled at once; what is worked on within 3 s, by its worker. A removed row takes its file
-    along only with `delete_file`, by a job on a host that sees it.
+    A queued one is cancelled at once, a running one by its worker within 3 s. With `delete_file`, a job on a host
+    that has the download folder removes the file of a deleted row.
 
     Returns:
-        The row: as it is now when it was active, as it was when it is removed.
+        The cancelled row as it is now, or the deleted row as it was.
 
     Raises:
         NotFound: there is none, or it is another user's.
-        Conflict: its file is being put in place this very moment, or it has ended and is only to be cancelled.
+        Conflict: its file is being published right now, or `only_cancel` and it has ended.
     """
     row = _find(db, download_id, owner_id, lock=True)
     if row.ended_at is not None:
@@ -214,18 +214,18 @@ def delete(
 
 
 def cancel_all(db: Session, user_id: str) -> int:
-    """Cancel all that is active of a user but what is being put in place this very moment; returns how many."""
+    """Cancel a user's active downloads, except those whose file is being published; returns how many."""
     return len(_cancel(db, Download.user_id == user_id))
 
 
 def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
-    """Let a failed or cancelled download begin anew, with all its attempts; one that waits for its time begins now.
+    """Queue a failed or cancelled download again with all its attempts; cut a queued one's pause before a retry short.
 
-    What a failed one has fetched is gone on with, on the host that has it (`engine.downloads.cleanup`).
+    Bytes that a failed one has fetched are reused on the host that has them (`engine.downloads.cleanup`).
 
     Raises:
         NotFound: there is none, or it is another user's.
-        Conflict: it is active or completed and waits for no time, or the same wish is active in another row.
+        Conflict: it is completed, or active without such a pause; or another row downloads the same video.
     """
     row = _find(db, download_id, owner_id, lock=True)
     if row.status == "queued" and row.next_run_at > (db.scalar(select(_now())) or row.next_run_at):
@@ -250,7 +250,7 @@ def retry(db: Session, download_id: str, *, owner_id: str | None) -> Download:
 
 
 def _begin_now(db: Session, row: Download) -> Download:
-    """Cut the pause before the next attempt short; what was counted stays counted."""
+    """Cut the pause before the next attempt short; counted attempts stay counted."""
     row.next_run_at = _now()
     db.flush()
     db.refresh(row)
@@ -260,11 +260,11 @@ def _begin_now(db: Session, row: Download) -> Download:
 
 
 def set_priority(db: Session, download_id: str, priority: int) -> Download:
-    """Let a queued download begin earlier (larger) or later than those of priority 0.
+    """Set the priority of a queued download: larger begins earlier, the default is 0.
 
     Raises:
         NotFound: there is none.
-        Conflict: it does not wait any more.
+        Conflict: it is not queued any more.
     """
     row = _find(db, download_id, None, lock=True)
     if row.status != "queued":
@@ -286,7 +286,7 @@ def _find(db: Session, download_id: str, owner_id: str | None, *, lock: bool) ->
 
 
 def _cancel(db: Session, which: ColumnElement[bool]) -> Sequence[Download]:
-    """End what waits, have workers end what they hold, and tell of both; the rows as they are now."""
+    """End queued rows, request cancellation of leased ones, publish an event for each; returns the updated rows."""
     waits = Download.lease_until.is_(None)
     rows = db.scalars(
         update(Download)
@@ -306,7 +306,11 @@ def _cancel(db: Session, which: ColumnElement[bool]) -> Sequence[Download]:
 
 
 def _hold_user(db: Session, user_id: str) -> None:
-    """Keep a user from being disabled or deleted before this unit has ended, or find that he was."""
+    """Lock the user's row (FOR KEY SHARE), so that they are not disabled or deleted before this unit has ended.
+
+    Raises:
+        Unauthorized: they have been.
+    """
     live = select(User.id).where(User.id == user_id, User.disabled_at.is_(None))
     if db.scalar(live.with_for_update(read=True, key_share=True)) is None:
         raise Unauthorized("This account has just been closed.")
@@ -314,7 +318,7 @@ def _hold_user(db: Session, user_id: str) -> None:
 
 def _remove_file(db: Session, row: Download) -> None:
     assert row.file is not None
-    # Of one completed before identities were written down, the size is all that is known.
+    # Rows completed by a release before `published` existed have the size only.
     removal = FileRemoval(
         id=new_id("rm"),
         status="queued",

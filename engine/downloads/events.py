@@ -1,4 +1,4 @@
-"""The events of a download, and what they say of it."""
+"""The events of a download and their data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.download import Download
 
 
 def announce(db: Session, row: Download) -> None:
-    """Publish the state of a download after the commit."""
+    """Publish the download's present state as an event, after the commit."""
     name = row.status if row.status in {"completed", "failed", "cancelled"} else "progress"
     events.publish(db, event(row, name, arrivals.states(db, [row]).get(row.id)))
 
@@ -28,7 +28,7 @@ def event(row: Download, name: str, plex: arrivals.State | None = None) -> Event
 
 
 def event_data(row: Download, plex: arrivals.State | None = None) -> dict[str, Any]:
-    """What events and snapshots say of a download: the seed's fields, the raw numbers, what is known of it in Plex."""
+    """Data of events and snapshots: formatted texts, raw numbers (bytes, seconds), and the arrival in Plex."""
     return {
         "id": row.id,
         "progress": round(row.progress, 1),
@@ -50,7 +50,7 @@ def event_data(row: Download, plex: arrivals.State | None = None) -> dict[str, A
 
 
 def speed_text(speed: float | None) -> str | None:
-    """Bytes a second as people read them, such as `1.2 MB/s`."""
+    """Bytes per second formatted, such as `1.2 MB/s`."""
     if speed is None:
         return None
     for unit in ("B", "KB", "MB"):
@@ -61,7 +61,7 @@ def speed_text(speed: float | None) -> str | None:
 
 
 def eta_text(eta: float | None) -> str | None:
-    """Seconds as people read them, such as `5m 30s`."""
+    """Seconds formatted, such as `5m 30s`."""
     if eta is None:
         return None
     minutes, seconds = divmod(round(eta), 60)

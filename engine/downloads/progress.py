@@ -1,4 +1,4 @@
-"""What is heard of an attempt on its way: columns and events, how patient to be, when to make room for others."""
+"""Follows a running attempt: progress columns and events, stall timeouts per phase, yielding to other users."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from engine.jobs.lease import now
 from engine.jobs.runner import Attempt, Yielded
 from models.download import Download
 
-_LOOK_FOR_OTHERS = 5.0  # seconds between two looks whether others wait, at most
-_EVENT_PAUSE = 0.5  # seconds between two progress events of one download
+_TURN_CHECK_SECONDS = 5.0  # seconds between two checks whether another user waits, at most
+_EVENT_SECONDS = 0.5  # seconds between two progress events of one download
 
 
-class Pace:
-    """How fast a transfer is over a while, pauses included."""
+class Throughput:
+    """Average speed of a transfer over a sliding window, pauses included."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
 
     def note(self, at: float, reached: int, window: float) -> None:
-        """So many bytes are there now; what is older than `window` seconds is forgotten, but for the last of it."""
+        """Add a sample: `reached` bytes at time `at`. Of samples older than `window` seconds only the last is kept."""
         self._points.append((at, reached))
         while len(self._points) > 1 and self._points[1][0] <= at - window:
             self._points.popleft()
 
     def is_below(self, speed: float, window: float) -> bool:
-        """Whether it was slower than `speed` bytes a second for a whole `window` of seconds."""
+        """Whether the average over the last `window` seconds is below `speed` bytes per second."""
         if not self._points:
             return False
         (began, before), (at, reached) = self._points[0], self._points[-1]
         return at - began >= window and reached - before < speed * (at - began)
 
 
-class Watcher:
-    """Turns what the attempt's process says into columns and events, and knows how long each phase may be silent."""
+class AttemptMonitor:
+    """Turns signals of the attempt's process into columns and events; yields the slot when another user is due."""
 
     def __init__(self, attempt: Attempt[Download]) -> None:
         self._attempt = attempt
         self._row = attempt.row
         self._phase = "extracting"
-        self._told = self._asked = 0.0
-        self._pace = Pace()
+        self._last_event = self._last_turn_check = 0.0
+        self._throughput = Throughput()
 
-    def silence_limit(self) -> float:
-        """Seconds that the present phase may be silent."""
+    def stall_seconds(self) -> float:
+        """Seconds without a signal after which the present phase counts as stalled."""
         settings = self._attempt.runtime.settings
         return {
             "extracting": settings.extract_stall_seconds,
@@ -59,39 +59,41 @@ class Watcher:
             "processing": settings.process_stall_seconds,
         }[self._phase]
 
-    def beat(self) -> None:
-        """Make room where another user's download waits too long for its first place.
+    def on_beat(self) -> None:
+        """Check every few seconds whether this download must yield its slot to another user's (`turns.makes_room`).
 
         Raises:
-            Yielded: this one goes back to the queue.
+            Yielded: it goes back to the queue.
         """
         runtime, now_here = self._attempt.runtime, time.monotonic()
         turn = runtime.settings.download_turn_seconds
         if self._phase == "downloading":
-            self._pace.note(now_here, self._row.downloaded_bytes or 0, turn)
-        if self._phase == "processing" or now_here - self._asked < min(turn / 12, _LOOK_FOR_OTHERS):
+            self._throughput.note(now_here, self._row.downloaded_bytes or 0, turn)
+        if self._phase == "processing" or now_here - self._last_turn_check < min(
+            turn / 12, _TURN_CHECK_SECONDS
+        ):
             return
-        self._asked = now_here
-        slow = self._pace.is_below(runtime.settings.download_slow_speed, turn)
+        self._last_turn_check = now_here
+        slow = self._throughput.is_below(runtime.settings.download_slow_speed, turn)
         try:
             with runtime.unit_of_work() as db:
                 makes_room = download_turns.makes_room(db, runtime.settings, self._row, slow=slow)
         except DBAPIError:
-            return  # whoever is away says so at the next beat
+            return  # the database is away: check again at the next beat
         if makes_room:
             raise Yielded(yielded_at=now(), speed=None, eta=None)
 
-    def heard(self, signal: Any) -> Mapping[str, Any]:
-        """Columns to write for a signal; tells the sockets, but not too often."""
+    def on_signal(self, signal: Any) -> Mapping[str, Any]:
+        """The columns to write for a signal; publishes a progress event, at most every `_EVENT_SECONDS`."""
         changes = _columns(signal, self._row)
-        turned = isinstance(signal, MetadataFound) or signal.phase != self._phase
+        phase_changed = isinstance(signal, MetadataFound) or signal.phase != self._phase
         if isinstance(signal, Progress):
             self._phase = signal.phase
         for column, value in changes.items():
             if column != "processing_at":
                 setattr(self._row, column, value)
-        if turned or time.monotonic() - self._told >= _EVENT_PAUSE:
-            self._told = time.monotonic()
+        if phase_changed or time.monotonic() - self._last_event >= _EVENT_SECONDS:
+            self._last_event = time.monotonic()
             self._attempt.runtime.publish(event(self._row, "progress"))
         return changes
 

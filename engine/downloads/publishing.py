@@ -1,18 +1,18 @@
-"""Puts a finished file under its final name: atomic, never overwriting, once, even when workers die or thaw.
+"""Publishes a finished file under its final name: atomic, never overwriting, once, even if workers die or pause.
 
 The order of steps is what makes it safe, on one host or on several that share `DOWNLOAD_DIR`:
 
-1. The file is brought into the staging folder under a name of its row and epoch, and forced to disk.
-2. One fenced write records the name it will get, and the inode it has. Whoever lost the row stops here.
-3. A hard link gives it the name; a link never overwrites. Where the folder lies on another file system than the
-   staging folder (a mount below `DOWNLOAD_DIR`), the file is first staged anew, in a folder of the same name there,
-   a mark in the first one tells where that is, and step 2 is done again.
-4. The row is completed in a fenced write; then the staged name goes.
+1. The file is linked or copied into the staging folder as `<row id>.<epoch>` and fsynced.
+2. A fenced write records the name it will get and its inode. An attempt that has lost the row stops here.
+3. A hard link gives it that name; link(2) never overwrites. Where the target folder is on another file system than
+   the staging folder (a mount below `DOWNLOAD_DIR`), the file is staged again in a staging folder there, a marker
+   (symlink) in the first one says where, and step 2 is repeated.
+4. A fenced write completes the row; then the staged name is removed.
 
-A successor first renames what its predecessors staged. From then on none of them can link any more, however long
-it slept between its fenced write and its link: the name it would link from is gone. Then the successor looks for
-the recorded inode under the recorded name. It is there: the file was published, and only the row must be
-completed. It is not: the successor links what it took over, or starts again.
+A successor first renames what earlier attempts staged. From then on none of those can link, however long it was
+paused between its fenced write and its link: its source name is gone. Then the successor looks for the recorded inode
+under the recorded name. If it is there, the file was published and only the row is left to complete. If not, the
+successor links the renamed file, or starts again.
 """
 
 from __future__ import annotations
@@ -36,54 +36,54 @@ from models.download import Download
 log = structlog.get_logger(__name__)
 
 _CHUNK = 4 << 20
-NEAR = ".near"  # ends the name of a mark: a link to the other staging folder of an attempt
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+MARKER_SUFFIX = ".near"  # of the symlink to an attempt's second staging folder
+_LINKS_UNSUPPORTED = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 def publish(attempt: Attempt[Download], source: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring `source` to `DOWNLOAD_DIR/<folder>/<name>`, or the next free numbered name.
+    """Publish `source` as `DOWNLOAD_DIR/<folder>/<name>`, or under the next free numbered name.
 
     Args:
-        attempt: of the row; its lease is kept while a large file is copied from another file system.
+        attempt: its lease is renewed while a large file is copied from another file system.
         source: the finished file in the work folder.
-        name: the wished file name.
-        facts: what else the row's `file` says: container, height, duration.
+        name: the preferred file name.
+        facts: further keys of the row's `file`: container, height, duration.
 
     Returns:
         The row's `file`.
 
     Raises:
         Fenced, CancelRequested, ShuttingDown: see `Attempt`.
-        GiveUp: the folder leads out of `DOWNLOAD_DIR` by now.
+        GiveUp: the folder is outside `DOWNLOAD_DIR` by now (a symlink was put there).
     """
-    staged = _own(attempt, _staging(attempt))
-    _bring(attempt, source, staged)
-    return _name_it(attempt, staged, name, facts)
+    staged = _staged_path(attempt, _staging(attempt))
+    _stage(attempt, source, staged)
+    return _link_to_free_name(attempt, staged, name, facts)
 
 
-def adopt(attempt: Attempt[Download]) -> dict[str, Any] | None:
-    """Finish what a predecessor began to publish; None where there is nothing to finish."""
-    staged = _take_over(attempt)
-    begun = attempt.row.publishing
-    if begun is None:
+def resume(attempt: Attempt[Download]) -> dict[str, Any] | None:
+    """Finish what an earlier attempt began to publish; returns the row's `file`, or None if nothing was begun."""
+    staged = _rename_staged(attempt)
+    recorded = attempt.row.publishing
+    if recorded is None:
         return None
     root = attempt.runtime.settings.download_dir
-    if _is(root / begun["path"], begun):
+    if _is_recorded_file(root / recorded["path"], recorded):
         discard(attempt)
-        return _file(begun["path"], begun["size"], begun["facts"])
+        return _file(recorded["path"], recorded["size"], recorded["facts"])
     if staged is not None:
-        return _name_it(attempt, staged, begun["name"], begun["facts"])
+        return _link_to_free_name(attempt, staged, recorded["name"], recorded["facts"])
     attempt.write(publishing=None)
     return None
 
 
 def discard(attempt: Attempt[Download]) -> None:
-    """Remove what this attempt staged and has not published."""
-    mark = _mark(attempt)
-    if mark.is_symlink():
-        _own(attempt, mark.readlink()).unlink(missing_ok=True)
-        mark.unlink(missing_ok=True)
-    _own(attempt, mark.parent).unlink(missing_ok=True)
+    """Remove this attempt's staged files and marker."""
+    marker = _marker(attempt)
+    if marker.is_symlink():
+        _staged_path(attempt, marker.readlink()).unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
+    _staged_path(attempt, marker.parent).unlink(missing_ok=True)
 
 
 def _staging(attempt: Attempt[Download]) -> Path:
@@ -92,23 +92,23 @@ def _staging(attempt: Attempt[Download]) -> Path:
     return staging
 
 
-def _own(attempt: Attempt[Download], staging: Path) -> Path:
+def _staged_path(attempt: Attempt[Download], staging: Path) -> Path:
     return staging / f"{attempt.row.id}.{attempt.row.epoch}"
 
 
-def _mark(attempt: Attempt[Download]) -> Path:
-    return _staging(attempt) / f"{attempt.row.id}.{attempt.row.epoch}{NEAR}"
+def _marker(attempt: Attempt[Download]) -> Path:
+    return _staging(attempt) / f"{attempt.row.id}.{attempt.row.epoch}{MARKER_SUFFIX}"
 
 
-def _bring(attempt: Attempt[Download], source: Path, staged: Path) -> None:
-    """Bring the file to the staging folder and force it to disk.
+def _stage(attempt: Attempt[Download], source: Path, staged: Path) -> None:
+    """Link or copy the file into the staging folder and fsync it.
 
-    By a link, not by a rename: a sleeper that thaws here would move away what its successor has fetched since.
+    Not a rename: a paused worker that resumes here would move away what its successor has fetched since.
     """
     try:
         os.link(source, staged)
     except OSError as error:
-        if error.errno != errno.EXDEV and error.errno not in _NO_LINKS:
+        if error.errno != errno.EXDEV and error.errno not in _LINKS_UNSUPPORTED:
             raise
         _copy(attempt, source, staged)
     with staged.open("rb") as file:
@@ -125,7 +125,9 @@ def _copy(attempt: Attempt[Download], source: Path, staged: Path) -> None:
                 attempt.beat({})
 
 
-def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _link_to_free_name(
+    attempt: Attempt[Download], staged: Path, name: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     folder = _folder(attempt)
     identity = identity_of(staged.stat())
     number = 1
@@ -148,64 +150,66 @@ def _name_it(attempt: Attempt[Download], staged: Path, name: str, facts: Mapping
         except OSError as error:
             if error.errno != errno.EXDEV or staged.parent == folder / STAGING:
                 raise
-            return _name_it(attempt, _bring_near(attempt, staged, folder), name, facts)
+            return _link_to_free_name(
+                attempt, _restage_on_file_system_of(attempt, staged, folder), name, facts
+            )
         _sync_folder(folder)
         discard(attempt)
         return _file(path, identity["size"], facts)
 
 
 def _link(staged: Path, target: Path) -> None:
-    """Give the file its name without overwriting; raises FileExistsError where the name is taken."""
+    """Link the file to its final name; raises FileExistsError if the name is taken."""
     try:
         os.link(staged, target)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in _LINKS_UNSUPPORTED:
             raise
-        # A file system without hard links: reserve the name, then replace the reservation.
+        # No hard links on this file system: reserve the name with O_EXCL, then rename over the reservation.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o644))
         staged.replace(target)
 
 
-def _bring_near(attempt: Attempt[Download], staged: Path, folder: Path) -> Path:
-    """Stage the file anew on the file system of `folder`; by the mark successors and the janitor find it."""
-    near, mark = folder / STAGING, _mark(attempt)
-    near.mkdir(exist_ok=True)
-    mark.unlink(missing_ok=True)
-    mark.symlink_to(near)
-    copied = _own(attempt, near)
-    _bring(attempt, staged, copied)
+def _restage_on_file_system_of(attempt: Attempt[Download], staged: Path, folder: Path) -> Path:
+    """Stage the file again below `folder`, with a marker by which successors and the clean-up find it."""
+    other_staging, marker = folder / STAGING, _marker(attempt)
+    other_staging.mkdir(exist_ok=True)
+    marker.unlink(missing_ok=True)
+    marker.symlink_to(other_staging)
+    copied = _staged_path(attempt, other_staging)
+    _stage(attempt, staged, copied)
     return copied
 
 
-def _take_over(attempt: Attempt[Download]) -> Path | None:
-    """Rename what predecessors staged, so that none of them can link it any more; returns what was recorded."""
+def _rename_staged(attempt: Attempt[Download]) -> Path | None:
+    """Rename what earlier attempts staged, so that none of them can link it; returns the recorded file, if there."""
     staging = _staging(attempt)
-    found = _take_over_in(attempt, staging)
-    for mark in staging.glob(f"{attempt.row.id}.*{NEAR}"):
-        near = mark.readlink()
-        if mark != _mark(attempt):
-            mark.replace(_mark(attempt))
-        found = _take_over_in(attempt, near) or found
+    found = _rename_staged_in(attempt, staging)
+    for marker in staging.glob(f"{attempt.row.id}.*{MARKER_SUFFIX}"):
+        other_staging = marker.readlink()
+        if marker != _marker(attempt):
+            marker.replace(_marker(attempt))
+        found = _rename_staged_in(attempt, other_staging) or found
     return found
 
 
-def _take_over_in(attempt: Attempt[Download], staging: Path) -> Path | None:
-    begun = attempt.row.publishing
+def _rename_staged_in(attempt: Attempt[Download], staging: Path) -> Path | None:
+    recorded = attempt.row.publishing
     found = None
     for path in staging.glob(f"{attempt.row.id}.*"):
-        if path.suffix == NEAR:
+        if path.suffix == MARKER_SUFFIX:
             continue
-        if begun is not None and _is(path, begun):
-            found = path.replace(_own(attempt, staging))
+        if recorded is not None and _is_recorded_file(path, recorded):
+            found = path.replace(_staged_path(attempt, staging))
         else:
             path.unlink(missing_ok=True)
     return found
 
 
-def _is(path: Path, begun: Mapping[str, Any]) -> bool:
-    """Whether `path` is the very file that was recorded."""
+def _is_recorded_file(path: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether `path` has the recorded identity (`engine.storage.file_identity`)."""
     try:
-        return is_same(path.lstat(), begun)
+        return is_same(path.lstat(), recorded)
     except FileNotFoundError:
         return False
 

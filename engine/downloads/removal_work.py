@@ -1,4 +1,4 @@
-"""The work of removing a finished file, on a host that sees it; Plex is told."""
+"""The job that removes a published file, on a host that has the download folder, and has Plex rescan its folder."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ log = structlog.get_logger(__name__)
 
 FILE_REMOVAL = JobKind(job=Job.REMOVE_FILE, model=FileRemoval, running="running")
 
-_NOBODY_COMES = timedelta(
-    days=7
-)  # a download folder that is away for longer is not only unmounted for a while
-_AGAIN = 60.0  # seconds between two looks whether it is there
+# A download folder that is missing for longer is more than unmounted for a while.
+_MISSING_FOLDER_UNCOUNTED = timedelta(days=7)
+_FOLDER_CHECK_SECONDS = 60.0
 _FOLDER = "An admin should look at DOWNLOAD_DIR on the hosts of the download workers."
 _BY_HAND = "Remove it by hand where it is not wanted."
 
 
 def work(attempt: Attempt[FileRemoval]) -> Mapping[str, Any]:
-    """Delete the very file that was published, once; one that is gone already is as good as deleted.
+    """Delete the file if it is still the published one; a missing file counts as deleted.
 
     Raises:
-        Retry: the file system refuses, the download folder is not there, or Plex can't be told yet.
-        GiveUp: the path leads out of the download folder, or what lies there is not the file that was published.
+        Retry: the file system refuses, the download folder is missing, or Plex can't be reached yet.
+        GiveUp: the path is outside the download folder, or another file has that name now.
     """
     if attempt.row.removed_at is None:
         _remove(attempt)
         attempt.write(removed_at=now())
-    _tell_plex(attempt)
+    _request_plex_scan(attempt)
     return {}
 
 
@@ -57,29 +56,31 @@ def _remove(attempt: Attempt[FileRemoval]) -> None:
     folder = target.parent.resolve()
     if not folder.is_relative_to(root.resolve()):
         raise GiveUp(
-            _said("path", "The file's path leads out of the download folder.", _FOLDER, retryable=False)
+            _error("path", "The file's path leads out of the download folder.", _FOLDER, retryable=False)
         )
     with attempt.runtime.unit_of_work() as db:
-        taken = _is_anothers(db, row)
+        taken = _is_path_of_another_download(db, row)
     try:
         removed = _remove_from(folder, target.name, row, taken=taken)
     except OSError as error:
         raise Retry(
-            _said("refused", f"The file system refused: {error.strerror}.", _FOLDER, retryable=True)
+            _error("refused", f"The file system refused: {error.strerror}.", _FOLDER, retryable=True)
         ) from error
     if not removed:
-        raise GiveUp(_said("replaced", "The file at that place is not the one that was published.", _BY_HAND))
+        raise GiveUp(
+            _error("replaced", "The file at that place is not the one that was published.", _BY_HAND)
+        )
 
 
 def _no_folder(row: FileRemoval) -> Retry:
-    """To wait for a folder that is not mounted is no failure, for some days."""
-    counts = row.started_at is not None and datetime.now(UTC) - row.started_at > _NOBODY_COMES
-    said = _said("no_folder", "The download folder is not there.", _FOLDER, retryable=True)
-    return Retry(said, None if counts else _AGAIN, counts=counts)
+    """Retry later; an unmounted folder counts as a failed attempt only after `_MISSING_FOLDER_UNCOUNTED`."""
+    counts = row.started_at is not None and datetime.now(UTC) - row.started_at > _MISSING_FOLDER_UNCOUNTED
+    error = _error("no_folder", "The download folder is not there.", _FOLDER, retryable=True)
+    return Retry(error, None if counts else _FOLDER_CHECK_SECONDS, counts=counts)
 
 
-def _is_anothers(db: Session, row: FileRemoval) -> bool:
-    """Whether another download names the path: then its file lies there, and ours is gone."""
+def _is_path_of_another_download(db: Session, row: FileRemoval) -> bool:
+    """Whether another download's row has this path: then the file there is that download's, and ours is gone."""
     names: list[ColumnElement[bool]] = [
         literal_column(f"downloads.{column} ->> 'path'") == row.path for column in ("file", "publishing")
     ]
@@ -88,97 +89,102 @@ def _is_anothers(db: Session, row: FileRemoval) -> bool:
 
 
 def _remove_from(folder: Path, name: str, row: FileRemoval, *, taken: bool) -> bool:
-    """Remove the file of the row from the folder; False where another file has its name, or another row (`taken`).
+    """Remove the row's file from the folder; False if another file, or another row (`taken`), has its name.
 
-    A name may change hands between a look and an unlink. So the file is given a name that only this removal knows,
-    looked at under that, and put back where it is not the one. Whoever dies in between leaves it to the next attempt.
+    Another file may get the name between stat and unlink. So the file is first renamed to a name that only this
+    removal uses, checked under that name, and put back if it is another file. If the worker dies in between, the next
+    attempt finds it under the private name.
     """
-    with _opened(folder) as place:
-        if place is None:
+    with _folder_descriptor(folder) as folder_fd:
+        if folder_fd is None:
             return True
         private = f".{row.id}.removing"
-        if _status(place, private) is not None:
-            return _end(folder, place, private, name, row)
-        found = _status(place, name)
+        if _status(folder_fd, private) is not None:
+            return _unlink_or_put_back(folder, folder_fd, private, name, row)
+        found = _status(folder_fd, name)
         if found is None:
             return True
         if taken or not is_same(found, row.identity):
             return False
         with suppress(FileNotFoundError):
-            os.rename(name, private, src_dir_fd=place, dst_dir_fd=place)
-            return _end(folder, place, private, name, row)
+            os.rename(name, private, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+            return _unlink_or_put_back(folder, folder_fd, private, name, row)
         return True
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int | None]:
-    """The folder's descriptor, so that all steps are in the same one; None where it is gone."""
+def _folder_descriptor(folder: Path) -> Iterator[int | None]:
+    """An open descriptor, so that all steps act on the same folder; None if it is gone."""
     try:
-        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
         yield None
         return
     try:
-        yield place
+        yield folder_fd
     finally:
-        os.close(place)
+        os.close(folder_fd)
 
 
-def _status(place: int, name: str) -> os.stat_result | None:
+def _status(folder_fd: int, name: str) -> os.stat_result | None:
     try:
-        return os.stat(name, dir_fd=place, follow_symlinks=False)
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
     except FileNotFoundError:
         return None
 
 
-def _end(folder: Path, place: int, private: str, name: str, row: FileRemoval) -> bool:
-    """Remove what was set aside, or put it back where it is another file."""
-    found = _status(place, private)
+def _unlink_or_put_back(folder: Path, folder_fd: int, private: str, name: str, row: FileRemoval) -> bool:
+    """Unlink the renamed file, or put it back if it is another file."""
+    found = _status(folder_fd, private)
     if found is not None and not is_same(found, row.identity):
-        _put_back(place, private, name)
+        _put_back(folder_fd, private, name)
         log.warning("file_removal.put_back", path=str(folder / name))
         return False
-    os.unlink(private, dir_fd=place)
-    os.fsync(place)
+    os.unlink(private, dir_fd=folder_fd)
+    os.fsync(folder_fd)
     return True
 
 
-def _put_back(place: int, private: str, name: str) -> None:
-    """Give a file its name again, or a numbered one where that has been taken meanwhile; nothing is overwritten."""
+def _put_back(folder_fd: int, private: str, name: str) -> None:
+    """Rename a file back, or to a numbered name if its name has been taken meanwhile; never overwrites."""
     number = 1
     while True:
         candidate = numbered(name, number) if number > 1 else name
         number += 1
         try:
-            os.link(private, candidate, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+            os.link(private, candidate, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
         except FileExistsError:
             continue
-        except OSError:  # a file system without links, or a folder
-            if _status(place, candidate) is not None:
+        except OSError:  # no hard links on this file system, or a folder
+            if _status(folder_fd, candidate) is not None:
                 continue
-            os.rename(private, candidate, src_dir_fd=place, dst_dir_fd=place)
+            os.rename(private, candidate, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
             return
-        os.unlink(private, dir_fd=place)
+        os.unlink(private, dir_fd=folder_fd)
         return
 
 
-def _tell_plex(attempt: Attempt[FileRemoval]) -> None:
-    """Have Plex look into the folder, once for all that are removed from it; else it finds out by itself, later."""
+def _request_plex_scan(attempt: Attempt[FileRemoval]) -> None:
+    """Have Plex scan the folder, once for all pending removals in it.
+
+    Raises:
+        Retry: Plex can't be reached. After the last attempt it is left to Plex's own scans.
+    """
     row = attempt.row
     with attempt.runtime.unit_of_work() as db:
-        if _others_follow(db, row):
+        if _is_another_removal_pending(db, row):
             return
     try:
-        arrival_work.removed(attempt, row.path)
+        arrival_work.scan_after_removal(attempt, row.path)
     except PlexError as error:
         if row.attempt < FILE_REMOVAL.attempts(attempt.runtime.settings):
             message = "The file is removed; Plex does not know it yet."
-            raise Retry(_said("plex", message, _FOLDER, retryable=True)) from error
+            raise Retry(_error("plex", message, _FOLDER, retryable=True)) from error
         log.warning("arrival.removal_not_told", reason=str(error))
 
 
-def _others_follow(db: Session, row: FileRemoval) -> bool:
-    """Whether another file of the folder waits to be removed: then its removal tells Plex."""
+def _is_another_removal_pending(db: Session, row: FileRemoval) -> bool:
+    """Whether another removal in the same folder has not begun yet: that one has Plex scan the folder."""
     folder = row.path.rpartition("/")[0]
     waits = select(FileRemoval.id).where(
         FileRemoval.ended_at.is_(None),
@@ -189,5 +195,5 @@ def _others_follow(db: Session, row: FileRemoval) -> bool:
     return db.scalar(waits.limit(1)) is not None
 
 
-def _said(kind: str, message: str, advice: str, *, retryable: bool = False) -> dict[str, Any]:
+def _error(kind: str, message: str, advice: str, *, retryable: bool = False) -> dict[str, Any]:
     return {"kind": kind, "message": message, "advice": advice, "retryable": retryable}

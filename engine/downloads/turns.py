@@ -1,4 +1,4 @@
-"""Whose turn it is to download: places go round, and one is given up where another user waits too long for a first."""
+"""Fair scheduling of downloads between users: which is claimed next, and which yields its slot to a waiting user."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from engine.downloads import budget as download_budget
 from engine.downloads.sources import host_breaker
 from engine.job_names import Job
 from engine.jobs.lease import waiting
-from engine.stores import locks
 from models.download import Download, DownloadTurn
 from models.job import JobRow
 from models.queue import Queue
 
 _now = func.clock_timestamp
 _held = Download.lease_until.is_not(None)
-_BETWEEN = timedelta(seconds=3)  # two that make room: until the place that came free is taken
-_SOONER = 6  # what is too slow makes room after this part of the time that others have
-_AGAIN = 10  # who had to make room waits so much longer for the next place, and twice as long each time
+_SETTLE_TIME = timedelta(seconds=3)  # after a yield, until the freed slot is claimed
+_SLOW_DIVISOR = 6  # a slow download yields after this fraction of the turn
+_YIELDED_FACTOR = 10  # a user whose download yielded waits ten turns for a slot, doubled each further time
 _MOST_DOUBLINGS = 6
 
 
 def note(db: Session, row: Download) -> None:
-    """Write down that a user's download got a place, or left it."""
+    """Record when a user's download was claimed or released."""
     if row.lease_until is not None:
         _write(db, row.user_id, served_at=_now())
     elif row.status == "completed":
@@ -41,9 +40,9 @@ def note(db: Session, row: Download) -> None:
 
 
 def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
-    """The download that comes first: by priority, fewest running of its user, longest since their last turn, age.
+    """The id to claim: by priority, fewest running downloads of its user, longest since that user's last claim, age.
 
-    Asks for the first of each user that waits: an index answers each, however many rows wait.
+    Looks up the first row of each waiting user by index, so the cost doesn't grow with the length of the queue.
     """
     busy = running(db)
     users = _waiting_users()
@@ -61,28 +60,29 @@ def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool
 
 
 def makes_room(db: Session, settings: Settings, row: Download, *, slow: bool) -> bool:
-    """Whether a held download is the one that makes room for another user's now; that is written down at once.
+    """Whether a running download must yield its slot to another user's now; if so, the yield is recorded.
 
-    Whoever has nothing running and waits longer than `download_turn_seconds` gets a place of a user that has several,
-    or of one that alone has all there are. Never one that has only just begun, nor one that is processed. A `slow` one
-    makes room sooner, and even where it is its user's only one.
+    A user with nothing running who waits longer than `download_turn_seconds` gets a slot of a user who has several
+    slots, or all of them. A download that began less than a turn ago, or is being processed, never yields. A `slow`
+    one yields sooner, even if it is its user's only one.
     """
-    if not locks.try_hold(db, locks.named(locks.Named.MAKING_ROOM)) or _is_held_up(db):
+    one_at_a_time = select(func.pg_try_advisory_xact_lock(func.hashtext("downloads that make room")))
+    if not db.scalar(one_at_a_time) or _is_no_place_useful(db):
         return False
     held = db.scalars(select(Download).where(_held)).all()
     busy = Counter(each.user_id for each in held)
     full = set(download_budget.busy_hosts(db, settings))
     closed = {host.name for host in host_breaker.throttled(db)}
-    today = db.execute(select(_now())).scalar_one()
+    now_db = db.execute(select(_now())).scalar_one()
     turn = timedelta(seconds=settings.download_turn_seconds)
     for waiter in _waiters(db, busy, closed):
         places = [each for each in held if waiter.host not in full or each.host == waiter.host]
-        movable = [each for each in places if _is_movable(each, waiter, today - turn)]
-        patience = waiter.patience(turn)
-        due = waiter.since + (min(patience, turn / _SOONER) if slow and not waiter.yields else patience)
-        if today < due or row.id not in {each.id for each in movable}:
+        candidates = [each for each in places if _may_make_room(each, waiter, now_db - turn)]
+        wait = waiter.wait(turn)
+        due = waiter.since + (min(wait, turn / _SLOW_DIVISOR) if slow and not waiter.yields else wait)
+        if now_db < due or row.id not in {each.id for each in candidates}:
             continue
-        if slow or _chosen(movable, places, busy) == row.id:
+        if slow or _longest_running_of_busiest_user(candidates, places, busy) == row.id:
             _write(db, row.user_id, served_at=_now(), yielded_at=_now())
             more = update(DownloadTurn).where(DownloadTurn.user_id == row.user_id)
             db.execute(more.values(yields=DownloadTurn.yields + 1))
@@ -92,7 +92,7 @@ def makes_room(db: Session, settings: Settings, row: Download, *, slow: bool) ->
 
 @dataclass(frozen=True)
 class _Waiter:
-    """A user with nothing running, and a host that downloads of theirs wait for."""
+    """A user with nothing running, and a host that their queued downloads need."""
 
     user_id: str
     host: str
@@ -100,15 +100,15 @@ class _Waiter:
     since: datetime
     yields: int
 
-    def patience(self, turn: timedelta) -> timedelta:
-        """How long they wait before somebody makes room; longer after having made room, or nobody would get on."""
+    def wait(self, turn: timedelta) -> timedelta:
+        """How long they wait before another download yields; longer after their own yielded, to prevent ping-pong."""
         if not self.yields:
             return turn
-        return turn * (_AGAIN << min(self.yields - 1, _MOST_DOUBLINGS))
+        return turn * (_YIELDED_FACTOR << min(self.yields - 1, _MOST_DOUBLINGS))
 
 
 def _waiters(db: Session, busy: Counter[str], closed: set[str]) -> list[_Waiter]:
-    """Who waits longest comes first."""
+    """Up to 100, the longest wait first."""
     since = func.greatest(func.min(Download.next_run_at), func.max(DownloadTurn.released_at))
     query = (
         select(
@@ -127,16 +127,16 @@ def _waiters(db: Session, busy: Counter[str], closed: set[str]) -> list[_Waiter]
     return [_Waiter(*found) for found in db.execute(query)]
 
 
-def _is_held_up(db: Session) -> bool:
-    """Whether a place would help nobody now: the queue is held or blocked, or one has just come free."""
+def _is_no_place_useful(db: Session) -> bool:
+    """Whether a freed slot would not be used now: the queue is paused or blocked, or another was freed just now."""
     queue = db.get(Queue, Job.DOWNLOAD.queue)
     if queue is not None and (queue.paused_at is not None or queue.blocked_reason is not None):
         return True
-    lately = DownloadTurn.yielded_at > _now() - _BETWEEN
+    lately = DownloadTurn.yielded_at > _now() - _SETTLE_TIME
     return db.scalar(select(DownloadTurn.user_id).where(lately).limit(1)) is not None
 
 
-def _is_movable(each: Download, waiter: _Waiter, begun_before: datetime) -> bool:
+def _may_make_room(each: Download, waiter: _Waiter, begun_before: datetime) -> bool:
     return (
         each.status == "downloading"
         and each.publishing is None
@@ -147,10 +147,12 @@ def _is_movable(each: Download, waiter: _Waiter, begun_before: datetime) -> bool
     )
 
 
-def _chosen(movable: Sequence[Download], places: Sequence[Download], busy: Counter[str]) -> str | None:
-    """Of the user with most running the one that has run longest."""
+def _longest_running_of_busiest_user(
+    candidates: Sequence[Download], places: Sequence[Download], busy: Counter[str]
+) -> str | None:
+    """Of the candidates whose user has several slots (or all), the longest running one of the busiest user."""
     alone = len({each.user_id for each in places}) == 1
-    several = [each for each in movable if alone or busy[each.user_id] > 1]
+    several = [each for each in candidates if alone or busy[each.user_id] > 1]
     best = min(several, key=lambda each: (-busy[each.user_id], each.downloading_at, each.id), default=None)
     return None if best is None else best.id
 
@@ -161,13 +163,13 @@ def _write(db: Session, user_id: str, **values: Any) -> None:
 
 
 def running(db: Session) -> Counter[str]:
-    """How many downloads run of each user that has some."""
+    """Number of running downloads by user id."""
     found = db.execute(select(Download.user_id, func.count()).where(_held).group_by(Download.user_id))
     return Counter(dict(found.all()))
 
 
 def _waiting_users() -> Any:
-    """The users that have rows waiting, each found by one step in an index: there may be many rows of each."""
+    """User ids with queued rows, by a loose index scan (recursive CTE): one index step per user, not per row."""
     waits = (Download.ended_at.is_(None), Download.lease_until.is_(None))
 
     def next_user(*after: ColumnElement[bool]) -> Select[str]:

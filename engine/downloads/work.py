@@ -1,4 +1,4 @@
-"""The work of a download: one attempt from a claimed row to a published file."""
+"""The download job: one attempt, from a claimed row to a published file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from engine.downloads import budget as download_budget
 from engine.downloads import publishing
 from engine.downloads import turns as download_turns
 from engine.downloads.events import announce
-from engine.downloads.progress import Watcher
+from engine.downloads.progress import AttemptMonitor
 from engine.downloads.sources import cookies, host_breaker
 from engine.downloads.sources import urls as source_urls
 from engine.errors import ValidationFailed
@@ -40,23 +40,23 @@ from models.download import Download
 
 log = structlog.get_logger(__name__)
 
-_SHORTLY = 60.0  # seconds between two looks whether disk or network are there again
-_OFFLINE_DAYS = timedelta(days=1)  # after that, to get nowhere counts: it may be the site after all
-_LEAST_STEP = 1 << 20  # bytes, where nobody knows how many there are
-# ffmpeg's words where it got no more than its bound.
+_RECHECK_SECONDS = 60.0  # pause before a retry while the disk is full or the network down
+_OFFLINE_UNCOUNTED = timedelta(days=1)  # offline attempts count after this, as it may be the site
+_LEAST_STEP = 1 << 20  # bytes of progress, where the total is unknown
+# What ffmpeg prints when it reaches the attempt's memory limit.
 _NO_MEMORY = re.compile(r"annot allocate memory|malloc of size \d+ failed")
 
 
-def _changed(db: Session, row: Download) -> None:
+def _on_status_change(db: Session, row: Download) -> None:
     download_turns.note(db, row)
     if row.status == "completed":
         host_breaker.forgive(db, row.host)
-        arrivals.begin(db, row.id)
+        arrivals.wake(db, row.id)
     announce(db, row)
 
 
 def _step(row: Download) -> float:
-    """A hundredth of the whole: no site has more than a hundred attempts that are not counted."""
+    """Bytes of progress that make an attempt uncounted: 1 % of the whole, so at most a hundred go uncounted."""
     if row.total_bytes:
         return max(row.total_bytes, row.downloaded_bytes or 0) / 100
     return max(_LEAST_STEP, (row.downloaded_bytes or 0) / 100)
@@ -74,7 +74,7 @@ DOWNLOAD = JobKind(
     pause=lambda settings, attempt: growing_pause(
         settings.download_retry_seconds, settings.download_retry_max_seconds, attempt
     ),
-    changed=_changed,
+    changed=_on_status_change,
     reach=lambda row: row.downloaded_bytes or 0,
     step=_step,
 )
@@ -84,30 +84,29 @@ def work(attempt: Attempt[Download]) -> Mapping[str, Any]:
     """Fetch the video in a process of its own and publish the file; returns the columns of the completed row.
 
     Raises:
-        Retry, GiveUp: as the class of the failure says.
+        Retry, GiveUp: by the error's retry class, see `failure`.
         Fenced, CancelRequested, ShuttingDown, Crashed: see `engine.jobs`.
     """
     folder = attempt.runtime.settings.work_dir / attempt.row.id
-    file = publishing.adopt(attempt)
+    file = publishing.resume(attempt)
     try:
         if file is None:
             file = _fetch_and_publish(attempt, folder)
     except (CancelRequested, GiveUp) as end:
         publishing.discard(attempt)
         if isinstance(end, CancelRequested) or not end.error["retryable"]:
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # else a retry goes on with it; see engine.downloads.cleanup
+            # Otherwise a retry resumes it; see `engine.downloads.cleanup`.
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    _expect_in_plex(attempt)
+    _create_arrival(attempt)
     return {"file": file, "progress": 100.0, "publishing": None, "speed": None, "eta": None}
 
 
-def _expect_in_plex(attempt: Attempt[Download]) -> None:
-    """Have the file looked for in Plex; the row of that sleeps until the download is completed.
+def _create_arrival(attempt: Attempt[Download]) -> None:
+    """Insert the arrival: the job that waits for Plex to have the file, once the download is completed.
 
-    It is made before, in a unit of this epoch: so each completed download has one, and none has two.
+    Inserted before completion, in a unit fenced by this epoch: so each completed download has exactly one.
     """
     runtime = attempt.runtime
     if not runtime.settings.plex_enabled:
@@ -119,16 +118,16 @@ def _expect_in_plex(attempt: Attempt[Download]) -> None:
         reraise=True,
     ):
         with again, runtime.unit_of_work() as db:
-            if arrivals.expect(db, runtime.settings, attempt.row.id):
+            if arrivals.create(db, runtime.settings, attempt.row.id):
                 lease.write(db, DOWNLOAD, attempt.row, progress=100.0)
 
 
 def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, Any]:
     settings, row = attempt.runtime.settings, attempt.row
     folder.mkdir(parents=True, exist_ok=True)
-    watcher = Watcher(attempt)
+    monitor = AttemptMonitor(attempt)
     spec = FetchSpec(
-        url=_address(row, settings),
+        url=_normal_url(row, settings),
         quality=row.quality,
         format=row.format,
         work_dir=folder,
@@ -145,9 +144,9 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
             attempt,
             fetch,
             spec,
-            on_signal=watcher.heard,
-            silence_limit=watcher.silence_limit,
-            on_beat=watcher.beat,
+            on_signal=monitor.on_signal,
+            silence_limit=monitor.stall_seconds,
+            on_beat=monitor.on_beat,
             deadline=settings.download_attempt_seconds or None,
         )
     except FetchError as error:
@@ -171,8 +170,8 @@ def _fetch_and_publish(attempt: Attempt[Download], folder: Path) -> dict[str, An
         raise failure(reason, row, settings) from error
 
 
-def _address(row: Download, settings: Settings) -> str:
-    """What is fetched is what was judged: the normal form, without what else the text carries."""
+def _normal_url(row: Download, settings: Settings) -> str:
+    """The normal form of the URL, which is the one that was validated."""
     try:
         return source_urls.meaning(row.url).normal
     except ValidationFailed as error:  # accepted by an earlier release
@@ -180,33 +179,35 @@ def _address(row: Download, settings: Settings) -> str:
 
 
 def failure(error: FetchError, row: Download, settings: Settings) -> Retry | GiveUp:
-    """What a failed fetch means for the row, by the retry class of its kind (`engine.clients.fetch_errors`)."""
-    said = {
+    """The exception that a failed fetch ends the attempt with, by its retry class (`engine.clients.fetch_errors`)."""
+    error_column = {
         "kind": error.kind,
         "message": error.message,
         "advice": error.advice,
         "retryable": error.retry != "never",
     }
     if error.retry == "never":
-        return GiveUp(said)
+        return GiveUp(error_column)
     known = row.error is not None and row.error["kind"] == error.kind
     if error.retry == "again_once" and known and not DOWNLOAD.got_further(row):
-        return GiveUp(said | {"advice": error.given_up})
-    if error.retry == "throttled":  # the breaker of its host holds it, with all others
-        return Retry(said, 0.0, given_up=error.given_up)
+        return GiveUp(error_column | {"advice": error.given_up})
+    if error.retry == "throttled":  # the host's breaker holds back all its downloads
+        return Retry(error_column, 0.0, given_up=error.given_up)
     if error.retry == "later":
-        return Retry(said, settings.download_throttle_seconds, counts=False)
+        return Retry(error_column, settings.download_throttle_seconds, counts=False)
     if error.retry == "shortly":
-        counts = error.kind == "offline" and _goes_on_for_long(row)
-        return Retry(said, None if counts else _SHORTLY, counts=counts, given_up=error.given_up)
-    return Retry(said, error.retry_after, limit=error.kind == "too_slow", given_up=error.given_up)
+        counts = error.kind == "offline" and _is_stuck_for_long(row)
+        return Retry(
+            error_column, None if counts else _RECHECK_SECONDS, counts=counts, given_up=error.given_up
+        )
+    return Retry(error_column, error.retry_after, limit=error.kind == "too_slow", given_up=error.given_up)
 
 
-def _goes_on_for_long(row: Download) -> bool:
-    """Whether it has got no further for so long; as long as it gets on now and then, the network is just bad."""
+def _is_stuck_for_long(row: Download) -> bool:
+    """Whether the download has made no progress for `_OFFLINE_UNCOUNTED`."""
     since = (row.lease_owner or {}).get(SINCE)
     begun = row.started_at if since is None else datetime.fromtimestamp(since, UTC)
-    return begun is not None and datetime.now(UTC) - begun > _OFFLINE_DAYS
+    return begun is not None and datetime.now(UTC) - begun > _OFFLINE_UNCOUNTED
 
 
 __all__ = ["DOWNLOAD", "failure", "work"]

@@ -1,4 +1,4 @@
-"""Search in the catalogue: films and shows first, what fits best before the rest."""
+"""Title search in the catalogue: films and shows before episodes, best matches first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPISODE = MediaItem.type == "episode"
 def search(
     db: Session, shelf: Shelf, sections: Sequence[PlexSection], text: str, *, page: int, limit: int
 ) -> Page[Any]:
-    """Items whose titles have words that begin with those of `text`; else those in whose titles it stands anywhere.
+    """A page of items with title words that begin with the words of `text`; if there are none, substring matches.
 
     Libraries that are hidden in Plex are left out.
     """
@@ -30,7 +30,8 @@ def search(
     if not keys:
         return Page([], page, limit, 0)
     found = _page(db, shelf, keys, text, catalogue.matching(text), page, limit)
-    if found.total == 0:  # "bourn" finds The Bourne Identity by its words; "ourne", or CJK, only like this
+    # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring.
+    if found.total == 0:
         inside = MediaItem.title.icontains(text, autoescape=True)
         found = _page(db, shelf, keys, text, inside, page, limit)
     return found
@@ -59,7 +60,7 @@ def _page(
 def _counts(
     db: Session, shelf: Shelf, keys: list[str], text: str, where: Sequence[ColumnElement[bool]]
 ) -> tuple[int, int]:
-    """How many films and shows there are, and how many episodes; counted once for all pages."""
+    """The number of films and shows, and of episodes; cached, so that it is counted once for all pages."""
 
     def count() -> tuple[int, int]:
         query = select(func.count().filter(_EPISODE.is_(False)), func.count()).where(*where)
@@ -83,7 +84,7 @@ def _ids(
 
 
 def _order(text: str) -> list[Any]:
-    """Titles that are what was typed, then those that begin so, then the shorter: of a shorter one it is more."""
+    """Exact titles first, then titles that begin with the text, then shorter titles."""
     title, typed = func.lower(MediaItem.title), text.lower()
     fit = case((title == typed, 0), (title.startswith(typed, autoescape=True), 1), else_=2)
     return [fit, func.length(MediaItem.title), MediaItem.sort_title, MediaItem.id]

@@ -1,4 +1,4 @@
-"""Tells a published file from another that has its name: by inode, size and time of the last change."""
+"""Recognises a published file by inode, size and mtime, as another file may have its name by now."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-# Nanoseconds. File systems keep times no finer than this (FAT), or bring them from a server a moment later (SMB).
+# Nanoseconds: mtimes are no finer than this on FAT, and SMB servers may report them a moment later.
 _SAME_TIME = 2_000_000_000
 
 
 def identity_of(status: os.stat_result) -> dict[str, int]:
-    """What a file is known by, as plain values for a row.
+    """`{inode, size, mtime}` for a row; mtime in nanoseconds.
 
-    Not its device: the number of one and the same file system differs between hosts and between two boots.
+    Without the device number, which differs for the same file system between hosts and between boots.
     """
     return {"inode": status.st_ino, "size": status.st_size, "mtime": status.st_mtime_ns}
 
 
 def is_same(status: os.stat_result, identity: Mapping[str, Any] | None) -> bool:
-    """Whether a regular file is the one that `identity` tells of, as far as that was written down.
+    """Whether it is a regular file with this identity; keys that are missing from `identity` match anything.
 
-    The time tells a file from a later one that was given the same inode, which is free again once a file is removed.
+    The mtime distinguishes a later file that was given the inode of a removed one.
     """
     known = identity or {}
     return (

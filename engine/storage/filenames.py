@@ -1,4 +1,4 @@
-"""Names for finished files that every file system takes, whatever a site calls its videos.
+"""File names for finished downloads that are valid on every file system, made from any title.
 
 The rules are the strictest of ext4, APFS, NTFS, exFAT and SMB: 255 bytes of UTF-8, none of `<>:"/\\|?*`, no control
 characters, no name of a DOS device, nothing that begins or ends with a dot or a space.
@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 MAX_BYTES = 255
-_ROOM = len("_ (99999)")  # the mark of a device's name, the number of a taken one
+_SUFFIX_BYTES = len("_ (99999)")  # room for the `_` before a device name and the number after a taken one
 _ID_BYTES = 64
 _UNTITLED = "video"
 
@@ -20,9 +20,9 @@ _REPLACED = str.maketrans(
 _DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3])\Z", re.IGNORECASE
 )
-# Persian and Indic spelling, and emoji made of several, need them between two characters.
+# Persian and Indic spelling and composed emoji need them between two characters.
 _JOINERS = "\u200c\u200d"
-_OUTER, _LAST = " .-~" + _JOINERS, " ." + _JOINERS
+_STRIPPED_AT_START, _STRIPPED_AT_END = " .-~" + _JOINERS, " ." + _JOINERS
 _DROPPED = {"Cc", "Cf", "Cs", "Co"}
 _VIRAMA = 9  # the canonical combining class (UAX 44, table 15)
 _SPACES = {"Zs", "Zl", "Zp"}
@@ -35,9 +35,9 @@ def final_name(title: str, source_id: str, ext: str) -> str:
     """
     label = _cut(_safe(source_id).translate({ord("["): "(", ord("]"): ")"}), _ID_BYTES) or "unknown"
     tail = f" [{label}].{ext}"
-    clean = _safe(title).lstrip(_OUTER).rstrip(_LAST)
-    stem = _cut(clean, MAX_BYTES - _ROOM - len(tail.encode())) or _UNTITLED
-    if _DEVICE.match(stem.partition(".")[0].rstrip()):  # Windows looks at what stands before the first dot
+    clean = _safe(title).lstrip(_STRIPPED_AT_START).rstrip(_STRIPPED_AT_END)
+    stem = _cut(clean, MAX_BYTES - _SUFFIX_BYTES - len(tail.encode())) or _UNTITLED
+    if _DEVICE.match(stem.partition(".")[0].rstrip()):  # Windows compares the part before the first dot
         stem = f"_{stem}"
     return stem + tail
 
@@ -51,21 +51,21 @@ def numbered(name: str, number: int) -> str:
 
 
 def is_safe_folder(name: str) -> bool:
-    """Whether one folder's name is fine as it is on every file system; people's own names are not changed."""
+    """Whether a folder name is valid as it is on every file system; users' folder names are never changed."""
     return (
         _safe(name) == name
-        and name == name.strip(_LAST)
+        and name == name.strip(_STRIPPED_AT_END)
         and not name.startswith(".")
-        and len(name.encode()) <= MAX_BYTES - _ROOM
+        and len(name.encode()) <= MAX_BYTES - _SUFFIX_BYTES
         and not _DEVICE.match(name.partition(".")[0].rstrip())
     )
 
 
 def _safe(text: str) -> str:
-    """The text in NFC without what a file system or a reader stumbles over; not yet short."""
+    """The text in NFC with reserved, control and invisible characters replaced or dropped; not yet cut."""
     text = "".join(map(_safe_character, unicodedata.normalize("NFC", text)))
     text = re.sub(r"(?<=\S): ", " - ", text).translate(_REPLACED)
-    # Once more: what is gone may have stood between a letter and its accent.
+    # Normalised again: a dropped character may have stood between a letter and its accent.
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
@@ -81,7 +81,7 @@ def _safe_character(character: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` bytes, without leaving half of what a reader sees as one character."""
+    """At most `limit` bytes of UTF-8, cut between grapheme clusters."""
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -89,12 +89,12 @@ def _cut(text: str, limit: int) -> str:
     whole = end
     while whole > 0 and _continues(text, whole):
         whole -= 1
-    # A character with hundreds of accents has no place to cut: then anywhere.
-    return text[: whole or end].rstrip(_LAST)
+    # One cluster that is longer than the limit is cut anywhere.
+    return text[: whole or end].rstrip(_STRIPPED_AT_END)
 
 
 def _continues(text: str, index: int) -> bool:
-    """Whether the character at `index` belongs to the one before it."""
+    """Whether the character at `index` is in one grapheme cluster with the one before it (simplified UAX 29)."""
     here, before = text[index], text[index - 1]
     if unicodedata.category(here).startswith("M") or here in _JOINERS or before in _JOINERS:
         return True
@@ -102,7 +102,8 @@ def _continues(text: str, index: int) -> bool:
         return True
     if "\U0001f3fb" <= here <= "\U0001f3ff":  # skin tones
         return True
-    if _is_regional(here) and _is_regional(before):  # flags are pairs: an odd number before means a half one
+    # Flags are pairs of regional indicators: after an odd number of them this is a second half.
+    if _is_regional(here) and _is_regional(before):
         start = index
         while start > 0 and _is_regional(text[start - 1]):
             start -= 1

@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 from engine.errors import ValidationFailed
 from engine.storage.filenames import is_safe_folder
 
-STAGING = ".medianest"  # below DOWNLOAD_DIR: files on their way to their name, on the same file system
+STAGING = ".medianest"  # below DOWNLOAD_DIR: files that are not published yet, on the same file system
 
 
 def confine(path: str | None, root: Path) -> str:
-    """The folder below `root` that `path` means, with `/`, or `""`.
+    """The folder as a path relative to `root`, with `/` as separator; `""` for `root` itself.
 
     Raises:
-        ValidationFailed: it leaves `root`, by `..`, from the root of the file system, or through a link.
+        ValidationFailed: it is outside `root` (`..`, an absolute path, a symlink), or a name is not valid everywhere.
     """
     if not path:
         return ""

@@ -1,4 +1,4 @@
-"""Tells whether two hosts see the same DOWNLOAD_DIR: one lays a file there, the other looks for it."""
+"""Checks whether two hosts share DOWNLOAD_DIR: one creates a probe file there, the other looks for it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from config.settings import Settings
 from engine.storage.layout import STAGING
 
-PATIENCE = 1.5  # seconds; a network file system whose server is away hangs for ever
+TIMEOUT = 1.5  # seconds; a network file system whose server is down hangs forever
 
 
 def probe_path(settings: Settings, token: str) -> Path:
-    """Where the file of `token` lies: in a folder that Plex ignores.
+    """The path of the probe file, in a folder that Plex ignores.
 
     Raises:
-        ValueError: no token of ours, which is 32 hexadecimal digits.
+        ValueError: the token is not 32 hexadecimal digits.
     """
     if not re.fullmatch(r"[0-9a-f]{32}", token):
         raise ValueError("a token is 32 hexadecimal digits")
@@ -24,10 +24,10 @@ def probe_path(settings: Settings, token: str) -> Path:
 
 
 def sees(settings: Settings, token: str) -> bool | None:
-    """Whether the file of `token` lies in our DOWNLOAD_DIR; None where the folder does not answer in time."""
+    """Whether the probe file is in this host's DOWNLOAD_DIR; None if the file system does not answer in time."""
     path = probe_path(settings, token)
     answers: list[bool] = []
     looking = threading.Thread(target=lambda: answers.append(path.exists()), daemon=True, name="sees")
     looking.start()
-    looking.join(PATIENCE)
+    looking.join(TIMEOUT)
     return answers[0] if answers else None

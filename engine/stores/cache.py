@@ -1,4 +1,4 @@
-"""Answers of other systems, kept in Redis for a while; without Redis nothing is kept and nothing fails."""
+"""Caches answers of other systems in Redis; while Redis is away, every read is a miss and nothing fails."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from config.redis import make_redis
 from config.settings import Settings
 from engine.stores.redis_breaker import RedisBreaker
 
-KEPT_SECONDS = 86400  # what is too old to be served still tells how old it is
+TTL_SECONDS = 86400  # longer than values are fresh: callers decide by their age
 _TIMEOUT = 0.25  # seconds that a request waits for Redis
-_PAUSE = 3.0  # seconds during which a Redis that failed is left alone
+_PAUSE = 3.0  # seconds without requests to Redis after one failed
 _PREFIX = "medianest:cache:"
 
 
 @dataclass(frozen=True)
 class CachedValue:
-    """Something that was kept; `age` in seconds."""
+    """A value from the cache; `age` in seconds."""
 
     value: Any
     age: float
@@ -33,7 +33,7 @@ class Cache:
     """JSON values by name.
 
     Args:
-        settings: with a `redis_url`; connects on first use. `REDIS_ENABLED=false`: keeps nothing.
+        settings: `redis_url`, connected to on first use; with `REDIS_ENABLED=false` nothing is cached.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,30 +43,30 @@ class Cache:
         self._breaker = RedisBreaker(_PAUSE, away="cache.away", back="cache.back")
 
     def get(self, name: str) -> CachedValue | None:
-        """What is kept under a name; None where there is nothing, or no Redis."""
-        raw = self._ask("get", _PREFIX + name)
+        """The value under a name; None if there is none, or Redis is away."""
+        raw = self._run("get", _PREFIX + name)
         if raw is None:
             return None
         try:
             found = orjson.loads(raw)
             return CachedValue(found["value"], max(0.0, time.time() - float(found["at"])))
         except (ValueError, KeyError, TypeError):
-            return None  # of an older version of ours
+            return None  # written by an older version
 
     def put(self, name: str, value: Any) -> None:
-        """Keep a value for a day at most; who asks for it decides by its age whether it is fresh enough."""
+        """Store a JSON value for `TTL_SECONDS`."""
         body = orjson.dumps({"at": time.time(), "value": value})
-        self._ask("set", _PREFIX + name, body, ex=KEPT_SECONDS)
+        self._run("set", _PREFIX + name, body, ex=TTL_SECONDS)
 
-    def first(self, name: str, seconds: int) -> bool:
+    def set_if_absent(self, name: str, seconds: int) -> bool:
         """`SET NX EX`: true if this call set the key, which expires after `seconds`; False without Redis."""
-        return bool(self._ask("set", _PREFIX + name, b"1", nx=True, ex=seconds))
+        return bool(self._run("set", _PREFIX + name, b"1", nx=True, ex=seconds))
 
-    def put_off(self, name: str, seconds: int) -> None:
-        """`EXPIRE`: have `first` be true again after `seconds`, where its key is set."""
-        self._ask("expire", _PREFIX + name, seconds)
+    def expire(self, name: str, seconds: int) -> None:
+        """`EXPIRE`: let a key that `set_if_absent` set run out after so many seconds."""
+        self._run("expire", _PREFIX + name, seconds)
 
-    def _ask(self, command: str, *args: Any, **more: Any) -> Any:
+    def _run(self, command: str, *args: Any, **more: Any) -> Any:
         """What Redis answers to a command; None where it is switched off or away."""
         if not self._enabled:
             return None

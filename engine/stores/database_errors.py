@@ -1,4 +1,4 @@
-"""What PostgreSQL, or the way to it, has to say when it does not serve us: one line for the log."""
+"""Classifies database errors and shortens them to one line for the log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from config.redaction import redacted
 
 _LONGEST = 200
-_REFUSED = ("22", "23", "54")  # classes of SQLSTATE: data, constraints, limits of the program
+# SQLSTATE classes: data exception, integrity constraint violation, program limit exceeded.
+_REFUSED = ("22", "23", "54")
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """The cause in the driver's words, such as a refused connection or an unknown role: no query, no secret."""
+    """The driver's message in one redacted line, such as a refused connection; without query and parameters."""
     text = str(getattr(error, "orig", None) or error).strip()
     return str(redacted((text.splitlines() or [type(error).__name__])[0]))[:_LONGEST]
 
 
 def is_refused(error: DBAPIError) -> bool:
-    """Whether it is about what was to be written, which no other attempt would change, and not about the database."""
+    """Whether the database refused the data itself, so that another attempt would fail too."""
     return str(getattr(error.orig, "sqlstate", None) or "").startswith(_REFUSED)

@@ -1,4 +1,4 @@
-"""The inbox: each message is stored once and answered at once; what it means is found out by a job."""
+"""The inbox of webhooks: each message is stored once (deduplicated) and answered at once; a job handles it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
-from engine.clients.foreign_json import NotJson, decoded, mended
+from engine.clients.foreign_json import NotJson, decoded, repaired
 from engine.correlation import correlation_id
 from engine.errors import NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.paging import Page
-from engine.stores import locks
 from models.base import new_id
 from models.webhook import Webhook
 
-WINDOW = timedelta(minutes=10)  # in which the same message of a source is one row
+WINDOW = timedelta(minutes=10)  # deduplication: within it, equal messages of a source are one row
 RETENTION = timedelta(days=30)
 STATUSES = ("received", "processing", "processed", "ignored", "failed")
 
-_EVENT_KEYS = ("event", "notification_type", "type", "action")  # what a message calls itself, by who sends it
+_EVENT_KEYS = ("event", "notification_type", "type", "action")  # the event's name, by sender
 _LONGEST_EVENT = 100  # characters
 _TOKEN_IN_URL = re.compile(r"(?i)((?:token|api_?key|secret|password)=)[^&\s\"'#]+")
 
-# Counts one more of a message that we have, or else stores it.
+# Increments `copies` of an equal message within the window, or inserts the message.
 _STORE = text(
     """
     WITH copy AS (
@@ -57,14 +56,14 @@ _now = func.clock_timestamp
 
 
 class Received(NamedTuple):
-    """What a sender is told."""
+    """The answer to the sender."""
 
     id: str
     status: str
 
 
 def parsed(body: bytes | str) -> dict[str, Any]:
-    """The object in a message, without secrets, and as the database can hold it; see `engine.clients.foreign_json`.
+    """Parse a message; secrets are blanked and texts made storable (`engine.clients.foreign_json`).
 
     Raises:
         ValidationFailed: it is not a JSON object.
@@ -73,8 +72,8 @@ def parsed(body: bytes | str) -> dict[str, Any]:
         payload = decoded(body)
         try:
             orjson.dumps(payload)
-        except TypeError:  # so deep that it would be too much for all that comes after
-            payload = mended(body)
+        except TypeError:  # nested deeper than orjson can write
+            payload = repaired(body)
     except NotJson:
         raise ValidationFailed(
             "The message is not valid JSON.", payload="Is not JSON, or is cut short."
@@ -86,17 +85,17 @@ def parsed(body: bytes | str) -> dict[str, Any]:
 
 
 def receive(db: Session, *, source: str, payload: Mapping[str, Any], address: str | None) -> Received:
-    """Store a message and ring; one that came already within ten minutes is that row, however many come at once.
+    """Store a message and ring; an equal one of the last ten minutes is counted instead, also when sent in parallel.
 
     Args:
         db: the unit of work.
-        source: who sent it, as it was proven.
+        source: the verified sender.
         payload: as `parsed` returns it.
-        address: where it came from.
+        address: the client's IP address.
     """
     digest = hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    # First the lock, in a statement of its own: what follows must see what those before us have committed.
-    locks.hold(db, locks.hashed(locks.Hashed.WEBHOOK, f"{source}:{digest}"))
+    # The lock in a statement of its own: the next statement's snapshot must see rows committed before the lock.
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{source}:{digest}", 0))))
     fresh = new_id("wh")
     values = {
         "fresh": fresh,
@@ -123,7 +122,7 @@ def listing(
     status: str | None = None,
     event: str | None = None,
 ) -> Page[Webhook]:
-    """A page of the messages, newest first, without what they say."""
+    """A page of messages, newest first, without their payloads."""
     query = select(Webhook)
     for column, value in ((Webhook.source, source), (Webhook.status, status), (Webhook.event, event)):
         if value is not None:
@@ -146,9 +145,9 @@ def get(db: Session, webhook_id: str) -> Webhook:
 
 
 def replay(db: Session, webhook_id: str) -> tuple[Webhook, bool]:
-    """Have a message worked on again; returns it, and whether it had ended and so waits anew.
+    """Queue a message again; returns it, and whether it had ended (otherwise it is still queued or running).
 
-    What has come of it before stays: nothing is counted or told twice.
+    Handlers are idempotent: nothing is counted or notified twice.
 
     Raises:
         NotFound: there is none.
@@ -168,7 +167,7 @@ def replay(db: Session, webhook_id: str) -> tuple[Webhook, bool]:
 
 
 def forget_old(db: Session, age: timedelta) -> None:
-    """Drop messages that came, and ended, longer ago than `age`."""
+    """Delete ended messages that were received longer ago than `age`."""
     db.execute(delete(Webhook).where(Webhook.created_at < _now() - age, Webhook.ended_at.is_not(None)))
 
 

@@ -1,4 +1,4 @@
-"""What a handler of webhooks is, and what it says of a message."""
+"""The types of a webhook handler and its outcome."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from models.webhook import Webhook
 
 @dataclass(frozen=True)
 class WebhookOutcome:
-    """What came of a message: in words, and whether it was none of our business."""
+    """What was done with a message, as a sentence, and whether it was ignored."""
 
     words: str
     ignored: bool = False
 
 
-# Carries a message out within a unit of work. Called twice, or by two workers at once, it has one effect.
+# Handles a message within a unit of work; idempotent, also if two workers call it at once.
 Handler = Callable[[Session, Settings, Webhook], WebhookOutcome]

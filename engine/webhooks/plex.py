@@ -1,4 +1,4 @@
-"""What messages of Plex mean: things that people do, new titles, and what an admin should know."""
+"""Handles webhooks of Plex: playback activity, new titles, and notices for admins."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from engine.webhooks.meaning import Handler, WebhookOutcome
 from models.webhook import Webhook
 
 _CATALOGUE = {"movie", "show", "season", "episode"}
-# What a person can choose to play. Music is no part of the catalogue, and yet something that somebody listened to.
+# What activity is recorded for: music too, although the catalogue has none.
 _TITLES = {*_CATALOGUE, "artist", "album", "track"}
 _LONGEST = 500  # characters of a title or name
 
 
 def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
-    """Carry out a message of Plex; it may lack anything, and an event may be new to us."""
+    """Handle a message of Plex. Every field may be missing; unknown events are ignored."""
     if not settings.plex_enabled:
         return WebhookOutcome("Plex is switched off.", ignored=True)
     handler = _EVENTS.get(row.event)
@@ -33,14 +33,16 @@ def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
     return handler(db, settings, row)
 
 
-_NO_TITLE = WebhookOutcome("What is shown around a title, such as a trailer, is none itself.", ignored=True)
+_NOT_A_TITLE = WebhookOutcome(
+    "What is shown around a title, such as a trailer, is none itself.", ignored=True
+)
 
 
 def _activity(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
-    """Somebody plays, pauses, stops, has seen or rates something."""
+    """Record play, pause, resume, stop, scrobble or rate; fetch the title if the catalogue lacks it."""
     seen, item = _seen(row), _part(row.payload, "Metadata")
     if not _is_title(item):
-        return _NO_TITLE
+        return _NOT_A_TITLE
     if seen.rating_key is None and _text(item.get("title")) is None:
         return WebhookOutcome("It names no title.", ignored=True)
     recorded = activity.record(db, seen)
@@ -54,7 +56,7 @@ def _activity(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
 
 
 def _new(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
-    """A title was added: the server is asked for it now. What the message itself says of it is not believed."""
+    """Start a sync of the title that was added; the message's own metadata is not used."""
     item = _part(row.payload, "Metadata")
     key, kind = _key(item.get("ratingKey")), _text(item.get("type"))
     if key is None or (kind is not None and kind not in _CATALOGUE):
@@ -70,7 +72,7 @@ def _on_deck(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
 
 
 def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
-    """Tells everyone who looks after webhooks, once a message."""
+    """A handler that notifies all users who may manage webhooks, once per message."""
 
     def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
         told = notify_holders(
@@ -87,14 +89,14 @@ def _notice(title: str, message: Callable[[Mapping[str, Any]], str]) -> Handler:
     return handle
 
 
-def _of_server(said: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda payload: said.format(_text(_part(payload, "Server").get("title")) or "Plex")
+def _with_server_name(template: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda payload: template.format(_text(_part(payload, "Server").get("title")) or "Plex")
 
 
-def _begun(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
-    """Playback has begun: of a title, not of what is shown before it."""
+def _playback_started(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
+    """Notify of a playback that has begun, except of trailers and prerolls."""
     if not _is_title(_part(row.payload, "Metadata")):
-        return _NO_TITLE
+        return _NOT_A_TITLE
     return _notice("Playback has begun", _playback)(db, settings, row)
 
 
@@ -114,14 +116,14 @@ _EVENTS: Mapping[str, Handler] = {
     "library.new": _new,
     "library.on.deck": _on_deck,
     "admin.database.backup": _notice(
-        "Plex has backed up its database", _of_server("{} has backed up its database.")
+        "Plex has backed up its database", _with_server_name("{} has backed up its database.")
     ),
     "admin.database.corrupted": _notice(
         "The database of Plex is damaged",
-        _of_server("{} says that its database is damaged. Restore it from a backup."),
+        _with_server_name("{} says that its database is damaged. Restore it from a backup."),
     ),
     "device.new": _notice("A new device at Plex", _device),
-    "playback.started": _begun,
+    "playback.started": _playback_started,
 }
 
 
@@ -149,14 +151,14 @@ def _seen(row: Webhook) -> PlaybackEvent:
 
 
 def _is_title(item: Mapping[str, Any]) -> bool:
-    """Whether it is something of its own: no trailer, extra or preroll, and no photo. What says nothing may be one."""
+    """Whether it is a title: no trailer, extra, preroll or photo. Without a type it counts as one."""
     kind, guid = _text(item.get("type")), _text(item.get("guid")) or ""
     around = guid.startswith("prerolls://") or item.get("extraType") is not None
     return not around and (kind is None or kind in _TITLES) and _text(item.get("subtype")) != "trailer"
 
 
 def title_of(item: Mapping[str, Any]) -> str:
-    """A title in words, such as `Heat (1995)` or `The 100 - S01E02 - Earth Skills`."""
+    """A display title, such as `Heat (1995)` or `The 100 - S01E02 - Earth Skills`."""
     own, above = _text(item.get("title")) or "something", _text(item.get("grandparentTitle"))
     year = _number(item.get("year"))
     if item.get("type") == "movie":

@@ -1,4 +1,4 @@
-"""The secrets by which senders of webhooks prove themselves: made by us, kept encrypted, for admins to copy out."""
+"""Secrets that authenticate webhook senders: generated here, stored encrypted, copied out by admins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.secrets import secret_box
 from models.secret import Secret
 
 PLEX, OVERSEERR = "plex", "overseerr"
-BUILT_IN = (PLEX, OVERSEERR)  # they can't sign, and prove themselves in ways of their own
+BUILT_IN = (PLEX, OVERSEERR)  # they can't sign: see `engine.webhooks.verify`
 MOST_SENDERS = 100
 PATH = "/api/v1/webhooks"
 
@@ -29,11 +29,11 @@ _PREFIX = "webhook:"
 
 @dataclass(frozen=True)
 class Sender:
-    """Who may send webhooks.
+    """A sender of webhooks.
 
     Attributes:
-        url: where to, for Plex with the secret in it.
-        since: when the secret was made.
+        url: the address to send to; for Plex it contains the secret.
+        since: when the secret was generated.
     """
 
     name: str
@@ -43,20 +43,20 @@ class Sender:
 
 
 def plex_url(db: Session, settings: Settings) -> str:
-    """The address to enter in Plex; its secret is made by whoever asks first."""
-    return _url(settings, PLEX, _made_once(db, settings, PLEX))
+    """The webhook URL to enter in Plex; the first call generates its secret."""
+    return _url(settings, PLEX, _get_or_create(db, settings, PLEX))
 
 
 def overseerr_authorization(db: Session, settings: Settings) -> str:
-    """The `Authorization` header to enter in Overseerr; made by whoever asks first."""
-    return _made_once(db, settings, OVERSEERR)
+    """The `Authorization` header to enter in Overseerr; the first call generates it."""
+    return _get_or_create(db, settings, OVERSEERR)
 
 
 def of(db: Session, settings: Settings, name: str) -> str | None:
-    """The secret of a sender; None where there is none.
+    """The secret of a sender; None if there is no such sender.
 
     Raises:
-        ServiceUnavailable: it was written with another `SECRET_KEY`.
+        ServiceUnavailable: it was encrypted with another `SECRET_KEY`.
     """
     return secret_box.take(db, settings, _PREFIX + name)
 
@@ -69,11 +69,11 @@ def senders(db: Session, settings: Settings) -> Sequence[Sender]:
 
 
 def create(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
-    """Let a new sender in.
+    """Add a sender that signs its webhooks, and generate its secret.
 
     Raises:
-        ConfirmationRequired: the proof that a person asks is missing or too old.
-        Conflict: the name is taken, or is one of ours; or there are too many.
+        ConfirmationRequired: there is no recent confirmation (`engine.identity.confirmation`).
+        Conflict: the name is taken or built in, or there are `MOST_SENDERS` already.
     """
     require_person(actor, "webhook_sender.created", _subject(name))
     if name in BUILT_IN:
@@ -87,28 +87,28 @@ def create(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
 
 
 def rotate(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
-    """Give a sender another secret; the one before opens nothing from then on.
+    """Replace a sender's secret; the old one is refused from then on.
 
     Raises:
-        ConfirmationRequired: the proof that a person asks is missing or too old.
+        ConfirmationRequired: there is no recent confirmation (`engine.identity.confirmation`).
         NotFound: there is no such sender.
     """
     require_person(actor, "webhook_sender.rotated", _subject(name))
     if name not in BUILT_IN and of(db, settings, name) is None:
         raise NotFound("There is no such sender.")
-    secret_box.put(db, settings, _PREFIX + name, _fresh())
+    secret_box.put(db, settings, _PREFIX + name, _new_secret())
     db.expire_all()
     audit.record(db, "webhook_sender.rotated", actor, _subject(name))
     return _sender(db, settings, name)
 
 
 def delete(db: Session, settings: Settings, name: str, actor: Actor) -> Sender:
-    """Let a sender in no more; returns him as he was.
+    """Delete a sender; returns it as it was.
 
     Raises:
-        ConfirmationRequired: the proof that a person asks is missing or too old.
+        ConfirmationRequired: there is no recent confirmation (`engine.identity.confirmation`).
         NotFound: there is no such sender.
-        Conflict: it is one of ours.
+        Conflict: it is a built-in one.
     """
     require_person(actor, "webhook_sender.deleted", _subject(name))
     if name in BUILT_IN:
@@ -136,8 +136,8 @@ def _url(settings: Settings, name: str, secret: str) -> str:
     return settings.api_base + path
 
 
-def _made_once(db: Session, settings: Settings, name: str) -> str:
-    """A secret that stays once it is made, however many ask at once; also outside of a transaction."""
+def _get_or_create(db: Session, settings: Settings, name: str) -> str:
+    """The stored secret, or a new one; simultaneous callers get the same (ON CONFLICT DO NOTHING, then read)."""
     found = of(db, settings, name)
     if found is None:
         _add(db, settings, name)
@@ -149,11 +149,11 @@ def _made_once(db: Session, settings: Settings, name: str) -> str:
 def _add(db: Session, settings: Settings, name: str) -> bool:
     query = insert(Secret).values(
         name=_PREFIX + name,
-        value=secret_box.sealed(settings, _fresh()),
+        value=secret_box.sealed(settings, _new_secret()),
         updated_at=func.clock_timestamp(),
     )
     return db.execute(query.on_conflict_do_nothing().returning(Secret.name)).first() is not None
 
 
-def _fresh() -> str:
+def _new_secret() -> str:
     return secrets.token_urlsafe(32)

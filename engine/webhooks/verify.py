@@ -1,7 +1,7 @@
-"""Whether a webhook comes from whom it names: each sender proves it in the way it is able to.
+"""Authenticates webhooks, each sender by what it supports.
 
-Plex can neither sign nor set a header: a long secret stands in its URL. Overseerr sends an `Authorization` header as an
-admin typed it. All others sign `<timestamp>.<body>`. Every comparison takes the same time wherever the texts differ.
+Plex can neither sign nor set a header: its URL contains a secret. Overseerr sends an `Authorization` header that an
+admin entered. All others sign `<timestamp>.<body>` (HMAC). Secrets are compared in constant time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from engine.errors import Unauthorized
 from engine.plex.server import connection
 from engine.webhooks import secrets
 
-OLDEST_SECONDS = 300  # of a signature; also into the future, for clocks that differ
+OLDEST_SECONDS = 300  # a signature's age; as much into the future is accepted for clock skew
 _SCHEME = "sha256="
 
 
-class Unproven(Unauthorized):
-    """A webhook without proof; `reason` is for the log, not for the sender."""
+class UnverifiedWebhook(Unauthorized):
+    """A webhook that failed authentication; `reason` is for the log, not for the sender."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("This webhook does not prove who sent it.")
@@ -32,19 +32,19 @@ class Unproven(Unauthorized):
 
 
 def plex(db: Session, settings: Settings, secret: str) -> None:
-    """The secret in the URL of Plex.
+    """Check the secret in the URL of Plex's webhook.
 
     Raises:
-        Unproven: it is another.
+        UnverifiedWebhook: it is wrong.
     """
     _check(secrets.of(db, settings, secrets.PLEX), secret)
 
 
 def plex_server(db: Session, settings: Settings, payload: Mapping[str, Any]) -> None:
-    """The server that a message of Plex names, where it names one and we know ours.
+    """Check the server that a message of Plex names, if it names one and ours is known.
 
     Raises:
-        Unproven: it is another server.
+        UnverifiedWebhook: it is another server.
     """
     server = payload.get("Server")
     named = server.get("uuid") if isinstance(server, Mapping) else None
@@ -52,14 +52,14 @@ def plex_server(db: Session, settings: Settings, payload: Mapping[str, Any]) -> 
         return
     ours = connection.server_id(db, settings)
     if ours is not None and not _same(ours, str(named)):
-        raise Unproven("another server")
+        raise UnverifiedWebhook("another server")
 
 
 def overseerr(db: Session, settings: Settings, authorization: str | None) -> None:
-    """The header that an admin has typed into Overseerr.
+    """Check the `Authorization` header that an admin has entered in Overseerr.
 
     Raises:
-        Unproven: it is missing or another.
+        UnverifiedWebhook: it is missing or wrong.
     """
     _check(secrets.of(db, settings, secrets.OVERSEERR), authorization)
 
@@ -67,44 +67,44 @@ def overseerr(db: Session, settings: Settings, authorization: str | None) -> Non
 def signature(
     db: Session, settings: Settings, name: str, body: bytes, *, timestamp: str | None, signed: str | None
 ) -> None:
-    """The signature of a sender: HMAC-SHA-256 over the timestamp, a dot and the body as it came.
+    """Check a sender's signature: HMAC-SHA-256 over the timestamp, a dot and the raw body.
 
     Args:
         db: for reading.
         settings: with the key of the stored secrets.
         name: of the sender.
-        body: every byte of it.
+        body: the raw bytes.
         timestamp: `X-Timestamp`, in Unix seconds.
         signed: `X-Hub-Signature-256`, `sha256=` and 64 hexadecimal digits.
 
     Raises:
-        Unproven: the sender is unknown, the time is not within five minutes, or the signature is another.
+        UnverifiedWebhook: the sender is unknown, the time is not within five minutes, or the signature is wrong.
     """
     secret = secrets.of(db, settings, name) if name not in secrets.BUILT_IN else None
     if secret is None:
-        raise Unproven("no such sender")
+        raise UnverifiedWebhook("no such sender")
     if timestamp is None or signed is None:
-        raise Unproven("not signed")
+        raise UnverifiedWebhook("not signed")
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 12):
-        raise Unproven("no time")
+        raise UnverifiedWebhook("no time")
     if abs(time.time() - int(timestamp)) > OLDEST_SECONDS:
-        raise Unproven("too old or too new")
+        raise UnverifiedWebhook("too old or too new")
     _check(sign(secret, timestamp, body), signed)
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """What `X-Hub-Signature-256` is to be."""
+    """The value of `X-Hub-Signature-256`."""
     message = timestamp.encode() + b"." + body
     return _SCHEME + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
 def _check(secret: str | None, given: str | None) -> None:
     if secret is None:
-        raise Unproven("no secret was made yet")
+        raise UnverifiedWebhook("no secret was made yet")
     if given is None:
-        raise Unproven("no secret in it")
+        raise UnverifiedWebhook("no secret in it")
     if not _same(secret, given):
-        raise Unproven("another secret")
+        raise UnverifiedWebhook("another secret")
 
 
 def _same(secret: str, given: str) -> bool:

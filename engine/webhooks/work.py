@@ -1,4 +1,4 @@
-"""The work of a webhook: what its message means is carried out once, however often it runs."""
+"""The webhook job: has the sender's handler process a message, idempotently."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WEBHOOK = JobKind(
     job=Job.WEBHOOK, model=Webhook, running="processing", queued="received", completed="processed"
 )
 
-# Who understands the messages of a source; those of all others are kept.
+# By source; messages of other sources are stored and ignored.
 HANDLERS: Mapping[str, Handler] = {"plex": plex.handle}
 
 
 def work(attempt: Attempt[Webhook]) -> Mapping[str, Any]:
-    """Do what the message says, all of it in one transaction; one that says nothing to us ends as `ignored`."""
+    """Handle the message in one transaction; one without a handler, or that its handler ignores, ends as `ignored`."""
     row, runtime = attempt.row, attempt.runtime
     handle = HANDLERS.get(row.source)
     if handle is None:

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations on the connection that `models.migrate` hands over."""
+"""Alembic's entry point: runs migrations on the connection from `models.migrate`."""
 
 from alembic import context
 

@@ -17,7 +17,7 @@ from engine.downloads import publishing
 from engine.jobs.runner import Attempt
 from tasks.app import app
 
-_bring, _sync_folder = publishing._bring, publishing._sync_folder
+_stage, _sync_folder = publishing._stage, publishing._sync_folder
 _write, _complete = Attempt.write, Attempt.complete
 _current: dict[str, Attempt[Any]] = {}
 
@@ -34,7 +34,7 @@ def reach(step: str) -> None:
 def bring(attempt: Attempt[Any], source: Path, staged: Path) -> None:
     _current["attempt"] = attempt
     reach("bringing")
-    _bring(attempt, source, staged)
+    _stage(attempt, source, staged)
     reach("brought")
 
 
@@ -59,7 +59,7 @@ def complete(self: Attempt[Any], **values: Mapping[str, Any]) -> None:
     return reach("completed")
 
 
-publishing._bring = bring
+publishing._stage = bring
 publishing._sync_folder = sync_folder
 Attempt.write = write  # type: ignore[method-assign]
 Attempt.complete = complete  # type: ignore[method-assign]

@@ -100,11 +100,11 @@ def test_a_claim_keeps_nobody_from_an_address(door: Door) -> None:
     refused(
         admin.post("/admin/users", json={"email": ann.email, "name": "X", "password": OWN}), 409, "CONFLICT"
     )
-    mended = admin.request("PATCH", f"/admin/users/{eve.id}", json={"email": fresh()})
+    repaired = admin.request("PATCH", f"/admin/users/{eve.id}", json={"email": fresh()})
     with door.runtime.reading() as db:
         mailed = db.scalars(select(Mail.recipient).where(Mail.template == "account_changed")).all()
     assert mailed.count(ann.email) == 2  # of Ann's own change and of Bob's, never of Eve's
-    assert sign_in(door, data_of(mended)["email"], OWN) == (200, eve.id)
+    assert sign_in(door, data_of(repaired)["email"], OWN) == (200, eve.id)
 
 
 def test_a_first_password_tells_nothing_either(door: Door) -> None:

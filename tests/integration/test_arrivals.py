@@ -78,8 +78,8 @@ class House:
                 db, user or make_user(db), title=title, status="completed", ended_at=func.now(),
                 file={"path": path, "size": 4, "container": "mp4", "height": 720, "duration": 1.0}, **values,
             )  # fmt: skip
-            arrivals.expect(db, self.runtime.settings, row.id)
-            arrivals.begin(db, row.id)
+            arrivals.create(db, self.runtime.settings, row.id)
+            arrivals.wake(db, row.id)
         return row.id
 
     def look(self) -> bool:
@@ -558,8 +558,8 @@ def test_plex_that_is_disconnected_meanwhile_is_nobodys_failure(house: House) ->
 def test_a_row_is_not_touched_before_its_download_is_completed(house: House) -> None:
     with house.runtime.unit_of_work() as db:
         row = make_download(db, make_user(db), status="processing")
-        assert arrivals.expect(db, house.runtime.settings, row.id)
-        assert arrivals.expect(db, house.runtime.settings, row.id), "twice is once"
+        assert arrivals.create(db, house.runtime.settings, row.id)
+        assert arrivals.create(db, house.runtime.settings, row.id), "twice is once"
     assert not house.look()
     assert house.state(row.id) is None
 

@@ -17,7 +17,7 @@ from config.celery import QUEUES
 from engine.downloads import turns as download_turns
 from engine.downloads import waiting
 from engine.downloads import work as download_work
-from engine.downloads.progress import Pace
+from engine.downloads.progress import Throughput
 from engine.downloads.sources import host_breaker
 from engine.downloads.work import DOWNLOAD
 from engine.jobs import lease
@@ -278,10 +278,10 @@ def test_whoever_waits_is_told_why(runtime: Runtime) -> None:
     ids=["not for long enough", "fast enough", "slow", "slow by now", "a pause and then fast"],
 )
 def test_what_slow_means(points: list[tuple[float, int]], *, slow: bool) -> None:
-    pace = Pace()
+    throughput = Throughput()
     for at, reached in points:
-        pace.note(at, reached, 60)
-    assert pace.is_below(1000, 60) is slow
+        throughput.note(at, reached, 60)
+    assert throughput.is_below(1000, 60) is slow
 
 
 def test_rows_that_can_not_begin_hide_nobody_elses(runtime: Runtime) -> None:

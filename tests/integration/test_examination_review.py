@@ -20,7 +20,7 @@ from engine.clients.media import ffmpeg, ffmpeg_run
 from engine.clients.media.examination import Examined, check_result, examine
 from engine.clients.media.ffmpeg_plan import sources
 from engine.clients.promises import Promise
-from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp.fetch import fetch
 from tests.fakes import media
 from tests.fakes.containers import boxes, source
 from tests.fakes.file_site import FileSite

@@ -23,9 +23,9 @@ from engine.clients.media.ffmpeg_plan import sources
 from engine.clients.media.probe import probe
 from engine.clients.media.shared_clock import delays
 from engine.clients.promises import Promise
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp.cover import cover_of
 from engine.clients.ytdlp.extract import youtube_dl
+from engine.clients.ytdlp.fetch import fetch
 from tests.fakes import containers, media
 from tests.fakes.containers import made, source
 from tests.fakes.file_site import FileSite

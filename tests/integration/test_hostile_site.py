@@ -11,11 +11,11 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.fetch_signals import Fetched, FetchSpec, MetadataFound
 from engine.clients.media.probe import probe
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp import requests as ytdlp_requests
+from engine.clients.ytdlp.fetch import fetch
 from engine.storage.filenames import final_name
 from tests.fakes import lures
 from tests.fakes.video_site import VideoSite
@@ -91,7 +91,7 @@ def test_each_fault_is_told_in_words_and_tried_again_as_it_deserves(
 
     error = failed.value
     assert (error.kind, error.retry) == (kind, retry), error.detail
-    assert error.message == VERDICTS[kind].message
+    assert error.message == FAILURE_KINDS[kind].message
     assert error.advice
     assert error.retry_after == (7 if "retry_after" in path else None)
 
@@ -131,14 +131,14 @@ def test_a_stream_that_drips_is_ended_by_its_time(get: Any) -> None:
 def test_a_page_without_an_end_is_not_read_to_it(
     get: Any, video_site: VideoSite, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
+    monkeypatch.setattr(ytdlp_requests, "BODY_LIMIT", MEGABYTE)
 
     with pytest.raises(FetchError, match="unreadable"):
         get(path)
 
 
 def test_compressed_zeros_are_counted_as_they_are_unpacked(get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
+    monkeypatch.setattr(ytdlp_requests, "BODY_LIMIT", MEGABYTE)
 
     with pytest.raises(FetchError, match="unreadable"):
         get("/text/a?bomb=50000000", socket_timeout=20.0)

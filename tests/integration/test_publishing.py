@@ -157,7 +157,7 @@ def test_a_successor_finishes_what_was_begun(
         patch.setattr(publishing, place, die)
         with pytest.raises(Died):
             publishing.publish(claim(runtime), finished(runtime), NAME, FACTS)
-    file = publishing.adopt(succeed(runtime))
+    file = publishing.resume(succeed(runtime))
     assert file == {"path": f"films/{NAME}", "size": 4, **FACTS}
     assert published(runtime) == {f"films/{NAME}": b"film"}
     assert staged(runtime) == []
@@ -172,7 +172,7 @@ def test_a_sleeper_that_thaws_before_its_link_can_not_publish_a_second_file(
 
     def sleep_first(source: Path, target: Path) -> None:
         monkeypatch.setattr(publishing, "_link", link)
-        adopted.append(publishing.adopt(succeed(runtime)))
+        adopted.append(publishing.resume(succeed(runtime)))
         link(source, target)
 
     monkeypatch.setattr(publishing, "_link", sleep_first)
@@ -205,7 +205,7 @@ def test_nothing_begun_is_nothing_to_adopt(runtime: Runtime) -> None:
     attempt = succeed(runtime)
     leftover = runtime.settings.download_dir / STAGING / f"{attempt.row.id}.1"
     leftover.write_bytes(b"half")
-    assert publishing.adopt(attempt) is None
+    assert publishing.resume(attempt) is None
     assert staged(runtime) == []
 
 
@@ -220,7 +220,7 @@ def test_a_published_file_that_was_taken_away_is_fetched_again(
         if path.is_file():
             path.unlink()
     attempt = succeed(runtime)
-    assert publishing.adopt(attempt) is None
+    assert publishing.resume(attempt) is None
 
 
 def test_a_folder_that_became_a_link_is_refused(runtime: Runtime, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_successor_finishes_on_another_file_system(
 
     successor = succeed(runtime)
     (begun,) = staged_for(runtime, frozen)
-    assert publishing.adopt(successor) == {"path": f"films/{NAME}", "size": 4, **FACTS}
+    assert publishing.resume(successor) == {"path": f"films/{NAME}", "size": 4, **FACTS}
     assert published(runtime) == {f"films/{NAME}": b"film"}
     assert not begun.exists(), "the sleeper has nothing left to link"
     assert staged(runtime) == staged(runtime, "films") == []

@@ -13,13 +13,12 @@ import imageio_ffmpeg
 import pytest
 from yt_dlp.networking.exceptions import HTTPError
 
-from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.fetch_signals import FetchSpec
 from engine.clients.ytdlp import entry as fetching
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp import requests as ytdlp_requests
 from engine.clients.ytdlp.extract import youtube_dl
-from engine.clients.ytdlp.fetch import preview
+from engine.clients.ytdlp.fetch import fetch, preview
 from tests.fakes import media
 from tests.fakes.attempts import Attempts, Order
 from tests.fakes.attempts import fetch as fetch_guarded
@@ -167,7 +166,7 @@ def test_what_a_library_trips_over_is_the_sites_fault(
 ) -> None:
     error = failure(raw_site, "/odd", tmp_path, [head(type=kind), text.encode()])
 
-    assert error.kind in VERDICTS.keys() - {"internal"}, error.detail
+    assert error.kind in FAILURE_KINDS.keys() - {"internal"}, error.detail
 
 
 # --- what has no end --------------------------------------------------------------------------------------------
@@ -229,7 +228,7 @@ def test_no_answer_fills_the_memory(
 def test_what_an_extractor_reads_of_an_answer_has_an_end(
     raw_site: RawSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", MEGABYTE)
+    monkeypatch.setattr(ytdlp_requests, "BODY_LIMIT", MEGABYTE)
     raw_site.answers["/said"] = filling(head(status, Content_Encoding="gzip"), packed)
 
     with youtube_dl(spec(f"{raw_site.url}/said", tmp_path)) as ydl:

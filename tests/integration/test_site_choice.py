@@ -14,9 +14,8 @@ import pytest
 from engine.clients.fetch_errors import FetchError
 from engine.clients.fetch_signals import FetchSpec
 from engine.clients.media.probe import probe
-from engine.clients.ytdlp import fetch
 from engine.clients.ytdlp.extract import chosen_streams, extract, youtube_dl
-from engine.clients.ytdlp.fetch import preview
+from engine.clients.ytdlp.fetch import fetch, preview
 from tests.fakes import media
 from tests.fakes.raw_site import RawSite, head
 

@@ -109,7 +109,7 @@ def test_headers_of_the_format_are_sent(stream: Stream) -> None:
 def test_the_page_of_an_error_is_not_read_without_an_end_either(
     piece_site: PieceSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ytdlp_requests, "WHOLE_LIMIT", 3)
+    monkeypatch.setattr(ytdlp_requests, "BODY_LIMIT", 3)
     url = f"{piece_site.url}/direct/error.mp4?status=500"
     spec = FetchSpec(url=url, quality="best", format="mp4", work_dir=tmp_path, ffmpeg="")
 
@@ -155,8 +155,8 @@ def test_an_answer_is_readable_without_a_name_and_closes_when_nobody_holds_it(
 def test_a_piece_is_known_again_by_what_it_is_and_not_by_who_may_have_it(
     one: str, other: str, same: bool
 ) -> None:
-    assert (Piece(one, 3, seconds=1.0).asked == Piece(other, 3, seconds=1.0).asked) is same
-    assert Piece(one, 3).asked != Piece(one, 4).asked
+    assert (Piece(one, 3, seconds=1.0).fingerprint == Piece(other, 3, seconds=1.0).fingerprint) is same
+    assert Piece(one, 3).fingerprint != Piece(one, 4).fingerprint
 
 
 def test_a_date_is_a_validator_only_if_it_lies_before_the_answer() -> None:

@@ -16,7 +16,7 @@ from factories import make_user
 
 from config.settings import Settings
 from engine.clients.fetch_signals import Fetched, FetchSpec
-from engine.clients.ytdlp import fetch
+from engine.clients.ytdlp.fetch import fetch
 from engine.downloads import downloads
 from engine.downloads import work as download_work
 from engine.downloads.previews import previews

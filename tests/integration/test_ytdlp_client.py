@@ -21,8 +21,7 @@ from mutagen.oggopus import OggOpus
 from engine.clients.fetch_errors import FetchError
 from engine.clients.fetch_signals import Fetched, FetchSpec, Metadata, MetadataFound, Progress, Signal
 from engine.clients.media.probe import NotMediaError, probe
-from engine.clients.ytdlp import fetch
-from engine.clients.ytdlp.fetch import preview
+from engine.clients.ytdlp.fetch import fetch, preview
 from tests.fakes import media
 from tests.fakes.video_site import VideoSite
 
@@ -336,8 +335,8 @@ def test_a_missing_segment_is_no_success(get: Fetcher) -> None:
 
 def test_nothing_is_written_outside_the_work_folder(get: Fetcher, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from engine.clients.ytdlp import fetch;"
-        "from engine.clients.ytdlp_signals import FetchSpec;"
+        "import sys; from pathlib import Path; from engine.clients.ytdlp.fetch import fetch;"
+        "from engine.clients.fetch_signals import FetchSpec;"
         "got = fetch(FetchSpec(url=sys.argv[1], quality='best', format='mp4', work_dir=Path(sys.argv[2]),"
         "ffmpeg=sys.argv[3]), lambda signal: None); print(got.path)"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.clients.foreign_json import DEEPEST, NotJson, decoded, mended, storable
+from engine.clients.foreign_json import DEEPEST, NotJson, decoded, repaired, storable
 
 MENDED: list[tuple[bytes | str, Any]] = [
     (b'{"a": "caf\xe9", "b": 1}', {"a": "caf\ufffd", "b": 1}),
@@ -54,9 +54,9 @@ def test_what_is_cut_short_or_something_else_is_refused(body: bytes | str) -> No
 @pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"x": ', "}")])
 def test_what_is_nested_too_deeply_is_cut_where_it_is(depth: int, before: str, after: str) -> None:
     body = '{"deep": ' + before * depth + "1" + after * depth + ', "beside": ["]", "[", "\\""]}'
-    for found in (mended(body), decoded(body)):
+    for found in (repaired(body), decoded(body)):
         assert found["beside"] == ["]", "[", '"']
-    level, found = 1, mended(body)["deep"]
+    level, found = 1, repaired(body)["deep"]
     while found is not None:
         level, found = level + 1, found[0] if isinstance(found, list) else found["x"]
     assert level == DEEPEST
@@ -68,7 +68,7 @@ def test_good_json_is_read_as_ever() -> None:
         "b": {"c": [[]]},
     }
     for body in (json.dumps(document), json.dumps(document, ensure_ascii=False)):
-        assert decoded(body) == decoded(body.encode()) == mended(body) == document
+        assert decoded(body) == decoded(body.encode()) == repaired(body) == document
 
 
 @pytest.mark.parametrize("junk", [b'\\"', b'"', b"[", b'"\\', b'{"a":', b"\\ud800", b'["\\u0000",'])

@@ -173,7 +173,7 @@ def test_all_extractors_read_manifests_our_way() -> None:
 
     assert own == ["common.py"] * len(names)
     assert InfoExtractor._parse_mpd_periods is manifests._periods
-    assert InfoExtractor._merge_mpd_periods is manifests._merged
+    assert InfoExtractor._merge_mpd_periods is manifests._merged_periods
     assert InfoExtractor._parse_m3u8_formats_and_subtitles is manifests._playlist
 
 

@@ -1,4 +1,4 @@
-"""Where the programs are that we run."""
+"""The path of the ffmpeg binary."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import imageio_ffmpeg
 
 @cache
 def ffmpeg_path() -> str:
-    """The ffmpeg of the wheel, or the one that `IMAGEIO_FFMPEG_EXE` names."""
+    """The binary in the imageio-ffmpeg wheel, or the one that `IMAGEIO_FFMPEG_EXE` names."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())

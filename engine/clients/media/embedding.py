@@ -1,4 +1,4 @@
-"""What is written into a file besides its media: tags, chapters and a cover, in ffmpeg's own text format."""
+"""Tags, chapters and cover that are embedded into a file, as ffmpeg's FFMETADATA text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 from engine.clients.fetch_signals import metadata_of, seconds_of, storable
 
 _MOST_CHAPTERS = 1000
-_SHORTEST_CHAPTER = 0.001  # seconds: the format's unit
-_DESCRIPTION_LIMIT = 100_000  # characters; the row keeps less of it
-_UNNAMED = re.compile(r"(?:<Untitled Chapter \d+>)?")  # yt-dlp's word for it
-# A line ends at LF and at CR; the others have a meaning of their own somewhere in a line.
+_SHORTEST_CHAPTER = 0.001  # seconds: one tick of the time base
+_DESCRIPTION_LIMIT = 100_000  # characters; the database column has a lower limit
+_UNNAMED = re.compile(r"(?:<Untitled Chapter \d+>)?")  # yt-dlp's placeholder, or nothing
+# FFMETADATA's special characters, and CR, at which ffmpeg ends a line too.
 _SPECIAL = frozenset("=;#\\\n\r")
 
 
@@ -32,7 +32,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Embedding:
-    """`cover` is a JPEG or PNG file."""
+    """What to embed; `cover` is a JPEG or PNG file."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     chapters: Sequence[Chapter] = ()
@@ -40,13 +40,13 @@ class Embedding:
 
 
 def worth_embedding(info: Mapping[str, Any]) -> bool:
-    """A bare file has only a name and the server's date, which are not worth changing it for."""
+    """Whether there is more than a direct file's name and Last-Modified, which don't justify a rewrite."""
     said = any(info.get(key) for key in ("channel", "uploader", "description", "thumbnail", "chapters"))
     return said or not info.get("direct")
 
 
 def tags_of(info: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a video by yt-dlp's info dictionary."""
+    """The tags for a video, from yt-dlp's info dictionary."""
     metadata = metadata_of(info)
     tags = {
         "title": metadata.title,
@@ -59,13 +59,13 @@ def tags_of(info: Mapping[str, Any]) -> dict[str, str]:
 
 
 def chapters_of(info: Mapping[str, Any], seconds: float) -> tuple[Chapter, ...]:
-    """The page's chapters as they fit a film of that length: in order, one after the other, none empty.
+    """The page's chapters cut to a film of `seconds`: in order, without overlaps and empty ones.
 
-    Where two overlap, the later one begins where the page says so and ends the earlier one.
+    If two overlap, the later one's start ends the earlier one.
     """
-    told = info.get("chapters")
-    listed = list(told)[:_MOST_CHAPTERS] if isinstance(told, list | tuple) else []
-    known = sorted(_told(listed), key=lambda chapter: chapter.start)
+    raw = info.get("chapters")
+    listed = list(raw)[:_MOST_CHAPTERS] if isinstance(raw, list | tuple) else []
+    known = sorted(_valid_chapters(listed), key=lambda chapter: chapter.start)
     following = [chapter.start for chapter in known[1:]] + [seconds]
     cut = (
         Chapter(chapter.start, min(chapter.end, after, seconds), chapter.title)
@@ -74,7 +74,7 @@ def chapters_of(info: Mapping[str, Any], seconds: float) -> tuple[Chapter, ...]:
     return tuple(chapter for chapter in cut if chapter.end - chapter.start >= _SHORTEST_CHAPTER)
 
 
-def _told(chapters: Sequence[Any]) -> Iterator[Chapter]:
+def _valid_chapters(chapters: Sequence[Any]) -> Iterator[Chapter]:
     for number, chapter in enumerate(chapters, start=1):
         if not isinstance(chapter, Mapping):
             continue
@@ -86,7 +86,7 @@ def _told(chapters: Sequence[Any]) -> Iterator[Chapter]:
 
 
 def ffmetadata(embedding: Embedding, container: str) -> str:
-    """ffmpeg's own text format for tags and chapters."""
+    """Tags and chapters as FFMETADATA text; for `opus` with the cover too."""
     tags = dict(embedding.tags)
     if container == "opus" and "comment" in tags:
         tags["PURL"] = tags.pop("comment")  # ffmpeg would write it as a second DESCRIPTION
@@ -101,12 +101,12 @@ def ffmetadata(embedding: Embedding, container: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """NUL ends the text for ffmpeg, so it is left out."""
+    """Escape special characters and drop NUL, at which ffmpeg would stop reading."""
     return "".join(f"\\{each}" if each in _SPECIAL else each for each in text.replace("\0", ""))
 
 
 def _picture_block(cover: Path) -> str:
-    """The cover as Ogg keeps it: a FLAC picture block in base64 (RFC 9639, 8.8); 3 is the front cover."""
+    """The cover for Ogg: a FLAC picture block in base64 (RFC 9639, 8.8); type 3 is the front cover."""
     kind = b"image/png" if cover.suffix == ".png" else b"image/jpeg"
     data = cover.read_bytes()
     head = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIIII", 0, 0, 0, 0, 0, len(data))

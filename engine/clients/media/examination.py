@@ -1,7 +1,7 @@
-"""Looks at a downloaded file as a whole: is what is in it what the source and the file itself promised.
+"""Checks a downloaded file for completeness, without decoding it.
 
-Nothing is decoded. Three things are compared: what the site said (`Promise`), what the file's own structure says
-(`endings`), and the packets that are there (`packets`).
+Three things are compared: what the site declared (`Promise`), what the container's structure declares (`endings`), and
+the packets that are there (`packets`).
 """
 
 from __future__ import annotations
@@ -16,30 +16,29 @@ from engine.clients.fetch_errors import FetchError
 from engine.clients.media import packets
 from engine.clients.media.endings.ending import Alive, Ending, ImplausibleError
 from engine.clients.media.endings.files import ending_of
-from engine.clients.media.packets import Contents, Stretch
+from engine.clients.media.packets import Contents, StreamPackets
 from engine.clients.media.probe import NotMediaError, Probe, probe
 from engine.clients.promises import Promise
 
-EDITED = {"mp4", "m4a", "mov"}
-# Headers are rounded, count the silence that an encoder adds, the second of sound before a cut, or the subtitle that
-# outlasts the film.
+EDIT_LIST_CONTAINERS = {"mp4", "m4a", "mov"}
+# All in seconds; shares are of the declared duration.
+# Durations in headers are rounded, and may include encoder padding, audio before a cut, or a longer subtitle track.
 _SLACK, _SLACK_SHARE = 1.5, 0.02
-# Durations in playlists are rounded piece by piece, and of the last piece often a guess.
+# Durations in playlists are rounded per segment, and the last segment's is often an estimate.
 _LIST_SLACK, _LIST_SLACK_SHARE = 1.5, 0.03
-_PADDING = 0.3  # seconds of silence that an encoder of sound adds at most
-_TELLING = 0.2  # seconds: less is not told, even where it is known that bytes are missing
-_MORE, _MORE_SHARE = 2.0, 0.1
-_HOLES = 0.5  # seconds
-# A picture or a sound may end before the other: a silent end, a last slide. By how much, where only the playlist
-# says how long it should be:
+_PADDING = 0.3  # the most silence that an audio encoder adds
+_LEAST_MISSING = 0.2  # less is not reported as missing, even if bytes are known to be
+_SURPLUS, _SURPLUS_SHARE = 2.0, 0.1
+_LONGEST_GAP = 0.5
+# Video or audio may end before the other (a silent end, a last slide); the limit, if only the playlist has a duration:
 _SHORTER, _SHORTER_SHARE = 3.0, 0.4
-# A site's own words are rounded to minutes and count what is not in the film.
+# Durations on a site's page are rounded to minutes and may include what is not in the file.
 _WORDS_SLACK, _WORDS_SLACK_SHARE = 5.0, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """A file that is whole, and what is in it."""
+    """A complete file: its headers and its packets."""
 
     path: Path
     probe: Probe
@@ -47,21 +46,23 @@ class Examined:
 
     @property
     def seconds(self) -> float:
-        """How long it plays, as measured: from the first picture or sound to the end of the last."""
+        """Measured playing time: from the first video or audio packet to the end of the last."""
         starts = {track.index: track.start for track in self.probe.tracks}
         films = self.contents.of("video", "audio")
         first = min((starts[each.index] for each in films), default=0.0)
-        measured = max((starts[each.index] - first + self._played(each) for each in films), default=0.0)
-        told = self.probe.duration
-        # An edit list of MP4 leaves out what was trimmed; encoders say so of the silence that they add.
-        least = 0.0 if self.probe.container in EDITED else measured - _PADDING
-        return told if told is not None and least < told < measured else measured
+        measured = max(
+            (starts[each.index] - first + self._played_seconds(each) for each in films), default=0.0
+        )
+        declared = self.probe.duration
+        # An MP4's edit list excludes what was trimmed, and encoder padding.
+        least = 0.0 if self.probe.container in EDIT_LIST_CONTAINERS else measured - _PADDING
+        return declared if declared is not None and least < declared < measured else measured
 
-    def _played(self, stretch: Stretch) -> float:
-        """Seconds of a stream; what Matroska has before its start is only read to decode the rest (made by a trim)."""
-        start = self.probe.tracks[stretch.index].start
-        skipped = start - stretch.first if self.probe.container in {"mkv", "webm"} else 0.0
-        return stretch.covered - max(0.0, skipped)
+    def _played_seconds(self, stream: StreamPackets) -> float:
+        """Playing time of a stream, without the pre-roll that trimmed Matroska files have only for decoding."""
+        start = self.probe.tracks[stream.index].start
+        skipped = start - stream.first if self.probe.container in {"mkv", "webm"} else 0.0
+        return stream.covered - max(0.0, skipped)
 
 
 def examine(path: Path, promise: Promise, alive: Alive, *, told: float | None = None) -> Examined:
@@ -106,8 +107,8 @@ def _read(path: Path, alive: Alive, ending: Ending) -> tuple[Probe, Contents]:
             raise FetchError("truncated", detail="it ends before its index") from error
         raise NotMediaError("no media container that we know, or a damaged one") from error
     if ending.pieces:
-        for stretch in contents.stretches:
-            stretch.promised = None
+        for stream in contents.streams:
+            stream.promised = None
     if not contents.of("video", "audio"):
         if ending.cut:
             raise FetchError("truncated", detail="it ends before the first packet")
@@ -124,16 +125,19 @@ def _check_size(size: int, promise: Promise) -> None:
 
 
 def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promise) -> None:
-    """Where the server told the size and all of it came, the file is cut at the site; then only time counts."""
+    """Compare with the durations in the file, and refuse a damaged end.
+
+    If all bytes came that the server declared, the file is damaged at the site: then only missing time counts.
+    """
     promised = list(_promised(contents, ending, found))
-    open_ended = ending.unended and promise.size is None and not promise.fragmented
+    open_ended = ending.unterminated and promise.size is None and not promise.fragmented
     damaged = ending.cut or contents.broken or open_ended
     unsure = damaged and (promise.size is None or not promised)
     for has, seconds in promised:
         slack = _SLACK if ending.cut else max(_SLACK, _SLACK_SHARE * seconds)
-        # A FLAC counts its samples, so its head is exact.
+        # FLAC's header has the exact number of samples.
         exact = unsure or (found.container == "flac" and promise.size is None)
-        if seconds - has > (_TELLING if exact else slack):
+        if seconds - has > (_LEAST_MISSING if exact else slack):
             raise _truncated(has, seconds)
     if unsure:
         length = f"after {contents.covered:.1f} seconds, " if contents.covered else ""
@@ -141,23 +145,23 @@ def _check_end(contents: Contents, ending: Ending, found: Probe, promise: Promis
 
 
 def _promised(contents: Contents, ending: Ending, found: Probe) -> Iterator[tuple[float, float]]:
-    """Pairs of the seconds that are there and those that the file itself promises."""
+    """Pairs of the seconds that are there and the seconds that the file's own headers declare."""
     if not ending.cut and sum(each.packets for each in contents.of("video", "audio")) == 1:
-        return  # a still picture: only its header knows how long it is shown
-    end = max((each.end for each in contents.stretches if each.packets), default=0.0)
+        return  # a still image: its duration is in the header only
+    end = max((each.end for each in contents.streams if each.packets), default=0.0)
     if ending.seconds:
         yield max(end, contents.covered), ending.seconds
     elif found.duration and found.container in {"asf", "flv"}:
         yield max(end, contents.covered), found.duration
-    for each in contents.stretches:
+    for each in contents.streams:
         if each.promised and each.kind in {"video", "audio"} and (each.packets or _has_media(each)):
-            has = each.covered if found.container in EDITED else max(each.covered, each.end)
+            has = each.covered if found.container in EDIT_LIST_CONTAINERS else max(each.covered, each.end)
             yield has, each.promised
 
 
-def _has_media(stretch: Stretch) -> bool:
-    """Whether a stream without a single packet was to have some: a length of its own says so."""
-    return (stretch.promised or 0.0) > _SLACK
+def _has_media(stream: StreamPackets) -> bool:
+    """Whether a stream without packets should have some, by its declared duration."""
+    return (stream.promised or 0.0) > _SLACK
 
 
 def _check_streams(contents: Contents, promise: Promise) -> None:
@@ -175,22 +179,22 @@ def _check_streams(contents: Contents, promise: Promise) -> None:
 
 
 def _check_playlist(contents: Contents, promise: Promise) -> None:
-    """What came of a film in pieces, against the length that its playlist or manifest gives to all of them."""
+    """Compare a segmented stream's packets with the total duration in its playlist or manifest."""
     if not promise.seconds:
         return
     unsure = promise.unsure
     _check_length(contents.covered, promise.seconds - unsure, _LIST_SLACK, _LIST_SLACK_SHARE)
-    # The clock may jump where something was cut out, an advert or a gap: what is not there was not sent twice.
-    holes = list(packets.holes(contents))
-    empty = sum(end - start for start, end in holes)
+    # Timestamps may jump over a removed advert or a gap: such a gap must not count as surplus.
+    common_gaps = list(packets.common_gaps(contents))
+    empty = sum(end - start for start, end in common_gaps)
     more = contents.covered - empty - promise.seconds - unsure
-    if more > max(_MORE, _MORE_SHARE * promise.seconds):
+    if more > max(_SURPLUS, _SURPLUS_SHARE * promise.seconds):
         message = f"The site sent {contents.covered - empty:.1f} seconds instead of {promise.seconds:.1f}."
         raise FetchError("mismatch", message=message)
     if not contents.of("audio"):
-        return  # a picture alone may stand still
-    if empty > _HOLES and promise.seconds - (contents.covered - empty) > _HOLES:
-        start, end = holes[0][0] - _first(contents), holes[0][1] - _first(contents)
+        return  # video without audio may be a still image
+    if empty > _LONGEST_GAP and promise.seconds - (contents.covered - empty) > _LONGEST_GAP:
+        start, end = common_gaps[0][0] - _first(contents), common_gaps[0][1] - _first(contents)
         message = f"Between second {start:.1f} and {end:.1f} nothing was sent."
         raise FetchError("incomplete", message=message)
 
@@ -208,8 +212,8 @@ def _truncated(has: float, promised: float) -> FetchError:
     return FetchError("truncated", message=f"The file ends after {has:.1f} of {promised:.1f} seconds.")
 
 
-def check_result(result: Examined, sources: Sequence[Stretch]) -> None:
-    """Hold what ffmpeg made against what went into it: no track, and no second of one, may be lost.
+def check_result(result: Examined, sources: Sequence[StreamPackets]) -> None:
+    """Compare ffmpeg's output with its inputs: no track may be missing or shorter.
 
     Raises:
         FetchError: processing.

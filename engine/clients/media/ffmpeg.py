@@ -1,4 +1,4 @@
-"""Merges, remuxes, converts and embeds in one run of ffmpeg, which never leaves the local files it is given."""
+"""Merges, remuxes, converts and embeds in one run of ffmpeg, which may read local files only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.clients.fetch_errors import FetchError
 from engine.clients.media import ffmpeg_plan
 from engine.clients.media.embedding import Embedding, ffmetadata
 from engine.clients.media.examination import Examined
-from engine.clients.media.ffmpeg_plan import SOUND_ONLY, TAKES_PICTURE, FfmpegPlan, plan
+from engine.clients.media.ffmpeg_plan import AUDIO_ONLY, COVER_AS_STREAM, FfmpegPlan, plan
 from engine.clients.media.ffmpeg_run import LOCAL, Tick, run
 from engine.clients.media.probe import DEMUXERS, MOST_PIXELS, MOST_STREAMS, Probe
 from engine.clients.media.shared_clock import delays
@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 MUXERS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm", "mp3": "mp3", "m4a": "ipod", "opus": "opus"}
 _BOUNDED = ("-max_streams", str(MOST_STREAMS), "-max_pixels", str(MOST_PIXELS))
-# What the film can do without, in the order of suspicion, and the words by which ffmpeg's complaints point to it.
-_BLAME = {
+# Extras that may be dropped if ffmpeg fails, the likeliest cause first, and texts in its errors that point to them.
+_EXTRA_HINTS = {
     "cover": ("cover.", "png_pipe", "jpeg_pipe"),
     "attachments": ("attachment", "mimetype", "filename tag"),
     "subtitles": ("ist#0:s", "sost#", "sist#", "ubtitle"),
@@ -32,9 +32,9 @@ _BLAME = {
 
 
 def fits(container: str, probe: Probe) -> bool:
-    """Whether a file is what was asked for already; a file of sound has one sound and nothing else."""
+    """Whether a file already has the requested container; an audio file must have one audio track and no video."""
     sounds = sum(track.kind == "audio" for track in probe.tracks)
-    if container in SOUND_ONLY and (probe.has_video or sounds > 1):
+    if container in AUDIO_ONLY and (probe.has_video or sounds > 1):
         return False
     return probe.container == container or (container == "mp4" and probe.container == "m4a")
 
@@ -48,31 +48,31 @@ def produce(
     embedding: Embedding | None,
     tick: Tick,
 ) -> FfmpegPlan:
-    """Make `target` of one file, or of a video file and an audio file.
+    """Create `target` from one file, or from a video file and an audio file.
 
-    Where ffmpeg fails, the film is made without the extra that its words blame, then without any.
+    If ffmpeg fails, it is run again without the extra that its errors point to, finally without any.
 
     Args:
-        tick: hears the part done (0 to 1, None without a known duration) whenever ffmpeg got on.
+        tick: called with the fraction done (0 to 1; None if the duration is unknown) whenever ffmpeg made progress.
 
     Returns:
-        The tracks that are in it.
+        The tracks that are in the result.
 
     Raises:
-        FetchError: processing (ffmpeg failed, or there is no sound to extract), disk_full.
+        FetchError: processing (ffmpeg failed, or there is no audio to extract), disk_full.
         Exception: whatever `tick` raises; ffmpeg is killed then.
     """
     chosen = plan(streams, container)
-    if container in SOUND_ONLY and not chosen.sounds:
+    if container in AUDIO_ONLY and not chosen.sounds:
         raise FetchError("processing", message="The video has no sound to extract.")
     while True:
         try:
-            _make(ffmpeg, streams, chosen, target, embedding, tick)
+            _run_ffmpeg(ffmpeg, streams, chosen, target, embedding, tick)
         except FetchError as error:
             extras = _extras(chosen, embedding)
             if error.kind != "processing" or not extras:
                 raise
-            without = _blamed(error.detail, extras)
+            without = _suspects(error.detail, extras)
             log.warning("download.without_extras", extras=without, detail=error.detail[-300:])
             chosen, embedding = _without(chosen, embedding, without)
         else:
@@ -87,13 +87,13 @@ def _extras(chosen: FfmpegPlan, embedding: Embedding | None) -> list[str]:
         "notes": embedding is not None and bool(embedding.tags or embedding.chapters),
         "other sounds": len(chosen.sounds) > 1,
     }
-    return [extra for extra in _BLAME if there[extra]]
+    return [extra for extra in _EXTRA_HINTS if there[extra]]
 
 
-def _blamed(words: str, extras: Sequence[str]) -> list[str]:
-    """The first extra that the words point to; else the cover, which fails most often; else all."""
+def _suspects(words: str, extras: Sequence[str]) -> list[str]:
+    """The first extra that the error text points to; otherwise the cover, which fails most often; otherwise all."""
     for extra in extras:
-        if any(each in words for each in _BLAME[extra]):
+        if any(each in words for each in _EXTRA_HINTS[extra]):
             return [extra]
     return ["cover"] if "cover" in extras else list(extras)
 
@@ -115,7 +115,7 @@ def _without(
     return chosen, embedding
 
 
-def _make(
+def _run_ffmpeg(
     ffmpeg: str,
     streams: Sequence[Examined],
     chosen: FfmpegPlan,
@@ -145,7 +145,7 @@ def _inputs(
         yield from ("-i", f"file:{stream.path}")
     if embedding:
         yield from (*LOCAL, "-f", "ffmetadata", "-i", f"file:{notes}")
-        if embedding.cover and container in TAKES_PICTURE:
+        if embedding.cover and container in COVER_AS_STREAM:
             demuxer = "png_pipe" if embedding.cover.suffix == ".png" else "jpeg_pipe"
             yield from (*LOCAL, "-f", demuxer, "-i", f"file:{embedding.cover}")
 
@@ -153,22 +153,22 @@ def _inputs(
 def _outputs(streams: Sequence[Examined], chosen: FfmpegPlan, embedding: Embedding | None) -> Iterator[str]:
     yield from ffmpeg_plan.arguments(chosen, streams)
     if embedding:
-        yield from _embedded(len(streams), chosen, embedding)
+        yield from _embedding_options(len(streams), chosen, embedding)
     if chosen.picture and not (embedding and embedding.cover):
-        yield from _pictured(chosen, chosen.picture.source)
+        yield from _cover_options(chosen, chosen.picture.source)
     if chosen.container in {"mp4", "m4a"}:
         yield from ("-movflags", "+faststart")
 
 
-def _embedded(index: int, chosen: FfmpegPlan, embedding: Embedding) -> Iterator[str]:
+def _embedding_options(index: int, chosen: FfmpegPlan, embedding: Embedding) -> Iterator[str]:
     """Tags and chapters come from input `index`, the cover from the one after it."""
     yield from ("-map_metadata", str(index), "-map_chapters", str(index if embedding.chapters else 0))
     if chosen.container == "mp3":
         yield from ("-id3v2_version", "3")  # the newest version that all players read
     if embedding.cover is None:
         return
-    if chosen.container in TAKES_PICTURE:
-        yield from _pictured(chosen, f"{index + 1}:v:0")
+    if chosen.container in COVER_AS_STREAM:
+        yield from _cover_options(chosen, f"{index + 1}:v:0")
     elif chosen.container == "mkv":
         kind = "image/png" if embedding.cover.suffix == ".png" else "image/jpeg"
         output = f"-metadata:s:t:{chosen.attached}"
@@ -176,7 +176,7 @@ def _embedded(index: int, chosen: FfmpegPlan, embedding: Embedding) -> Iterator[
         yield from (output, f"mimetype={kind}", output, f"filename=cover{embedding.cover.suffix}")
 
 
-def _pictured(chosen: FfmpegPlan, source: str) -> Iterator[str]:
+def _cover_options(chosen: FfmpegPlan, source: str) -> Iterator[str]:
     number = 1 if chosen.video else 0
     yield from ("-map", source, f"-c:v:{number}", "copy", f"-disposition:v:{number}", "attached_pic")
     yield from (f"-metadata:s:v:{number}", "comment=Cover (front)")

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
-from engine.clients.media.examination import EDITED, Examined
-from engine.clients.media.packets import Stretch
-from engine.clients.media.probe import Probe, Track, preferred
+from engine.clients.media.examination import EDIT_LIST_CONTAINERS, Examined
+from engine.clients.media.packets import StreamPackets
+from engine.clients.media.probe import Probe, Track, default_track
 
-SOUND_ONLY = {"mp3", "m4a", "opus"}
-TAKES_PICTURE = {"mp4", "m4a", "mp3"}  # as a stream of its own
+AUDIO_ONLY = {"mp3", "m4a", "opus"}
+COVER_AS_STREAM = {"mp4", "m4a", "mp3"}  # as a video stream
 _COVERS = {"mjpeg", "png"}
 
-# What a container takes without conversion; mkv takes everything. Opus and FLAC would fit into an MP4, but many
-# players and televisions stay silent then, and sound is converted in no time.
+# Codecs that a container takes without conversion; mkv takes all. MP4 could hold Opus and FLAC, but many players and
+# televisions don't play them there, and audio is converted quickly.
 _VIDEO_FITS = {"mp4": {"h264", "hevc", "av1", "vp9", "mpeg4"}, "webm": {"vp8", "vp9", "av1"}}
 _AUDIO_FITS = {
     "mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
@@ -25,7 +25,7 @@ _AUDIO_FITS = {
     "m4a": {"aac", "alac"},
     "opus": {"opus"},
 }
-_EVEN = "scale=trunc(iw/2)*2:trunc(ih/2)*2"  # 4:2:0 has no half pixels
+_EVEN = "scale=trunc(iw/2)*2:trunc(ih/2)*2"  # 4:2:0 needs even dimensions
 _VIDEO_CODERS = {
     "mp4": ("libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-vf", _EVEN),
     "webm": ("libvpx-vp9", "-b:v", "0", "-crf", "31", "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"),
@@ -33,7 +33,8 @@ _VIDEO_CODERS = {
 _AAC = ("aac", "-b:a", "192k")
 _OPUS = ("libopus", "-b:a", "160k", "-af", "aformat=channel_layouts=7.1|5.1|stereo|mono")
 _AUDIO_CODERS = {"mp4": _AAC, "m4a": _AAC, "webm": _OPUS, "opus": _OPUS, "mp3": ("libmp3lame", "-q:a", "2")}
-# Subtitles: what a container takes as it is, and what other texts become. Those made of pictures become nothing.
+# Subtitles: codecs that a container takes as they are, and what other text codecs are converted to. Bitmap subtitles
+# can't be converted and are dropped.
 _TEXTS = {"subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
 _PICTURES = {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
 _SUBTITLE_FITS = {
@@ -44,95 +45,99 @@ _SUBTITLE_FITS = {
 _SUBTITLE_CODERS = {"mp4": "mov_text", "mkv": "srt", "webm": "webvtt"}
 
 
-class Chosen(NamedTuple):
-    """A track of the input with that number."""
+class ChosenTrack(NamedTuple):
+    """A track, and the number of the input that has it."""
 
     input: int
     track: Track
 
     @property
     def source(self) -> str:
-        """As ffmpeg's `-map` names it."""
+        """For ffmpeg's `-map`."""
         return f"{self.input}:{self.track.index}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FfmpegPlan:
-    """What goes into the result, in its order.
+    """The tracks of the result, in order.
 
-    `attachments` are the inputs whose fonts come along, `attached` how many those are; `picture` is a cover that an
-    input has.
+    `attachments` are the numbers of the inputs whose attachments (fonts) are copied, `attached` how many attachments
+    that makes; `picture` is an input's own cover.
     """
 
     container: str
-    video: Chosen | None
-    sounds: Sequence[Chosen]
-    subtitles: Sequence[Chosen]
+    video: ChosenTrack | None
+    sounds: Sequence[ChosenTrack]
+    subtitles: Sequence[ChosenTrack]
     attachments: Sequence[int] = ()
     attached: int = 0
-    picture: Chosen | None = None
+    picture: ChosenTrack | None = None
 
 
-def sources(chosen: FfmpegPlan, streams: Sequence[Examined]) -> list[Stretch]:
-    """What goes into the result of picture and sound; of a film that was trimmed, what its edit list shows."""
+def sources(chosen: FfmpegPlan, streams: Sequence[Examined]) -> list[StreamPackets]:
+    """The packets of the chosen video and audio tracks; `covered` is cut to what an MP4's edit list shows."""
     films = [*([chosen.video] if chosen.video else []), *chosen.sounds]
     return [
-        replace(stretch, covered=min(stretch.covered, _shown(streams[film.input])))
+        replace(stream, covered=min(stream.covered, _edited_seconds(streams[film.input])))
         for film in films
-        for stretch in streams[film.input].contents.stretches
-        if stretch.index == film.track.index
+        for stream in streams[film.input].contents.streams
+        if stream.index == film.track.index
     ]
 
 
-def _shown(stream: Examined) -> float:
-    """Seconds that ffmpeg reads of a file at most: it obeys edit lists, which the examination looks behind."""
-    told = stream.probe.duration if stream.probe.container in EDITED else None
-    return told or inf
+def _edited_seconds(stream: Examined) -> float:
+    """Seconds that ffmpeg reads of a file at most: it applies edit lists, which the examination ignores."""
+    edited = stream.probe.duration if stream.probe.container in EDIT_LIST_CONTAINERS else None
+    return edited or inf
 
 
 def plan(streams: Sequence[Examined], container: str) -> FfmpegPlan:
-    """The picture of the first input that has one, the sounds of the last input that has some."""
-    there = [Chosen(number, track) for number, each in enumerate(streams) for track in _present(each)]
+    """Choose the video of the first input that has one, and the audio of the last input that has some."""
+    there = [
+        ChosenTrack(number, track)
+        for number, each in enumerate(streams)
+        for track in _tracks_with_packets(each)
+    ]
     fonts = [each for each in there if each.track.kind == "attachment" and container == "mkv"]
-    videos = [each for each in there if each.track.kind == "video" and container not in SOUND_ONLY]
+    videos = [each for each in there if each.track.kind == "video" and container not in AUDIO_ONLY]
     covers = [each for each in there if each.track.kind == "picture" and each.track.codec in _COVERS]
     return FfmpegPlan(
         container=container,
-        video=_played([each for each in videos if each.input == videos[0].input]),
+        video=_default_track([each for each in videos if each.input == videos[0].input]),
         sounds=_sounds([each for each in there if each.track.kind == "audio"], container),
         subtitles=[
-            each for each in there if each.track.kind == "subtitle" and _readable(each.track, container)
+            each for each in there if each.track.kind == "subtitle" and _is_convertible(each.track, container)
         ],
-        picture=next(iter(covers), None) if container in TAKES_PICTURE else None,
+        picture=next(iter(covers), None) if container in COVER_AS_STREAM else None,
         attachments=sorted({each.input for each in fonts}),
         attached=len(fonts),
     )
 
 
-def _present(stream: Examined) -> list[Track]:
-    """All tracks but those of picture and sound that a header names and no packet belongs to."""
-    filled = {each.index for each in stream.contents.stretches if each.packets}
+def _tracks_with_packets(stream: Examined) -> list[Track]:
+    """All tracks, except video and audio tracks without packets."""
+    filled = {each.index for each in stream.contents.streams if each.packets}
     return [
         each for each in stream.probe.tracks if each.index in filled or each.kind not in {"video", "audio"}
     ]
 
 
-def _played(offered: Sequence[Chosen]) -> Chosen | None:
-    """The one that is played unless somebody chooses."""
-    track = preferred([each.track for each in offered])
+def _default_track(offered: Sequence[ChosenTrack]) -> ChosenTrack | None:
+    """The one that players play by default."""
+    track = default_track([each.track for each in offered])
     return next((each for each in offered if each.track is track), None)
 
 
-def _sounds(offered: Sequence[Chosen], container: str) -> list[Chosen]:
-    """Those of the last input; the one that is played comes first, because many players know only the first."""
+def _sounds(offered: Sequence[ChosenTrack], container: str) -> list[ChosenTrack]:
+    """The audio tracks of the last input, the default one first, as many players play only the first."""
     last = [each for each in offered if each.input == offered[-1].input]
-    first = _played(last)
+    first = _default_track(last)
     if first is None:
         return []
-    return [first] if container in SOUND_ONLY else [first, *(each for each in last if each is not first)]
+    return [first] if container in AUDIO_ONLY else [first, *(each for each in last if each is not first)]
 
 
-def _readable(track: Track, container: str) -> bool:
+def _is_convertible(track: Track, container: str) -> bool:
     fits = track.codec in _SUBTITLE_FITS.get(container, set())
     return fits or (track.codec in _TEXTS and container in _SUBTITLE_CODERS)
 
@@ -145,17 +150,17 @@ def arguments(chosen: FfmpegPlan, streams: Sequence[Examined]) -> Iterator[str]:
     for number, sound in enumerate(chosen.sounds):
         yield from ("-map", sound.source)
         yield from _audio_coder(number, sound, streams[sound.input].probe, chosen.container)
-        yield from _titled(f"a:{number}", sound.track, chosen.container)
+        yield from _title_options(f"a:{number}", sound.track, chosen.container)
     for number, text in enumerate(chosen.subtitles):
         fits = text.track.codec in _SUBTITLE_FITS[chosen.container]
         yield from ("-map", text.source)
         yield from (f"-c:s:{number}", "copy" if fits else _SUBTITLE_CODERS[chosen.container])
-        yield from _titled(f"s:{number}", text.track, chosen.container)
+        yield from _title_options(f"s:{number}", text.track, chosen.container)
     for source in chosen.attachments:
         yield from ("-map", f"{source}:t", "-c:t", "copy")
 
 
-def _video_coder(video: Chosen, probe: Probe, container: str) -> Iterator[str]:
+def _video_coder(video: ChosenTrack, probe: Probe, container: str) -> Iterator[str]:
     fitting = _VIDEO_FITS.get(container)
     if probe.container == container or fitting is None or video.track.codec in fitting:
         yield from ("-c:v:0", "copy")
@@ -166,7 +171,7 @@ def _video_coder(video: Chosen, probe: Probe, container: str) -> Iterator[str]:
         yield from ("-c:v:0", coder, *settings)
 
 
-def _audio_coder(number: int, sound: Chosen, probe: Probe, container: str) -> Iterator[str]:
+def _audio_coder(number: int, sound: ChosenTrack, probe: Probe, container: str) -> Iterator[str]:
     fitting = _AUDIO_FITS.get(container)
     if probe.container == container or fitting is None or sound.track.codec in fitting:
         yield from (f"-c:a:{number}", "copy")
@@ -176,8 +181,8 @@ def _audio_coder(number: int, sound: Chosen, probe: Probe, container: str) -> It
     yield from (f"{each}:{number}" if each.startswith("-") else each for each in settings)
 
 
-def _titled(output: str, track: Track, container: str) -> Iterator[str]:
-    """Players read a track's title from different places of an MP4; the rest comes along by itself."""
+def _title_options(output: str, track: Track, container: str) -> Iterator[str]:
+    """Options for a track's title; in MP4 players read it from two places."""
     if track.title:
         yield from (f"-metadata:s:{output}", f"title={track.title}")
         if container in {"mp4", "m4a"}:

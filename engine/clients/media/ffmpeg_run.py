@@ -1,4 +1,4 @@
-"""Runs ffmpeg once, quietly, and follows how far it gets."""
+"""Runs ffmpeg once and follows its progress."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from engine.clients.fetch_errors import FetchError
 Tick = Callable[[float | None], None]
 
 LOCAL = ("-protocol_whitelist", "file")
-_LONGEST_LINE = 4096  # characters: a complaint may quote a stranger's text
-_NO_MEMORY = (
+_LONGEST_LINE = 4096  # characters: error messages may quote text from the file
+_NO_MEMORY = (  # what ffmpeg prints at the attempt's memory limit
     "Cannot allocate memory",
     "Memory allocation error",
     "Failed to allocate",
     "pthread_create() failed",  # no room for its stack
-)  # the attempt's limit
+)
 
 
 def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
-    """Run a command of ffmpeg without its general options.
+    """Run an ffmpeg command, given without its general options.
 
-    `tick` hears the part done of `duration` seconds (0 to 1, None without a known duration) whenever it got on.
+    `tick` is called with the fraction done of `duration` seconds (0 to 1; None if unknown) whenever it made progress.
 
     Raises:
-        FetchError: processing, disk_full; its detail has ffmpeg's last words.
-        MemoryError: ffmpeg needs more than the attempt may take.
+        FetchError: processing, disk_full; its detail has the end of ffmpeg's output.
+        MemoryError: ffmpeg reached the attempt's memory limit.
         Exception: whatever `tick` raises; ffmpeg is killed then.
     """
     program, *arguments = command
     quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "error")
-    told = ("-progress", "pipe:1", "-stats_period", "0.5")
-    # One pipe for progress and complaints: with two, a full one would stop ffmpeg while the other is read.
+    progress = ("-progress", "pipe:1", "-stats_period", "0.5")
+    # One pipe for progress and errors: with two, ffmpeg could block on a full one while the other is read.
     with subprocess.Popen(
-        [program, *quiet, *told, *arguments],
+        [program, *quiet, *progress, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -55,7 +55,7 @@ def run(command: Sequence[str], duration: float | None, tick: Tick) -> None:
 
 
 def _follow(process: subprocess.Popen[str], duration: float | None, tick: Tick) -> deque[str]:
-    """Read until ffmpeg ends; a tick only where it got further, so that a stuck one is seen to be stuck."""
+    """Read until ffmpeg ends, and tick only on progress, so that the stall timeout notices a stuck ffmpeg."""
     complaints: deque[str] = deque(maxlen=20)
     now: dict[str, str] = {}
     before: dict[str, str] = {}

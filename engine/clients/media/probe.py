@@ -1,4 +1,4 @@
-"""Looks into a finished local file with PyAV: container, streams, duration; opens nothing but that file."""
+"""Reads a local file's headers with PyAV: container, tracks, duration; opens no other file or URL."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import av.logging
 
-# Demuxers of plain media files. None of them follows a reference to another file or URL, as playlists
-# (hls, dash, concat, image2, sdp) do; the protocol list closes what a format might still try.
+# Demuxers of plain media files. None of them follows references to other files or URLs, as playlists (hls, dash,
+# concat, image2, sdp) do; the protocol whitelist is a second barrier.
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,mpegts,mpeg,flac,wav,aac,ac3,eac3,avi,flv,asf"
 MOST_STREAMS = 500  # a film with all its fonts has a hundred
 INPUT_OPTIONS = {
@@ -18,27 +18,26 @@ INPUT_OPTIONS = {
     "format_whitelist": DEMUXERS,
     "max_streams": str(MOST_STREAMS),
 }
-MOST_PIXELS = 142_000_000  # 16K; one picture takes as many bytes and a half
+MOST_PIXELS = 142_000_000  # 16K; a decoded frame takes 1.5 bytes per pixel
 _M4A_BRANDS = {"M4A ", "M4B "}
-_CLOCKED = {"mp4", "m4a", "mov", "mkv", "webm", "flv", "asf"}  # each packet carries its time
-_SPOKEN_OVER = re.compile(r"\b(?:comment(?:ary|aries)|descripti(?:on|ve)|described)\b", re.IGNORECASE)
-_OVER = av.stream.Disposition.comment | av.stream.Disposition.visual_impaired
+_TIMESTAMPED = {"mp4", "m4a", "mov", "mkv", "webm", "flv", "asf"}  # packets have timestamps
+_COMMENTARY = re.compile(r"\b(?:comment(?:ary|aries)|descripti(?:on|ve)|described)\b", re.IGNORECASE)
+_COMMENTARY_FLAGS = av.stream.Disposition.comment | av.stream.Disposition.visual_impaired
 _TIMESTAMP_TAG = b"com.apple.streaming.transportStreamTimestamp\0"
 
-av.logging.set_level(None)  # its warnings about other people's files belong on no terminal of ours
+av.logging.set_level(None)  # FFmpeg's warnings about damaged files would go to stderr
 
 
 class NotMediaError(Exception):
-    """The file is not audio or video that we accept, or too damaged to be opened."""
+    """The file is not an accepted audio or video container, or too damaged to be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
     """One stream of a file.
 
-    `kind` is video, picture (a cover), audio, subtitle, attachment or data; `default` is its author's mark;
-    `spoken_over` is sound with a commentary or a description for the blind in it; `start` is in seconds on the
-    file's clock.
+    `kind` is video, picture (a cover), audio, subtitle, attachment or data; `default` is the disposition flag;
+    `has_commentary` marks audio with commentary or audio description; `start` is the first timestamp in seconds.
     """
 
     index: int
@@ -46,18 +45,18 @@ class Track:
     codec: str
     title: str | None = None
     default: bool = False
-    spoken_over: bool = False
+    has_commentary: bool = False
     start: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a file is.
+    """A file's headers.
 
-    `container` is our name where we have one (mp4, m4a, mkv, webm, opus, mp3), else the demuxer's. `duration`
-    is in seconds. Codecs have ffmpeg's names (h264, vp9, aac, opus). Embedded pictures do not count as video.
-    `video_codec` and `audio_codec` are those of the tracks that are played unless one chooses. `start` is where
-    the first packet stands on the file's clock, in seconds; None where packets carry no time.
+    `container` is one of our names (mp4, m4a, mkv, webm, opus, mp3), otherwise the demuxer's. `duration` is in
+    seconds. Codecs have ffmpeg's names (h264, vp9, aac, opus). Embedded covers don't count as video. `video_codec` and
+    `audio_codec` are those of the default tracks. `start` is the first timestamp in seconds; None if packets have
+    none.
     """
 
     container: str
@@ -73,12 +72,12 @@ class Probe:
 
     @property
     def has_video(self) -> bool:
-        """Whether there is a moving picture."""
+        """Whether it has a video track; covers don't count."""
         return self.video_codec is not None
 
     @property
     def has_audio(self) -> bool:
-        """Whether there is sound."""
+        """Whether it has an audio track."""
         return self.audio_codec is not None
 
 
@@ -101,8 +100,8 @@ def probe(path: Path) -> Probe:
 
 def _read(container: av.container.InputContainer, head: bytes) -> Probe:
     tracks = tuple(_track(stream) for stream in container.streams)
-    chosen = preferred([track for track in tracks if track.kind == "video"])
-    sound = preferred([track for track in tracks if track.kind == "audio"])
+    chosen = default_track([track for track in tracks if track.kind == "video"])
+    sound = default_track([track for track in tracks if track.kind == "audio"])
     if chosen is None and sound is None:
         raise NotMediaError("no audio and no video in it")
     context = _context(container.streams[chosen.index]) if chosen else None
@@ -124,54 +123,54 @@ def _read(container: av.container.InputContainer, head: bytes) -> Probe:
     )
 
 
-def preferred(tracks: list[Track]) -> Track | None:
-    """The one that is played unless somebody chooses: the marked one, else the first without a voice over it.
+def default_track(tracks: list[Track]) -> Track | None:
+    """The track that players play by default: the flagged one, otherwise the first without commentary.
 
-    Where all are marked, which MP4 files by many programs do, the mark says nothing.
+    If all are flagged, as in many MP4 files, the flag is ignored.
     """
     marked = [track for track in tracks if track.default]
     offered = marked if 0 < len(marked) < len(tracks) else tracks
-    return next((track for track in offered if not track.spoken_over), offered[0] if offered else None)
+    return next((track for track in offered if not track.has_commentary), offered[0] if offered else None)
 
 
 def title_of(stream: av.stream.Stream) -> str | None:
-    """A track's title, which MP4 keeps under another name."""
+    """A track's title; MP4 stores it as `name`."""
     title = str(stream.metadata.get("title") or stream.metadata.get("name") or "")
     return title.replace("\0", "").strip()[:200] or None
 
 
 def _track(stream: av.stream.Stream) -> Track:
     title = title_of(stream)
-    over = bool(stream.disposition & _OVER) or bool(title and _SPOKEN_OVER.search(title))
+    over = bool(stream.disposition & _COMMENTARY_FLAGS) or bool(title and _COMMENTARY.search(title))
     return Track(
         index=stream.index,
         kind="picture" if is_picture(stream) else str(stream.type),
         codec=_codec(stream),
         title=title,
         default=bool(stream.disposition & av.stream.Disposition.default),
-        spoken_over=over,
+        has_commentary=over,
         start=float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0,
     )
 
 
 def _start(container: av.container.InputContainer, kind: str, head: bytes) -> float | None:
-    """HLS writes the time into an ID3 tag where a file of bare frames has no place for it (RFC 8216, 3.4)."""
-    told = head.find(_TIMESTAMP_TAG)
-    if told >= 0 and head.startswith(b"ID3"):
-        at = told + len(_TIMESTAMP_TAG)
+    """The first timestamp in seconds; HLS audio without a container has it in an ID3 tag (RFC 8216, 3.4)."""
+    tag_at = head.find(_TIMESTAMP_TAG)
+    if tag_at >= 0 and head.startswith(b"ID3"):
+        at = tag_at + len(_TIMESTAMP_TAG)
         return (int.from_bytes(head[at : at + 8]) & (1 << 33) - 1) / 90000
-    if kind not in _CLOCKED and container.format.name not in {"mpegts", "mpeg"}:
+    if kind not in _TIMESTAMPED and container.format.name not in {"mpegts", "mpeg"}:
         return None
     return container.start_time / av.time_base if container.start_time is not None else None
 
 
 def is_picture(stream: av.stream.Stream) -> bool:
-    """Whether it is a cover, not a film."""
+    """Whether a video stream is an attached cover."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _context(stream: av.stream.Stream) -> av.CodecContext | None:
-    """Of an unknown codec there is none."""
+    """The codec context; None for an unknown codec."""
     context = getattr(stream, "codec_context", None)
     return context if isinstance(context, av.CodecContext) else None
 

@@ -1,4 +1,4 @@
-"""Decides how streams that were fetched apart stand to each other in time."""
+"""Computes the time offsets between streams that were downloaded separately."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from engine.clients.media.examination import Examined
 
-_WRAP = (1 << 33) / 90000  # seconds after which the clock of MPEG-TS begins anew
+_WRAP = (1 << 33) / 90000  # seconds after which MPEG-TS timestamps wrap around
 _SAME_LENGTH = 0.5  # seconds
 _SHIFTED = 3.0
 
 
 def delays(streams: Sequence[Examined]) -> list[float]:
-    """Seconds that each stream begins after the earliest one.
+    """Seconds by which each stream begins after the earliest one.
 
-    Renditions of HLS and adaptation sets of DASH share one clock, so the difference of their first packets is kept:
-    sound that begins later, or earlier, than the picture does so in the result. Two streams are on different
-    clocks, and begin together, where
+    HLS renditions and DASH adaptation sets share one clock, so the difference of their first timestamps is kept: audio
+    that begins later than the video does so in the result. Two streams are taken to have different clocks, and begin
+    together, if
 
-    - one has no clock (bare frames of MP3 or AAC without the tag that HLS has for it), or
+    - one has no timestamps (MP3 or AAC frames without HLS's ID3 tag), or
     - they would overlap in less than half of the shorter one, or
-    - they are equally long and one is shifted by more than three seconds: a film is not cut like that.
+    - they are equally long and one is shifted by more than three seconds, which no real recording is.
     """
     against_first = [_difference(streams[0], each) for each in streams]
     earliest = min(against_first, default=0.0)

@@ -1,4 +1,4 @@
-"""Plans the fragments that yt-dlp read from a DASH manifest, and asks the manifest itself what it promises."""
+"""Makes a plan of the fragments that yt-dlp found in a DASH manifest, with its duration and byte ranges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.clients.streams.source import Source, Span
 
 
 class _Manifest(NamedTuple):
-    """What yt-dlp does not hand on of a manifest."""
+    """What yt-dlp drops of a manifest: whether it is live, its duration, the segments' byte ranges."""
 
     dynamic: bool = False
     seconds: float | None = None
@@ -30,7 +30,7 @@ def plan(source: Source, stream: Mapping[str, Any]) -> TransferPlan:
     """The fragments of a chosen format.
 
     Raises:
-        FetchError: live_now, as the manifest says by now; unsupported, fragments that have no end; unreadable.
+        FetchError: live_now (the manifest is dynamic); unsupported (an endless generator of fragments); unreadable.
     """
     fragments = stream.get("fragments")
     if fragments is None or isinstance(fragments, str) or callable(fragments):
@@ -42,9 +42,9 @@ def plan(source: Source, stream: Mapping[str, Any]) -> TransferPlan:
     try:
         pieces = list(_pieces(listed, stream, manifest.spans))
     except (KeyError, ValueError) as error:
-        raise FetchError("unreadable", detail="a fragment with an address that is none") from error
+        raise FetchError("unreadable", detail="a fragment with an invalid URL") from error
     timed = [(piece.url, piece.span) for piece in pieces if not piece.is_map]
-    if len(set(timed)) < len(timed):  # each would bring the whole
+    if len(set(timed)) < len(timed):  # each would fetch the whole file
         raise FetchError("unreadable", detail="parts of one file without their ranges")
     return TransferPlan(pieces, _seconds(pieces, manifest.seconds))
 
@@ -69,10 +69,10 @@ def _pieces(
 
 
 def _seconds(pieces: Sequence[Piece], presentation: float | None) -> float | None:
-    """The length by the fragments; where all are said to be as long, the last may be shorter than that."""
-    told = [piece.seconds for piece in pieces if not piece.is_map]
-    known = [seconds for seconds in told if seconds]
-    if not known or len(known) != len(told):
+    """Total duration: the sum of the fragments', but if all are equal, the last may be shorter than declared."""
+    durations = [piece.seconds for piece in pieces if not piece.is_map]
+    known = [seconds for seconds in durations if seconds]
+    if not known or len(known) != len(durations):
         return presentation
     exact = sum(known)
     if presentation:
@@ -81,7 +81,7 @@ def _seconds(pieces: Sequence[Piece], presentation: float | None) -> float | Non
 
 
 def _manifest(source: Source, stream: Mapping[str, Any]) -> _Manifest:
-    """What the manifest itself says; nothing where it can't be had a second time: extraction has read it before."""
+    """Fetch and read the manifest; empty if it can't be fetched again, as extraction has read it before."""
     url = stream.get("manifest_url")
     if not isinstance(url, str):
         return _Manifest()
@@ -98,7 +98,7 @@ def _manifest(source: Source, stream: Mapping[str, Any]) -> _Manifest:
 
 
 def _spans(root: Element, format_id: str) -> Iterator[Span | None]:
-    """The byte ranges of a representation's segments, where its list has some (ISO 23009-1, 5.3.9.3)."""
+    """The byte ranges of a representation's segments, if it has a SegmentList (ISO 23009-1, 5.3.9.3)."""
     for period in root.iterfind("{*}Period"):
         for group in period.iterfind("{*}AdaptationSet"):
             for representation in group.iterfind("{*}Representation"):
@@ -114,6 +114,6 @@ def _spans(root: Element, format_id: str) -> Iterator[Span | None]:
                         yield _span(part.get("mediaRange"))
 
 
-def _span(told: str | None) -> Span | None:
-    found = re.fullmatch(r"(\d{1,15})-(\d{1,15})", told or "")
+def _span(text: str | None) -> Span | None:
+    found = re.fullmatch(r"(\d{1,15})-(\d{1,15})", text or "")
     return Span(int(found[1]), int(found[2]) + 1) if found else None

@@ -1,4 +1,4 @@
-"""The journal of a stream in pieces: what was asked for, and which bytes in the part came of it."""
+"""The journal of a stream in pieces: which pieces are in the part file, where, with which checksum."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ DIGEST = 16  # bytes of a checksum
 
 @dataclass(frozen=True)
 class Record:
-    """A piece in the file: how it was asked for (`Piece.asked`), where its bytes are, their BLAKE2b checksum.
+    """One line of the journal: a piece in the part file.
 
-    `length` is 0 for what was here already, as an initialisation section that is repeated.
+    Attributes:
+        asked: `Piece.fingerprint`. offset, length: its bytes in the file; length 0 for an initialisation section that
+            is there already. sum: the BLAKE2b checksum in hexadecimal digits.
     """
 
     asked: str
@@ -30,20 +32,20 @@ class Record:
 
 
 class Journal:
-    """Appends a record for each piece after the piece itself."""
+    """Appends a record for each piece, after the piece itself is written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def add(self, record: Record) -> None:
-        """Write it down; killed before, the piece is fetched again."""
+        """Append a record; if killed before, the piece is fetched again."""
         self._file.write(_line(record))
         self._file.flush()
 
 
 @contextmanager
-def journal(path: Path, kept: Sequence[Record]) -> Iterator[Journal]:
-    """Go on with these records; whatever else was in the journal is gone."""
+def resumed_journal(path: Path, kept: Sequence[Record]) -> Iterator[Journal]:
+    """Rewrite the journal with these records only, and open it for appending."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_bytes(b"".join(_line(record) for record in kept))
     fresh.replace(path)
@@ -51,22 +53,22 @@ def journal(path: Path, kept: Sequence[Record]) -> Iterator[Journal]:
         yield Journal(file)
 
 
-def fitting(
-    path: Path, part: IO[bytes], pieces: Sequence[Piece], checked: Callable[[int], None]
+def valid_records(
+    path: Path, part: IO[bytes], pieces: Sequence[Piece], on_valid: Callable[[int], None]
 ) -> list[Record]:
-    """The records that hold: the same pieces as now, one after the other, and the bytes are there unaltered.
+    """The leading records that are still valid: the same pieces in the same order, whose bytes match the checksum.
 
-    `checked` is told the length of each piece that was found good.
+    `on_valid` is called with the length in bytes of each.
     """
     kept: list[Record] = []
     for record, piece in zip(_read(path), pieces, strict=False):
         end = kept[-1].offset + kept[-1].length if kept else 0
-        if record.asked != piece.asked or record.offset != end:
+        if record.asked != piece.fingerprint or record.offset != end:
             break
         if record.sum != _sum(part, record):
             break
         kept.append(record)
-        checked(record.length)
+        on_valid(record.length)
     return kept
 
 
@@ -75,7 +77,7 @@ def _line(record: Record) -> bytes:
 
 
 def _read(path: Path) -> Iterator[Record]:
-    """Record by record, up to the first that is torn or damaged."""
+    """The records up to the first incomplete or damaged line."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -91,7 +93,7 @@ def _read(path: Path) -> Iterator[Record]:
 
 
 def _sum(part: IO[bytes], record: Record) -> str | None:
-    """The checksum of what is in the file there; None where it is too short."""
+    """The checksum of the bytes at the record's place; None if the file is too short."""
     digest, left = blake2b(digest_size=DIGEST), record.length
     part.seek(record.offset)
     while left:

@@ -1,4 +1,4 @@
-"""Keys of encrypted HLS segments: which one is in force, where it is had, and what a segment is without it."""
+"""Keys of encrypted HLS segments: chooses, fetches and applies them (AES-128-CBC, RFC 8216, 4.3.2.4)."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ _LENGTHS = {16, 24, 32}  # of keys that an extractor brings
 _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,64})")
 
 
-def key_of(keys: Sequence[Mapping[str, str]], base: str, number: int, given: Mapping[str, str]) -> Key | None:
-    """The key of a segment among the EXT-X-KEY tags that apply to it; None: it is not encrypted.
+def key_of(
+    keys: Sequence[Mapping[str, str]], base: str, number: int, override: Mapping[str, str]
+) -> Key | None:
+    """The key of a segment among the EXT-X-KEY tags that apply to it; None if it is not encrypted.
 
     Args:
-        keys: attributes of the tags. base: the playlist's address.
-        number: the media sequence number, the initialisation vector where the tag names none (RFC 8216, 5.2).
-        given: what the extractor knows better: `key`, `iv` (hexadecimal), `uri`.
+        keys: attributes of the tags. base: the playlist's URL.
+        number: the media sequence number, the default initialisation vector (RFC 8216, 5.2).
+        override: values from yt-dlp's extractor that take precedence: `key`, `iv` (hexadecimal), `uri`.
 
     Raises:
-        FetchError: drm, where none of them is a plain key; unreadable.
+        FetchError: drm, if no tag has METHOD AES-128 with an identity key; unreadable.
     """
     if not keys:
         return None
     plain = [key for key in keys if _is_plain(key)]
     if not plain:
         raise FetchError("drm", detail=", ".join({key.get("METHOD", "?")[:40] for key in keys}))
-    told = plain[-1]
-    iv = _hexadecimal(given.get("iv") or told.get("IV"), _AES) or number.to_bytes(_AES, "big")
-    if given.get("key"):
-        value = bytes.fromhex(given["key"].lower().removeprefix("0x"))
+    tag = plain[-1]
+    iv = _hexadecimal(override.get("iv") or tag.get("IV"), _AES) or number.to_bytes(_AES, "big")
+    if override.get("key"):
+        value = bytes.fromhex(override["key"].lower().removeprefix("0x"))
         if len(value) not in _LENGTHS:
             raise FetchError("unreadable", detail="a key of a wrong length")
         return Key(iv, value=value)
-    uri = given.get("uri") or urljoin(base, told.get("URI", ""))
-    if not given.get("uri") and not told.get("URI"):
+    uri = override.get("uri") or urljoin(base, tag.get("URI", ""))
+    if not override.get("uri") and not tag.get("URI"):
         raise FetchError("unreadable", detail="a key without an address")
     if urlsplit(uri).scheme not in {"http", "https", "data"}:
         raise FetchError("drm", detail="a key that is no file")
@@ -59,7 +61,7 @@ def _hexadecimal(text: str | None, length: int) -> bytes | None:
         return None
     found = _HEX.fullmatch(text)
     if found is None or len(found[1]) > 2 * length:
-        raise FetchError("unreadable", detail="an initialisation vector that is none")
+        raise FetchError("unreadable", detail="an invalid initialisation vector")
     return bytes.fromhex(found[1].zfill(2 * length))
 
 
@@ -71,11 +73,11 @@ class Keys:
         self._held: dict[str, bytes] = {}
 
     def value(self, key: Key) -> bytes:
-        """The key itself.
+        """The key's bytes.
 
         Raises:
-            FetchError: unreadable, it is no key.
-            yt_dlp.networking.exceptions.RequestError: it can't be had.
+            FetchError: unreadable, it is not 16 bytes long.
+            yt_dlp.networking.exceptions.RequestError: it can't be fetched.
         """
         if key.value is not None:
             return key.value
@@ -88,10 +90,10 @@ class Keys:
 
 
 def decrypted(body: IO[bytes], length: int, key: bytes, iv: bytes) -> Iterator[bytes]:
-    """A segment's content in blocks, its padding (PKCS 7) checked and taken off.
+    """Decrypt a segment block by block; its PKCS 7 padding is checked and removed.
 
     Raises:
-        FetchError: truncated, unreadable; the latter after all blocks but the last.
+        FetchError: truncated; unreadable (the padding is wrong), after all blocks but the last were yielded.
     """
     if length % _AES:
         raise FetchError("truncated", detail="an encrypted segment that ends within a block")
@@ -105,5 +107,5 @@ def decrypted(body: IO[bytes], length: int, key: bytes, iv: bytes) -> Iterator[b
 def _unpadded(clear: bytes) -> bytes:
     padding = clear[-1]
     if not 1 <= padding <= _AES or not clear.endswith(bytes([padding]) * padding):
-        raise FetchError("unreadable", detail="a segment that its key does not fit")
+        raise FetchError("unreadable", detail="a segment that its key does not decrypt")
     return clear[:-padding]

@@ -1,4 +1,4 @@
-"""Fetches a stream in pieces: a few at once, each checked, decrypted, appended in its turn and written down."""
+"""Fetches a stream in pieces: a few in parallel; each is checked, decrypted, appended in order and journaled."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from typing import IO
 
 from engine.clients.fetch_errors import FetchError
 from engine.clients.streams.files import StreamFiles
-from engine.clients.streams.journal import DIGEST, Journal, Record, fitting, journal
+from engine.clients.streams.journal import DIGEST, Journal, Record, resumed_journal, valid_records
 from engine.clients.streams.keys import BLOCK, Keys, decrypted
 from engine.clients.streams.plan import LARGEST_PIECE, Piece, TransferPlan
 from engine.clients.streams.report import TransferReport
-from engine.clients.streams.shape import HEAD, initialisation, is_clear_map, is_cut, is_page
+from engine.clients.streams.shape import HEAD, initialisation, is_clear_map, is_page, is_truncated
 from engine.clients.streams.source import Source
 from engine.clients.streams.transfer import Transfer
 
 _AT_ONCE = 3
-_AHEAD = 2 * _AT_ONCE  # pieces under way or waiting for their turn
-_IN_MEMORY = 1 << 20  # bytes of a piece; what is larger waits in a file without a name
+_AHEAD = 2 * _AT_ONCE  # pieces being fetched or waiting to be appended
+_IN_MEMORY = 1 << 20  # bytes of a piece; larger ones are kept in an unnamed temporary file
 
 
 class _StoppedError(Exception):
-    """Another piece failed, so this one is not wanted any more."""
+    """Stops the other pieces' transfers after one failed."""
 
 
 def fetch(source: Source, plan: TransferPlan, files: StreamFiles, report: TransferReport) -> None:
-    """Bring the part to its end, going on after the last piece that is there as it should be.
+    """Complete the part file, resuming after the last piece that the journal proves to be there.
 
     Raises:
-        FetchError, yt_dlp.networking.exceptions.RequestError: what ended a piece; all before it stay.
+        FetchError, yt_dlp.networking.exceptions.RequestError: a piece failed; those before it are kept.
     """
     report.expect(total=plan.size, pieces=len(plan.pieces))
     with files.part.open("r+b" if files.part.exists() else "w+b") as part:
-        kept = fitting(files.journal, part, plan.pieces, report.held)
+        kept = valid_records(files.journal, part, plan.pieces, report.reused)
         end = kept[-1].offset + kept[-1].length if kept else 0
         part.truncate(end)
         keys = Keys(source)
-        with journal(files.journal, kept) as notes, _Fetcher(source, files, report) as fetcher:
-            fetcher.compare_maps(plan.pieces, keys)
+        with resumed_journal(files.journal, kept) as notes, _Fetcher(source, files, report) as fetcher:
+            fetcher.check_maps(plan.pieces, keys)
             appender = _Appender(part, end, notes, keys)
             for number, piece, body in fetcher.in_order(plan.pieces, len(kept)):
                 with body:
@@ -52,13 +52,13 @@ def fetch(source: Source, plan: TransferPlan, files: StreamFiles, report: Transf
 
 
 class _Fetcher:
-    """Brings pieces, some of them ahead of their turn."""
+    """Fetches pieces in parallel and hands them out in order."""
 
     def __init__(self, source: Source, files: StreamFiles, report: TransferReport) -> None:
         self._source, self._folder, self._report = source, files.part.parent, report
-        self._stop: BaseException | None = None  # why nothing more is wanted
+        self._stop: BaseException | None = None  # raised in all transfers once set
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._coming: deque[tuple[int, Future[IO[bytes]]]] = deque()
+        self._pending: deque[tuple[int, Future[IO[bytes]]]] = deque()
 
     def __enter__(self) -> _Fetcher:
         return self
@@ -66,24 +66,24 @@ class _Fetcher:
     def __exit__(self, *_: object) -> None:
         self._stop = self._stop or _StoppedError()
         self._pool.shutdown(cancel_futures=True)
-        for _number, future in self._coming:
+        for _number, future in self._pending:
             if not future.cancelled() and future.exception() is None:
                 future.result().close()
 
     def in_order(self, pieces: Sequence[Piece], first: int) -> Iterator[tuple[int, Piece, IO[bytes]]]:
-        """Each piece from that number on with its body, which is closed by whoever takes it."""
+        """Number, piece and body of each piece from `first` on; the caller closes the body."""
         for number in range(first, len(pieces) + _AHEAD):
             if number < len(pieces):
-                self._coming.append((number, self._pool.submit(self._fetch, number, pieces[number])))
-            if self._coming and (number >= len(pieces) or len(self._coming) == _AHEAD):
-                next_number, future = self._coming.popleft()
+                self._pending.append((number, self._pool.submit(self._fetch, number, pieces[number])))
+            if self._pending and (number >= len(pieces) or len(self._pending) == _AHEAD):
+                next_number, future = self._pending.popleft()
                 yield next_number, pieces[next_number], future.result()
 
-    def compare_maps(self, pieces: Sequence[Piece], keys: Keys) -> None:
-        """Refuse at once what would turn out to be two films in one, hours later.
+    def check_maps(self, pieces: Sequence[Piece], keys: Keys) -> None:
+        """Compare all initialisation sections before the transfer, rather than failing at a later piece.
 
         Raises:
-            FetchError: spliced.
+            FetchError: spliced, they differ: the stream changes its format in the middle.
         """
         openings = {(piece.url, piece.span): piece for piece in pieces if piece.is_map}
         if len(openings) < 2:
@@ -100,17 +100,17 @@ class _Fetcher:
             if self._stop is not None:
                 raise self._stop
             if have > LARGEST_PIECE:
-                raise FetchError("too_large", detail="a single piece without an end")
+                raise FetchError("too_large", detail="a single piece is too large")
             try:
                 self._report.arrived(have, number)
-            except BaseException as error:  # a limit, or a receiver who wants no more
+            except BaseException as error:  # a limit is reached, or the download is cancelled
                 self._stop = error
                 raise
 
-        body = SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - closed by whoever takes it
+        body = SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - the caller closes it
         try:
             version = Transfer(self._source, piece.url, body, span=piece.span, arrived=arrived).run()
-            if version.size is None and piece.span is None and piece.key is None and is_cut(body):
+            if version.size is None and piece.span is None and piece.key is None and is_truncated(body):
                 raise FetchError("truncated", detail="a piece that ends within a packet")
         except BaseException:
             body.close()
@@ -119,17 +119,17 @@ class _Fetcher:
 
 
 class _Appender:
-    """Puts piece after piece into the part, and writes each down."""
+    """Appends pieces to the part file and to the journal."""
 
     def __init__(self, part: IO[bytes], end: int, notes: Journal, keys: Keys) -> None:
         self._part, self._notes, self._keys = part, notes, keys
         self.end = end
 
     def append(self, piece: Piece, body: IO[bytes]) -> int:
-        """Append a piece, without an initialisation section that is there already; returns its bytes in the part.
+        """Append a piece, or nothing if it repeats the initialisation section; returns the bytes written.
 
         Raises:
-            FetchError: spliced, another initialisation section; not_media; see `stream_keys.decrypted`.
+            FetchError: spliced (another initialisation section); not_media; see `keys.decrypted`.
         """
         content = _content(piece, body, self._keys)
         head = next(content, b"")
@@ -144,12 +144,12 @@ class _Appender:
             digest.update(block)
             length += len(block)
         self._part.flush()
-        self._notes.add(Record(piece.asked, self.end, length, digest.hexdigest()))
+        self._notes.add(Record(piece.fingerprint, self.end, length, digest.hexdigest()))
         self.end += length
         return length
 
     def _is_repeated(self, head: bytes) -> bool:
-        """Whether it is the initialisation section of this stream once more, and nothing else."""
+        """Whether it is only this stream's initialisation section again."""
         again = initialisation(head)
         if again is None or not self.end:
             return False
@@ -161,7 +161,7 @@ class _Appender:
 
 
 def _content(piece: Piece, body: IO[bytes], keys: Keys) -> Iterator[bytes]:
-    """What a piece is, in blocks, the first of which has all that tells what it is."""
+    """A piece's decrypted bytes in blocks; the first block is large enough for the checks in `shape`."""
     length = body.seek(0, 2)
     body.seek(0)
     clear = piece.is_map and is_clear_map(body.read(8))

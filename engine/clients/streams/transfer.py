@@ -1,4 +1,4 @@
-"""Brings one resource, or a range of one, into a file: goes on where a connection broke, and mixes no two versions."""
+"""Downloads one resource, or a byte range, into a file: resumes after broken connections, never mixes two versions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import IO, NamedTuple
 from yt_dlp.networking.exceptions import HTTPError  # type: ignore[import-untyped]
 
 from engine.clients.fetch_errors import FetchError
-from engine.clients.streams.source import FruitlessTries, Source, Span, StreamAnswer, Unranged
+from engine.clients.streams.source import RangesUnsupported, RetryLimit, Source, Span, StreamAnswer
 
-_LARGEST_BLOCK = 1 << 18  # what a broken connection may cost
-_OVERLAP = 1 << 12  # bytes asked for again where the site names no version: they must be the same
-_LARGEST_SKIP = 1 << 26  # bytes read for nothing of a site that sends the whole instead of a range
+_LARGEST_BLOCK = 1 << 18  # bytes that a broken connection may lose
+_OVERLAP = 1 << 12  # bytes requested again and compared when resuming without a validator
+_LARGEST_SKIP = 1 << 26  # bytes skipped at most if a site sends the whole resource instead of a range
 
 
 class Version(NamedTuple):
-    """Which version of a resource it is: a strong validator, and its whole length in bytes."""
+    """A version of a resource: its strong validator, and its size in bytes."""
 
     validator: str | None = None
     size: int | None = None
@@ -27,14 +27,14 @@ UNKNOWN = Version()
 
 
 class Transfer:
-    """One resource on its way into `file`, whose content so far is the beginning of what is wanted.
+    """The transfer of one resource into `file`, which may already have its beginning.
 
     Args:
-        span: the wanted bytes of the resource; None: all of it.
-        chunk: most bytes to ask for at a time.
-        version: of what is in the file already.
-        remember: told the version before its first byte is written.
-        arrived: told how many bytes are in the file, after each block.
+        span: the byte range to fetch; None: the whole resource.
+        chunk: the most bytes per request; None: no limit.
+        version: the version that the beginning in the file is of.
+        on_version: called with the version before its first byte is written.
+        arrived: called after each block with the number of bytes in the file.
     """
 
     def __init__(
@@ -47,29 +47,29 @@ class Transfer:
         span: Span | None = None,
         chunk: int | None = None,
         version: Version = UNKNOWN,
-        remember: Callable[[Version], None] = lambda version: None,
+        on_version: Callable[[Version], None] = lambda version: None,
     ) -> None:
         self._source, self._url, self._file = source, url, file
         self._first, self._end = span or Span(0, None)
         self._spanned, self._chunk = span is not None, chunk
-        self._arrived, self._remember = arrived, remember
-        self._ranges = True  # whether the site may be asked for parts
+        self._arrived, self._remember = arrived, on_version
+        self._ranges = True  # whether Range requests may be used
         self._complete = False
         self._have = file.seek(0, 2)
         self.version = version if self._have else UNKNOWN
-        self._told = self.version if self._have else None
+        self._remembered_version = self.version if self._have else None
 
     def run(self) -> Version:
-        """Fetch until all is there; its version has no size where the site promised none.
+        """Fetch until complete; returns the version, without a size if the site declared none.
 
         Raises:
-            FetchError: truncated, also for nothing at all; and see `Source.open`.
-            yt_dlp.networking.exceptions.RequestError: what ended the last tries.
+            FetchError: truncated (also if it is empty); and see `Source.open`.
+            yt_dlp.networking.exceptions.RequestError: the first error of the last consecutive failures.
         """
-        tries, furthest = FruitlessTries(), self._have
+        tries, furthest = RetryLimit(), self._have
         while not self._complete:
             try:
-                self._ask()
+                self._request()
             except Exception as error:  # noqa: BLE001 - raised again, unless another try may help
                 tries.failed(error, self._have - furthest)
             furthest = max(furthest, self._have)
@@ -77,7 +77,7 @@ class Transfer:
             raise FetchError("truncated", detail="an empty file")
         return self.version
 
-    # -- what is asked for -------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------
 
     def _wanted_size(self) -> int | None:
         if self._end is not None:
@@ -85,12 +85,12 @@ class Transfer:
         return self.version.size
 
     def _overlap(self) -> int:
-        """Bytes that are here and asked for again, to see that the file is still the same one."""
+        """How many of the bytes in the file to request again and compare, to detect a changed resource."""
         if self._have == self._wanted_size():
             return 1
         return 0 if self.version.validator else min(self._have, _OVERLAP)
 
-    def _question(self, overlap: int) -> Span | None:
+    def _next_range(self, overlap: int) -> Span | None:
         first = self._first + self._have - overlap
         end = self._end
         if self._chunk and not self._spanned:
@@ -99,15 +99,15 @@ class Transfer:
             return Span(first, end)
         return None
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         size = self._wanted_size()
         if self._have and (not self._ranges or (size is not None and self._have > size)):
             self._restart()
         overlap = self._overlap()
-        span = self._question(overlap) if self._ranges else None
+        span = self._next_range(overlap) if self._ranges else None
         try:
             answer = self._source.open(self._url, span, self.version.validator if self._have else None)
-        except Unranged:
+        except RangesUnsupported:
             self._ranges = False
             raise
         except HTTPError as error:
@@ -117,34 +117,34 @@ class Transfer:
             return
         with answer.response:
             if answer.partial:
-                self._take_part(answer, span, overlap)
+                self._receive_part(answer, span, overlap)
             else:
-                self._take_whole(answer)
+                self._receive_whole(answer)
 
-    # -- what is answered --------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------------------
 
-    def _take_part(self, answer: StreamAnswer, span: Span | None, overlap: int) -> None:
+    def _receive_part(self, answer: StreamAnswer, span: Span | None, overlap: int) -> None:
         asked, length = span or Span(0, None), answer.length or 0
         known, found = self.version, Version(answer.validator, answer.total)
         most = length if asked.end is None else asked.end - asked.first
         if answer.first != asked.first or length > most:
             self._ranges = False
-            raise Unranged("another range than the one that was asked for")
+            raise RangesUnsupported("another range than the one that was asked for")
         if self._have and any(a and b and a != b for a, b in zip(known, found, strict=True)):
             raise self._changed()
         if overlap and answer.response.read(overlap) != self._tail(overlap):
             raise self._changed()
-        self._know(Version(found.validator or known.validator, found.size or known.size))
+        self._set_version(Version(found.validator or known.validator, found.size or known.size))
         self._receive(answer, length - overlap)
         if (size := self._wanted_size()) is not None:
             self._complete = self._have == size
-        else:  # nobody knows its end: an answer that could have been longer is the last one
+        else:  # the size is unknown: an answer shorter than requested is the last one
             self._complete = asked.end is None or length < most
 
-    def _take_whole(self, answer: StreamAnswer) -> None:
-        """The whole resource, asked for or not: begin anew, and of a range skip what is before it."""
+    def _receive_whole(self, answer: StreamAnswer) -> None:
+        """The answer is the whole resource: start from nothing; for a range, skip the bytes before it."""
         self._restart()
-        self._know(Version(answer.validator, None if answer.encoded else answer.total))
+        self._set_version(Version(answer.validator, None if answer.encoded else answer.total))
         if not self._spanned:
             self._ranges = not answer.encoded and self._ranges
             self._receive(answer, answer.length)
@@ -166,7 +166,7 @@ class Transfer:
         self._complete = True
 
     def _past_the_end(self, error: HTTPError) -> None:
-        """Asked for what follows the last byte: then all is here, if the site says the same length."""
+        """A 416 after the last byte: complete, if the site declares the same size."""
         with error.response:
             total = (error.response.headers.get("Content-Range") or "").removeprefix("bytes */")
         if not self._spanned and total == str(self._have) and self.version.size in {None, self._have}:
@@ -175,10 +175,10 @@ class Transfer:
         self._ranges = False
         raise FetchError("truncated", detail="the file has become shorter") from error
 
-    # -- what is written ---------------------------------------------------------------------------------------
+    # -- the file ----------------------------------------------------------------------------------------------
 
     def _receive(self, answer: StreamAnswer, length: int | None) -> None:
-        """Append `length` bytes, or all there are, in blocks of what a quarter of a second brings."""
+        """Append `length` bytes, or all, in blocks of about a quarter of a second, so that progress is regular."""
         left, block = length, 1024
         while left is None or left > 0:
             began = time.monotonic()
@@ -208,8 +208,8 @@ class Transfer:
         self._restart()
         return FetchError("truncated", detail="the file changed at the site")
 
-    def _know(self, version: Version) -> None:
+    def _set_version(self, version: Version) -> None:
         self.version = version
-        if version != self._told:
+        if version != self._remembered_version:
             self._remember(version)
-            self._told = version
+            self._remembered_version = version

@@ -1,4 +1,4 @@
-"""Fetches a stream that is one file at the site."""
+"""Fetches a stream that is a single file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def fetch(
     chunk: int | None,
     resumable: bool,
 ) -> int | None:
-    """Bring the part to its end; returns its length by the site's headers, None where they said none.
+    """Complete the part file; returns its size in bytes by the site's headers, None if they have none.
 
     Args:
-        chunk: most bytes to ask for at a time: some sites slow down whoever asks for more.
-        resumable: whether what an earlier attempt left may be gone on with.
+        chunk: the most bytes per request, as some sites throttle larger ones; None: no limit.
+        resumable: whether to resume an earlier attempt's part file.
 
     Raises:
         FetchError, yt_dlp.networking.exceptions.RequestError: see `Transfer.run`.
@@ -30,7 +30,7 @@ def fetch(
     if version is None:
         files.part.unlink(missing_ok=True)
 
-    def remember(found: Version) -> None:
+    def on_version(found: Version) -> None:
         report.expect(total=found.size)
         write_note(files.version, found._asdict())
 
@@ -43,7 +43,7 @@ def fetch(
             arrived=report.arrived,
             chunk=chunk,
             version=version or UNKNOWN,
-            remember=remember,
+            on_version=on_version,
         )
         return transfer.run().size
 

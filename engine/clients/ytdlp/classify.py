@@ -1,4 +1,4 @@
-"""Recognises what went wrong while fetching: from exceptions and their wording to a `FetchError`."""
+"""Turns exceptions of a fetch into a `FetchError`, by their types, HTTP statuses and texts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 )
 
 from engine.clients import egress_guard
-from engine.clients.fetch_errors import VERDICTS, FetchError
+from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.media.probe import NotMediaError
-from engine.clients.ytdlp.words import bounded, by_words, cleaned
+from engine.clients.ytdlp.words import bounded, cleaned, kind_by_text
 
 _STATUS_IN_TEXT = re.compile(r"HTTP Error (\d{3})")
 _BY_STATUS = {
@@ -44,8 +44,8 @@ _BY_STATUS = {
     429: "rate_limited",
 }
 _BY_STATUS |= {451: "geo", 402: "members", 425: "upstream", 416: "truncated"}
-# What a connection refused by the guard may look like once yt-dlp went on without it.
-_DISGUISES = {
+# Kinds that a connection refused by the egress guard may be reported as, after yt-dlp went on without it.
+_MAY_HIDE_REFUSAL = {
     "network",
     "offline",
     "no_format",
@@ -58,15 +58,14 @@ _DISGUISES = {
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR}
 
-_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
 def classify(error: BaseException) -> FetchError:
-    """Name the failure; a `FetchError` anywhere among the causes is returned as it is.
+    """The failure's kind; a `FetchError` anywhere among the causes is returned as it is.
 
-    A status of HTTP says more than the words around it, except when those speak of robots; words come before
-    the type of the exception, because one type (ExtractorError) carries them all. A refusal of the guard comes
-    before all of them.
+    In order: a refusal by the egress guard; errno; broken HTTP; the HTTP status, unless the text names a bot check;
+    the text; the exception's type, which comes last as yt-dlp uses one type (ExtractorError) for everything.
     """
     causes = list(_causes(error))
     ours = next((cause for cause in causes if isinstance(cause, FetchError)), None)
@@ -78,12 +77,12 @@ def classify(error: BaseException) -> FetchError:
     if blocked is not None:
         return FetchError("blocked_address", detail=blocked)
     text = bounded(str(error))
-    words, detail = by_words(text), cleaned(text)
+    words, detail = kind_by_text(text), cleaned(text)
     if words == "disk_full" and any(isinstance(cause, ExtractorError) for cause in causes):
-        words = None  # a site's words about a disk are not about ours
+        words = None  # the text came from the site, so it is not about our disk
     status = None if words == "bot_check" else _by_status(causes, text)
     kind = _by_errno(causes) or _by_protocol(causes) or status or words or _by_type(causes) or "internal"
-    if kind in _DISGUISES and egress_guard.refused():
+    if kind in _MAY_HIDE_REFUSAL and egress_guard.refused():
         return FetchError("blocked_address", detail=f"{egress_guard.refused()}; then {detail}")
     return FetchError(
         kind, message=_message(kind, causes, detail), detail=detail, retry_after=_retry_after(causes)
@@ -91,7 +90,7 @@ def classify(error: BaseException) -> FetchError:
 
 
 def _message(kind: str, causes: list[BaseException], detail: str) -> str | None:
-    """The kind's sentence with what the site added to it: where the video may be seen, when it begins."""
+    """A message with the site's details: in which countries it is available, when it begins; None: the default."""
     if kind == "geo":
         return _where_available(causes)
     refused = next((cause.status for cause in causes if isinstance(cause, HTTPError)), None)
@@ -99,12 +98,14 @@ def _message(kind: str, causes: list[BaseException], detail: str) -> str | None:
         return f"The site refused the question (status {refused})."
     begins = re.search(r"(?i)(premieres in|will begin in) [\w ]+", detail)
     return (
-        f"{VERDICTS[kind].message} It {begins[0].lower()}." if kind == "live_not_started" and begins else None
+        f"{FAILURE_KINDS[kind].message} It {begins[0].lower()}."
+        if kind == "live_not_started" and begins
+        else None
     )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it was made of, outermost first."""
+    """The exception and all its causes and contexts, outermost first."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)
@@ -118,7 +119,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _by_errno(causes: list[BaseException]) -> str | None:
-    """Trouble of our own disk or network; sockets raise OSError too, but never with a file name."""
+    """Errors of this host's disk or network; sockets raise OSError too, but never with a file name."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _FULL:
             return "disk_full"
@@ -130,14 +131,14 @@ def _by_errno(causes: list[BaseException]) -> str | None:
 
 
 def _is_offline(cause: BaseException) -> bool:
-    """Whether it is this host that gets nowhere; a name that does not exist is the address's fault."""
+    """Whether this host's network is down; a host name that does not exist is another kind."""
     if isinstance(cause, socket.gaierror):
         return cause.errno == socket.EAI_AGAIN
-    return isinstance(cause, OSError) and cause.errno in _NO_WAY
+    return isinstance(cause, OSError) and cause.errno in _UNREACHABLE
 
 
 def _by_protocol(causes: list[BaseException]) -> str | None:
-    """What breaks the rules of HTTP; the words around it speak of a connection that failed."""
+    """Violations of HTTP, which yt-dlp reports as failed connections."""
     for cause in causes:
         match cause:
             case HTTPError() if cause.redirect_loop:
@@ -170,19 +171,19 @@ def _by_type(causes: list[BaseException]) -> str | None:
                 return "not_media"
             case TransportError() | ConnectionError() | TimeoutError() | socket.gaierror():
                 return "network"
-            case RequestError():  # the address that a site names, or the form of its answer
+            case RequestError():  # an invalid URL from the site, or an invalid answer
                 return "malformed"
             case MemoryError() | RecursionError():
                 return "unreadable"
             case PostProcessingError():
                 return "processing"
-    if any(isinstance(cause, ExtractorError) or _raised_outside(cause) for cause in causes):
+    if any(isinstance(cause, ExtractorError) or _is_raised_by_ytdlp(cause) for cause in causes):
         return "unreadable"
     return "unreadable" if all(isinstance(cause, YoutubeDLError) for cause in causes) else None
 
 
-def _raised_outside(cause: BaseException) -> bool:
-    """Whether it was raised inside yt-dlp, or in what that called: a site's data tripped it up."""
+def _is_raised_by_ytdlp(cause: BaseException) -> bool:
+    """Whether it was raised in yt-dlp or below, so that the site's data caused it."""
     step = cause.__traceback__
     while step is not None:
         if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] == "yt_dlp":
@@ -202,13 +203,13 @@ def _by_status(causes: list[BaseException], text: str) -> str | None:
 def _of_status(status: int) -> str:
     if status >= 500:
         return "upstream"
-    if status < 400:  # a redirect that leads nowhere
+    if status < 400:  # a redirect without a usable target
         return "malformed"
     return _BY_STATUS.get(status, "unreadable")
 
 
 def _retry_after(causes: list[BaseException]) -> float | None:
-    """`Retry-After` in seconds (RFC 9110, 10.2.3), at most a day; its date form is not worth a clock."""
+    """`Retry-After` in seconds (RFC 9110, 10.2.3), at most a day; the date form is ignored."""
     for cause in causes:
         if isinstance(cause, HTTPError):
             value = (cause.response.headers.get("Retry-After") or "").strip()
@@ -222,7 +223,7 @@ def _where_available(causes: list[BaseException]) -> str | None:
         if isinstance(cause, GeoRestrictedError) and cause.countries:
             names = [ISO3166Utils.short2full(code) or code for code in cause.countries]
             shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
-            return f"{VERDICTS['geo'].message} It is available in {shown}."
+            return f"{FAILURE_KINDS['geo'].message} It is available in {shown}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Fetches a video's thumbnail and makes sure that it is a picture; without one the film is complete as well."""
+"""Fetches a video's thumbnail and checks that it is an image; a download succeeds without one too."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from engine.clients.media import ffmpeg_run
 
 log = structlog.get_logger(__name__)
 
-_LARGEST = 10 << 20  # bytes, unpacked
+_LARGEST = 10 << 20  # bytes, decompressed
 _MOST_PIXELS = "40000000"
-_PATIENCE = 30.0  # seconds for the whole of it
+_TIMEOUT = 30.0  # seconds for the whole transfer
 
 
 def cover_of(ydl: YoutubeDL, ffmpeg: str, info: Mapping[str, Any], folder: Path) -> Path | None:
-    """The thumbnail as a JPEG or PNG file in that folder; None where there is none, or none that can be shown."""
+    """The thumbnail as a JPEG or PNG file in `folder`; None if there is none or it can't be decoded."""
     url = info.get("thumbnail")
     if not isinstance(url, str) or not url:
         return None
@@ -34,24 +34,24 @@ def cover_of(ydl: YoutubeDL, ffmpeg: str, info: Mapping[str, Any], folder: Path)
 
 
 def _fetched(ydl: YoutubeDL, url: str, headers: Any) -> bytes:
-    """The body, or nothing: in a thread of its own, because a site may drip it for hours without ever being silent."""
+    """The body, or `b""`; in a thread, as a slow site could stretch it over hours without a socket timeout."""
     found: list[bytes] = []
 
     def read() -> None:
         try:
             with ydl.urlopen(Request(url, headers=headers)) as answer:
                 found.append(answer.read(_LARGEST + 1))
-        except Exception:  # noqa: BLE001 - network, status, or a URL that is none
+        except Exception:  # noqa: BLE001 - network, status, or an invalid URL
             return
 
     reader = threading.Thread(target=read, name="cover", daemon=True)
     reader.start()
-    reader.join(_PATIENCE)
+    reader.join(_TIMEOUT)
     return found[0] if found and len(found[0]) <= _LARGEST else b""
 
 
 def _picture(ffmpeg: str, image: bytes, folder: Path) -> Path | None:
-    """The bytes as a file that was decoded to the end; WebP is converted."""
+    """Write the image to a file if ffmpeg decodes it without errors; WebP is converted to JPEG."""
     if image.startswith(b"\xff\xd8\xff"):
         name, demuxer = "cover.jpg", "jpeg_pipe"
     elif image.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -1,4 +1,4 @@
-"""The door to yt-dlp: costs nothing before it is used, and puts the guard on before anything is fetched."""
+"""Entry points to yt-dlp: import it on first use only, and install the egress guard before anything is fetched."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from engine.clients import egress_guard
 from engine.clients.fetch_signals import Emit, Fetched, FetchSpec, PreviewResult
 from engine.clients.media.binaries import ffmpeg_path
 
-# yt-dlp takes 40 MB and half a second. Only the workers that fetch pay for it, once, before they fork.
+# Importing yt-dlp takes 40 MB and half a second: only download workers do it, once, before they fork.
 
 
 def fetch(spec: FetchSpec, emit: Emit) -> Fetched:
-    """See `engine.clients.ytdlp.fetch`; to be called in a process of its own, which is guarded from then on."""
+    """See `engine.clients.ytdlp.fetch`; call it in a process of its own, as the egress guard can't be removed again."""
     from engine.clients.ytdlp import fetch as ytdlp  # noqa: PLC0415 - see above
 
     egress_guard.install(allow_private=spec.allow_private, programs=(spec.ffmpeg, ytdlp.javascript_runtime()))
@@ -20,7 +20,7 @@ def fetch(spec: FetchSpec, emit: Emit) -> Fetched:
 def preview(
     url: str, *, timeout: float, generic: bool, allow_private: bool, cookies: str | None = None
 ) -> PreviewResult:
-    """See `engine.clients.ytdlp.fetch.preview`; to be called in a process of its own, which is guarded from then on."""
+    """See `engine.clients.ytdlp.fetch.preview`; call it in a process of its own, as `fetch`."""
     from engine.clients.ytdlp import fetch as ytdlp  # noqa: PLC0415 - see above
 
     egress_guard.install(allow_private=allow_private, programs=(ytdlp.javascript_runtime(),))
@@ -28,7 +28,7 @@ def preview(
 
 
 def warm_up() -> None:
-    """Load all that a fetch needs; what is forked from here on shares it."""
+    """Import and build everything a fetch needs, so that processes forked later share it."""
     from engine.clients.ytdlp import fetch as ytdlp  # noqa: PLC0415 - see above
 
     ytdlp.warm_up()

@@ -1,4 +1,4 @@
-"""Asks a site what is behind a URL: the only place that makes a `YoutubeDL`, with our options and extractors."""
+"""Extracts a URL's metadata and formats: the only place that creates a `YoutubeDL`, with our options and extractors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-# Read when the first YoutubeDL is made: no code of others is loaded.
+# Read when the first YoutubeDL is created: no plugins are loaded.
 os.environ["YTDLP_NO_PLUGINS"] = "1"
 
 from yt_dlp import YoutubeDL  # type: ignore[import-untyped]
@@ -31,23 +31,25 @@ from engine.clients.ytdlp.classify import classify
 from engine.clients.ytdlp.requests import HANDLERS
 from engine.formats import AUDIO, CAPS
 
-_MEMORY_LIMIT = (
-    2 << 30
-)  # bytes while looking at what a site sent: a page made for it takes a hundred times its size
+_MEMORY_LIMIT = 2 << 30  # bytes during extraction: a malicious page can take a hundred times its size
 _LIVE = {"is_live": "live_now", "is_upcoming": "live_not_started", "post_live": "live_ended"}
 
 
 def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | None = None) -> PreviewResult:
-    """What a URL holds. `timeout` is for each silence of the site, in seconds; the caller limits the whole.
+    """Metadata and available qualities of a URL. `timeout` is for sockets, in seconds; the caller limits the whole.
 
     Raises:
-        FetchError: also for playlists and for streams that have not begun.
+        FetchError: also for playlists, live streams and streams that have not begun.
     """
     try:
         with TemporaryDirectory(prefix="medianest-preview-") as folder:
-            # mkv takes any codec, so a format is found whatever the site has
-            wish = FetchSpec(url=url, quality="best", format="mkv", work_dir=Path(folder), ffmpeg="")
-            with youtube_dl(replace(wish, generic=generic, socket_timeout=timeout, cookies=cookies)) as ydl:
+            # mkv takes any codec, so yt-dlp always finds a format
+            spec_for_preview = FetchSpec(
+                url=url, quality="best", format="mkv", work_dir=Path(folder), ffmpeg=""
+            )
+            with youtube_dl(
+                replace(spec_for_preview, generic=generic, socket_timeout=timeout, cookies=cookies)
+            ) as ydl:
                 info = extract(ydl, url)
     except Exception as error:
         raise classify(error) from error
@@ -56,16 +58,16 @@ def preview(url: str, *, timeout: float, generic: bool = True, cookies: str | No
 
 
 def warm_up(*, pages: bool = False) -> None:
-    """Load what every attempt needs, without any network: in the parent, before the processes are forked.
+    """Load what every attempt needs, without network access; call it in the parent, before attempts are forked.
 
-    `pages` also loads the extractors that look for embedded players in other sites' pages (a second, 25 MB).
+    `pages` also loads the extractors that look for embedded players in any site's pages (a second, 25 MB).
     """
     classes = _extractors(("default",))
     _extractors(("youtube.*",))
     for extractor in classes:
         extractor.suitable("https://localhost/warm.mp4")
     _tls_context(True, False, True, ())
-    quiet = _Visit({**ytdlp_options.FIXED, "logger": ytdlp_options.Silent()})
+    quiet = _ClosingYoutubeDL({**ytdlp_options.FIXED, "logger": ytdlp_options.Silent()})
     with _registered(quiet, classes) as ydl:
         for name in ("Youtube", "Generic", "HTML5MediaEmbed"):
             ydl.get_info_extractor(name)
@@ -84,7 +86,7 @@ def _tls_context(
 
 
 def _shared_tls_context(handler: RequestHandler, legacy_ssl_support: bool | None = None) -> Any:
-    """In place of a context for each handler: reading the authorities' certificates takes 20 ms of every attempt."""
+    """One TLS context for all handlers: loading the CA certificates takes 20 ms per attempt."""
     legacy = handler.legacy_ssl_support if legacy_ssl_support is None else legacy_ssl_support
     certificate = tuple(sorted(handler._client_cert.items()))
     return _tls_context(bool(handler.verify), bool(legacy), not handler.prefer_system_certs, certificate)
@@ -95,14 +97,14 @@ ytdlp_notes.install()
 manifests.install()
 
 
-class _Visit(YoutubeDL):  # type: ignore[misc]
-    """A YoutubeDL that closes what it opened, answers that were errors or half read included.
+class _ClosingYoutubeDL(YoutubeDL):  # type: ignore[misc]
+    """A YoutubeDL that closes all responses, including errors and half-read ones.
 
-    All that yt-dlp asks of the network goes through `urlopen`.
+    All of yt-dlp's network access goes through `urlopen`.
     """
 
     def build_request_director(self, handlers: Iterable[Any], preferences: Any = None) -> Any:
-        """Only the request handlers that get neither past the guard nor past the bounds on answers."""
+        """Use only request handlers that respect the egress guard and the limits on answers."""
         return super().build_request_director(HANDLERS, preferences)
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -114,11 +116,11 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
         try:
             answer = super().urlopen(req)
         except HTTPError as error:
-            self._kept(error.response)
+            self._tracked(error.response)
             raise
-        return self._kept(answer)
+        return self._tracked(answer)
 
-    def _kept(self, answer: Response) -> Response:
+    def _tracked(self, answer: Response) -> Response:
         self._answers.add(answer)
         return answer
 
@@ -131,17 +133,17 @@ class _Visit(YoutubeDL):  # type: ignore[misc]
 
 @contextmanager
 def youtube_dl(spec: FetchSpec) -> Iterator[YoutubeDL]:
-    """A fresh one (used again it would carry cookies and hooks over) with the extractors that the URL may use.
+    """A new `YoutubeDL` (reuse would carry cookies and hooks over) with the extractors allowed for the URL.
 
     Raises:
-        FetchError: the URL is no http address.
-        ValueError: no such quality or format.
+        FetchError: the URL is not http(s).
+        ValueError: unknown quality or format.
     """
     if not _is_http(spec.url):
         raise FetchError("unsupported", detail="not an http address")
     if ytdlp_options.is_youtube(spec.url):
-        os.environ["DENO_DIR"] = str(spec.work_dir / "deno")  # its caches; else below the home folder
-        os.environ["DENO_NO_UPDATE_CHECK"] = "1"  # it would ask its maker, by itself
+        os.environ["DENO_DIR"] = str(spec.work_dir / "deno")  # its caches; the default is below $HOME
+        os.environ["DENO_NO_UPDATE_CHECK"] = "1"  # it would contact its vendor
     options = ytdlp_options.options(
         spec.url,
         ytdlp_options.selector(spec.quality, spec.format),
@@ -151,7 +153,7 @@ def youtube_dl(spec: FetchSpec) -> Iterator[YoutubeDL]:
         cookies=spec.cookies,
     )
     classes = _extractors(ytdlp_options.allowed_extractors(spec.url, generic=spec.generic))
-    with _registered(_Visit(options), classes) as ydl:
+    with _registered(_ClosingYoutubeDL(options), classes) as ydl:
         yield ydl
 
 
@@ -173,17 +175,17 @@ def _registered(ydl: YoutubeDL, classes: tuple[type[Any], ...]) -> Iterator[Yout
 
 @lru_cache
 def _extractors(allowed: tuple[str, ...]) -> tuple[type[Any], ...]:
-    """The classes behind the names, looked up once a process: that is most of a YoutubeDL's 40 ms."""
+    """The extractor classes by name, cached per process: the lookup is most of a YoutubeDL's 40 ms."""
     with YoutubeDL({"quiet": True, "allowed_extractors": list(allowed)}) as ydl:
         return tuple(ydl._ies.values())
 
 
 def extract(ydl: YoutubeDL, url: str) -> dict[str, Any]:
-    """yt-dlp's info of the one video behind the URL, its formats chosen.
+    """yt-dlp's info dictionary of the URL's single video, with its formats chosen.
 
     Raises:
-        FetchError: a playlist, a stream that is live or not yet, nothing at all.
-        yt_dlp.utils.DownloadError: the site or its extractor says why not.
+        FetchError: a playlist, a stream that is live or has not begun, or no video.
+        yt_dlp.utils.DownloadError: extraction failed.
     """
     with _bounded_memory():
         info = ydl.extract_info(url, download=False)
@@ -205,7 +207,7 @@ def extract(ydl: YoutubeDL, url: str) -> dict[str, Any]:
 
 @contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """Let what takes too much memory fail with a `MemoryError`, here and in programs started meanwhile."""
+    """Limit RLIMIT_DATA, so that too much memory raises `MemoryError`, here and in programs started meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (soft, hard, _MEMORY_LIMIT) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
@@ -216,13 +218,13 @@ def _bounded_memory() -> Iterator[None]:
 
 
 def chosen_streams(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One stream, or video and audio apart; each with the video's own fields, as the downloaders expect them."""
+    """The chosen formats: one, or video and audio separately; each merged with the info dictionary."""
     common = {key: value for key, value in info.items() if key not in {"requested_formats", "formats"}}
     return [{**common, **chosen} for chosen in info.get("requested_formats") or [{}]]
 
 
 def _heights(info: Mapping[str, Any]) -> tuple[int, ...]:
-    """The lines on offer, of the short side (upright videos), largest first."""
+    """The available heights in pixels, largest first; of upright videos the width counts."""
     sizes = set()
     for offered in info.get("formats") or ():
         sides = [side for side in (offered.get("height"), offered.get("width")) if side]
@@ -232,7 +234,7 @@ def _heights(info: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _qualities(info: Mapping[str, Any], heights: tuple[int, ...]) -> tuple[str, ...]:
-    """Our words that lead to different files: the caps up to the largest height, and sound if there may be any."""
+    """Those of our qualities that give different files: the caps up to the largest height, and audio."""
     offered = info.get("formats") or [{}]
     caps = [name for name, cap in CAPS.items() if cap is None or (heights and cap <= heights[0])]
     moving = any(each.get("vcodec") != "none" for each in offered)

@@ -1,8 +1,8 @@
 """Fetches one video with yt-dlp, inside a process that may be killed at any moment.
 
-One extraction, then each chosen stream into a file of a fixed name in the work folder, then at most one run of
-ffmpeg. yt-dlp's own post-processing is not used: it needs ffprobe, runs ffmpeg once a step, tells no progress.
-Every connection is made by yt-dlp's request director (page, media, thumbnail); ffmpeg sees local files only.
+Steps: one extraction; each chosen stream into a file with a fixed name in the work folder; at most one run of ffmpeg.
+yt-dlp's own post-processing is not used: it needs ffprobe, runs ffmpeg once per step, and reports no progress. Every
+connection (page, media, thumbnail) is made by yt-dlp's request director; ffmpeg reads local files only.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ from engine.clients.ytdlp.progress import Expected, Meter
 
 __all__ = ["fetch", "javascript_runtime", "preview", "warm_up"]
 
-_LARGEST = 1e15  # bytes; more is no size of a file
+_LARGEST = 1e15  # larger numbers are no size, rate or duration
 
 
 def fetch(spec: FetchSpec, emit: Emit) -> Fetched:
-    """Fetch one video into `spec.work_dir`, going on where an earlier attempt was stopped.
+    """Fetch one video into `spec.work_dir`, resuming what an earlier attempt left there.
 
-    Emits Progress(extracting), MetadataFound, then Progress as bytes arrive and while ffmpeg gets on; `emit` may
-    be called from several threads, never at once. What it raises ends the attempt and comes through unchanged.
-    A bare file with nothing worth embedding, asked for in its own container, stays byte for byte as it was.
+    Emits Progress(extracting), MetadataFound, then Progress as bytes arrive and ffmpeg works. `emit` may be called
+    from several threads, but never concurrently; exceptions from it end the attempt and propagate unchanged. A direct
+    file that has the requested container and needs no embedding is not rewritten.
 
     Raises:
-        FetchError: everything else that can go wrong, classified.
+        FetchError: for all other failures, classified.
     """
-    heard = _Listener(emit)
+    emitter = _Emitter(emit)
     try:
         spec.work_dir.mkdir(parents=True, exist_ok=True)
-        heard(Progress(phase="extracting"))
+        emitter(Progress(phase="extracting"))
         with youtube_dl(spec) as ydl:
-            return _fetch(ydl, spec, heard)
+            return _fetch(ydl, spec, emitter)
     except Exception as error:
-        if heard.raised is not None:
-            raise heard.raised from None
+        if emitter.raised is not None:
+            raise emitter.raised from None
         raise classify(error) from error
 
 
-class _Listener:
-    """Passes signals on and remembers what the receiver raised, to tell it from what yt-dlp raised."""
+class _Emitter:
+    """Forwards signals and remembers an exception of the receiver, to distinguish it from yt-dlp's own."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -97,7 +97,7 @@ def _fetch(ydl: YoutubeDL, spec: FetchSpec, emit: Emit) -> Fetched:
     for index, stream in enumerate(formats):
         path = spec.work_dir / ytdlp_streams.stream_name(index, stream)
         promises.append(ytdlp_streams.download(ydl, stream, path, meter.hook(index)))
-        streams.append(_examined(path, promises[-1], meter, _told_seconds(info)))
+        streams.append(_examined(path, promises[-1], meter, _page_seconds(info)))
     fragmented = any(promise.fragmented for promise in promises)
     result = _finished(ydl, spec, info, streams, meter, fragmented=fragmented)
     if not ffmpeg.fits(spec.format, result.probe):
@@ -121,13 +121,13 @@ def _expected_size(stream: Mapping[str, Any]) -> int | None:
 
 
 def _positive(value: object) -> float | None:
-    """A number by an extractor, or None where it is none that could be a size, a rate or a length."""
+    """A positive number from an extractor, below `_LARGEST`; None for anything else."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LARGEST
     return float(value) if usable and isinstance(value, int | float) else None
 
 
 def _downloads_share(spec: FetchSpec, info: Mapping[str, Any], formats: list[dict[str, Any]]) -> float:
-    """How much of the work is over with the last byte: a guess, for the line of progress only."""
+    """The estimated fraction of the work that is done once all bytes are there; for progress only."""
     embeds = spec.embed and worth_embedding(info)
     if len(formats) == 1 and info.get("ext") == spec.format and not embeds:
         return 1.0
@@ -137,14 +137,14 @@ def _downloads_share(spec: FetchSpec, info: Mapping[str, Any], formats: list[dic
     return 0.95
 
 
-def _told_seconds(info: Mapping[str, Any]) -> float | None:
-    """The length by the site's own words, where an extractor made for that site read them."""
+def _page_seconds(info: Mapping[str, Any]) -> float | None:
+    """The duration on the site's page; None if only a generic extractor read it."""
     generic = info.get("direct") or info.get("extractor_key") in {"Generic", "HTML5MediaEmbed"}
     return None if generic else seconds_of(info.get("duration"))
 
 
 def _examined(path: Path, promise: Promise, meter: Meter, told: float | None) -> Examined:
-    """A downloaded stream that is whole; one that is not is deleted, or the next attempt would trust it."""
+    """Examine a downloaded stream; a damaged one is deleted, as the next attempt would take it for complete."""
     try:
         return examine(path, promise, meter.alive, told=told)
     except (FetchError, NotMediaError):
@@ -161,7 +161,7 @@ def _finished(
     *,
     fragmented: bool,
 ) -> Examined:
-    """The file in the wished container: the downloaded one itself where nothing is to be done."""
+    """The file in the requested container: the downloaded one itself if nothing has to be changed."""
     target = spec.work_dir / f"result.{spec.format}"
     embeds = spec.embed and worth_embedding(info)
     if len(streams) == 1 and not fragmented and not embeds and ffmpeg.fits(spec.format, streams[0].probe):
@@ -180,11 +180,11 @@ def _finished(
 
 
 def _linked(source: Path, target: Path) -> Path:
-    """A second name with the right suffix; the first stays, so that a further attempt finds the stream complete."""
+    """Hard-link the file to its final suffix; the first name stays, so that another attempt finds it complete."""
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)
-    except OSError:  # a file system without links
+    except OSError:  # no hard links on this file system
         source.rename(target)
     return target
 

@@ -1,4 +1,4 @@
-"""What yt-dlp's reading of HLS and DASH manifests leaves out: the site's choice of sound, live ones, a bound."""
+"""Patches yt-dlp's parsers of HLS and DASH manifests: preferred audio, detection of live ones, a limit on size."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from yt_dlp.utils import parse_duration, parse_m3u8_attributes  # type: ignore[i
 
 from engine.clients.fetch_errors import FetchError
 from engine.clients.ytdlp.choice import (
-    CHOSEN,
-    SoundOffer,
-    Standing,
+    PREFERRED,
+    AudioOffer,
+    AudioRole,
     of_adaptation_set,
     of_renditions,
     preferences,
 )
 
-LIVE = "medianest_live"  # key of a format whose manifest is still growing
-_MOST_SEGMENTS = (
-    1_000_000  # of a manifest: yt-dlp makes a dictionary of each; a day of seconds in ten qualities
-)
-_NO_LANGUAGE = {"mul", "und", "zxx", "mis"}  # yt-dlp keeps none of them
-_LONGEST_TAG = 4096  # characters of a line that a pattern of yt-dlp reads
+LIVE = "medianest_live"  # key that is set in formats whose manifest is still growing
+# Per manifest, as yt-dlp creates a dictionary for each; a day of 1 s segments in ten qualities has 864,000.
+_MOST_SEGMENTS = 1_000_000
+_NO_LANGUAGE = {"mul", "und", "zxx", "mis"}  # yt-dlp drops these codes
+_LONGEST_TAG = 4096  # characters of a tag line; yt-dlp's patterns are slow on longer ones
 
 _Formats = list[dict[str, Any]]
 _read_periods = InfoExtractor._parse_mpd_periods
@@ -36,9 +35,9 @@ _read_playlist = InfoExtractor._parse_m3u8_formats_and_subtitles
 
 
 def install() -> None:
-    """Have all of yt-dlp's extractors read manifests this way."""
+    """Patch yt-dlp's `InfoExtractor`, for all extractors."""
     InfoExtractor._parse_mpd_periods = _periods
-    InfoExtractor._merge_mpd_periods = _merged
+    InfoExtractor._merge_mpd_periods = _merged_periods
     InfoExtractor._parse_m3u8_formats_and_subtitles = _playlist
 
 
@@ -48,15 +47,15 @@ def install() -> None:
 def _periods(
     self: Any, mpd_doc: Element, mpd_id: str | None = None, *args: Any, **more: Any
 ) -> Iterator[dict[str, Any]]:
-    """yt-dlp's periods; `offers` is what the site says of each of the formats."""
+    """yt-dlp's periods, each with `offers`: the manifest's `AudioOffer` of each of its formats."""
     if _segments(mpd_doc) > _MOST_SEGMENTS:
         raise FetchError("unreadable", detail="a manifest of too many segments")
-    grows = _grows(mpd_doc)
+    grows = _is_growing(mpd_doc)
     read = _read_periods(self, mpd_doc, mpd_id, *args, **more)
     for element, period in zip(mpd_doc.findall("{*}Period"), read, strict=False):
         known = _offers(element, mpd_id)
-        plain = SoundOffer(Standing.PLAIN)
-        pairs = _distinct([(each, known.get(_trait(each), plain)) for each in period["formats"]])
+        plain = AudioOffer(AudioRole.PLAIN)
+        pairs = _distinct([(each, known.get(_format_key(each), plain)) for each in period["formats"]])
         period["formats"], period["offers"] = [each for each, _ in pairs], [offer for _, offer in pairs]
         if grows:
             for each in period["formats"]:
@@ -64,41 +63,41 @@ def _periods(
         yield period
 
 
-def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], SoundOffer]:
-    """What each `AdaptationSet` says of itself, by what yt-dlp keeps of its representations."""
+def _offers(period: Element, mpd_id: str | None) -> dict[tuple[Any, ...], AudioOffer]:
+    """Each representation's `AudioOffer`, by the key (`_format_key`) of the format that yt-dlp makes of it."""
     found = {}
     for adaptation_set in period.findall("{*}AdaptationSet"):
         offer = of_adaptation_set(adaptation_set)
         for representation in adaptation_set.findall("{*}Representation"):
-            said = {**adaptation_set.attrib, **representation.attrib}
-            kind = said.get("contentType") or said.get("mimeType", "").partition("/")[0]
-            name = "-".join(filter(None, (mpd_id, said.get("id", kind))))
-            language = said.get("lang")
+            attributes = {**adaptation_set.attrib, **representation.attrib}
+            kind = attributes.get("contentType") or attributes.get("mimeType", "").partition("/")[0]
+            name = "-".join(filter(None, (mpd_id, attributes.get("id", kind))))
+            language = attributes.get("lang")
             spoken = None if language in _NO_LANGUAGE else language
-            found[name, _number(said.get("bandwidth")) / 1000, spoken] = offer
+            found[name, _number(attributes.get("bandwidth")) / 1000, spoken] = offer
     return found
 
 
-def _trait(format_: Mapping[str, Any]) -> tuple[Any, ...]:
+def _format_key(format_: Mapping[str, Any]) -> tuple[Any, ...]:
     return format_.get("format_id"), format_.get("tbr") or 0.0, format_.get("language")
 
 
-def _distinct(pairs: list[tuple[dict[str, Any], SoundOffer]]) -> list[tuple[dict[str, Any], SoundOffer]]:
-    """Without those that yt-dlp would take for a later period of another and append to it: a commentary to the film."""
-    best: dict[tuple[Any, ...], tuple[dict[str, Any], SoundOffer]] = {}
+def _distinct(pairs: list[tuple[dict[str, Any], AudioOffer]]) -> list[tuple[dict[str, Any], AudioOffer]]:
+    """Drop duplicates that yt-dlp would append to each other as later periods, such as a commentary to the film."""
+    best: dict[tuple[Any, ...], tuple[dict[str, Any], AudioOffer]] = {}
     for format_, offer in pairs:
         key = tuple(
             value
             for name, value in format_.items()
             if name not in {"format_id", "fragments", "manifest_stream_number"}
         )
-        if key not in best or best[key][1].standing < offer.standing:
+        if key not in best or best[key][1].role < offer.role:
             best[key] = format_, offer
     return list(best.values())
 
 
-def _merged(self: Any, periods: Iterable[dict[str, Any]]) -> tuple[_Formats, dict[str, Any]]:
-    """yt-dlp's formats of all periods, with the site's choice among the sounds."""
+def _merged_periods(self: Any, periods: Iterable[dict[str, Any]]) -> tuple[_Formats, dict[str, Any]]:
+    """yt-dlp's formats of all periods, with `language_preference` set by the offers."""
     periods = list(periods)
     offers = {
         id(each): offer
@@ -110,14 +109,14 @@ def _merged(self: Any, periods: Iterable[dict[str, Any]]) -> tuple[_Formats, dic
         known = [each for each in formats if id(each) in offers and (each.get("vcodec") == "none") is sound]
         wanted = preferences([offers[id(each)] for each in known])
         for each, preference in zip(known, wanted, strict=True):
-            # Of pictures only the lesser ones: another manifest's may be as good as the main one here.
+            # For video only negative preferences are set: another manifest's main video may be as good.
             if preference is not None and (sound or preference < 0):
                 each["language_preference"] = preference
     return formats, subtitles
 
 
-def _grows(mpd: Element) -> bool:
-    """Whether there is more to come: a `dynamic` manifest without an end, or with one that lies ahead."""
+def _is_growing(mpd: Element) -> bool:
+    """Whether the stream is live: a `dynamic` manifest whose end is unknown or in the future."""
     if mpd.get("type") != "dynamic":
         return False
     duration = parse_duration(mpd.get("mediaPresentationDuration"))
@@ -131,7 +130,7 @@ def _grows(mpd: Element) -> bool:
 
 
 def _segments(mpd: Element) -> float:
-    """How many segments yt-dlp will make of it."""
+    """How many segments yt-dlp will create from the manifest."""
     whole, total = parse_duration(mpd.get("mediaPresentationDuration")) or 0.0, 0.0
     for period in mpd.findall("{*}Period"):
         seconds = parse_duration(period.get("duration")) or whole
@@ -146,7 +145,7 @@ def _segments(mpd: Element) -> float:
 
 
 def _scale(element: Element, inherited: Mapping[str, float]) -> dict[str, float]:
-    """What an element and those around it say of the segments of a representation."""
+    """Timescale, duration and number of segments by an element, with inherited values."""
     found = dict(inherited)
     for template in (*element.findall("{*}SegmentTemplate"), *element.findall("{*}SegmentList")):
         steps = template.findall("{*}SegmentTimeline/{*}S")
@@ -168,7 +167,7 @@ def _number(text: str | None) -> float:
 def _playlist(
     self: Any, m3u8_doc: str, m3u8_url: str | None = None, *args: Any, **more: Any
 ) -> tuple[_Formats, dict[str, Any]]:
-    """yt-dlp's formats of a playlist, with the site's choice among the renditions of sound and picture."""
+    """yt-dlp's formats of a playlist, with `language_preference` set by the renditions' attributes."""
     lines = [
         line for line in m3u8_doc.splitlines() if len(line) <= _LONGEST_TAG or not line.startswith("#EXT")
     ]
@@ -179,35 +178,37 @@ def _playlist(
         chosen = [number for number, each in enumerate(renditions) if each.get("TYPE") == kind]
         found = preferences(of_renditions([renditions[number] for number in chosen]))
         for number, preference in zip(chosen, found, strict=True):
-            wanted[number] = preference if kind == "AUDIO" or preference != CHOSEN else None
-    # The first of its group tells yt-dlp whether the sound is apart from the picture.
+            wanted[number] = preference if kind == "AUDIO" or preference != PREFERRED else None
+    # By a group's first rendition yt-dlp decides whether audio is separate from video.
     first = sorted(range(len(places)), key=lambda number: -(wanted[number] or 0))
     for place, line in zip(places, [lines[places[number]] for number in first], strict=True):
         lines[place] = line
     formats, subtitles = _read_playlist(self, "\n".join(lines), m3u8_url, *args, **more)
-    return _preferred(formats, m3u8_url, list(zip(renditions, wanted, strict=True))), subtitles
+    return _with_preferences(formats, m3u8_url, list(zip(renditions, wanted, strict=True))), subtitles
 
 
-def _preferred(
+def _with_preferences(
     formats: _Formats, base: str | None, renditions: list[tuple[dict[str, str], int | None]]
 ) -> _Formats:
     by_url = {
-        _address(base, rendition["URI"]): preference
+        _absolute_url(base, rendition["URI"]): preference
         for rendition, preference in renditions
         if rendition.get("URI")
     }
-    # Where the chosen sound lies in the picture's own stream, the others would be the only ones to be had apart.
-    inside = any(preference == CHOSEN and not rendition.get("URI") for rendition, preference in renditions)
+    # If the preferred audio is muxed into the video, the separate ones are dropped, or yt-dlp would choose one of them.
+    inside = any(preference == PREFERRED and not rendition.get("URI") for rendition, preference in renditions)
     kept = []
     for each in formats:
         preference = by_url.get(each["url"])
         if preference is not None:
             each["language_preference"] = preference
-        if not (inside and each.get("vcodec") == "none" and each["url"] in by_url and preference != CHOSEN):
+        if not (
+            inside and each.get("vcodec") == "none" and each["url"] in by_url and preference != PREFERRED
+        ):
             kept.append(each)
     return kept
 
 
-def _address(base: str | None, uri: str) -> str:
-    """As yt-dlp makes it, to the letter."""
+def _absolute_url(base: str | None, uri: str) -> str:
+    """Resolve a URI exactly as yt-dlp does, as the results are compared."""
     return uri if uri.startswith(("http://", "https://")) else urljoin(base or "", uri)

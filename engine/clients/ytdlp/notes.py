@@ -1,7 +1,7 @@
-"""Lets the notes that yt-dlp writes into URLs for itself ("smuggled" data) count only where it wrote them.
+"""Authenticates the data that yt-dlp smuggles in URL fragments, so that only data it wrote itself is used.
 
-A note says which Referer to send, which id to take, what to skip. Written by a user, a redirect or a page, it would be
-obeyed. So each note is marked with a word that only this process and its children know.
+Smuggled data sets the Referer, ids and extractor options; yt-dlp would also use data that a user, redirect or page put
+into a URL. So it is marked with a random token of this process (shared with its children), and ignored without it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _unsmuggle_url(url: str, default: Any = None) -> tuple[str, Any]:
 
 
 def install() -> None:
-    """Have all of yt-dlp write and read notes this way, the modules that it loads later too."""
+    """Patch `smuggle_url` and `unsmuggle_url` in all loaded modules of yt-dlp, and so in those loaded later."""
     for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "yt_dlp"]:
         for name, ours in (("smuggle_url", _smuggle_url), ("unsmuggle_url", _unsmuggle_url)):
             if name in vars(module):

@@ -1,4 +1,4 @@
-"""Which formats a wish means, and the fixed options of yt-dlp; a request only chooses from these tables."""
+"""yt-dlp's format selector for a quality and format, and its fixed options; requests only choose from these tables."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from engine.formats import AUDIO, AUDIO_FORMATS, CAPS, FORMATS, QUALITIES, VIDEO
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com", "youtubekids.com")
 _ANY = "bv*+ba/b/bv*/ba"
 
-# The language the uploader spoke goes first in every order: a better codec is no reason for a dubbed track.
-# Then the lines up to the cap (above it the smallest: a file too large is better than none), then frames a second.
+# Every order begins with the original language: a better codec must not lead to a dubbed track. Then the resolution up
+# to the cap (if there is none, the smallest above it), then the frame rate.
 _ORDER = {
-    # Plays everywhere: H.264, AAC, no HDR; but not at the price of lines.
+    # Plays everywhere: H.264, AAC, no HDR; resolution still comes first.
     "mp4": ("fps", "hdr:sdr", "vcodec:h264", "acodec:aac"),
     # Royalty-free and made for browsers, so no HDR either.
     "webm": ("fps", "hdr:sdr", "vcodec:vp9", "acodec:opus"),
-    # Takes whatever is best, in yt-dlp's own order: HDR before SDR, newer codecs before older.
+    # The best by yt-dlp's own order: HDR before SDR, newer codecs before older.
     "mkv": ("fps", "hdr:12"),
-    # Sites without a separate audio stream: at most 480 lines are fetched for the sake of the sound.
+    # From sites without separate audio, at most 480p is fetched for it.
     "mp3": ("abr", "res:480"),
     "m4a": ("acodec:aac", "abr", "res:480"),
     "opus": ("acodec:opus", "abr", "res:480"),
@@ -42,10 +42,10 @@ class Selection(NamedTuple):
 
 
 def check(quality: str, format: str) -> None:  # noqa: A002 - the field's name in the API
-    """Refuse what is not in the tables, or a video format for sound alone.
+    """Validate quality and format.
 
     Raises:
-        ValueError: in words, naming what is accepted.
+        ValueError: one is unknown, or quality `audio` with a video format; the message lists what is accepted.
     """
     if quality not in QUALITIES:
         raise ValueError(f"quality is one of {', '.join(QUALITIES)}")
@@ -56,7 +56,7 @@ def check(quality: str, format: str) -> None:  # noqa: A002 - the field's name i
 
 
 def selector(quality: str, format: str) -> Selection:  # noqa: A002
-    """What to ask yt-dlp for; an audio format implies audio, whatever the quality.
+    """yt-dlp's `format` and `format_sort`; an audio format implies audio, whatever the quality.
 
     Raises:
         ValueError: see `check`.
@@ -71,9 +71,9 @@ def selector(quality: str, format: str) -> Selection:  # noqa: A002
 
 
 def _webm_choices(cap: int | None) -> list[str]:
-    """Streams that a webm takes as they are, within the cap: converting H.264 to VP9 takes hours.
+    """Selectors for codecs that fit into webm without conversion, within the cap: H.264 to VP9 takes hours.
 
-    The cap is of the short side, so upright videos are measured by their width.
+    The cap applies to the short side, so upright videos are limited by their width.
     """
     sides = (
         [""] if cap is None else [f"[aspect_ratio>=?1][height<=?{cap}]", f"[aspect_ratio<1][width<=?{cap}]"]
@@ -90,7 +90,7 @@ def is_youtube(url: str) -> bool:
 
 
 def allowed_extractors(url: str, *, generic: bool) -> tuple[str, ...]:
-    """YouTube's URLs meet YouTube's extractors only; others all of them, the generic ones if asked for."""
+    """yt-dlp's `allowed_extractors`: YouTube's own for its URLs; for others all, generic ones only with `generic`."""
     if is_youtube(url):
         return ("youtube.*",)
     return ("default",) if generic else ("default", "-generic", "-html5")
@@ -98,12 +98,12 @@ def allowed_extractors(url: str, *, generic: bool) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def deno_path() -> str:
-    """The JavaScript runtime inside the `deno` wheel, without which YouTube hides most formats."""
+    """The JavaScript runtime in the `deno` wheel; without one, yt-dlp gets few of YouTube's formats."""
     return str(deno.find_deno_bin())
 
 
 class Silent:
-    """A logger that says nothing: what matters comes as an exception, and progress by the hook."""
+    """A logger that drops everything: errors come as exceptions, progress by the hook."""
 
     def debug(self, _message: str) -> None:
         """Drop it."""
@@ -120,21 +120,21 @@ def options(
     work_dir: Path | None = None,
     cookies: str | None = None,
 ) -> dict[str, Any]:
-    """The whole of yt-dlp's parameters; of a request only `chosen` gets in, which is made from our tables."""
+    """All of yt-dlp's parameters; no text of a request gets in except through `chosen`, made by `selector`."""
     return {
         **FIXED,
         "format": chosen.format,
         "format_sort": list(chosen.format_sort),
         "socket_timeout": socket_timeout,
         "logger": Silent(),
-        # YouTube's challenges are solved by a JavaScript runtime; passing the dictionary replaces the default.
+        # The runtime that solves YouTube's challenges; the dictionary replaces yt-dlp's defaults.
         "js_runtimes": {"deno": {"path": deno_path()}},
         "remote_components": set(),  # the solver is the installed yt-dlp-ejs; nothing is fetched at run time
-        # yt-dlp's own advice for guests (its `sleep` preset): more than 300 videos an hour block the address.
+        # yt-dlp's `sleep` preset: YouTube blocks guests' addresses after about 300 videos an hour.
         "sleep_interval_requests": 0.75 if is_youtube(url) else 0,
         "ffmpeg_location": ffmpeg,
-        "cookiefile": StringIO(cookies) if cookies else None,  # a stream is read, and written to, in memory
-        # Files get fixed names of ours, never one made of a title; these catch what might be written besides.
+        "cookiefile": StringIO(cookies) if cookies else None,  # yt-dlp reads and writes it in memory
+        # Our files have fixed names; these settings only catch what yt-dlp might write besides.
         "paths": {"home": str(work_dir), "temp": str(work_dir)} if work_dir else {},
         "outtmpl": {"default": "unnamed"},
     }
@@ -146,13 +146,13 @@ FIXED: dict[str, Any] = {
     "no_warnings": True,
     "noprogress": True,
     "color": "no_color",
-    # One video: of a watch URL with a list its video; of a real list two flat entries, enough to refuse it.
+    # One video: a watch URL with a list means its video; two flat entries are enough to refuse a real list.
     "noplaylist": True,
     "extract_flat": "in_playlist",
     "playlist_items": "1-2",
     "ignoreerrors": False,
-    # Closed doors: nothing of the machine, its user or its network is used. "" means no proxy, not even one of the
-    # environment: it would connect on our behalf, past the guard.
+    # Nothing of the host, its user or its network is used. proxy "": none, not even from the environment, as a proxy
+    # would connect past the egress guard.
     "proxy": "",
     "usenetrc": False,
     "cookiesfrombrowser": None,
@@ -162,15 +162,15 @@ FIXED: dict[str, Any] = {
     "geo_bypass": False,
     "allow_unplayable_formats": False,
     "hls_prefer_native": True,  # ffmpeg never goes to the network
-    # Resume at the byte; the server's date says nothing about our file.
+    # Resume partial files; do not set their mtime to Last-Modified.
     "continuedl": True,
     "nopart": False,
     "updatetime": False,
-    # Small repairs inside an attempt; the job retries outside, with pauses.
+    # Few retries within an attempt; the job retries with pauses.
     "retries": 2,
     "fragment_retries": 2,
     "extractor_retries": 1,
     "file_access_retries": 0,
-    "skip_unavailable_fragments": False,  # a film with holes is no success
+    "skip_unavailable_fragments": False,  # a missing fragment is a failure
     "concurrent_fragment_downloads": 3,
 }

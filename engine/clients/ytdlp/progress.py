@@ -1,4 +1,4 @@
-"""One steady line of progress for an attempt, although each stream is counted from 0 and ffmpeg tells otherwise."""
+"""Combines the progress of all streams and of ffmpeg into one fraction that never decreases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INTERVAL = 0.25  # seconds between two signals of one phase
 
 
 class Expected(NamedTuple):
-    """What a site announced of a stream: its size in bytes, if so, and its weight among the others (its bit rate)."""
+    """A stream's declared size in bytes, if any, and its weight among the streams (its bit rate)."""
 
     size: int | None
     weight: float
@@ -23,7 +23,7 @@ class Expected(NamedTuple):
 
 @dataclass
 class _Stream:
-    """What is known of one stream: bytes here, bytes expected, and its part done from 0 to 1."""
+    """One stream: bytes downloaded, bytes expected, and `share`, the fraction done from 0 to 1."""
 
     expected: int | None
     weight: float
@@ -35,11 +35,11 @@ class _Stream:
 
 
 class Meter:
-    """Adds the streams up and emits at most four times a second, besides the first and the last of each phase.
+    """Sums up the streams and emits at most four times a second, besides the first and the last of each phase.
 
-    `downloads_share` is the part of the whole attempt that ends with the last byte, the rest being ffmpeg's.
-    Hooks may be called from several threads. More bytes than `max_bytes`, or more seconds of downloading than
-    `max_seconds`, end the attempt with a `FetchError`: too_large, too_slow.
+    `downloads_share` is the fraction of the attempt that is done with the last byte; the rest is ffmpeg's. Hooks may be
+    called from several threads. Above `max_bytes` of all streams, or `max_seconds` of downloading, they raise
+    `FetchError` (too_large, too_slow).
     """
 
     def __init__(
@@ -63,25 +63,25 @@ class Meter:
         self._lock = threading.Lock()
 
     def hook(self, index: int) -> Callable[[Mapping[str, Any]], None]:
-        """The hook of the stream of that index; its statuses are those that yt-dlp's downloaders would report."""
+        """The progress hook of one stream; takes the status dictionaries of yt-dlp's downloaders."""
 
-        def heard(status: Mapping[str, Any]) -> None:
+        def on_status(status: Mapping[str, Any]) -> None:
             with self._lock:
                 if self._streams[index].done or status.get("status") not in {"downloading", "finished"}:
                     return
-                self._take(self._streams[index], status)
+                self._update(self._streams[index], status)
                 self._check_limits()
                 self._signal(last=self._streams[index].done and all(stream.done for stream in self._streams))
 
-        return heard
+        return on_status
 
     def alive(self) -> None:
-        """Something goes on that has no part of the progress: tell the same again, in the phase that is on."""
+        """Emit the same progress again, so that work without measurable progress does not count as stalled."""
         with self._lock:
             self._signal(last=False)
 
     def processing(self, part: float | None) -> None:
-        """ffmpeg has done this part (0 to 1; None: it lives, but nobody knows how far it is)."""
+        """Emit ffmpeg's progress: the fraction done from 0 to 1, or None if unknown."""
         with self._lock:
             entered, self._phase = self._phase != "processing", "processing"
             if part is not None:
@@ -89,13 +89,13 @@ class Meter:
                 self._raise_to(self._downloads_share + rest * min(max(part, 0.0), 1.0))
             self._signal(last=entered or part == 1.0)
 
-    def _take(self, stream: _Stream, status: Mapping[str, Any]) -> None:
+    def _update(self, stream: _Stream, status: Mapping[str, Any]) -> None:
         total = status.get("total_bytes") or status.get("total_bytes_estimate")
         stream.downloaded = max(stream.downloaded, int(status.get("downloaded_bytes") or 0))
         stream.total = int(total) if total else stream.expected
         stream.speed = status.get("speed") or stream.speed
         fragments = status.get("fragment_count")
-        if fragments:  # their sizes are guesses, their number is not: bytes only count between two of them
+        if fragments:  # total bytes are an estimate then, so they only count within the current fragment
             index = status.get("fragment_index") or 0
             guess = stream.downloaded / stream.total if stream.total else 0.0
             stream.share = max(index / fragments, min(guess, (index + 1) / fragments))
@@ -143,12 +143,12 @@ class Meter:
         return float(running[-1]) if self._phase == "downloading" and running and running[-1] else None
 
     def _total(self) -> int | None:
-        """Of all streams, or None while the size of one is unknown."""
+        """Bytes of all streams; None while the size of one is unknown."""
         sizes = [stream.total or stream.expected for stream in self._streams]
         return sum(size for size in sizes if size) if all(sizes) else None
 
     def _share(self, total: int | None) -> float | None:
-        """Done of all streams, weighed by their sizes where all are known, else by what the site said of them."""
+        """The fraction done of all streams, weighted by size if all are known, otherwise by bit rate."""
         if all(stream.share is None for stream in self._streams):
             return None
         weights = [

@@ -1,4 +1,4 @@
-"""How yt-dlp asks the network: over `requests`, with bounds on what an answer may cost, whoever reads it."""
+"""yt-dlp's request handlers: over `requests`, with limits on body, headers and redirects of every answer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError  # type: ignore
 
 from engine.clients.fetch_errors import FetchError
 
-WHOLE_LIMIT = 64 << 20  # bytes, unpacked, of what is read as a whole: pages, manifests, keys
-_HEADERS_LIMIT = 256 << 10  # bytes of all header fields of one answer; browsers take as much
-_MOST_REDIRECTS = 20  # as browsers
+BODY_LIMIT = 64 << 20  # decompressed bytes of what is read as a whole: pages, manifests, keys
+_HEADERS_LIMIT = 256 << 10  # bytes of all header fields of an answer, as in browsers
+_MOST_REDIRECTS = 20  # as in browsers
 _BLOCK = 1 << 16
 _HOST = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
 class _BoundedAnswer(RequestsResponseAdapter):  # type: ignore[misc]
-    """An answer whose body has an end, when it is read as a whole; media is read in blocks.
+    """An answer whose body is limited when it is read as a whole; media is read in blocks.
 
-    Blocks are unpacked one at a time, so compressed zeros cost no more memory than others.
+    Blocks are decompressed one at a time, so a decompression bomb takes no more memory than the limit.
     """
 
     def _real_read(self, amt: int | None = None) -> bytes:
@@ -44,14 +44,14 @@ class _BoundedAnswer(RequestsResponseAdapter):  # type: ignore[misc]
         while block := super()._real_read(_BLOCK):
             blocks.append(block)
             size += len(block)
-            if size > WHOLE_LIMIT:
+            if size > BODY_LIMIT:
                 self.close()
                 raise FetchError("unreadable", detail="a page without an end")
         return b"".join(blocks)
 
 
 class _Adapter(RequestsHTTPAdapter):  # type: ignore[misc]
-    """Refuses an answer whose header fields are a burden of their own: cookies are kept and sent again."""
+    """Refuses answers with too large header fields, as cookies would be stored and sent again."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         answer: requests.Response = super().send(request, *args, **kwargs)
@@ -63,15 +63,15 @@ class _Adapter(RequestsHTTPAdapter):  # type: ignore[misc]
 
 
 class _Session(RequestsSession):  # type: ignore[misc]
-    """Follows redirects without reading the body that comes with them: nobody wants it, and it may have no end."""
+    """Follows redirects without reading their bodies, which could be endless."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where a redirect leads, whatever bytes it is written in; see `requests`."""
+        """A redirect's target; Location may have any bytes. Overrides `requests`."""
         if not resp.is_redirect:
             return None
         resp.raw.close()
-        vars(resp).update(_content=b"", _content_consumed=True)  # else requests reads it
-        # A header is bytes, which http.client hands on as Latin-1; a path takes them as they are, percent-encoded.
+        vars(resp).update(_content=b"", _content_consumed=True)  # otherwise requests reads the body
+        # http.client decodes headers as Latin-1: in a path the original bytes are percent-encoded.
         raw = resp.headers["location"].encode("latin-1")
         host = _HOST.match(raw)
         place = host[0] if host else b""
@@ -80,10 +80,10 @@ class _Session(RequestsSession):  # type: ignore[misc]
 
 
 def _in_ascii(url: str) -> str:
-    """A URL whose host is written as IDNA; `requests` would percent-encode it on the way to the next request.
+    """The URL with its host in IDNA form; in a redirect, `requests` would percent-encode the host.
 
     Raises:
-        requests.exceptions.InvalidURL: its host can't be written so.
+        requests.exceptions.InvalidURL: the host has no IDNA form.
     """
     request = requests.PreparedRequest()
     request.prepare_url(url, None)
@@ -91,7 +91,7 @@ def _in_ascii(url: str) -> str:
 
 
 class BoundedRequestsRH(RequestsRH):  # type: ignore[misc]
-    """yt-dlp's handler over `requests` with our session, adapter and answers."""
+    """yt-dlp's `requests` handler with our session, adapter and answer classes."""
 
     def _create_instance(self, cookiejar: Any, legacy_ssl_support: bool | None = None) -> requests.Session:
         session = _Session()
@@ -116,7 +116,7 @@ class BoundedRequestsRH(RequestsRH):  # type: ignore[misc]
         except (RequestError, MemoryError):
             raise
         except (ValueError, LookupError, http.client.HTTPException, OSError) as error:
-            # What a site sends may trip any library on the way; yt-dlp expects a RequestError.
+            # A site's data may raise in any library below; yt-dlp expects a RequestError.
             raise RequestError(cause=error) from error
         return _bound(answer)
 
@@ -129,10 +129,10 @@ def _bound(answer: Response) -> Response:
 
 
 class DataRH(UrllibRH):  # type: ignore[misc]
-    """For `data:` URLs alone, in which extractors hand manifests on; it reads all others' bodies without a bound."""
+    """For `data:` URLs only, in which extractors pass manifests; it has no limits, so it must open no other URL."""
 
     _SUPPORTED_URL_SCHEMES = ("data",)
 
 
-# What connects through Python's own sockets, hence the guard; libcurl, where it is installed, would not.
+# They connect through Python's sockets, and so through the egress guard; libcurl (curl_cffi) would not.
 HANDLERS = (BoundedRequestsRH, DataRH, WebsocketsRH)

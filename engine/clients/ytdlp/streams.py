@@ -1,4 +1,4 @@
-"""Downloads one chosen stream into a file: yt-dlp extracts and chooses, here it is fetched and resumed exactly."""
+"""Downloads one chosen format into a file with our own transfer, which resumes exactly, instead of yt-dlp's."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from engine.clients.streams.source import Source
 
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
 _PLAYLIST = b"#EXTM3U"
-_LONGEST_WAIT = 600.0  # seconds until a format may be fetched
+_LONGEST_WAIT = 600.0  # seconds to wait for `available_at`
 
-# Everything else (rtmp, websockets, live-only protocols) would need a program of its own or has no end.
+# Other protocols (rtmp, websockets) need external programs or are live only.
 _WHOLE, _HLS, _DASH = {"http", "https"}, {"m3u8", "m3u8_native"}, {"http_dash_segments"}
 
 
 def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Hook) -> Promise:
-    """Fetch one chosen format into `target`; what an earlier attempt left beside it is used.
+    """Fetch one chosen format into `target`, resuming an earlier attempt's files beside it.
 
     Returns:
-        What the source said of the stream; the same for one that was complete already.
+        What the source declared of the stream, also if it was complete already.
 
     Raises:
-        FetchError: unsupported protocol, DRM, a live stream, an end too early.
-        Exception: whatever yt-dlp's `urlopen` or the hook raises, as it is.
+        FetchError: unsupported protocol, DRM, a live stream, a truncated answer.
+        Exception: from yt-dlp's `urlopen` or the hook, unchanged.
     """
     files, report, source = StreamFiles(target), TransferReport(hook), Source(ydl, stream)
     protocol = determine_protocol(dict(stream))
@@ -52,12 +52,12 @@ def download(ydl: YoutubeDL, stream: Mapping[str, Any], target: Path, hook: Hook
 
 
 def discard(target: Path) -> None:
-    """Forget a stream that turned out to be wrong, with all notes of it: the next attempt begins it anew."""
+    """Delete a damaged stream with all its files, so that the next attempt starts from nothing."""
     StreamFiles(target).discard()
 
 
 def stream_name(index: int, stream: Mapping[str, Any]) -> str:
-    """The same for the same format in every attempt, and never made of a title."""
+    """A file name that is the same for the same format in every attempt."""
     label = _UNNAMED.sub("_", str(stream.get("format_id") or "0"))[:60]
     return f"stream{index}-{label}.media"
 
@@ -65,7 +65,7 @@ def stream_name(index: int, stream: Mapping[str, Any]) -> str:
 def _fetch(
     source: Source, stream: Mapping[str, Any], protocol: str, files: StreamFiles, report: TransferReport
 ) -> Promise:
-    """Fetch it as what it is: a playlist may be called a file, and a file be named by a playlist."""
+    """Fetch by what the URL really is: yt-dlp may take a playlist for a file, and a file for a playlist."""
     if protocol in _DASH:
         return _pieces(source, stream_dash.plan(source, stream), stream, files, report)
     if protocol in _HLS:
@@ -108,18 +108,18 @@ def _promise(
         seconds=seconds,
         unsure=unsure,
         size=size,
-        video=_told(stream.get("vcodec")),
-        audio=_told(stream.get("acodec")),
+        video=_has_codec(stream.get("vcodec")),
+        audio=_has_codec(stream.get("acodec")),
         fragmented=fragmented,
     )
 
 
-def _told(codec: str | None) -> bool | None:
+def _has_codec(codec: str | None) -> bool | None:
     return None if codec is None else codec != "none"
 
 
 def _wait(stream: Mapping[str, Any], report: TransferReport) -> None:
-    """Some formats of YouTube may be fetched only some seconds after their page: as long as an advert would take."""
+    """Wait until `available_at`: some YouTube formats are available only seconds after the page, as after an advert."""
     until = min(float(stream.get("available_at") or 0), time.time() + _LONGEST_WAIT)
     while (left := until - time.time()) > 0:
         report.arrived(0)

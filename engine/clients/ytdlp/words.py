@@ -1,13 +1,12 @@
-"""The texts in which yt-dlp and the sites say why not: what they mean, and what of them a log may hold."""
+"""Error texts of yt-dlp and sites: the kind of failure each means, and how they are redacted for the log."""
 
 from __future__ import annotations
 
 import re
 
-_TEXT_LIMIT = 4000  # characters of a message that patterns see: sites put whole pages into theirs
+_TEXT_LIMIT = 4000  # characters that patterns are applied to: some messages contain whole pages
 
-# Texts of yt-dlp and of the sites; the first that is found decides. YouTube's rate limit also begins with
-# "Video unavailable", so that one comes last.
+# The first match decides. YouTube's rate limit also begins with "Video unavailable", so that pattern comes last.
 _TEXTS: tuple[tuple[str, str], ...] = (
     ("bot_check", r"not a (?:ro)?bot\b|captcha|anti-bot challenge"),
     ("rate_limited", r"rate.?limit|try again later|too many requests"),
@@ -37,12 +36,12 @@ _TEXTS: tuple[tuple[str, str], ...] = (
 
 
 def bounded(text: str) -> str:
-    """As much of a text as patterns may see."""
+    """The beginning of a text, as patterns on a longer one would be slow."""
     return text[:_TEXT_LIMIT]
 
 
-def by_words(text: str) -> str | None:
-    """The kind of failure that a bounded text speaks of."""
+def kind_by_text(text: str) -> str | None:
+    """The kind of failure by a bounded text; None if no pattern matches."""
     plain = re.sub(r"https?://\S+", "", text)
     return next((kind for kind, pattern in _TEXTS if re.search(pattern, plain, re.IGNORECASE)), None)
 
@@ -62,7 +61,7 @@ _CLEANERS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def cleaned(text: str) -> str:
-    """A library's message on one line, at most 300 characters, without colours, prefixes, paths, or logins."""
+    """A message in one line of at most 300 characters, without colours, prefixes, paths, queries and credentials."""
     text = bounded(text)
     for pattern, replacement in _CLEANERS:
         text = pattern.sub(replacement, text)

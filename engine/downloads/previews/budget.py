@@ -1,4 +1,4 @@
-"""Which preview may begin now, and which first: shares of workers and users, an end for what nobody awaits."""
+"""Which preview is claimed next: limits per worker and per user, and expiry of those that waited too long."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _EXPIRED = {
 
 
 def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
-    """The rows that may begin: not more than a worker's share, nor all of that for one user.
+    """WHERE conditions for claimable rows: at most `preview_concurrency` per worker, one less per user.
 
-    So downloads keep their places, and one user's slow pages leave one for the previews of all others.
+    So one user's slow pages always leave a slot for the previews of others.
     """
     _expire(db, settings)
     if busy_here(db, Preview) >= settings.preview_concurrency:
@@ -38,7 +38,7 @@ def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
 
 
 def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool]]) -> str | None:
-    """The preview of whoever has the fewest running, then the oldest; few wait at any time."""
+    """The id to claim: of the user with the fewest running previews, the oldest. Few rows wait at any time."""
     other = aliased(Preview)
     running = select(func.count()).where(other.user_id == Preview.user_id, other.lease_until.is_not(None))
     query = select(Preview.id).where(*fitting).order_by(running.scalar_subquery(), Preview.id)
@@ -46,7 +46,7 @@ def first(db: Session, model: type[JobRow], fitting: Sequence[ColumnElement[bool
 
 
 def _expire(db: Session, settings: Settings) -> None:
-    """End what has waited for as long as anybody waits for it."""
+    """Fail those that waited for `preview_seconds`, when their client has stopped waiting."""
     late = Preview.created_at < _now() - timedelta(seconds=settings.preview_seconds)
     waits = (Preview.ended_at.is_(None), Preview.lease_until.is_(None))
     values = {"status": "failed", "ended_at": _now(), "error": _EXPIRED}

@@ -13,16 +13,15 @@ from engine.downloads.sources import urls as source_urls
 from engine.errors import MediaNestError, NotFound
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
-from engine.stores import locks
 from models.base import new_id
 from models.download import Preview
 
 _now = func.clock_timestamp
-_SOON = 5  # seconds after which a preview has mostly ended
+_SOON = 5  # seconds for `Retry-After`: most previews end within them
 
 
 class TooManyPreviews(MediaNestError):
-    """A user has as many previews under way as one may."""
+    """A user has `preview_user_limit` previews under way."""
 
     code, status = "RATE_LIMIT_EXCEEDED", 429
 
@@ -33,7 +32,7 @@ class TooManyPreviews(MediaNestError):
 
 
 def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Preview:
-    """Ask what a URL holds: a fresh or present answer to the same URL is shared, else a worker is asked.
+    """Queue a preview of a URL, or share one of the same URL that is fresh or under way.
 
     Raises:
         ValidationFailed: as for a download.
@@ -62,7 +61,7 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
         id=new_id("prv"),
         status="queued",
         user_id=user_id,
-        url=source.normal,  # the row is shared: nobody reads what another has typed
+        url=source.normal,  # not as typed: the row is shared with other users
         url_key=key,
         correlation_id=correlation_id(),
     )
@@ -73,8 +72,8 @@ def request(db: Session, settings: Settings, *, user_id: str, url: str) -> Previ
 
 
 def _hold_place(db: Session, settings: Settings, user_id: str) -> None:
-    """Make sure that the user may have one more; two requests at once are looked at one after the other."""
-    locks.hold(db, locks.named(locks.Named.PREVIEWS_OF_USER, user_id))
+    """Check the user's limit under an advisory lock, so that simultaneous requests are checked one by one."""
+    db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"previews of {user_id}"))))
     lately = Preview.created_at > _now() - timedelta(seconds=settings.preview_seconds)
     active = select(func.count()).where(Preview.user_id == user_id, Preview.ended_at.is_(None), lately)
     if (db.scalar(active) or 0) >= settings.preview_user_limit:

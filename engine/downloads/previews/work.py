@@ -1,4 +1,4 @@
-"""The work of a preview: one look at a URL, in a process of its own."""
+"""The preview job: extracts a URL's metadata in a process of its own."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _TOO_LATE = {
     "advice": "Try again in a few minutes.",
     "retryable": True,
 }
-_MEMORY = 2 << 30  # bytes: a page and the program that runs its scripts, no media
+_MEMORY = 2 << 30  # bytes: a page and the JavaScript runtime for its scripts, no media
 
 
 @dataclass(frozen=True)
-class _PreviewRequest:
+class _PreviewSpec:
     url: str
     timeout: float
     work_dir: Path
@@ -53,16 +53,16 @@ class _PreviewRequest:
 
 
 def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
-    """Look at the URL; nobody waits for longer than `PREVIEW_SECONDS`, so there is one attempt, within that time.
+    """Extract the URL in one attempt; clients wait for `PREVIEW_SECONDS` only, so it must end within that time.
 
     Raises:
-        GiveUp: with the reason in words.
+        GiveUp: with the reason.
     """
     settings, row = attempt.runtime.settings, attempt.row
     folder = settings.work_dir / row.id
     folder.mkdir(parents=True, exist_ok=True)
     source = source_urls.meaning(row.url)
-    look = _PreviewRequest(
+    spec = _PreviewSpec(
         url=source.normal,
         timeout=settings.preview_seconds,
         work_dir=folder,
@@ -73,18 +73,18 @@ def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
     try:
         found = run_isolated(
             attempt,
-            _look_at,
-            look,
+            _run_preview,
+            spec,
             on_signal=lambda _: {},
             silence_limit=lambda: settings.preview_seconds,
             deadline=_time_left(row, settings),
             memory=min(_MEMORY, settings.download_memory_limit),
         )
     except FetchError as error:
-        # Nobody tries a look again but the person.
+        # A preview is never retried by itself, only by the person.
         advice = error.advice if error.retry == "never" else "Try again in a few minutes."
-        said = {"kind": error.kind, "message": error.message, "advice": advice}
-        raise GiveUp({**said, "retryable": error.retry != "never"}) from error
+        error_column = {"kind": error.kind, "message": error.message, "advice": advice}
+        raise GiveUp({**error_column, "retryable": error.retry != "never"}) from error
     except (Stuck, OverTime) as late:
         raise GiveUp(_TOO_LATE) from late
     finally:
@@ -93,18 +93,18 @@ def work(attempt: Attempt[Preview]) -> Mapping[str, Any]:
 
 
 def _time_left(row: Preview, settings: Settings) -> float:
-    """Seconds from its claim on for which somebody may still wait for the answer."""
+    """Seconds after the claim for which the client still waits."""
     waited = (row.started_at - row.created_at).total_seconds() if row.started_at else 0.0
     return max(settings.preview_seconds - waited, 0.0)
 
 
-def _look_at(look: _PreviewRequest, emit: Emit) -> PreviewResult:
-    # Of this process alone; removed with the work folder, even after a kill.
-    tempfile.tempdir = str(look.work_dir)
+def _run_preview(spec: _PreviewSpec, emit: Emit) -> PreviewResult:
+    # Temporary files go into the work folder, which is removed even after a kill.
+    tempfile.tempdir = str(spec.work_dir)
     return preview(
-        look.url,
-        timeout=look.timeout,
-        generic=look.generic,
-        allow_private=look.allow_private,
-        cookies=look.cookies,
+        spec.url,
+        timeout=spec.timeout,
+        generic=spec.generic,
+        allow_private=spec.allow_private,
+        cookies=spec.cookies,
     )

@@ -1,4 +1,4 @@
-"""The cookies that downloads may show to sites: what a browser has where a person is signed in."""
+"""The stored cookie file that downloads send to sites, exported from a signed-in browser by an admin."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ log = structlog.get_logger(__name__)
 
 NAME = "download-cookies"
 _SUBJECT = Subject("cookies", NAME)
-_NOTED = 50  # domains in an entry of the audit log
+_NOTED = 50  # most domains in an audit entry
 
 
 @dataclass(frozen=True)
 class CookieFile:
-    """What may be said of the stored file: never a name or value of a cookie.
+    """What may be shown of the stored file: never a cookie's name or value.
 
     Attributes:
-        domains: of its cookies. expires_at: when the first of them that expires does.
+        domains: of its cookies. expires_at: the earliest expiry of a cookie; None: session cookies only.
     """
 
     stored_at: datetime
@@ -41,8 +41,8 @@ def store(db: Session, settings: Settings, text: str, actor: Actor) -> CookieFil
     """Keep a cookie file (Netscape format, as browsers' extensions export it), encrypted.
 
     Raises:
-        ConfirmationRequired: the proof that a person asks is missing or too old.
-        ValidationFailed: it is no such file, or holds no cookie.
+        ConfirmationRequired: there is no recent confirmation (`engine.identity.confirmation`).
+        ValidationFailed: it is not in that format, or has no cookie.
     """
     require_person(actor, "cookies.stored", _SUBJECT)
     if not _cookies(text):
@@ -54,10 +54,10 @@ def store(db: Session, settings: Settings, text: str, actor: Actor) -> CookieFil
 
 
 def describe(db: Session, settings: Settings) -> CookieFile:
-    """What is stored.
+    """Count, domains and expiry of the stored cookies.
 
     Raises:
-        NotFound: nothing is.
+        NotFound: none are stored.
     """
     stored_at = secret_box.kept_since(db, NAME)
     text = secret_box.take(db, settings, NAME)
@@ -74,10 +74,10 @@ def describe(db: Session, settings: Settings) -> CookieFile:
 
 
 def forget(db: Session, settings: Settings, actor: Actor) -> CookieFile:
-    """Drop the stored file; returns what it was.
+    """Delete the stored file; returns its description.
 
     Raises:
-        ConfirmationRequired: the proof that a person asks is missing or too old.
+        ConfirmationRequired: there is no recent confirmation (`engine.identity.confirmation`).
         NotFound: nothing is stored.
     """
     require_person(actor, "cookies.deleted", _SUBJECT)
@@ -88,18 +88,13 @@ def forget(db: Session, settings: Settings, actor: Actor) -> CookieFile:
 
 
 def for_attempt(runtime: Runtime) -> str | None:
-    """The stored file for an attempt; without it, and with a line in the log, where it can't be opened."""
+    """The stored file's decrypted text; None if there is none, or if it can't be decrypted, which is logged."""
     try:
         with runtime.reading() as db:
-            return for_downloads(db, runtime.settings)
+            return secret_box.take(db, runtime.settings, NAME)
     except ServiceUnavailable:
         log.warning("cookies.unreadable")
         return None
-
-
-def for_downloads(db: Session, settings: Settings) -> str | None:
-    """The stored file in the clear, for an attempt's process; None where there is none."""
-    return secret_box.take(db, settings, NAME)
 
 
 @dataclass(frozen=True)
@@ -109,10 +104,10 @@ class _Cookie:
 
 
 def _cookies(text: str) -> list[_Cookie]:
-    """Read a cookie file: a line a cookie, seven fields separated by tabs.
+    """Parse a Netscape cookie file: one cookie per line, seven tab-separated fields.
 
     Raises:
-        ValidationFailed: with the number of the line at fault, without its content.
+        ValidationFailed: with the number of the invalid line, without its content.
     """
     found = []
     for number, line in enumerate(text.splitlines(), start=1):

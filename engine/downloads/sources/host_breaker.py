@@ -1,4 +1,4 @@
-"""The breaker of each host that downloads come from: one for all workers on all machines."""
+"""A circuit breaker per source host, in the database: shared by all workers on all machines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 from models.queue import SourceHost
 
 _now = func.clock_timestamp
-_LONGEST = 4 * 3600.0  # seconds; a host that keeps complaining is asked six times a day
+_LONGEST = 4 * 3600.0  # seconds
 
 
 def throttle(db: Session, host: str, reason: str, seconds: float) -> None:
-    """Leave a host alone for `seconds`, twice as long for each time it has said so in a row, 4 h at most.
+    """Begin no downloads of a host for `seconds`, doubled with each consecutive time, at most 4 h.
 
-    A complaint that comes while the host is throttled already is one of the downloads that were under way: it
-    prolongs nothing.
+    While the host is throttled already this changes nothing: it comes from a download that was under way.
     """
     pause = func.least(
         literal(seconds) * func.power(2, SourceHost.strikes),
@@ -40,11 +39,11 @@ def throttle(db: Session, host: str, reason: str, seconds: float) -> None:
 
 
 def forgive(db: Session, host: str) -> None:
-    """Forget the strikes of a host that served us well; one that is throttled stays so."""
+    """Reset a host's count after a completed download, unless it is throttled now."""
     db.execute(delete(SourceHost).where(SourceHost.name == host, SourceHost.throttled_until < _now()))
 
 
 def throttled(db: Session) -> Sequence[SourceHost]:
-    """The hosts that are left alone now."""
+    """The hosts that are throttled now, by name."""
     query = select(SourceHost).where(SourceHost.throttled_until > _now())
     return db.scalars(query.order_by(SourceHost.name)).all()

@@ -1,4 +1,4 @@
-"""Which URLs a person may ask for, and when two of them mean the same video."""
+"""Validates users' URLs and normalises them, so that equal videos have equal URLs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ _PORTS = {"http": 80, "https": 443}
 _VIDEO_PATHS = ("shorts", "embed", "live", "v", "e")
 _LISTS = {"playlist", "channel", "c", "user", "results", "feed", "hashtag"}
 _PRIVATE_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
-_UNTOUCHED = (
-    "/%:@!$&'()*+,;=~-._[]"  # characters of a path that mean something, or that a site may read either way
-)
+# Characters that are not percent-encoded: they have a meaning, or sites may treat the two forms differently.
+_UNTOUCHED = "/%:@!$&'()*+,;=~-._[]"
 _PLACE_IN_A_PAGE = re.compile(r"[A-Za-z]+(?:[-_.:][A-Za-z]+)*")  # #comments, #related-videos
 _PLACE_IN_A_VIDEO = re.compile(r"(?:t|xywh)=[^&]*(?:&(?:t|xywh)=[^&]*)*")  # W3C Media Fragments: #t=10,20
 _SMUGGLED = "__youtubedl_smuggle"  # yt-dlp's notes to itself, which it keeps in fragments
@@ -36,8 +35,8 @@ class SourceUrl:
     """An accepted URL.
 
     Attributes:
-        normal: the form that all spellings of the same video share, and the address that is fetched.
-        budget: what its concurrency counts against: `youtube`, or the host.
+        normal: the normal form, equal for all spellings of the same video; this is what is fetched.
+        budget: the name its concurrency limit counts under: `youtube`, or the host.
     """
 
     normal: str
@@ -50,7 +49,7 @@ class SourceUrl:
 
 
 def accept(url: str, settings: Settings) -> SourceUrl:
-    """Check a user's URL by its text alone; nothing is looked up.
+    """Validate a user's URL by its text alone, without DNS or network.
 
     Raises:
         ValidationFailed: not http(s), malformed, with credentials, a host that is not allowed, a private address
@@ -66,7 +65,7 @@ def accept(url: str, settings: Settings) -> SourceUrl:
 
 
 def meaning(url: str) -> SourceUrl:
-    """What a URL that was accepted before means, whatever is allowed by now.
+    """Parse a URL that was accepted before, without checking the allowed hosts again.
 
     Raises:
         ValidationFailed: it would not be accepted in any installation.
@@ -102,7 +101,7 @@ def _split(url: str) -> tuple[SplitResult, str]:
 
 
 def _host(name: str) -> str:
-    """The host in lower case ASCII, the way a resolver would be asked."""
+    """The host in lower case ASCII (IDNA), as it is sent to a resolver."""
     if ":" in name:
         return str(ipaddress.ip_address(name.partition("%")[0]))
     try:
@@ -125,7 +124,7 @@ def _belongs_to(host: str, names: tuple[str, ...]) -> bool:
 
 
 def _is_private(host: str) -> bool:
-    """Whether the host is spelled as an address that is not public, in any notation a resolver understands."""
+    """Whether the host is a non-public IP address in any notation a resolver accepts, or a local name."""
     if host in _PRIVATE_NAMES or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:
@@ -140,11 +139,11 @@ def _is_private(host: str) -> bool:
 
 
 def _normal(parts: SplitResult, host: str, fragment: str = "") -> str:
-    """What is equal by the rules of URLs is one; what a site could tell apart stays apart.
+    """Normalise only what no site can tell apart (RFC 3986, 6.2).
 
-    So case, order and repetition, `+` and `%20`, `%2F` and `/`, a slash at the end and tracking parameters stay.
-    Beside the host's spelling, a default port and characters that are sent percent-encoded anyway, an empty query and
-    a dot at the end of the host are taken for nothing.
+    Kept: case, order and repetition of parameters, `+` and `%20`, `%2F` and `/`, a trailing slash, tracking parameters.
+    Normalised: the host's spelling, a default port, characters that are sent percent-encoded anyway; an empty query and
+    the host's trailing dot are dropped.
     """
     scheme = parts.scheme.lower()
     shown = f"[{host}]" if ":" in host else host
@@ -154,19 +153,19 @@ def _normal(parts: SplitResult, host: str, fragment: str = "") -> str:
 
 
 def _route(fragment: str) -> str:
-    """A fragment by which a site's own program tells its videos apart, as `#/watch/1`; else nothing.
+    """A fragment that a site's scripts use as a route, such as `#/watch/1`; otherwise `""`.
 
-    Places within a page or a video, and a text to be found in it (`:~:text=`), are no other video.
+    Anchors in a page, media fragments (`#t=10`) and text fragments (`:~:text=`) are dropped.
     """
     kept = fragment.partition(":~:")[0]
     places = (_PLACE_IN_A_PAGE, _PLACE_IN_A_VIDEO)
     if _SMUGGLED in unquote(fragment) or any(place.fullmatch(kept) for place in places):
         return ""
-    return quote(kept, safe=_UNTOUCHED + "?")  # a second # too: nothing reads one any further
+    return quote(kept, safe=_UNTOUCHED + "?")  # a second # is encoded too: it has no meaning
 
 
 def _normal_youtube(parts: SplitResult, host: str) -> str:
-    """All addresses of one video are one; what YouTube may invent later passes as it is."""
+    """`https://www.youtube.com/watch?v=<id>` for all known forms of a video's URL; unknown forms pass as they are."""
     segments = [segment for segment in parts.path.split("/") if segment]
     query = parse_qs(parts.query)
     first = segments[0] if segments else ""

@@ -46,7 +46,7 @@ def request(runtime: Runtime, user_id: str) -> None:
 
     Redis remembers who was queued, so that most requests cost no write; without Redis nothing is queued.
     """
-    if not cache.of(runtime.settings).first(_ASKED + user_id, EVERY_SECONDS):
+    if not cache.of(runtime.settings).set_if_absent(_ASKED + user_id, EVERY_SECONDS):
         return
     now = func.clock_timestamp()
     again = {
@@ -103,7 +103,7 @@ def work(attempt: Attempt[WatchRefresh]) -> Mapping[str, Any]:
 
 
 def _ask_again_soon(runtime: Runtime, user_id: str) -> None:
-    cache.of(runtime.settings).put_off(_ASKED + user_id, AGAIN_SECONDS)
+    cache.of(runtime.settings).expire(_ASKED + user_id, AGAIN_SECONDS)
 
 
 def _away(error: MediaNestError) -> dict[str, Any]:

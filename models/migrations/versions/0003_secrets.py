@@ -1,4 +1,4 @@
-"""Secrets are kept, encrypted."""
+"""Encrypted secrets."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How many items the catalogue has of a library, and when Plex was asked what a user has watched."""
+"""Number of catalogue items per library, and when a user's watch states were last fetched from Plex."""
 
 import sqlalchemy as sa
 from alembic import op

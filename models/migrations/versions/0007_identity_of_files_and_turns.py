@@ -1,4 +1,4 @@
-"""What a published file is known by, when a file was removed, and whose turn it is to download."""
+"""Identity of published files, time of file removals, and turns of downloads."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Whose the server is, the order of what has no date, and what was kept of times, numbers and titles that are none."""
+"""Ownership of the Plex server, order of items without a date, and clean-up of invalid times, numbers and titles."""
 
 import sqlalchemy as sa
 from alembic import op

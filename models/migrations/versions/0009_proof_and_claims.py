@@ -1,4 +1,4 @@
-"""Until when a session counts as proven, and addresses that somebody claims while another has them."""
+"""Until when a session counts as confirmed, and addresses that a user entered while another has them."""
 
 import sqlalchemy as sa
 from alembic import op

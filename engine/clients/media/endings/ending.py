@@ -1,4 +1,4 @@
-"""What the structure of a file says of its own end, read without FFmpeg: whether it is whole, how long it should be."""
+"""Types and a bounded reader for checking a file's structure without FFmpeg: is it complete, how long should it be."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import BinaryIO, NamedTuple
 
 Alive = Callable[[], None]
 
-_MOST_UNITS = 20_000_000  # boxes, pages, tags or samples of one file: 24 hours of sound have 4 million
+_MOST_UNITS = 20_000_000  # boxes, pages, tags or samples of one file: 24 hours of audio have 4 million
 
 
 class ImplausibleError(Exception):
-    """The file promises more than its bytes can hold; a program that believes it runs out of memory."""
+    """The headers declare more than the file's bytes can hold; a demuxer that trusts them runs out of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a file ends.
+    """How a file ends, by its container's structure.
 
     Attributes:
-        cut: it ends inside of a unit (box, element, page, frame), or before what its index points to.
-        unended: the format marks the last unit, and no unit is marked.
-        pieces: it is made of fragments, so the lengths in its header are of the first alone.
-        seconds: what the header says of the whole file.
+        cut: it ends within a unit (box, element, page, frame), or before an offset that its index points to.
+        unterminated: the format flags the last unit (Ogg's end-of-stream), and no unit has the flag.
+        pieces: it consists of fragments, so the durations in its header are the first fragment's only.
+        seconds: the duration of the whole file by its header.
     """
 
     cut: bool = False
-    unended: bool = False
+    unterminated: bool = False
     pieces: bool = False
     seconds: float | None = None
 
 
 @dataclass
 class UnitReader:
-    """A file of known size that is walked through unit by unit; `alive` is called now and then."""
+    """Random access to a file of known size; counts the units read and calls `alive` every few thousand."""
 
     file: BinaryIO
     size: int
@@ -42,17 +42,17 @@ class UnitReader:
     _units: int = 0
 
     def at(self, offset: int, count: int) -> bytes:
-        """At most `count` bytes from there; none from where the file does not reach."""
+        """Up to `count` bytes from `offset`; `b""` outside the file."""
         if not 0 <= offset < self.size:
             return b""
         self.file.seek(offset)
         return self.file.read(count)
 
     def count(self, units: int = 1) -> None:
-        """Note that many more units.
+        """Count units that were read.
 
         Raises:
-            ImplausibleError: more than any film has.
+            ImplausibleError: more than `_MOST_UNITS` in all.
         """
         before, self._units = self._units, self._units + units
         if self._units > _MOST_UNITS:
@@ -62,17 +62,17 @@ class UnitReader:
 
 
 class Unit(NamedTuple):
-    """A unit of a format: where it begins, its first bytes, where it ends by its own word."""
+    """A unit of a format: its offset, its first bytes, and its end by its own length field."""
 
     start: int
     head: bytes
     end: int
 
 
-def jumps(reader: UnitReader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
-    """Unit after unit, `head` bytes of each; `length` tells a unit's bytes from those (0: no unit, the walk ends).
+def walk_units(reader: UnitReader, start: int, head: int, length: Callable[[Unit], int]) -> Iterator[Unit]:
+    """Walk from unit to unit, reading `head` bytes of each; `length` computes a unit's bytes (0 ends the walk).
 
-    What is severed within its first bytes comes as a unit that ends behind the file.
+    A unit that is cut off within its head is returned with an end beyond the file.
     """
     offset = start
     while offset < reader.size:

@@ -1,4 +1,4 @@
-"""Tells by a file's first bytes how its end is found, and finds it: see `Ending`."""
+"""Detects a file's container by its first bytes and checks how it ends: see `Ending`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.clients.media.endings import matroska_elements, mp3_frames, mp4_ending
-from engine.clients.media.endings.ending import Alive, Ending, Unit, UnitReader, jumps
+from engine.clients.media.endings.ending import Alive, Ending, Unit, UnitReader, walk_units
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _AC3 = b"\x0b\x77"
@@ -17,17 +17,17 @@ _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def ending_of(path: Path, alive: Alive) -> Ending:
-    """Walk through the file's structure; media itself is not read. `alive` is called each few thousand steps.
+    """Walk through the file's structure without reading media data; `alive` is called every few thousand units.
 
     Raises:
-        ImplausibleError: it promises more than it can hold.
+        ImplausibleError: its headers declare more than it can hold.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         reader = UnitReader(file, path.stat().st_size, alive)
         try:
             return _walker(reader.at(0, 1024))(reader)
-        except (IndexError, struct.error):  # a number that lies behind the end of the file
+        except (IndexError, struct.error):  # a field beyond the end of the file
             return Ending(cut=True)
 
 
@@ -52,23 +52,24 @@ def _walker(head: bytes) -> Callable[[UnitReader], Ending]:
         return _adts
     if head.startswith(_AC3):
         return _ac3
-    if head.startswith(_MPEG + bytes([_PACK])) and not head[4:8].isalpha():  # else the size and name of a box
+    # With letters in bytes 4 to 8 it is an MP4 box whose size looks like a pack's start code.
+    if head.startswith(_MPEG + bytes([_PACK])) and not head[4:8].isalpha():
         return _program_stream
     return mp4_ending.ending  # its first box may be any
 
 
 def _ogg(reader: UnitReader) -> Ending:
-    """Pages (RFC 3533): the last of each stream carries a mark."""
+    """Ogg pages (RFC 3533): the last page of each stream has the end-of-stream flag."""
     open_streams, end = set[bytes](), 0
-    for page in jumps(reader, 0, 27, lambda page: _page_length(reader, page)):
+    for page in walk_units(reader, 0, 27, lambda page: _page_length(reader, page)):
         end = page.end
         if len(page.head) == 27:
             (open_streams.discard if page.head[5] & 4 else open_streams.add)(page.head[14:18])
-    return Ending(cut=end > reader.size, unended=bool(open_streams))
+    return Ending(cut=end > reader.size, unterminated=bool(open_streams))
 
 
 def _page_length(reader: UnitReader, page: Unit) -> int:
-    """With the table of its segments, which stands behind the head."""
+    """Head, segment table and segments."""
     if not page.head.startswith(b"OggS"):
         return 0
     count = page.head[26]
@@ -76,18 +77,18 @@ def _page_length(reader: UnitReader, page: Unit) -> int:
 
 
 def _riff(reader: UnitReader) -> Ending:
-    """WAV and AVI; long AVIs are several RIFFs one after the other. A recorder that was stopped leaves no sizes."""
-    piped = _piped(int.from_bytes(reader.at(4, 4), "little"))  # the length was never filled in
+    """WAV and AVI; long AVIs are several RIFF chunks. Recorders that were stopped leave the sizes unset."""
+    piped = _is_unknown_size(int.from_bytes(reader.at(4, 4), "little"))
     seconds = (
         _wave_seconds(reader) if reader.at(8, 4) == b"WAVE" else None if piped else _film_seconds(reader)
     )
-    lists = () if reader.at(0, 8)[:4] != b"RIFF" else jumps(reader, 0, 8, _riff_length)
+    lists = () if reader.at(0, 8)[:4] != b"RIFF" else walk_units(reader, 0, 8, _riff_length)
     end = max((unit.end for unit in lists), default=0)
-    return Ending(cut=end > reader.size + 1, seconds=seconds)  # many leave out the last padding byte
+    return Ending(cut=end > reader.size + 1, seconds=seconds)  # many writers omit the last padding byte
 
 
 def _film_seconds(reader: UnitReader) -> float | None:
-    """The longest stream of an AVI by the stream headers: scale, rate, start, length."""
+    """Duration of an AVI's longest stream, by the stream headers: scale, rate, start, length."""
     head, at, longest = reader.at(0, 1 << 14), -1, 0.0
     while 0 <= (at := head.find(b"strh", at + 1)) <= len(head) - 44:
         scale, rate, _, length = struct.unpack_from("<4I", head, at + 28)
@@ -98,13 +99,13 @@ def _film_seconds(reader: UnitReader) -> float | None:
 
 def _riff_length(unit: Unit) -> int:
     size = int.from_bytes(unit.head[4:8], "little")
-    return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and not _piped(size) else 0
+    return 8 + size + size % 2 if unit.head[:4] == b"RIFF" and not _is_unknown_size(size) else 0
 
 
 def _wave_seconds(reader: UnitReader) -> float | None:
-    """Bytes of the `data` chunk by bytes a second of the `fmt ` chunk before it."""
+    """Duration of a WAV: bytes of the `data` chunk divided by the `fmt ` chunk's bytes per second."""
     rate = long_size = 0
-    for chunk in jumps(
+    for chunk in walk_units(
         reader, 12, 8, lambda unit: 8 + int.from_bytes(unit.head[4:8], "little") + unit.head[4] % 2
     ):
         name, size = chunk.head[:4], int.from_bytes(chunk.head[4:8], "little")
@@ -113,22 +114,21 @@ def _wave_seconds(reader: UnitReader) -> float | None:
         elif name == b"fmt ":
             rate = int.from_bytes(reader.at(chunk.start + 16, 4), "little")
         elif name == b"data":
-            size = long_size if _piped(size) else size
+            size = long_size if _is_unknown_size(size) else size
             return size / rate if size and rate else None
     return None
 
 
-def _piped(size: int) -> bool:
-    """Whether a size stands for "not known yet": what programs write that can't go back."""
+def _is_unknown_size(size: int) -> bool:
+    """Whether a size is a placeholder for "unknown", as programs write that can't seek back."""
     return size == 0 or size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def _flv(reader: UnitReader) -> Ending:
-    """Tags of 11 bytes and a body, each followed by its length."""
-    tags = jumps(reader, int.from_bytes(reader.at(5, 4)) + 4, 11, _tag_length)
-    return Ending(
-        cut=max((tag.end for tag in tags), default=0) > reader.size + 4
-    )  # some leave out the last length
+    """FLV tags: 11 bytes and a body, followed by the tag's length."""
+    tags = walk_units(reader, int.from_bytes(reader.at(5, 4)) + 4, 11, _tag_length)
+    end = max((tag.end for tag in tags), default=0)
+    return Ending(cut=end > reader.size + 4)  # some writers omit the last length
 
 
 def _tag_length(tag: Unit) -> int:
@@ -136,7 +136,7 @@ def _tag_length(tag: Unit) -> int:
 
 
 def _asf(reader: UnitReader) -> Ending:
-    """The header tells the size of the file, but for broadcasts (ASF specification, 3.2)."""
+    """The ASF header has the file's size, except for broadcasts (ASF specification, 3.2)."""
     header = reader.at(0, 1 << 16)
     at = header.find(_ASF_FILE)
     properties = header[at : at + 104] if at >= 0 else b""
@@ -146,8 +146,8 @@ def _asf(reader: UnitReader) -> Ending:
 
 
 def _adts(reader: UnitReader) -> Ending:
-    """Frames of AAC without a container."""
-    frames = jumps(reader, 0, 7, _adts_length)
+    """AAC frames without a container (ADTS)."""
+    frames = walk_units(reader, 0, 7, _adts_length)
     return Ending(cut=max((frame.end for frame in frames), default=0) > reader.size)
 
 
@@ -159,8 +159,8 @@ def _adts_length(frame: Unit) -> int:
 
 
 def _ac3(reader: UnitReader) -> Ending:
-    """Frames of AC-3 and E-AC-3 without a container (ETSI TS 102 366)."""
-    frames = jumps(reader, 0, 6, _ac3_length)
+    """AC-3 and E-AC-3 frames without a container (ETSI TS 102 366)."""
+    frames = walk_units(reader, 0, 6, _ac3_length)
     return Ending(cut=_end_of(frames, _AC3) > reader.size)
 
 
@@ -168,7 +168,7 @@ def _ac3_length(frame: Unit) -> int:
     head = frame.head
     if not head.startswith(_AC3):
         return 0
-    if head[5] >> 3 > 10:  # E-AC-3 tells the size itself
+    if head[5] >> 3 > 10:  # E-AC-3 has the frame size in its header
         return 2 * (((head[2] & 7) << 8 | head[3]) + 1)
     rate, code = head[4] >> 6, head[4] & 0x3F
     if rate == 3 or code >> 1 >= len(_AC3_KILOBITS):
@@ -178,13 +178,13 @@ def _ac3_length(frame: Unit) -> int:
 
 
 def _program_stream(reader: UnitReader) -> Ending:
-    """Packs and packets of MPEG-1 and MPEG-2 (ISO/IEC 13818-1, 2.5.3); discs and old cameras write them."""
-    units = jumps(reader, 0, 4, lambda unit: _packet_length(reader, unit))
+    """MPEG-1 and MPEG-2 program streams (ISO/IEC 13818-1, 2.5.3), as on discs and of old cameras."""
+    units = walk_units(reader, 0, 4, lambda unit: _packet_length(reader, unit))
     return Ending(cut=_end_of(units, _MPEG) > reader.size)
 
 
 def _packet_length(reader: UnitReader, unit: Unit) -> int:
-    """Of a pack header, or of a packet, which tells how much follows its first 6 bytes."""
+    """The length of a pack header, or of a packet: 6 bytes and the length field's value."""
     kind = unit.head[3]
     if not unit.head.startswith(_MPEG) or kind < _PROGRAM_END:
         return 0
@@ -199,5 +199,5 @@ def _packet_length(reader: UnitReader, unit: Unit) -> int:
 
 
 def _end_of(units: Iterable[Unit], mark: bytes) -> int:
-    """Where the last unit with this mark ends; a few bytes of something else behind it are no severed unit."""
+    """The end of the last unit that begins with `mark`; other bytes behind it don't count as a cut-off unit."""
     return max((unit.end for unit in units if unit.head[: len(mark)] == mark[: len(unit.head)]), default=0)

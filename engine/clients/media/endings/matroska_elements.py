@@ -1,4 +1,4 @@
-"""Walks the elements of a Matroska or WebM file (RFC 9559): does it end where its segment and clusters say."""
+"""Walks the elements of a Matroska or WebM file (RFC 9559): does it end where its segment and clusters end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SEGMENT, _INFO, _CLUSTER, _SCALE, _DURATION = 0x18538067, 0x1549A966, 0x1F43B67
 
 
 class _Element(NamedTuple):
-    """An element: where its body begins and ends; `end` is None where its size is unknown (live streams)."""
+    """An element's id, and the offsets of its body and its end; `end` is None if its size is unknown (live streams)."""
 
     id: int
     body: int
@@ -31,15 +31,15 @@ def ending(reader: UnitReader) -> Ending:
 
 
 def _elements(reader: UnitReader) -> Iterator[_Element]:
-    """Segments and what is directly in them; blocks too, where their cluster has no size."""
+    """Segments and their direct children; blocks too, if their cluster's size is unknown."""
     offset = 0
     while offset < reader.size:
         reader.count()
         element = _element(reader, offset)
         if element is None:
-            if offset + 12 > reader.size and any(reader.at(offset, 12)):  # severed within an element's head
+            if offset + 12 > reader.size and any(reader.at(offset, 12)):  # cut off within an element's head
                 yield _Element(0, offset, reader.size + 1)
-            return  # or something else follows, which no player reads
+            return  # otherwise trailing bytes, which players ignore
         yield element
         enter = element.id == _SEGMENT or (element.id == _CLUSTER and element.end is None)
         offset = element.body if enter or element.end is None else element.end
@@ -60,12 +60,12 @@ def _element(reader: UnitReader, offset: int) -> _Element | None:
     mask = (1 << 7 * size_length) - 1
     size = int.from_bytes(head[id_length:body]) & mask
     if size == mask and identity not in {_SEGMENT, _CLUSTER}:
-        return None  # only these may be of unknown size
+        return None  # only these may have an unknown size
     return _Element(identity, offset + body, None if size == mask else offset + body + size)
 
 
 def _width(head: bytes, at: int, most: int) -> int | None:
-    """Bytes of the number that begins there: the zeros before its first one, and that."""
+    """Width in bytes of a variable-size integer: its leading zero bits plus one (RFC 8794, 4); None if over `most`."""
     if at >= len(head) or not head[at]:
         return None
     width = 9 - head[at].bit_length()

@@ -1,4 +1,4 @@
-"""The boxes of MP4 and QuickTime files (ISO 14496-12, 4.2): finds them, and reads numbers in them."""
+"""Finds boxes of MP4 and QuickTime files (ISO 14496-12, 4.2) and reads numbers in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"
 
 
 class Box(NamedTuple):
-    """A box: its four letters, where its body begins, where it ends by its own word."""
+    """A box: its type, the offset of its body, and its end by its own length field."""
 
     kind: bytes
     body: int
@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
 
 def boxes(reader: UnitReader, start: int, end: int) -> Iterator[Box]:
-    """Box after box between two offsets; the last may end behind `end`."""
+    """The boxes between two offsets; the last may end beyond `end`."""
     offset = start
     while offset + 8 <= end:
         reader.count()
@@ -40,10 +40,10 @@ def boxes(reader: UnitReader, start: int, end: int) -> Iterator[Box]:
 
 
 def inside(reader: UnitReader, box: Box) -> Iterator[Box]:
-    """All boxes below, those of containers included.
+    """All boxes below a box, recursively.
 
     Raises:
-        ImplausibleError: one that is larger than what it is in.
+        ImplausibleError: one is larger than its parent.
     """
     for inner in boxes(reader, box.body, box.end):
         if inner.end > box.end:
@@ -54,7 +54,7 @@ def inside(reader: UnitReader, box: Box) -> Iterator[Box]:
 
 
 def number(reader: UnitReader, box: Box, narrow_at: int, wide_at: int, *, wide: int = 4) -> int:
-    """A number whose place, or width, depends on the version of the box."""
+    """A field whose offset (and width in bytes) depends on the box's version: 0 (narrow) or 1 (wide)."""
     version = (reader.at(box.body, 1) or b"\0")[0]
     if version == 0:
         return u32(reader, box.body + narrow_at)
@@ -62,5 +62,5 @@ def number(reader: UnitReader, box: Box, narrow_at: int, wide_at: int, *, wide: 
 
 
 def u32(reader: UnitReader, offset: int) -> int:
-    """The 32-bit number that stands there."""
+    """The big-endian 32-bit number at `offset`."""
     return int.from_bytes(reader.at(offset, 4))

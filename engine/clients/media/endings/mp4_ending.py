@@ -1,4 +1,4 @@
-"""Walks through an MP4 or QuickTime file (ISO 14496-12): is it whole, and can its header be true."""
+"""Checks an MP4 or QuickTime file (ISO 14496-12): is it complete, and are its header's counts possible."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from engine.clients.media.endings.ending import Ending, ImplausibleError, UnitReader
 from engine.clients.media.endings.mp4_boxes import Box, boxes, inside, number, u32
-from engine.clients.media.endings.mp4_samples import last_sample_end, plausible, tables_of
+from engine.clients.media.endings.mp4_samples import last_sample_end, sample_count, tables_of
 
 _LARGEST_MOVIE_HEADER = 256 << 20
-_MOST_SAMPLES = 20_000_000  # of one file: each costs FFmpeg some 40 bytes; a day of sound has 4 million
+_MOST_SAMPLES = 20_000_000  # each costs FFmpeg some 40 bytes of memory; a day of audio has 4 million
 _TOP = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"sidx", b"moof", b"uuid"}
 
 
 class _Header(NamedTuple):
-    """What the movie header says: seconds of all fragments, where the last sample ends, whether fragments follow."""
+    """The `moov` box: duration of all fragments in seconds, end of the last sample, whether fragments follow."""
 
     seconds: float | None
     furthest: int
@@ -23,7 +23,7 @@ class _Header(NamedTuple):
 
 
 def ending(reader: UnitReader) -> Ending:
-    """Walk the whole file, header tables included, but no media.
+    """Walk all boxes and sample tables, without reading media data.
 
     Raises:
         ImplausibleError: sample counts that the file's bytes cannot hold.
@@ -40,12 +40,12 @@ def ending(reader: UnitReader) -> Ending:
             seconds, indexed = header.seconds, max(indexed, header.furthest)
             pieces = header.pieces
         elif box.kind == b"sidx" and not fragments:
-            told, furthest = _segment_index(reader, box)
-            seconds, indexed = max(seconds or 0.0, told), max(indexed, furthest)
+            indexed_seconds, furthest = _segment_index(reader, box)
+            seconds, indexed = max(seconds or 0.0, indexed_seconds), max(indexed, furthest)
         elif box.kind == b"moof":
             pieces = fragments = True
             _fragment(reader, box)
-    # Samples say more than their box: one that claims a little more than the file has may hold all of them.
+    # The sample tables are more reliable than the size of `mdat`: all samples may be there though it is too large.
     harmless = overrun == b"mdat" and movie and not pieces
     foreign = not movie and not pieces and overrun not in _TOP
     cut = indexed > reader.size or (overrun is not None and not harmless and not foreign)
@@ -65,15 +65,14 @@ def _movie(reader: UnitReader, movie: Box) -> _Header:
         elif box.kind == b"cmvd" and u32(reader, box.body) > _LARGEST_MOVIE_HEADER:
             raise ImplausibleError("a packed header of more than 256 MB")
         elif box.kind == b"hdlr":
-            what = reader.at(box.body + 4, 8)
-            sound = (
-                what[4:] == b"soun" if what[:4] != b"dhlr" else sound
-            )  # QuickTime has two, of media and of data
+            component, subtype = reader.at(box.body + 4, 4), reader.at(box.body + 8, 4)
+            if component != b"dhlr":  # QuickTime has two handlers: of media and of data
+                sound = subtype == b"soun"
         elif box.kind == b"mvex":
             pieces = True
         elif box.kind == b"stbl":
             tables = tables_of(reader, box)
-            samples += plausible(reader, tables, sound=sound)
+            samples += sample_count(reader, tables, sound=sound)
             furthest = max(furthest, last_sample_end(reader, tables))
     if samples > _MOST_SAMPLES:
         raise ImplausibleError(f"{samples} samples")
@@ -92,7 +91,7 @@ def _fragment(reader: UnitReader, fragment: Box) -> None:
 
 
 def _segment_index(reader: UnitReader, box: Box) -> tuple[float, int]:
-    """Seconds and end of what an index before the first fragment lists (8.16.3)."""
+    """Duration in seconds and end offset of the fragments that a `sidx` box lists (8.16.3)."""
     head = reader.at(box.body, 32)
     if len(head) < 32:
         return 0.0, 0

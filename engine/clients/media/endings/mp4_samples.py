@@ -1,4 +1,4 @@
-"""The sample tables of an MP4 track (ISO 14496-12, 8.6 and 8.7): can they be true, where does the last sample end."""
+"""The sample tables of an MP4 track (ISO 14496-12, 8.6 and 8.7): are they possible, where does the last sample end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.clients.media.endings.ending import ImplausibleError, UnitReader
 from engine.clients.media.endings.mp4_boxes import Box, inside, u32
 
 _BLOCK = 1 << 16
-# Bytes of an entry of each table.
+# Bytes per entry.
 _ENTRIES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8, b"stss": 4}
 
 
 class Table(NamedTuple):
-    """A sample table: how many entries from which offset on, how wide."""
+    """A sample table: number of entries, offset of the first, width of one (bytes, or bits in stsz and stz2)."""
 
     entries: int
     first: int
@@ -28,7 +28,7 @@ def tables_of(reader: UnitReader, box: Box) -> dict[bytes, Table]:
     """The tables in a `stbl` box.
 
     Raises:
-        ImplausibleError: one with more entries than its box has room for, or two of one kind.
+        ImplausibleError: one has more entries than fit into its box, or there are two of one type.
     """
     found: dict[bytes, Table] = {}
     for each in inside(reader, box):
@@ -44,7 +44,7 @@ def _is_table(box: Box) -> bool:
 
 
 def _table(reader: UnitReader, box: Box) -> Table:
-    """The table in that box; its `width` is 0 where one size holds for all samples."""
+    """The table in a box; `width` is 0 if one size applies to all samples."""
     if box.kind in _ENTRIES:
         table = Table(u32(reader, box.body + 4), box.body + 8, _ENTRIES[box.kind])
         needed = table.entries * table.width
@@ -62,14 +62,18 @@ def _sizes(tables: dict[bytes, Table]) -> Table | None:
     return tables.get(b"stsz") or tables.get(b"stz2")
 
 
-def plausible(reader: UnitReader, tables: dict[bytes, Table], *, sound: bool) -> int:
-    """How many samples FFmpeg will keep a record of; refuses what the bytes of the file cannot hold."""
+def sample_count(reader: UnitReader, tables: dict[bytes, Table], *, sound: bool) -> int:
+    """The number of samples for which FFmpeg will allocate an index entry.
+
+    Raises:
+        ImplausibleError: more than the file's bytes can hold.
+    """
     sizes = _sizes(tables)
     if sizes is None:
         return 0
     times, offsets = tables.get(b"stts"), tables.get(b"ctts")
     timed = _summed(reader, times) if times else 0
-    # Sound of one tick a sample is read by chunks (PCM, and old codecs that count uncompressed samples).
+    # Audio with one tick per sample is indexed by chunks (PCM, and old codecs that count uncompressed samples).
     if sound and times and times.entries == 1 and reader.at(times.first + 4, 4) == b"\0\0\0\1":
         most = 16 * reader.size + 1000
         if max(sizes.entries, timed) > most:
@@ -101,14 +105,11 @@ def _numbers(reader: UnitReader, start: int, length: int) -> Iterator[array[int]
 
 
 def last_sample_end(reader: UnitReader, tables: dict[bytes, Table]) -> int:
-    """Where the last chunk of the track ends, or 0 without chunks."""
+    """The offset at which the track's last chunk ends, or 0 without chunks."""
     chunks, runs, sizes = tables.get(b"stco") or tables.get(b"co64"), tables.get(b"stsc"), _sizes(tables)
-    if not (
-        chunks and runs and sizes and chunks.entries and runs.entries and sizes.entries
-    ) or sizes.width not in {
-        0,
-        32,
-    }:
+    if not (chunks and runs and sizes and chunks.entries and runs.entries and sizes.entries):
+        return 0
+    if sizes.width not in {0, 32}:
         return 0
     last_of = ">Q" if chunks.width == 8 else ">I"
     raw = reader.at(chunks.first + (chunks.entries - 1) * chunks.width, chunks.width)
@@ -118,12 +119,13 @@ def last_sample_end(reader: UnitReader, tables: dict[bytes, Table]) -> int:
     held = min(max(sizes.entries - before, 0), per_chunk)
     if sizes.width == 0:
         each = u32(reader, sizes.first - 8)
-        return start + (held * each if each > 1 else 0)  # 1 stands for "see the codec" in old QuickTime files
+        # In old QuickTime files, 1 means "depends on the codec".
+        return start + (held * each if each > 1 else 0)
     return start + sum(sum(numbers) for numbers in _numbers(reader, sizes.first + before * 4, held * 4))
 
 
 def _samples_before_last(reader: UnitReader, runs: Table, chunks: int) -> int:
-    """Samples in all chunks but the last."""
+    """The number of samples in all chunks before the last, by the run-length coded `stsc`."""
     total, first, per_chunk, left = 0, 1, 0, 0
     for numbers in _numbers(reader, runs.first, runs.entries * 12):
         for number in numbers:
