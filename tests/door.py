@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from databases import databases_of
 from factories import make_user
 from flask import Flask
 from flask.testing import FlaskClient
@@ -24,7 +24,6 @@ from config.settings import Settings
 from engine.accounts import passwords, sessions
 from engine.accounts.sessions import Device
 from engine.runtime import Runtime
-from models.base import new_id
 
 PASSWORD = "secure_password"
 API = "/api/v1"
@@ -104,25 +103,21 @@ def opened(settings: Settings, **changes: Any) -> Iterator[Door]:
 @contextmanager
 def opened_once(postgres: str, folder: Path) -> Iterator[Door]:
     """A door for a whole module, with a database of its own and without Redis: most answers need none."""
-    name = new_id("door").replace("-", "")
-    plain = postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?")
-    settings = Settings(
-        app_env="development",
-        data_dir=folder,
-        download_dir=folder / "downloads",
-        work_dir=folder / "work",
-        database_url=postgres.replace("/medianest?", f"/{name}?"),
-        redis_url=f"unix://{folder}/nobody-listens.sock",
-        secret_key="s" * 48,
-        download_allowed_hosts=("127.0.0.1",),
-        download_allow_private_networks=True,
-        rate_limit_enabled=False,
-    )
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest STRATEGY FILE_COPY")
+    with databases_of(postgres).lent() as url:
+        settings = Settings(
+            app_env="development",
+            data_dir=folder,
+            download_dir=folder / "downloads",
+            work_dir=folder / "work",
+            database_url=url,
+            redis_url=f"unix://{folder}/nobody-listens.sock",
+            secret_key="s" * 48,
+            download_allowed_hosts=("127.0.0.1",),
+            download_allow_private_networks=True,
+            rate_limit_enabled=False,
+        )
         with opened(settings) as door:
             yield door
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @cache
