@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from databases import databases_of  # noqa: E402
+from engines import keep_engines  # noqa: E402
 
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
@@ -40,6 +41,7 @@ def pytest_configure() -> None:
     """What is loaded stays until the end, and a test makes little that refers to itself: collecting took a fifth."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    keep_engines()
 
 
 @pytest.fixture(scope="session")
