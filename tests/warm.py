@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -44,8 +45,9 @@ class WarmProcess:
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
-        while self.poll() is None and os.getpgid(self.pid) != self.pid:
-            self._process.join(0.002)  # it leads its session in a moment
+        with suppress(ProcessLookupError):  # it has ended already, and nobody has to wait for it
+            while self.poll() is None and os.getpgid(self.pid) != self.pid:
+                self._process.join(0.002)  # it leads its session in a moment
 
     @property
     def returncode(self) -> int | None:
@@ -67,7 +69,8 @@ class WarmProcess:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Send SIGTERM."""
