@@ -39,6 +39,7 @@ class WarmProcess:
     """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
+        log.touch()  # there to be read as soon as this returns
         self._process: ForkServerProcess = _server().Process(
             target=_become, args=(command, dict(env), cwd, log), daemon=True
         )
