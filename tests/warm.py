@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import multiprocessing
 import os
@@ -119,4 +120,7 @@ def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path
     os.chdir(cwd)
     sys.argv = list(command)
     module, function = ENTRIES[command[0]]
-    sys.exit(getattr(importlib.import_module(module), function)())
+    try:
+        sys.exit(getattr(importlib.import_module(module), function)())
+    finally:  # also in what this process forks: nobody else runs them in a child of multiprocessing
+        atexit._run_exitfuncs()
