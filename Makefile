@@ -16,6 +16,9 @@ help: ## list these targets
 up: $(VENV)/.embedded ## start everything; Ctrl-C stops it
 	@$(BIN)/medianest up --with-parent
 
+# Each process that they start would compile all of ours anew.
+test faults: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -8,8 +8,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -18,6 +16,9 @@ import redis
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from databases import databases_of  # noqa: E402
+from engines import keep_engines  # noqa: E402
 
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
 from config.redis import make_redis  # noqa: E402
@@ -28,7 +29,6 @@ from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
 
 ENOUGH = 4 << 30  # bytes, for the servers of all test processes
-_numbers = count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,7 @@ def pytest_configure() -> None:
     """What is loaded stays until the end, and a test makes little that refers to itself: collecting took a fifth."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    keep_engines()
 
 
 @pytest.fixture(scope="session")
@@ -67,33 +68,26 @@ def postgres(short_tmp: Path) -> Iterator[str]:
     """The URL of a server; every test has a database of its own in it."""
     with EmbeddedPostgres(short_tmp / "pg", durable=False).running() as url:
         upgrade(url)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            # Plans and pages of a test's tables are its own doing, whatever comes by meanwhile.
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield url
+        databases_of(url).close()
 
 
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """A migrated, empty database."""
-    with _database(postgres) as url:
+    with databases_of(postgres).lent() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres: str) -> Iterator[str]:
     """A database that the tests of a module share."""
-    with _database(postgres) as url:
+    with databases_of(postgres).lent() as url:
         yield url
-
-
-@contextmanager
-def _database(postgres: str) -> Iterator[str]:
-    name = f"t{next(_numbers)}"
-    plain = postgres.replace("+psycopg", "")
-    admin = plain.replace("/medianest?", "/postgres?")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        # A copy of its files costs a fifth of what copying through the log does.
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest STRATEGY FILE_COPY")
-        yield postgres.replace("/medianest?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import websocket
+from databases import databases_of
 from factories import make_user
 from flask import Flask
 from stack import Stack, running
@@ -92,14 +92,10 @@ def datum_of(name: str, *, owned: bool) -> Datum:
 
 @contextmanager
 def opened_house(postgres: str, folder: Path, **env: str) -> Iterator[House]:
-    """A house with a database named like its folder; `env` overrides its settings."""
+    """A house in a folder; `env` overrides its settings."""
     folder.mkdir()
-    with psycopg.connect(
-        postgres.replace("+psycopg", "").replace("/medianest?", "/postgres?"), autocommit=True
-    ) as db:
-        db.execute(f"CREATE DATABASE {folder.name} TEMPLATE medianest STRATEGY FILE_COPY")  # type: ignore[arg-type]
-    database_url = postgres.replace("/medianest?", f"/{folder.name}?")
     with ExitStack() as life:
+        database_url = life.enter_context(databases_of(postgres).lent())
         redis_life = life.enter_context(ExitStack())
         redis = EmbeddedRedis(folder / "redis")
         redis_url = redis_life.enter_context(redis.running())

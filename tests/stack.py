@@ -17,6 +17,8 @@ import psutil
 import psycopg
 import requests
 
+from tests.warm import ENTRIES, WarmProcess
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PASSWORD = "correct horse battery"
@@ -41,7 +43,14 @@ def free_port() -> int:
 
 
 class Stack:
-    """Starts processes of ours and ends them; `env` overrides settings of all."""
+    """Starts processes of ours and ends them; `env` overrides settings of all.
+
+    Attributes:
+        warm: they are forked from a process that has made their imports; False where it matters that they are started
+            as everywhere.
+    """
+
+    warm = True
 
     def __init__(self, folder: Path, database_url: str, redis_url: str, **env: str) -> None:
         self.folder = folder
@@ -50,7 +59,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
         self.redis_url = redis_url
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | WarmProcess] = {}
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("DOWNLOAD_", "LEASE_", "PYTEST_"))},
             "APP_ENV": "development",
@@ -75,7 +84,11 @@ class Stack:
             **env,
         }
 
-    def start(self, name: str, *command: str, **env: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *command: str, **env: str) -> subprocess.Popen[bytes] | WarmProcess:
+        if self.warm and command[0] in ENTRIES:
+            log_file = self.folder / f"{name}.log"
+            self.processes[name] = WarmProcess(command, {**self.env, **env}, self.folder, log_file)
+            return self.processes[name]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [str(BIN / command[0]), *command[1:]],
@@ -98,7 +111,7 @@ class Stack:
         queues: str = "downloads,media",
         concurrency: int = 3,
         app: str = "tasks.app",
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | WarmProcess:
         process = self.start(
             name, "celery", "-A", app, "worker", "-n", f"{name}@%h", "-Q", queues, "-c", str(concurrency),
             "--without-gossip", "--without-mingle",
@@ -106,10 +119,10 @@ class Stack:
         eventually(lambda: "worker.ready" in self.log(name), what=f"{name} ready")
         return process
 
-    def start_maintenance(self) -> subprocess.Popen[bytes]:
+    def start_maintenance(self) -> subprocess.Popen[bytes] | WarmProcess:
         return self.start_worker("worker", "plex,webhooks,notifications,maintenance")
 
-    def start_beat(self, name: str = "beat", **env: str) -> subprocess.Popen[bytes]:
+    def start_beat(self, name: str = "beat", **env: str) -> subprocess.Popen[bytes] | WarmProcess:
         schedule = str(self.folder / f"{name}-schedule")
         return self.start(name, "celery", "-A", "schedules.beat", "beat", "-s", schedule, **env)
 

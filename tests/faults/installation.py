@@ -53,6 +53,8 @@ ENV = {
 class Installation(Stack):
     """Everything that runs, by name, and what was observed of it."""
 
+    warm = False  # started as everywhere, and known by their command lines
+
     def __init__(self, folder: Path, seed: int, scale: float) -> None:
         self.random = random.Random(seed)
         self.scale = scale

@@ -22,6 +22,7 @@ def server(tmp_path: Path, database_url: str) -> Iterator[Stack]:
     stack = Stack(
         tmp_path, database_url, f"unix://{tmp_path}/nobody.sock", WEB_CONCURRENCY="2", APP_ENV="production"
     )
+    stack.warm = False  # here a start is what is tested
     yield stack
     for process in stack.processes.values():
         if process.poll() is None:
@@ -108,6 +109,7 @@ def test_a_whole_life(server: Stack) -> None:
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     stack = Stack(tmp_path, "mysql://nobody@nowhere/x", "redis://127.0.0.1:1/0")
+    stack.warm = False
     process = stack.start("web", "gunicorn", "--config", "python:api.gunicorn", "api.wsgi:app")
 
     assert process.wait(20) != 0

@@ -152,6 +152,7 @@ def test_no_secret_is_seen_where_it_must_not_be(
         PLEX_TV_URL=plextv.url,
         PUBLIC_URL="https://media.example",
     )
+    stack.warm = False  # their command lines are looked at
     with running(stack):
         stack.start_web()
         stack.start_worker()

@@ -448,9 +448,9 @@ def film_with_reference(url: str) -> bytes:
     return bytes(changed)
 
 
-def references(url: str) -> dict[str, bytes]:
-    """Files named .mp4 that lead to a URL."""
-    texts = {
+def texts(url: str) -> dict[str, str]:
+    """Texts in files named .mp4 that lead to a URL."""
+    return {
         "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n",
         "key": f'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n',
         "concat": f"ffconcat version 1.0\nfile '{url}'\n",
@@ -459,14 +459,18 @@ def references(url: str) -> dict[str, bytes]:
         "dash": lures.away("dash-base", url)[0].decode(),
         "redirect": f"RTSPtextRTSP://{url.removeprefix('http://')}\n",
     }
-    return {**{name: text.encode() for name, text in texts.items()}, "dref": film_with_reference(url)}
 
 
-@pytest.mark.parametrize("kind", list(references("http://h/a")))
+def reference(kind: str, url: str) -> bytes:
+    """A file named .mp4 that leads to a URL: a film, or one of `texts`."""
+    return film_with_reference(url) if kind == "dref" else texts(url)[kind].encode()
+
+
+@pytest.mark.parametrize("kind", [*texts("http://h/a"), "dref"])
 def test_ffmpeg_does_not_follow_a_file_to_the_network(canary: Canary, tmp_path: Path, kind: str) -> None:
     canary.touched()
     path = tmp_path / "film.mp4"
-    path.write_bytes(references(f"http://127.0.0.1:{canary.port}/a.ts")[kind])
+    path.write_bytes(reference(kind, f"http://127.0.0.1:{canary.port}/a.ts"))
     known = Probe(
         container="mkv", duration=1, width=1, height=1, video_codec="x", audio_codec=None, video_index=0
     )
@@ -495,7 +499,7 @@ def test_without_its_fences_ffmpeg_would_follow(
 ) -> None:
     canary.touched()
     path = tmp_path / "film.mp4"
-    path.write_bytes(references(f"http://127.0.0.1:{canary.port}/a.ts")[kind])
+    path.write_bytes(reference(kind, f"http://127.0.0.1:{canary.port}/a.ts"))
     unfenced = ("-protocol_whitelist", "file,http,tcp,crypto", "-f", demuxer)
     unfenced += ("-safe", "0") if demuxer == "concat" else ()
 
