@@ -50,10 +50,6 @@ def test_every_room_says_what_it_is_for(path: Path) -> None:
         assert path.read_text().startswith('"""'), f"{path.name} has no docstring"
 
 
-# Two meanings each, until the clients of Plex have theirs.
-SHARED = {"Answer", "Malformed", "Page", "PlexUnreachable"}
-
-
 def test_no_two_classes_have_one_name() -> None:
     names = Counter(
         node.name.lstrip("_")
@@ -61,7 +57,7 @@ def test_no_two_classes_have_one_name() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     )
-    assert {name for name, times in names.items() if times > 1} <= SHARED
+    assert {name for name, times in names.items() if times > 1} == set()
 
 
 def test_every_job_has_exactly_one_task_and_every_task_is_a_job() -> None:

@@ -21,8 +21,8 @@ from api.resources.media_rows import (
 from api.wire.fields import Flag, Text, page_data
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue import current
+from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.items import Wanted
 from engine.plex.watching import states as watch_states
 from engine.plex.watching import work as watch_refresh
@@ -50,17 +50,17 @@ def list_media(call: Call, query: dict[str, Any]) -> Response:
     """Films and shows of all libraries; empty where no Plex server is configured."""
     user_id = call.identity.user_id
     watch_refresh.request(call.runtime, user_id)
-    found = shelf.find(call.db, call.settings, user_id)
+    found = current.find(call.db, call.settings, user_id)
     page, limit, sort = query.pop("page"), query.pop("limit"), query.pop("sort")
     library, kind = query.pop("library", None), query.pop("type", None)
 
     def build() -> dict[str, Any]:
         if found is None:
             return page_data(Page([], page, limit, 0), []) | {"syncedAt": None}
-        libraries = shelf.sections(call.db, found)
+        libraries = current.sections(call.db, found)
         keys = [one.key for one in libraries if one.key == library or (library is None and not one.hidden)]
         wanted = Wanted(tuple(keys), _USUAL_TYPES if kind is None else (kind,), **query)
-        items = catalogue.listing(call.db, found, user_id, wanted, sort=sort, page=page, limit=limit)
+        items = catalogue_items.listing(call.db, found, user_id, wanted, sort=sort, page=page, limit=limit)
         rows = item_rows(call.db, call.settings, found, user_id, items.items)
         return page_data(items, rows) | {"syncedAt": found.synced_at}
 
@@ -74,13 +74,13 @@ def get_media_item(call: Call, item_id: str) -> Response:
     """One item with its versions, and the seasons of a show or the episodes of a season."""
     user_id = call.identity.user_id
     watch_refresh.request(call.runtime, user_id)
-    found = shelf.need(call.db, call.settings, user_id)
+    found = current.need(call.db, call.settings, user_id)
 
     def build() -> dict[str, Any]:
-        item = catalogue.get(call.db, found, item_id)
-        below = catalogue.children(call.db, item)
+        item = catalogue_items.get(call.db, found, item_id)
+        below = catalogue_items.children(call.db, item)
         seen = watch_states.of_items(call.db, user_id, found.server_id, [item, *below])
-        lineage = catalogue.lineage(call.db, found, [item, *below])
+        lineage = catalogue_items.lineage(call.db, found, [item, *below])
         paths = Permission.INTEGRATIONS_CONFIGURE in call.identity.permissions
         return item_row(call.settings, item, seen.get(item.id, NEVER), lineage) | {
             "versions": version_rows(item, paths=paths),

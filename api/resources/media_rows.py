@@ -14,8 +14,8 @@ from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, 
 from api.wire.unversioned_paths import PREFIX
 from config.settings import Settings
 from engine.plex.catalogue import artwork
-from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue.version import Shelf
+from engine.plex.catalogue import items as catalogue_items
+from engine.plex.catalogue.current import Catalogue
 from engine.plex.watching import states as watch_states
 from engine.plex.watching.states import NEVER, Seen
 from models.media import MediaItem
@@ -37,7 +37,7 @@ class MediaItemSchema(Schema):
     id = ma.fields.String(required=True)
     rating_key = required(ma.fields.String, about="As Plex calls it now.")
     library = required(ma.fields.String, about="The key of its library.")
-    type = ma.fields.String(required=True, validate=validate.OneOf(catalogue.TYPES))
+    type = ma.fields.String(required=True, validate=validate.OneOf(catalogue_items.TYPES))
     title = ma.fields.String(required=True)
     original_title = nullable(ma.fields.String)
     show_title = nullable(ma.fields.String)
@@ -117,11 +117,11 @@ class ItemsQuery(PageQuery):
     """Which items of a library."""
 
     sort = Choice(
-        catalogue.SORTS,
+        catalogue_items.SORTS,
         load_default="addedAt:desc",
         metadata={"description": "Titles rise and all else falls unless said."},
     )
-    type = Choice(catalogue.TYPES, metadata={"description": "Default: films and shows."})
+    type = Choice(catalogue_items.TYPES, metadata={"description": "Default: films and shows."})
     genre = Text(100, strip=True)
     year = Count(1, 9999)
     resolution = Text(20, strip=True, metadata={"description": "Such as 4k, 1080p, 720, sd."})
@@ -132,11 +132,11 @@ class ItemsQuery(PageQuery):
 
 
 def item_rows(
-    db: Session, settings: Settings, shelf: Shelf, user_id: str, items: Sequence[Any]
+    db: Session, settings: Settings, catalogue: Catalogue, user_id: str, items: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """Items of a page with the user's watch states."""
-    seen = watch_states.of_items(db, user_id, shelf.server_id, items)
-    lineage = catalogue.lineage(db, shelf, items)
+    seen = watch_states.of_items(db, user_id, catalogue.server_id, items)
+    lineage = catalogue_items.lineage(db, catalogue, items)
     return [item_row(settings, item, seen.get(item.id, NEVER), lineage) for item in items]
 
 

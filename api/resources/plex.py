@@ -16,12 +16,11 @@ from api.wire.fields import Count, PageQuery, Text, page_data
 from engine.errors import NotFound, UpstreamFailed
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue import live_queries
-from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue import current, live_queries
+from engine.plex.catalogue import items as catalogue_items
+from engine.plex.catalogue.current import Catalogue
 from engine.plex.catalogue.items import Wanted
 from engine.plex.catalogue.live_queries import PlexSilent
-from engine.plex.catalogue.version import Shelf
 from engine.plex.watching import work as watch_refresh
 from engine.search import titles
 
@@ -45,18 +44,18 @@ class SearchQuery(PageQuery):
 def get_plex_server(call: Call) -> Response:
     """The server as it last answered; how many people it knows is asked of it once an hour."""
     with call.runtime.reading() as db:
-        found = shelf.need(db, call.settings)
+        found = current.need(db, call.settings)
     if not found.server_id:
         raise PlexSilent
     try:
         users, source = live_queries.accounts(call.runtime, found), "plex"
     except (UpstreamFailed, NotFound):  # away, or a server that keeps no accounts
         with call.runtime.reading() as db:
-            users, source = shelf.people(db), "medianest"
+            users, source = current.people(db), "medianest"
 
     def build() -> dict[str, Any]:
         with call.runtime.reading() as db:
-            libraries = len(shelf.sections(db, found))
+            libraries = len(current.sections(db, found))
         return MediaServerSchema.row(found, libraries=libraries, users=users, users_from=source)
 
     return kept(call, LONG, f"{found.stamp}\n{found.seen_at}\n{users}\n{source}", build)
@@ -71,11 +70,11 @@ def get_plex_server(call: Call) -> Response:
 )
 def list_plex_libraries(call: Call, query: dict[str, Any]) -> Response:
     """The libraries in the server's order; of music and photos only how many there are."""
-    found = shelf.need(call.db, call.settings)
+    found = current.need(call.db, call.settings)
 
     def build() -> dict[str, Any]:
-        counted = shelf.counts(call.db, found)
-        libraries, page, limit = shelf.sections(call.db, found), query["page"], query["limit"]
+        counted = current.counts(call.db, found)
+        libraries, page, limit = current.sections(call.db, found), query["page"], query["limit"]
         rows = [
             library_row(call.settings, one, counted) for one in libraries[(page - 1) * limit : page * limit]
         ]
@@ -99,10 +98,10 @@ def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> R
     kind = query.pop("type", None)
 
     def build() -> dict[str, Any]:
-        usual = shelf.listed_type(shelf.section(call.db, found, library_key))
+        usual = current.listed_type(current.section(call.db, found, library_key))
         types = tuple(one for one in (kind or usual,) if one and usual)
         wanted = Wanted((library_key,), types, **query)
-        items = catalogue.listing(
+        items = catalogue_items.listing(
             call.db, found, call.identity.user_id, wanted, sort=sort, page=page, limit=limit
         )
         return _page(call, found, items)
@@ -120,10 +119,10 @@ def list_library_items(call: Call, query: dict[str, Any], library_key: str) -> R
 )
 def search_plex(call: Call, query: dict[str, Any]) -> Response:
     """Films, shows and episodes by words of their titles; films and shows come first."""
-    found = shelf.need(call.db, call.settings, call.identity.user_id)
+    found = current.need(call.db, call.settings, call.identity.user_id)
 
     def build() -> dict[str, Any]:
-        libraries = shelf.sections(call.db, found)
+        libraries = current.sections(call.db, found)
         items = titles.search(
             call.db, found, libraries, query["query"], page=query["page"], limit=query["limit"]
         )
@@ -144,18 +143,18 @@ def list_recently_added(call: Call, query: dict[str, Any]) -> Response:
     found = _catalogue(call)
 
     def build() -> dict[str, Any]:
-        libraries = shelf.sections(call.db, found)
-        return _page(call, found, catalogue.recent(call.db, found, libraries, **query))
+        libraries = current.sections(call.db, found)
+        return _page(call, found, catalogue_items.recent(call.db, found, libraries, **query))
 
     return kept(call, MEDIUM, f"{found.stamp}\n{found.watched}", build)
 
 
-def _catalogue(call: Call) -> Shelf:
+def _catalogue(call: Call) -> Catalogue:
     """The catalogue with the user's watch states; has these read from Plex anew where they are old."""
     watch_refresh.request(call.runtime, call.identity.user_id)
-    return shelf.need(call.db, call.settings, call.identity.user_id)
+    return current.need(call.db, call.settings, call.identity.user_id)
 
 
-def _page(call: Call, found: Shelf, items: Page[Any]) -> dict[str, Any]:
+def _page(call: Call, found: Catalogue, items: Page[Any]) -> dict[str, Any]:
     rows = item_rows(call.db, call.settings, found, call.identity.user_id, items.items)
     return page_data(items, rows) | {"syncedAt": found.synced_at}

@@ -16,12 +16,11 @@ from api.wire.fields import Choice, PageQuery, Schema, Text, page_data, page_of
 from engine.errors import NotFound
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex.catalogue import artwork, live_queries
+from engine.plex.catalogue import artwork, current, live_queries
 from engine.plex.catalogue import collections as collection_rows
-from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue import items as catalogue_items
+from engine.plex.catalogue.current import Catalogue
 from engine.plex.catalogue.live_queries import PlexSilent
-from engine.plex.catalogue.version import Shelf
 
 __all__ = ["blueprint"]
 
@@ -47,10 +46,10 @@ class ArtworkQuery(Schema):
 )
 def list_library_collections(call: Call, query: dict[str, Any], library_key: str) -> Response:
     """The collections of a library, by title."""
-    found = shelf.need(call.db, call.settings)
+    found = current.need(call.db, call.settings)
 
     def build() -> dict[str, Any]:
-        section = shelf.section(call.db, found, library_key)
+        section = current.section(call.db, found, library_key)
         page = collection_rows.listing(call.db, found, section, **query)
         return page_data(page, [collection_row(call.settings, row) for row in page.items])
 
@@ -70,7 +69,7 @@ def get_plex_collection(call: Call, query: dict[str, Any], collection_id: str) -
     user_id = call.identity.user_id
     rating_key = collection_id.removeprefix(artwork.COLLECTION)
     with call.runtime.reading() as db:
-        found = shelf.need(db, call.settings, user_id)
+        found = current.need(db, call.settings, user_id)
         if rating_key == collection_id:
             raise NotFound("There is no such collection.")
         row = collection_rows.get(db, found, rating_key)
@@ -79,9 +78,9 @@ def get_plex_collection(call: Call, query: dict[str, Any], collection_id: str) -
 
     def build() -> dict[str, Any]:
         with call.runtime.reading() as db:
-            ids = catalogue.by_keys(db, found, members)
+            ids = catalogue_items.by_keys(db, found, members)
             page, limit = query["page"], query["limit"]
-            items = catalogue.rows(db, ids[(page - 1) * limit : page * limit])
+            items = catalogue_items.rows(db, ids[(page - 1) * limit : page * limit])
             rows = item_rows(db, call.settings, found, user_id, items)
         paged = page_data(Page(items, page, limit, len(ids)), rows)
         return collection_row(call.settings, row) | paged | {"syncedAt": found.synced_at}
@@ -116,7 +115,7 @@ def show_artwork(call: Call, query: dict[str, Any], picture_id: str) -> Response
     return response
 
 
-def _members(call: Call, found: Shelf, rating_key: str) -> list[str]:
+def _members(call: Call, found: Catalogue, rating_key: str) -> list[str]:
     """The keys of a collection's items by Plex; where it does not answer, `Age` is that of its last answer."""
     try:
         return live_queries.members(call.runtime, found, rating_key)

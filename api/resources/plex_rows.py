@@ -10,8 +10,7 @@ from marshmallow import validate
 from api.resources.media_rows import MediaItemSchema, picture_url
 from api.wire.fields import Pagination, Schema, nullable, required
 from config.settings import Settings
-from engine.plex.catalogue import artwork
-from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue import artwork, current
 from models.plex_library import PlexCollection, PlexSection
 
 
@@ -95,7 +94,7 @@ def library_row(
     shows, source = section.type == "show", artwork.library_source(section)
     return MediaLibrarySchema.row(
         section,
-        count=shelf.shown_count(section, counted),
+        count=current.shown_count(section, counted),
         seasons=counted.get((section.key, "season"), 0) if shows else None,
         episodes=counted.get((section.key, "episode"), 0) if shows else None,
         poster=picture_url(settings, artwork.LIBRARY + section.key, "poster", source),

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.paging import Page
-from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue.version import Shelf, remembered
+from engine.plex.catalogue import items as catalogue_items
+from engine.plex.catalogue.current import Catalogue, remembered
 from models.media import MediaItem
 from models.plex_library import PlexSection
 
@@ -20,7 +20,7 @@ _EPISODE = MediaItem.type == "episode"
 
 
 def search(
-    db: Session, shelf: Shelf, sections: Sequence[PlexSection], text: str, *, page: int, limit: int
+    db: Session, catalogue: Catalogue, sections: Sequence[PlexSection], text: str, *, page: int, limit: int
 ) -> Page[Any]:
     """A page of items with title words that begin with the words of `text`; if there are none, substring matches.
 
@@ -29,36 +29,42 @@ def search(
     keys = [section.key for section in sections if not section.hidden]
     if not keys:
         return Page([], page, limit, 0)
-    found = _page(db, shelf, keys, text, catalogue.matching(text), page, limit)
+    found = _page(db, catalogue, keys, text, catalogue_items.matching(text), page, limit)
     # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring.
     if found.total == 0:
         inside = MediaItem.title.icontains(text, autoescape=True)
-        found = _page(db, shelf, keys, text, inside, page, limit)
+        found = _page(db, catalogue, keys, text, inside, page, limit)
     return found
 
 
 def _page(
-    db: Session, shelf: Shelf, keys: list[str], text: str, fits: ColumnElement[bool], page: int, limit: int
+    db: Session,
+    catalogue: Catalogue,
+    keys: list[str],
+    text: str,
+    fits: ColumnElement[bool],
+    page: int,
+    limit: int,
 ) -> Page[Any]:
     where = (
-        MediaItem.server_id == shelf.server_id,
+        MediaItem.server_id == catalogue.server_id,
         MediaItem.section_key.in_(keys),
         MediaItem.type.in_(FOUND),
         MediaItem.deleted_at.is_(None),
         fits,
     )
-    first, second = _counts(db, shelf, keys, text, where)
+    first, second = _counts(db, catalogue, keys, text, where)
     start = (page - 1) * limit
     ids: list[str] = []
     if start < first:
         ids += _ids(db, where, text, _EPISODE.is_(False), start, limit)
     if len(ids) < limit and second:
         ids += _ids(db, where, text, _EPISODE.is_(True), max(0, start - first), limit - len(ids))
-    return Page(catalogue.rows(db, ids), page, limit, first + second)
+    return Page(catalogue_items.rows(db, ids), page, limit, first + second)
 
 
 def _counts(
-    db: Session, shelf: Shelf, keys: list[str], text: str, where: Sequence[ColumnElement[bool]]
+    db: Session, catalogue: Catalogue, keys: list[str], text: str, where: Sequence[ColumnElement[bool]]
 ) -> tuple[int, int]:
     """The number of films and shows, and of episodes; cached, so that it is counted once for all pages."""
 
@@ -67,7 +73,7 @@ def _counts(
         tops, total = db.execute(query.select_from(MediaItem)).one()
         return tops, total - tops
 
-    found: tuple[int, int] = remembered((shelf.stamp, "search", tuple(keys), text, str(where[-1])), count)
+    found: tuple[int, int] = remembered((catalogue.stamp, "search", tuple(keys), text, str(where[-1])), count)
     return found
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from config.settings import Settings
+from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue
-from engine.plex.catalogue import version as shelf
 from tests.fakes.plex_server import PlexDouble
 
 NOW = 1_700_000_000
@@ -83,7 +83,7 @@ def test_the_unknown_have_no_date(door: Door) -> None:
 def test_an_index_gives_the_order(door: Door, sort: str) -> None:
     wanted = catalogue.Wanted(sections=("1",), types=("movie",))
     with door.runtime.unit_of_work() as db:
-        found = shelf.need(db, door.runtime.settings)
+        found = current.need(db, door.runtime.settings)
         query = catalogue._ids(found, "nobody", wanted, sort, 1, 3)
         db.execute(text("SET LOCAL enable_seqscan = off"))
         db.execute(text("SET LOCAL enable_sort = off"))

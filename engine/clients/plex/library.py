@@ -12,7 +12,7 @@ from engine.clients.plex import answers, paging
 from engine.clients.plex.answers import count_of, rows
 from engine.clients.plex.errors import PlexGarbled, PlexGone
 from engine.clients.plex.http import PlexClient
-from engine.clients.plex.paging import Endless, Page
+from engine.clients.plex.paging import Endless, ListingPage
 
 PAGE = paging.PAGE
 KEYS_AT_ONCE = 100
@@ -60,7 +60,7 @@ class PlexLibrary(PlexClient):
         total = count_of(answer.get("totalSize"))
         return len(answer["Metadata"]) if total is None and rows(answer.get("Metadata")) else total
 
-    def pages(self, path: str, size: int | None = None, **query: Any) -> Iterator[Page]:
+    def pages(self, path: str, size: int | None = None, **query: Any) -> Iterator[ListingPage]:
         """A listing, page by page, with `size` items a page; see `paging`."""
 
         def ask(start: int, number: int) -> tuple[Sequence[Mapping[str, Any]], int | None, int | None]:
@@ -77,7 +77,9 @@ class PlexLibrary(PlexClient):
         except Endless:
             raise PlexGarbled("The server's list has no end.") from None
 
-    def listing(self, section: str, number: int, size: int | None = None, **query: Any) -> Iterator[Page]:
+    def listing(
+        self, section: str, number: int, size: int | None = None, **query: Any
+    ) -> Iterator[ListingPage]:
         """The items of a type in a library, oldest first, so that what is added meanwhile comes at the end."""
         return self.pages(
             f"/library/sections/{section}/all",

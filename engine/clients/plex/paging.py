@@ -1,4 +1,4 @@
-"""Reads a listing page by page, and says where it can't be all of it: no page is taken for more than it proves."""
+"""Reads a listing page by page, and marks pages after which items may be missing."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MOST = 2_000_000  # items of a listing that never ends
 
 
 class Endless(Exception):
-    """The listing goes on and on."""
+    """A listing that never ends."""
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some items of a listing.
+class ListingPage:
+    """A page of a listing.
 
     Attributes:
-        items: as Plex sent them; what is no item at all is an empty one. start: the number of the first.
+        items: as Plex sent them; an entry that is no object is empty. start: the number of the first.
         total: of the whole listing, where the server says so.
-        joined: it goes on where the page before ended; if not, the listing has moved and something may be missing.
+        joined: it continues the page before; if not, the listing has changed meanwhile and items may be missing.
     """
 
     items: Sequence[Item]
@@ -35,7 +35,7 @@ class Page:
     joined: bool = True
 
 
-def pages(ask: Ask, size: int) -> Iterator[Page]:
+def pages(ask: Ask, size: int) -> Iterator[ListingPage]:
     """A listing, page by page; a server that ignores paging gives one large page.
 
     Each page is asked for with the last item of the one before: where that is missing, items were removed meanwhile,
@@ -57,7 +57,7 @@ def pages(ask: Ask, size: int) -> Iterator[Page]:
         asked = size + start - begin
         items, total, offset = ask(begin, asked)
         if begin and offset not in {None, begin}:
-            yield Page((), start, total, joined=False)  # it gives another part than was asked for
+            yield ListingPage((), start, total, joined=False)  # it gives another part than was asked for
             return
         keys = [key_of(item) for item in items]
         joined = begin == start or last in keys
@@ -68,9 +68,9 @@ def pages(ask: Ask, size: int) -> Iterator[Page]:
         named = [key for key in keys[len(keys) - len(new) :] if key is not None]
         if start and total is None and named and seen.issuperset(named):
             # The beginning once more: all there is, or as much as was asked for of a longer listing.
-            yield Page((), start, total, joined=len(items) != asked)
+            yield ListingPage((), start, total, joined=len(items) != asked)
             return
-        yield Page(new, start, total, joined)
+        yield ListingPage(new, start, total, joined)
         if not new or len(items) > asked or (total is not None and begin + len(items) >= total):
             return
         for number, key in enumerate(keys, begin):
@@ -82,7 +82,7 @@ def pages(ask: Ask, size: int) -> Iterator[Page]:
 
 
 def key_of(item: Item) -> str | None:
-    """The rating key of an item; None where it has none, or what is no key of any Plex."""
+    """The rating key of an item; None where it is missing or malformed."""
     key = item.get("ratingKey")
     if not isinstance(key, str | int) or isinstance(key, bool) or not key:
         return None

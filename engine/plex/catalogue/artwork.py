@@ -20,11 +20,10 @@ from config.settings import Settings
 from engine.clients.plex import artwork
 from engine.clients.plex.artwork import Picture
 from engine.errors import Forbidden, NotFound
-from engine.plex.catalogue import live_queries
-from engine.plex.catalogue import version as shelf
+from engine.plex.catalogue import current, live_queries
 from engine.plex.catalogue.artwork_files import PictureStore
+from engine.plex.catalogue.current import Catalogue
 from engine.plex.catalogue.live_queries import PlexSilent
-from engine.plex.catalogue.version import Shelf
 from engine.runtime import Runtime
 from engine.secrets import keys
 from models.media import MediaItem
@@ -98,20 +97,20 @@ def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -
         UpstreamFailed: Plex sends no picture, too many bytes, or an error.
     """
     with runtime.reading() as db:
-        found = shelf.need(db, runtime.settings)
+        found = current.need(db, runtime.settings)
         source = _source(db, found, subject, kind)
     if not _usable(source) or source is None:
         raise NotFound("There is no such picture.")
-    current = _version(source) == version
+    newest = _version(source) == version
     store = PictureStore(runtime.settings.data_dir / "artwork")
     name = hashlib.sha256(f"{found.server_id}\n{source}\n{kind}\n{width}".encode()).hexdigest()
     body = store.get(name)
     kept = None if body is None else artwork.type_of(body)
     if body is not None and kept is not None:
-        return Shown(Picture(kept, body), current)
+        return Shown(Picture(kept, body), newest)
     picture = _fetched(runtime, source, kind, width)
     store.put(name, picture.body)
-    return Shown(picture, current)
+    return Shown(picture, newest)
 
 
 def library_source(section: PlexSection) -> str:
@@ -129,7 +128,7 @@ def _fetched(runtime: Runtime, source: str, kind: Kind, width: int) -> Picture:
         _FETCHES.release()
 
 
-def _source(db: Session, found: Shelf, subject: str, kind: Kind) -> str | None:
+def _source(db: Session, found: Catalogue, subject: str, kind: Kind) -> str | None:
     if subject.startswith(LIBRARY):
         section = db.get(PlexSection, (found.server_id, subject.removeprefix(LIBRARY)))
         return None if section is None or kind != "poster" else library_source(section)

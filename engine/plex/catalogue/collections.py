@@ -7,16 +7,16 @@ from sqlalchemy.orm import Session
 
 from engine.errors import NotFound
 from engine.paging import Page
-from engine.plex.catalogue.version import Shelf
+from engine.plex.catalogue.current import Catalogue
 from models.plex_library import PlexCollection, PlexSection
 
 
 def listing(
-    db: Session, shelf: Shelf, section: PlexSection, *, page: int, limit: int
+    db: Session, catalogue: Catalogue, section: PlexSection, *, page: int, limit: int
 ) -> Page[PlexCollection]:
     """A page of the collections of a library, by title."""
     query = select(PlexCollection).where(
-        PlexCollection.server_id == shelf.server_id, PlexCollection.section_key == section.key
+        PlexCollection.server_id == catalogue.server_id, PlexCollection.section_key == section.key
     )
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     query = query.order_by(PlexCollection.sort_title, PlexCollection.rating_key)
@@ -24,13 +24,13 @@ def listing(
     return Page(rows, page, limit, total)
 
 
-def get(db: Session, shelf: Shelf, rating_key: str) -> PlexCollection:
+def get(db: Session, catalogue: Catalogue, rating_key: str) -> PlexCollection:
     """One collection.
 
     Raises:
         NotFound: there is none.
     """
-    found = db.get(PlexCollection, (shelf.server_id, rating_key))
+    found = db.get(PlexCollection, (catalogue.server_id, rating_key))
     if found is None:
         raise NotFound("There is no such collection.")
     return found

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from engine.errors import NotFound
 from engine.paging import Page
-from engine.plex.catalogue.version import Shelf, remembered
+from engine.plex.catalogue.current import Catalogue, remembered
 from engine.plex.watching import states as watch_states
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -74,13 +74,13 @@ class Wanted:
 
 
 def listing(
-    db: Session, shelf: Shelf, user_id: str, wanted: Wanted, *, sort: str, page: int, limit: int
+    db: Session, catalogue: Catalogue, user_id: str, wanted: Wanted, *, sort: str, page: int, limit: int
 ) -> Page[Any]:
     """A page of items; the order is total, so that each item is on one page.
 
     Args:
         db: a session.
-        shelf: the catalogue.
+        catalogue: the catalogue.
         user_id: whose watch state filters and sorts.
         wanted: which items.
         sort: one of `SORTS`.
@@ -89,19 +89,19 @@ def listing(
     """
     if not wanted.sections or not wanted.types:
         return Page([], page, limit, 0)
-    ids = db.scalars(_ids(shelf, user_id, wanted, sort, page, limit)).all()
-    total = len(ids) if page == 1 and len(ids) < limit else _total(db, shelf, user_id, wanted)
+    ids = db.scalars(_ids(catalogue, user_id, wanted, sort, page, limit)).all()
+    total = len(ids) if page == 1 and len(ids) < limit else _total(db, catalogue, user_id, wanted)
     return Page(rows(db, ids), page, limit, total)
 
 
-def get(db: Session, shelf: Shelf, item_id: str) -> MediaItem:
+def get(db: Session, catalogue: Catalogue, item_id: str) -> MediaItem:
     """One item, with its files; also one that the server no longer has.
 
     Raises:
         NotFound: there is none.
     """
     item = db.get(MediaItem, item_id)
-    if item is None or item.server_id != shelf.server_id:
+    if item is None or item.server_id != catalogue.server_id:
         raise NotFound("There is no such item.")
     return item
 
@@ -121,10 +121,10 @@ def children(db: Session, item: MediaItem) -> Sequence[Any]:
     return db.execute(query.order_by(*order).limit(MOST_CHILDREN)).all()
 
 
-def by_keys(db: Session, shelf: Shelf, keys: Sequence[str]) -> list[str]:
+def by_keys(db: Session, catalogue: Catalogue, keys: Sequence[str]) -> list[str]:
     """The ids of the live items with these rating keys, in this order; unknown ones are left out."""
     query = select(MediaItem.rating_key, MediaItem.id).where(
-        MediaItem.server_id == shelf.server_id,
+        MediaItem.server_id == catalogue.server_id,
         MediaItem.rating_key.in_(keys),
         MediaItem.deleted_at.is_(None),
     )
@@ -140,31 +140,33 @@ def rows(db: Session, ids: Sequence[str]) -> list[Any]:
     return [found[item_id] for item_id in ids if item_id in found]
 
 
-def lineage(db: Session, shelf: Shelf, items: Sequence[Any]) -> Mapping[str, str]:
+def lineage(db: Session, catalogue: Catalogue, items: Sequence[Any]) -> Mapping[str, str]:
     """Ids of the seasons and shows that items of a page belong to, by rating key."""
     keys = {key for item in items for key in (item.parent_key, item.grandparent_key) if key}
     if not keys:
         return {}
     query = select(MediaItem.rating_key, MediaItem.id).where(
-        MediaItem.server_id == shelf.server_id,
+        MediaItem.server_id == catalogue.server_id,
         MediaItem.rating_key.in_(keys),
         MediaItem.deleted_at.is_(None),
     )
     return dict(db.execute(query).all())
 
 
-def recent(db: Session, shelf: Shelf, sections: Sequence[PlexSection], *, page: int, limit: int) -> Page[Any]:
+def recent(
+    db: Session, catalogue: Catalogue, sections: Sequence[PlexSection], *, page: int, limit: int
+) -> Page[Any]:
     """Recently added films and episodes, of each season only the newest; hidden libraries are left out."""
     newest, counted = list[Any](), dict[tuple[str, str], int]()
     for section in sections:
         kind = {"movie": "movie", "show": "episode"}.get(section.type)
         if kind is not None and not section.hidden:
-            count = _counting(db, shelf, section.key, kind)
-            counted[section.key, kind] = remembered((shelf.stamp, "recent", section.key), count)
+            count = _counting(db, catalogue, section.key, kind)
+            counted[section.key, kind] = remembered((catalogue.stamp, "recent", section.key), count)
     total = sum(counted.values())
     if (page - 1) * limit < total:  # a page beyond the end would read all there is
         for key, kind in counted:
-            newest += _newest(db, shelf, key, kind, page * limit)
+            newest += _newest(db, catalogue, key, kind, page * limit)
     newest.sort(key=lambda row: (row.added_at, row.id), reverse=True)
     shown = newest[(page - 1) * limit : page * limit]
     return Page(rows(db, [row.id for row in shown]), page, limit, total)
@@ -177,9 +179,9 @@ def matching(search: str) -> ColumnElement[bool]:
     return MediaItem.search.op("@@", is_comparison=True)(func.to_tsquery(literal_column("'simple'"), words))
 
 
-def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, number: int) -> list[Any]:
+def _newest(db: Session, catalogue: Catalogue, section_key: str, kind: str, number: int) -> list[Any]:
     """The newest of a library, and more rows than needed, since only the last episode of a season counts."""
-    query = _dated(shelf, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
+    query = _dated(catalogue, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
     newest_first = query.order_by(MediaItem.added_at.desc().nulls_last(), MediaItem.id.desc())
     if kind == "movie":
         return list(db.execute(newest_first.limit(number)))
@@ -195,15 +197,15 @@ def _newest(db: Session, shelf: Shelf, section_key: str, kind: str, number: int)
     return list(db.execute(select(each).order_by(each.c.added_at.desc(), each.c.id.desc()).limit(number)))
 
 
-def _counting(db: Session, shelf: Shelf, section_key: str, kind: str) -> Callable[[], int]:
+def _counting(db: Session, catalogue: Catalogue, section_key: str, kind: str) -> Callable[[], int]:
     """Counts what a library has for `recent`."""
     which = func.count() if kind == "movie" else func.count(_ONE_OF.distinct())
-    return lambda: db.scalar(_dated(shelf, section_key, kind, which)) or 0
+    return lambda: db.scalar(_dated(catalogue, section_key, kind, which)) or 0
 
 
-def _dated(shelf: Shelf, section_key: str, kind: str, *columns: Any) -> Select[Any]:
+def _dated(catalogue: Catalogue, section_key: str, kind: str, *columns: Any) -> Select[Any]:
     return select(*columns).where(
-        MediaItem.server_id == shelf.server_id,
+        MediaItem.server_id == catalogue.server_id,
         MediaItem.section_key == section_key,
         MediaItem.type == kind,
         MediaItem.deleted_at.is_(None),
@@ -211,9 +213,9 @@ def _dated(shelf: Shelf, section_key: str, kind: str, *columns: Any) -> Select[A
     )
 
 
-def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) -> Select[Any]:
+def _filtered(query: Select[Any], catalogue: Catalogue, user_id: str, wanted: Wanted) -> Select[Any]:
     query = query.where(
-        MediaItem.server_id == shelf.server_id,
+        MediaItem.server_id == catalogue.server_id,
         _any(MediaItem.section_key, wanted.sections),
         _any(MediaItem.type, wanted.types),
         MediaItem.deleted_at.is_not(None) if wanted.deleted else MediaItem.deleted_at.is_(None),
@@ -233,19 +235,19 @@ def _filtered(query: Select[Any], shelf: Shelf, user_id: str, wanted: Wanted) ->
     if wanted.search is not None:
         query = query.where(matching(wanted.search))
     if wanted.unwatched is not None:
-        query = query.where(_unwatched(shelf, user_id, wanted))
+        query = query.where(_unwatched(catalogue, user_id, wanted))
     return query
 
 
-def _unwatched(shelf: Shelf, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
+def _unwatched(catalogue: Catalogue, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
     """Whether a user has not seen all of an item; negated where watched ones are wanted."""
-    seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
+    seen = watch_states.seen_by(user_id, catalogue.server_id, wanted.types)
     # Not correlated: computed once, and each item looked up in it.
     whole = select(seen.c.id).where(seen.c.views >= func.greatest(seen.c.whole, 1))
     return MediaItem.id.not_in(whole) if wanted.unwatched else MediaItem.id.in_(whole)
 
 
-def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit: int) -> Select[Any]:
+def _ids(catalogue: Catalogue, user_id: str, wanted: Wanted, sort: str, page: int, limit: int) -> Select[Any]:
     """The ids of a page in their order; ids only, so that what is skipped or sorted is small.
 
     Several libraries or types are one branch each, of no more than the page can need: so the indexes give the order.
@@ -263,7 +265,9 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
     branches = []
     for section in wanted.sections:
         for kind in wanted.types:
-            query, key = _branch(shelf, user_id, replace(wanted, sections=(section,), types=(kind,)), name)
+            query, key = _branch(
+                catalogue, user_id, replace(wanted, sections=(section,), types=(kind,)), name
+            )
             if name == "addedAt" and not falling:
                 # Read backwards, the index has nulls first: so they are a branch of their own.
                 forwards = query.order_by(key.asc().nulls_first(), MediaItem.id.asc())
@@ -276,25 +280,25 @@ def _ids(shelf: Shelf, user_id: str, wanted: Wanted, sort: str, page: int, limit
     return ordered(select(found.c.id), found.c.key, found.c.id).offset(start).limit(limit)
 
 
-def _branch(shelf: Shelf, user_id: str, wanted: Wanted, name: str) -> tuple[Select[Any], Any]:
+def _branch(catalogue: Catalogue, user_id: str, wanted: Wanted, name: str) -> tuple[Select[Any], Any]:
     """Ids with what they are sorted by, and that."""
     if name != "lastViewedAt":
         key = _COLUMNS[name]
-        return _filtered(select(MediaItem.id, key.label("key")), shelf, user_id, wanted), key
-    seen = watch_states.seen_by(user_id, shelf.server_id, wanted.types)
+        return _filtered(select(MediaItem.id, key.label("key")), catalogue, user_id, wanted), key
+    seen = watch_states.seen_by(user_id, catalogue.server_id, wanted.types)
     query = select(MediaItem.id, seen.c.last_viewed_at.label("key"))
     query = query.outerjoin(seen, seen.c.id == MediaItem.id)
-    return _filtered(query, shelf, user_id, wanted), seen.c.last_viewed_at
+    return _filtered(query, catalogue, user_id, wanted), seen.c.last_viewed_at
 
 
-def _total(db: Session, shelf: Shelf, user_id: str, wanted: Wanted) -> int:
+def _total(db: Session, catalogue: Catalogue, user_id: str, wanted: Wanted) -> int:
     """How many items all pages have, counted once as long as nothing changes."""
-    whose = (user_id, shelf.watched) if wanted.unwatched is not None else ()
+    whose = (user_id, catalogue.watched) if wanted.unwatched is not None else ()
 
     def count() -> Any:
-        return db.scalar(_filtered(select(func.count()).select_from(MediaItem), shelf, user_id, wanted))
+        return db.scalar(_filtered(select(func.count()).select_from(MediaItem), catalogue, user_id, wanted))
 
-    return int(remembered((shelf.stamp, wanted, whose), count) or 0)
+    return int(remembered((catalogue.stamp, wanted, whose), count) or 0)
 
 
 def _any(column: Any, values: tuple[str, ...]) -> ColumnElement[bool]:

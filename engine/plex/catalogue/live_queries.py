@@ -9,7 +9,7 @@ from engine.clients.plex import actions
 from engine.clients.plex.errors import PlexError, PlexGone, PlexUnreachable
 from engine.clients.plex.queries import PlexQuestions
 from engine.errors import NotFound, UpstreamFailed
-from engine.plex.catalogue.version import Shelf
+from engine.plex.catalogue.current import Catalogue
 from engine.plex.server import libraries
 from engine.runtime import Runtime
 from engine.stores import cache
@@ -37,7 +37,7 @@ class PlexSilent(PlexUnreachable):
         self.age = age
 
 
-def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
+def members(runtime: Runtime, catalogue: Catalogue, rating_key: str) -> list[str]:
     """The rating keys of the members of a collection, in its order; cached for 5 minutes.
 
     Raises:
@@ -57,10 +57,12 @@ def members(runtime: Runtime, shelf: Shelf, rating_key: str) -> list[str]:
                 break  # the end, or the first page once more from a server that can't page
         return list(keys)
 
-    return list(_asked(runtime, shelf, f"members:{shelf.server_id}:{rating_key}", MEMBER_SECONDS, ask))
+    return list(
+        _asked(runtime, catalogue, f"members:{catalogue.server_id}:{rating_key}", MEMBER_SECONDS, ask)
+    )
 
 
-def accounts(runtime: Runtime, shelf: Shelf) -> int:
+def accounts(runtime: Runtime, catalogue: Catalogue) -> int:
     """The number of accounts of the server: its owner, their Plex Home, and users of shared libraries.
 
     Raises:
@@ -71,7 +73,7 @@ def accounts(runtime: Runtime, shelf: Shelf) -> int:
     def ask(plex: PlexQuestions) -> int:
         return len(actions.accounts(plex))
 
-    return int(_asked(runtime, shelf, f"accounts:{shelf.server_id}", ACCOUNT_SECONDS, ask))
+    return int(_asked(runtime, catalogue, f"accounts:{catalogue.server_id}", ACCOUNT_SECONDS, ask))
 
 
 def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
@@ -94,7 +96,7 @@ def ask_plex(runtime: Runtime, ask: Callable[[PlexQuestions], T]) -> T:
 
 
 def _asked(
-    runtime: Runtime, shelf: Shelf, name: str, seconds: float, ask: Callable[[PlexQuestions], Any]
+    runtime: Runtime, catalogue: Catalogue, name: str, seconds: float, ask: Callable[[PlexQuestions], Any]
 ) -> Any:
     kept = cache.of(runtime.settings)
     before = kept.get(name)

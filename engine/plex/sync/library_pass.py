@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine.clients.plex.paging import AT_ONCE, Page, key_of
+from engine.clients.plex.paging import AT_ONCE, ListingPage, key_of
 from engine.plex.answers.items import read
 from engine.plex.answers.parsing import (
     TYPE_NUMBERS,
@@ -255,7 +255,7 @@ class SectionPass:
 
     # Both
 
-    def _listing(self, kind: str, size: int | None = None, **query: Any) -> Iterator[Page]:
+    def _listing(self, kind: str, size: int | None = None, **query: Any) -> Iterator[ListingPage]:
         return self._asking.calls.each(
             self._asking.library.listing(self._key, TYPE_NUMBERS[kind], size, **query)
         )

@@ -27,7 +27,7 @@ _MOST_TOTALS = 512
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Catalogue:
     """The catalogue of the configured server, as of one query.
 
     Attributes:
@@ -48,7 +48,7 @@ class Shelf:
     watched: str
 
 
-def find(db: Session, settings: Settings, user_id: str | None = None) -> Shelf | None:
+def find(db: Session, settings: Settings, user_id: str | None = None) -> Catalogue | None:
     """The catalogue, by one small query; None where Plex is switched off or no server is configured.
 
     Args:
@@ -63,7 +63,7 @@ def find(db: Session, settings: Settings, user_id: str | None = None) -> Shelf |
     if not url or not token:
         return None
     stamp = f"{row.id}/{row.synced_at}/{row.change}"
-    return Shelf(
+    return Catalogue(
         row.id or "",
         row.name or "",
         row.version,
@@ -76,48 +76,50 @@ def find(db: Session, settings: Settings, user_id: str | None = None) -> Shelf |
     )
 
 
-def need(db: Session, settings: Settings, user_id: str | None = None) -> Shelf:
+def need(db: Session, settings: Settings, user_id: str | None = None) -> Catalogue:
     """As `find`.
 
     Raises:
         NotFound: no server is configured, or Plex is switched off.
     """
     refuse_if_off(settings)
-    shelf = find(db, settings, user_id)
-    if shelf is None:
+    catalogue = find(db, settings, user_id)
+    if catalogue is None:
         raise NotFound(NOT_CONFIGURED)
-    return shelf
+    return catalogue
 
 
-def sections(db: Session, shelf: Shelf) -> Sequence[PlexSection]:
+def sections(db: Session, catalogue: Catalogue) -> Sequence[PlexSection]:
     """The libraries in the server's order, hidden ones included."""
-    query = select(PlexSection).where(PlexSection.server_id == shelf.server_id, PlexSection.gone_at.is_(None))
+    query = select(PlexSection).where(
+        PlexSection.server_id == catalogue.server_id, PlexSection.gone_at.is_(None)
+    )
     return db.scalars(query.order_by(PlexSection.position, PlexSection.key)).all()
 
 
-def section(db: Session, shelf: Shelf, key: str) -> PlexSection:
+def section(db: Session, catalogue: Catalogue, key: str) -> PlexSection:
     """One library.
 
     Raises:
         NotFound: the server has no such library.
     """
-    found = db.get(PlexSection, (shelf.server_id, key))
+    found = db.get(PlexSection, (catalogue.server_id, key))
     if found is None or found.gone_at is not None:
         raise NotFound("There is no such library.")
     return found
 
 
-def counts(db: Session, shelf: Shelf) -> dict[tuple[str, str], int]:
+def counts(db: Session, catalogue: Catalogue) -> dict[tuple[str, str], int]:
     """The number of live items by library and type; counted once for each stamp."""
 
     def count() -> dict[tuple[str, str], int]:
         query = select(MediaItem.section_key, MediaItem.type, func.count()).where(
-            MediaItem.server_id == shelf.server_id, MediaItem.deleted_at.is_(None)
+            MediaItem.server_id == catalogue.server_id, MediaItem.deleted_at.is_(None)
         )
         rows = db.execute(query.group_by(MediaItem.section_key, MediaItem.type))
         return {(key, kind): number for key, kind, number in rows}
 
-    found: dict[tuple[str, str], int] = remembered((shelf.stamp, "counts"), count)
+    found: dict[tuple[str, str], int] = remembered((catalogue.stamp, "counts"), count)
     return found
 
 
