@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.accounts import plex_access, plex_accounts
 from engine.runtime import Runtime
 from tests.fakes.plextv import FakePlexTv
-from tests.integration.test_plex_access import SERVER, enter, settings, user
+from tests.integration.plex_people.test_plex_access import SERVER, enter, settings, user
 
 __all__ = ["settings"]
 

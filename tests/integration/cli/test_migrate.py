@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 from models import Base
 from models.revision import newest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def migrate(url: str, folder: Path) -> list[dict[str, str]]:

@@ -24,7 +24,7 @@ from models.base import new_id
 from models.plex_activity import PlexActivity
 from models.user import User
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "permissions.md"
 ROW = re.compile(r"^\| ([a-z ]+) \| `([a-z:]+)\*` \| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 PATHS = [path for path in NAMESPACES if path != "/ws"]
 # Those that decide about a datum, each alone, and two that don't.

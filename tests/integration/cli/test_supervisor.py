@@ -23,7 +23,7 @@ from cli.embedded.holders import holders
 from cli.processes import wait_until
 from cli.supervision.leftovers import MARK
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 WEB = """
 import json, os
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -22,7 +22,7 @@ from engine.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
 from models.base import new_id
 from models.user import User
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "permissions.md").read_text()
 _CONVERTER = re.compile(r"<[^:<>]+:")
 MARKS = {"✓": True, "–": False}

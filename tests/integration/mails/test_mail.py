@@ -30,7 +30,7 @@ from engine.mails.texts import Template
 from engine.runtime import Runtime
 from models.mail import Mail
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TO = "ann@example.com"
 DETAILS = {"inviter": "Bob", "url": "http://localhost:4000/invitation?token=canary", "until": "tomorrow"}
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from engine.plex.watching.statistics import statistics
 from models.notification import Notification
 from models.user import User
-from tests.integration.test_plex_activity import (
+from tests.integration.plex_people.test_plex_activity import (
     HOUR,
     SERVER,
     activities,

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from engine.plex.watching import progress
 from engine.plex.watching import refresh as watch_refresh
 from models.media import MediaItem, WatchLook, WatchState
-from tests.integration.test_watch_refresh import World, world
+from tests.integration.plex_people.test_watch_refresh import World, world
 
 __all__ = ["world"]
 

@@ -15,8 +15,8 @@ from models.media import MediaItem
 from models.plex_library import PlexSection
 from models.user import User
 from models.webhook import Webhook
-from tests.integration.test_plex_activity import SERVER, activities, ann, door, happened, said
-from tests.integration.test_plex_one_bad_thing import FILMS, Rewritten, films, plex, spoil_listing
+from tests.integration.plex_people.test_plex_activity import SERVER, activities, ann, door, happened, said
+from tests.integration.plex_sync.test_plex_one_bad_thing import FILMS, Rewritten, films, plex, spoil_listing
 
 __all__ = ["ann", "door", "plex"]
 

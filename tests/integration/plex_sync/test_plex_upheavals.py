@@ -11,7 +11,7 @@ from syncing import Syncing
 
 from engine.runtime import Runtime
 from tests.fakes.plex_server.rekeying import exchange, shift
-from tests.integration.test_plex_who_is_who import plex, see, viewer
+from tests.integration.plex_sync.test_plex_who_is_who import plex, see, viewer
 
 __all__ = ["plex", "viewer"]
 

@@ -343,7 +343,7 @@ def test_nothing_is_written_outside_the_work_folder(get: Fetcher, tmp_path: Path
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()
     here.mkdir()
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(root)}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     (home / "yt-dlp.conf").write_text("--exec 'touch executed'\n")

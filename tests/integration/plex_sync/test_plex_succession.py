@@ -8,7 +8,7 @@ from syncing import Syncing
 
 from models.media import MediaItem, WatchState
 from tests.fakes.plex_server import Item
-from tests.integration.test_plex_who_is_who import plex, see, seen, viewer
+from tests.integration.plex_sync.test_plex_who_is_who import plex, see, seen, viewer
 
 __all__ = ["plex", "viewer"]
 
