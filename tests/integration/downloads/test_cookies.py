@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from door import Door, Person, data_of, refused
+from door import Door, Person, data_of, opened, refused
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from engine.downloads.sources import cookies
-from engine.errors import ServiceUnavailable
 
 FILE = (
     "# Netscape HTTP Cookie File\n"
@@ -28,8 +26,8 @@ def test_stored_shown_in_outline_and_forgotten(door: Door, admin: Person) -> Non
     assert shown["expiresAt"] == "2030-03-17T17:46:40Z"
     assert "canary" not in answer.get_data(as_text=True)
     assert data_of(admin.get("/admin/cookies")) == shown
-    with door.runtime.unit_of_work() as db:
-        assert cookies.for_downloads(db, door.runtime.settings) == FILE
+    assert cookies.for_attempt(door.runtime) == FILE
+    with door.runtime.reading() as db:
         assert "canary" not in str(db.execute(text("SELECT * FROM secrets")).all())
     assert data_of(admin.delete("/admin/cookies")) == shown
     refused(admin.delete("/admin/cookies"), 404, "NOT_FOUND")
@@ -46,9 +44,11 @@ def test_what_is_no_cookie_file_is_refused_without_being_shown(admin: Person, fi
 
 def test_another_key_can_not_read_them(door: Door, admin: Person) -> None:
     admin.request("PUT", "/admin/cookies", json={"cookies": FILE})
-    other = dataclasses.replace(door.runtime.settings, secret_key="another key of more than 32 characters")
-    with door.runtime.unit_of_work() as db, pytest.raises(ServiceUnavailable, match="SECRET_KEY"):
-        cookies.for_downloads(db, other)
+    with opened(door.runtime.settings, secret_key="another key of more than 32 characters") as other:
+        with capture_logs() as logs:
+            assert cookies.for_attempt(other.runtime) is None
+    assert [entry["event"] for entry in logs] == ["cookies.unreadable"]
+    assert cookies.for_attempt(door.runtime) == FILE
 
 
 def test_only_who_configures_integrations_may(door: Door) -> None:

@@ -191,7 +191,7 @@ def test_whoever_was_not_asked_about_in_an_outage_is_asked_about_again(world: Wo
     world.tv.fail(None)
     with world.door.runtime.unit_of_work() as db:
         row = db.scalars(select(WatchRefresh)).one()
-        assert (row.status, row.attempt, row.error and row.error["kind"]) == ("queued", 1, "plex_unreachable")
+        assert (row.status, row.attempt, row.error and row.error["kind"]) == ("queued", 1, "unreachable")
         row.next_run_at = row.created_at  # the pause is over
 
     watch_states_refreshed(world.door.runtime)
