@@ -44,9 +44,9 @@ def test_what_is_no_cookie_file_is_refused_without_being_shown(admin: Person, fi
 
 def test_another_key_can_not_read_them(door: Door, admin: Person) -> None:
     admin.request("PUT", "/admin/cookies", json={"cookies": FILE})
-    with opened(door.runtime.settings, secret_key="another key of more than 32 characters") as other:
-        with capture_logs() as logs:
-            assert cookies.for_attempt(other.runtime) is None
+    key = "another key of more than 32 characters"
+    with opened(door.runtime.settings, secret_key=key) as other, capture_logs() as logs:
+        assert cookies.for_attempt(other.runtime) is None
     assert [entry["event"] for entry in logs] == ["cookies.unreadable"]
     assert cookies.for_attempt(door.runtime) == FILE
 
