@@ -21,7 +21,6 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # Loaded before any fork: between fork and exec nothing may be imported or looked up.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-ADOPTS_ORPHANS = _libc is not None
 
 
 class Process(Protocol):
@@ -50,10 +49,9 @@ def signal_when_parent_dies(signum: signal.Signals) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies (Linux; elsewhere nothing happens)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_orphans() -> bool:
+    """Become the parent of descendants whose own parent dies; returns whether the system can do that (Linux)."""
+    return _libc is not None and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def end_with_parent(parent: int, signum: signal.Signals) -> None:

@@ -20,11 +20,17 @@ from cli.supervision.command_line import show_as
 
 READY = b"ready"
 LONGEST_REQUEST = 65536
-# What web and the workers load alike (beat and Flower a part of it), found by comparing their sys.modules. Nothing
-# that reads settings when it is imported; nothing that imports billiard.common, which reads REMAP_SIGTERM then.
+# What at least two of the processes load, found by comparing their sys.modules. Nothing that reads settings when it
+# is imported; nothing that imports billiard.common, which reads REMAP_SIGTERM then. What only one process loads would
+# gain nothing, and copies of it that others change by counting references would cost.
 _SHARED = (
+    "argparse",
     "celery.app.amqp",
     "celery.app.task",
+    "cli.about",
+    "cli.flower.command",
+    "cli.interrupts",
+    "cli.terminal",
     "config.celery",
     "config.logging",
     "config.redis",
@@ -58,14 +64,14 @@ def main() -> None:
     """Serve until the supervisor ends; in each forked process, run what was asked for."""
     supervisor = os.getppid()
     show_as(["python", "-m", "cli.supervision.fork_server"])
-    gc.disable()  # until the fork: a collection would leave holes that the processes fill with copies
+    gc.disable()  # until the fork: it only slows the loading down
     for name in _SHARED:
         importlib.import_module(name)
     from sqlalchemy.orm import configure_mappers  # noqa: PLC0415 - the supervisor imports this module, and needs no ORM
 
     configure_mappers()
     gc.collect()
-    gc.freeze()  # a collection in a child writes to what it looks at, and so would copy it
+    gc.freeze()  # a collection writes to what it looks at, which in a child would copy it
     with socket.socket(fileno=sys.stdin.fileno()) as control:
         request = _serve(control, supervisor)
     if request is not None:

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO
 
-from cli.processes import ADOPTS_ORPHANS, Process, spawn
+from cli.processes import Process, adopt_orphans, spawn
 from cli.supervision.command_line import ROOM
 from cli.supervision.console import Console
 from cli.supervision.fork_server import READY
@@ -18,7 +19,7 @@ from cli.supervision.procfile import python_command, shell_command
 
 NAME = "preload"
 START_SECONDS = 20.0
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 2.0  # as long as a stop that comes meanwhile can wait
 
 
 class Forked:
@@ -54,31 +55,30 @@ class ForkServer:
     def __init__(self, console: Console, env: Mapping[str, str]) -> None:
         self._console = console
         self._env = env
+        self._can_fork = adopt_orphans()  # what it forks has to become our child
+        self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
 
     def serves(self, command: str) -> bool:
         """Whether a line can be forked here at all."""
-        return ADOPTS_ORPHANS and python_command(command, self._env) is not None
+        return self._can_fork and python_command(command, self._env) is not None
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> Process:
         """Start the fork server itself; call this from the main thread."""
-        self._forget()
+        self._give_up()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "cli.supervision.fork_server", ROOM]
-            return spawn(command, env=self._env, stdin=theirs.fileno())
+            self._process = spawn(command, env=self._env, stdin=theirs.fileno())
+        return self._process
 
     def is_ready(self) -> bool:
         """Whether it has loaded everything and can be asked."""
         if self._control is not None and not self._ready:
             self._control.setblocking(False)
-            try:
+            with suppress(OSError):  # it has not said so yet, or has died
                 self._ready = self._control.recv(len(READY)) == READY
-            except BlockingIOError:
-                return False
-            except OSError:
-                self._forget()
         return self._ready
 
     def start(self, name: str, command: str) -> Process:
@@ -87,18 +87,17 @@ class ForkServer:
         Raises:
             OSError: the system refuses.
         """
-        wanted = python_command(command, self._env) if ADOPTS_ORPHANS else None
+        wanted = python_command(command, self._env) if self._can_fork else None
         if wanted is not None:
             try:
                 return self._fork(*wanted)
             except OSError as error:
-                self._forget()
-                self._console.say(f"{name} is started without the fork server: {error}")
+                self._console.say(f"{name} is started without the preloaded process: {error}")
         return spawn(shell_command(command), env=self._env)
 
     def _fork(self, words: list[str], variables: dict[str, str]) -> Forked:
         if self._control is None or not self.is_ready():
-            raise ConnectionError("it does not run, or loads")
+            raise ConnectionError("it is not ready")
         reading, writing = os.pipe()
         try:
             self._control.settimeout(_ANSWER_SECONDS)
@@ -108,13 +107,16 @@ class ForkServer:
                 raise ConnectionError("it could not fork")
         except OSError:
             os.close(reading)
+            self._give_up()
             raise
         finally:
             os.close(writing)
         return Forked(pid, os.fdopen(reading, "rb", buffering=0))
 
-    def _forget(self) -> None:
-        """Hang up, by which a fork server that still runs ends."""
+    def _give_up(self) -> None:
+        """End a fork server that does not do what it is for: the supervisor starts another one."""
         if self._control is not None:
             self._control.close()
-        self._control, self._ready = None, False
+        if self._process is not None:
+            self._process.kill()
+        self._process, self._control, self._ready = None, None, False

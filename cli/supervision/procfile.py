@@ -61,5 +61,10 @@ def python_command(command: str, env: Mapping[str, str]) -> tuple[list[str], dic
     if expanded.returncode != 0:
         return None
     words = expanded.stdout.decode(errors="surrogateescape").split("\0")[:-1]
-    module = words.index("python") + 2
-    return words[module:], dict(word.split("=", 1) for word in words[1 : module - 2])
+    python = words.index("python")
+    variables, module = words[1:python], words[python + 2 :]
+    if not module or not all(
+        "=" in word for word in variables
+    ):  # a $VARIABLE stood for none or for several words
+        return None
+    return module, dict(word.split("=", 1) for word in variables)
