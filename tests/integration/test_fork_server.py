@@ -18,6 +18,8 @@ from cli.processes import wait_until
 # Tells what it finds itself to be, then waits.
 PROBE = """
 import gc, json, os, random, secrets, signal, sys, threading
+from billiard.common import REMAP_SIGTERM
+from config.settings import Settings
 from models.base import new_id
 import engine.downloads.work
 
@@ -25,6 +27,8 @@ print(json.dumps({
     "name": __name__,
     "words": sys.argv[1:],
     "colour": os.environ.get("COLOUR"),
+    "remapped": REMAP_SIGTERM,
+    "web": Settings.of_process().web_processes,
     "greeting": os.environ["GREETING"],
     "files": {int(each): os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")
               if os.path.exists(f"/proc/self/fd/{each}")},
@@ -50,7 +54,10 @@ signal.signal(signal.SIGTERM, end)
 print("listens")
 signal.pause()
 """
-FORKED = PROCFILE + 'one: env COLOUR=red python -m probe $((1 + 2)) "two words" $GREETING\n'
+FORKED = (
+    PROCFILE
+    + 'one: env COLOUR=red REMAP_SIGTERM=SIGQUIT WEB_CONCURRENCY=${{WEBS:-7}} python -m probe $((1 + 2)) "two words" $GREETING\n'
+)
 TWO = FORKED + "two: python -m probe\n"
 ALONE = "without the preloaded process"
 
@@ -107,6 +114,9 @@ def test_each_is_what_python_would_have_started(make_up: Callable[..., Forking])
     assert one["words"] == ["3", "two words", "hello"]
     assert two["words"] == []
     assert (one["colour"], two["colour"]) == ("red", None)
+    # Read when billiard is imported, and when the settings are first asked for.
+    assert (one["remapped"], two["remapped"]) == ("SIGQUIT", None)
+    assert (one["web"], two["web"]) == (7, 2)
     for told in (one, two):
         assert told["name"] == "__main__"
         assert told["greeting"] == "hello"
