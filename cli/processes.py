@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -21,6 +21,19 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # Loaded before any fork: between fork and exec nothing may be imported or looked up.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class Process(Protocol):
+    """What the supervisor uses of a `subprocess.Popen`; its output in a pipe, if anywhere."""
+
+    pid: int
+    stdout: IO[bytes] | None
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+
+    def send_signal(self, signum: int, /) -> None:
+        """Send it a signal; one that has ended gets none."""
 
 
 def run_as(account: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -36,13 +49,13 @@ def signal_when_parent_dies(signum: signal.Signals) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies (Linux; elsewhere nothing happens)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_orphans() -> bool:
+    """Become the parent of descendants whose own parent dies; returns whether the system can do that (Linux)."""
+    return _libc is not None and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def _in_child(parent: int, signum: signal.Signals) -> None:
+def end_with_parent(parent: int, signum: signal.Signals) -> None:
+    """In a new child of process `parent`: get `signum` when that one ends; end at once if it has ended already."""
     signal_when_parent_dies(signum)
     if _libc is not None and os.getppid() != parent:  # the parent died before the kernel was asked
         os._exit(1)
@@ -55,6 +68,7 @@ def spawn(
     account: pwd.struct_passwd | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
     output: IO[bytes] | int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a session and process group of its own.
@@ -66,17 +80,18 @@ def spawn(
         account: whom it runs as; None is ourselves.
         env: its whole environment; None is ours.
         cwd: its working directory; None is ours.
+        stdin: descriptor of its standard input.
         output: takes standard output and standard error together.
     """
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=env,
         cwd=cwd,
         start_new_session=True,
-        preexec_fn=partial(_in_child, os.getpid(), death_signal),
+        preexec_fn=partial(end_with_parent, os.getpid(), death_signal),
         **run_as(account),
     )
 

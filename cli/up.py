@@ -17,8 +17,10 @@ from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 from cli.errors import CommandError
 from cli.processes import signal_when_parent_dies, spawn
 from cli.supervision.console import Console
+from cli.supervision.forking import NAME as PRELOAD
+from cli.supervision.forking import START_SECONDS, ForkServer
 from cli.supervision.leftovers import end_leftovers, mark, sole_owner
-from cli.supervision.procfile import FLOWER, RELEASE, read_procfile, shell_command
+from cli.supervision.procfile import FLOWER, RELEASE, read_procfile
 from cli.supervision.readiness import local_address, missing
 from cli.supervision.supervisor import Child, StopRequested, Supervisor
 from config.settings import Settings
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     settings.check_folders()
     with sole_owner(settings.data_dir):
         servers = _embedded_servers(settings)
-        console = Console(sys.stdout, [*(server.name for server in servers), *commands])
+        console = Console(sys.stdout, [*(server.name for server in servers), PRELOAD, *commands])
         if count := end_leftovers(settings.data_dir):
             console.say(f"ended {count} process{'es' * (count > 1)} that an earlier run had left")
         _check_port(settings)
@@ -112,7 +114,31 @@ def _start(
         server.prepare()
         for notice in server.notices:
             supervisor.console.say(notice)
-        start = partial(server.spawn, marked)
+    env = marked | _environment(settings, servers)
+    left_out = {FLOWER} if settings.flower_port == 0 else set()
+    commands = {name: command for name, command in commands.items() if name not in left_out}
+    forks = ForkServer(supervisor.console, env)
+    preload = Child(PRELOAD, forks.spawn)
+    if any(map(forks.serves, commands.values())):
+        supervisor.add(preload)  # beside the databases: each takes a second
+    _start_databases(supervisor, marked, servers)
+    supervisor.run_until(lambda: forks.is_ready() or preload.process is None, START_SECONDS)
+
+    if (release := commands.pop(RELEASE, None)) is not None:
+        code = supervisor.run_once(RELEASE, partial(forks.start, RELEASE, release))
+        if code != 0:
+            raise CommandError(f"the release step failed: {release}")
+    for name, command in commands.items():
+        supervisor.add(Child(name, partial(forks.start, name, command)))
+    looking = [sys.executable, "-m", "cli.bootstrapped"]
+    administrator = Child("setup", partial(spawn, looking, env=env, output=subprocess.DEVNULL), once=True)
+    supervisor.add(administrator)
+    return administrator
+
+
+def _start_databases(supervisor: Supervisor, env: dict[str, str], servers: list[EmbeddedServer]) -> None:
+    for server in servers:
+        start = partial(server.spawn, env)
         supervisor.add(
             Child(server.name, start, stop_signal=server.stop_signal, database=True, is_ready=server.is_ready)
         )
@@ -121,20 +147,6 @@ def _start(
             f"{server.name}: {server.last_words()}" for server in servers if not server.is_ready()
         )
         raise CommandError(f"not ready after {DATABASE_SECONDS:.0f} s: {late}")
-
-    env = marked | _environment(settings, servers)
-    if RELEASE in commands:
-        code = supervisor.run_once(RELEASE, partial(spawn, shell_command(commands[RELEASE]), env=env))
-        if code != 0:
-            raise CommandError(f"the release step failed: {commands[RELEASE]}")
-    left_out = {RELEASE} | ({FLOWER} if settings.flower_port == 0 else set())
-    for name, command in commands.items():
-        if name not in left_out:
-            supervisor.add(Child(name, partial(spawn, shell_command(command), env=env)))
-    looking = [sys.executable, "-m", "cli.bootstrapped"]
-    administrator = Child("setup", partial(spawn, looking, env=env, output=subprocess.DEVNULL), once=True)
-    supervisor.add(administrator)
-    return administrator
 
 
 def _environment(settings: Settings, servers: list[EmbeddedServer]) -> dict[str, str]:

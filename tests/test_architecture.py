@@ -90,8 +90,14 @@ def test_only_the_settings_read_the_environment() -> None:
         for path in modules()
         if any(word in path.read_text() for word in ("os.environ", "getenv", "environb"))
     ]
-    # The supervisor hands an environment to its children; yt-dlp is told of its caches through one.
-    assert set(readers) <= {"config/settings.py", "cli/up.py", "engine/clients/ytdlp/extract.py"}
+    # The supervisor hands an environment to its children, and the fork server sets what a line of the Procfile sets;
+    # yt-dlp is told of its caches through one.
+    assert set(readers) <= {
+        "config/settings.py",
+        "cli/up.py",
+        "cli/supervision/fork_server.py",
+        "engine/clients/ytdlp/extract.py",
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

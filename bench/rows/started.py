@@ -136,6 +136,7 @@ def _role(process: psutil.Process) -> str:
     }
     known |= {
         "main flower": "flower",
+        "fork_server": "preload",
         "-Q downloads": "downloads",
         "downloads@": "downloads",
         "worker@": "worker",

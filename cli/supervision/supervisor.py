@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Self
 
 import psutil
 
-from cli.processes import adopt_orphans, kill_tree, signal_group
+from cli.processes import Process, adopt_orphans, kill_tree, signal_group
 from cli.supervision.console import Console
 from cli.supervision.output import Output
 
@@ -46,12 +45,12 @@ class Child:
     """
 
     name: str
-    start: Callable[[], subprocess.Popen[bytes]]
+    start: Callable[[], Process]
     stop_signal: signal.Signals = signal.SIGTERM
     database: bool = False
     once: bool = False
     is_ready: Callable[[], bool] | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     exit_code: int | None = None
     started_at: float = 0.0
     pause: float = FIRST_PAUSE
@@ -124,7 +123,7 @@ class Supervisor:
                     raise StopRequested
         return True
 
-    def run_once(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> int:
+    def run_once(self, name: str, start: Callable[[], Process]) -> int:
         """Run a process to its end; returns its exit code, negative for a signal."""
         child = Child(name, start, once=True)
         self.add(child)
@@ -184,8 +183,8 @@ class Supervisor:
         if child.process is None:
             if child.due_at is not None and time.monotonic() >= child.due_at:
                 self._start(child)
-        elif child.process.poll() is not None:
-            self._bury(child, child.process)
+        elif (code := child.process.poll()) is not None:
+            self._bury(child, child.process.pid, code)
         elif child.recovering:
             self._ask_again(child)
 
@@ -198,13 +197,13 @@ class Supervisor:
             child.recovering = False
             self.console.say(f"{child.name} answers again")
 
-    def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+    def _bury(self, child: Child, pid: int, code: int) -> None:
         # What a dead leader left in its group would keep its port, or go on with nobody to answer to.
-        signal_group(process.pid, signal.SIGKILL)
+        signal_group(pid, signal.SIGKILL)
         self._orphans_due_at = 0.0
-        child.process, child.exit_code = None, process.returncode
+        child.process, child.exit_code = None, code
         if not (self._stopping or child.once):
-            self._start_later(child, _how_it_ended(process.returncode))
+            self._start_later(child, _how_it_ended(code))
 
     def _end_orphans(self) -> None:
         """Kill descendants that we inherited: whoever was responsible for them is dead."""

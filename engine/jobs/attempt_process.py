@@ -62,7 +62,7 @@ def run_isolated(
     rules = _Rules(
         on_signal, silence_limit, on_beat, deadline, memory or attempt.runtime.settings.download_memory_limit
     )
-    child = _Process.fork(target, spec, rules.memory)
+    child = _AttemptProcess.fork(target, spec, rules.memory)
     try:
         attempt.write(lease_owner={**(attempt.row.lease_owner or {}), "attempt": process(child.pid)})
         child.start()
@@ -83,7 +83,7 @@ class _Rules:
 
 
 @dataclass(frozen=True)
-class _Process:
+class _AttemptProcess:
     """The forked process, which leads its own group; `results` and `go` are our ends of its pipes."""
 
     pid: int
@@ -91,7 +91,7 @@ class _Process:
     go: int
 
     @classmethod
-    def fork(cls, target: Callable[[S, Emit], Any], spec: S, memory: int) -> _Process:
+    def fork(cls, target: Callable[[S, Emit], Any], spec: S, memory: int) -> _AttemptProcess:
         """Fork one that waits for `start`."""
         results, child_results = os.pipe()
         child_go, go = os.pipe()
@@ -141,7 +141,7 @@ class _Process:
 class _Supervision:
     """Listens to a process, keeps its row's lease, and holds it to its rules."""
 
-    def __init__(self, attempt: Attempt[Any], child: _Process, rules: _Rules) -> None:
+    def __init__(self, attempt: Attempt[Any], child: _AttemptProcess, rules: _Rules) -> None:
         self._attempt, self._child, self._rules = attempt, child, rules
         self._reader = MessageReader(child.results)
         self._began = self._sign = self._beaten = time.monotonic()
