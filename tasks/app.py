@@ -22,7 +22,7 @@ from config.redis import make_redis
 from config.settings import Settings, SettingsError
 from engine.clients.ytdlp.entry import warm_up
 from engine.job_names import Job
-from engine.jobs.shutdown import shut_down_on
+from engine.jobs.shutdown import own_flag, shut_down_on
 from engine.monitoring.heartbeats import Pulse
 from engine.plex.sync.push_listener import PushListener
 from engine.runtime import Runtime
@@ -84,6 +84,7 @@ def _logging(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _before_the_fork(sender: Any, **_: Any) -> None:
+    own_flag()
     if Job.DOWNLOAD.queue in sender.app.amqp.queues.consume_from:
         try:
             settings.check_folders()

@@ -17,6 +17,16 @@ class ShuttingDown(Exception):
     """The worker shuts down: stop, and give the row back uncounted."""
 
 
+def own_flag() -> None:
+    """Give this process, and all that it forks from now on, a flag of their own.
+
+    To be called by a worker before it forks its pool: a worker may itself be forked from a process that has loaded this
+    module, and would share the flag with all other workers of it, the earlier ones included.
+    """
+    global _flag
+    _flag = mmap.mmap(-1, 1)
+
+
 def is_shutting_down() -> bool:
     """Whether the worker of this process shuts down."""
     return _flag[0] != 0
