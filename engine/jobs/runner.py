@@ -193,7 +193,7 @@ def run_next(runtime: Runtime, kind: JobKind[R], work: Callable[[Attempt[R]], Ma
     with runtime.unit_of_work() as db:
         claimed = lease.claim(db, kind, runtime.settings, this_process())
         if claimed is not None:
-            runtime.live.reread(db)  # who changed a setting before he asked for this job has it heeded
+            runtime.live.reread(db)  # a setting that was changed before the job was requested counts for it
     if claimed is None:
         return False
     attempt = Attempt(runtime, kind, claimed)
