@@ -17,6 +17,8 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from cli.processes import end_with_parent
+
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = {"gunicorn": ("gunicorn.app.wsgiapp", "run"), "celery": ("celery.__main__", "main")}
 _PACKAGES = ("api", "config", "engine", "models")
@@ -112,6 +114,7 @@ def import_all() -> None:
 
 def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
     os.setsid()
+    end_with_parent(os.getppid(), signal.SIGKILL)  # which ends with the tests, however they end
     with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
         for source, target in ((nothing, 0), (out, 1), (out, 2)):
             os.dup2(source.fileno(), target)
