@@ -114,7 +114,9 @@ def import_all() -> None:
 
 def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
     os.setsid()
-    end_with_parent(os.getppid(), signal.SIGKILL)  # which ends with the tests, however they end
+    # The fork server ends with the tests, however these end, once no child of it holds this; and we end with it.
+    os.close(forkserver._forkserver._forkserver_alive_fd)
+    end_with_parent(os.getppid(), signal.SIGKILL)
     with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
         for source, target in ((nothing, 0), (out, 1), (out, 2)):
             os.dup2(source.fileno(), target)
