@@ -31,7 +31,7 @@ _MESSAGES = {
     "task_serializer": "json",
     "accept_content": ["json"],
     "task_default_queue": "maintenance",
-    "task_create_missing_queues": False,  # a typo in a route fails at once instead of filling a queue nobody reads
+    "task_create_missing_queues": False,  # an unknown queue in a route raises instead of making one without a consumer
     # The row holds the outcome; results in Redis would be a second truth.
     "task_ignore_result": True,
     "task_store_errors_even_if_ignored": False,

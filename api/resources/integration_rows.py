@@ -127,7 +127,7 @@ class FoundServersSchema(Schema):
 
 
 def integration_row(call: Call, db: Session, view: View) -> dict[str, Any]:
-    """An integration as whoever asks may see it."""
+    """The row of an integration, with the fields that the permissions of the caller allow."""
     permissions = call.identity.permissions
     row: dict[str, Any] = {
         "name": view.name,

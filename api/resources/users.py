@@ -146,7 +146,7 @@ def list_users(call: Call, query: dict[str, Any]) -> Response:
     Takes(body=NewUserRequest),
 )
 def create_user(call: Call, body: dict[str, Any]) -> Response:
-    """Make somebody who signs in with address and password; nobody makes one who may do more than they themselves."""
+    """Create a user with address and password; the role may have no permission that the acting admin lacks."""
     user = administration.create(call.db, call.settings, by=call.identity, actor=call.actor, **body)
     return success(managed_user_row(user), 201)
 

@@ -135,7 +135,7 @@ def list_webhook_senders(call: Call) -> Response:
     Takes(body=SenderRequest),
 )
 def create_webhook_sender(call: Call, body: dict[str, Any]) -> Response:
-    """Let somebody new send; a secret is made for them."""
+    """Add a sender of signed webhooks, with a new secret."""
     sender = secrets.create(call.db, call.settings, body["name"], call.actor)
     return success(SenderSchema.row(sender), 201)
 
@@ -159,6 +159,6 @@ def rotate_webhook_secret(call: Call, name: str) -> Response:
     Answers({200: SenderSchema}, errors=(404, 409)),
 )
 def delete_webhook_sender(call: Call, name: str) -> Response:
-    """Let somebody send no more; what they have sent stays."""
+    """Remove a sender; the webhooks received from it stay."""
     sender = secrets.delete(call.db, call.settings, name, call.actor)
     return success(SenderSchema.row(sender))

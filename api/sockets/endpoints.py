@@ -180,7 +180,7 @@ def _audience(namespace: Namespace, runtime: Runtime) -> Audience:
 
 
 def _counted(runtime: Runtime) -> tuple[Identity, bool]:
-    """As `_proven`; counts the handshake as a request, for the user or, where nobody is signed in, for the address."""
+    """Authenticate like `_proven`, and count the handshake against the rate limit of the user, else of the address."""
     try:
         identity, by_cookie = _proven(runtime)
     except Unauthorized:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 def _rotate(database: Database, settings: Settings) -> str:
     with database.unit_of_work() as db:
-        rotation.lock(db)  # whoever else rotates waits here, and then reads what we wrote
+        rotation.lock(db)  # a concurrent rotation waits here, and then reads what this one wrote
         rotation.check(db, settings)
         if not settings.secret_key:
             # First the file, which keeps the older keys, then the rows: whatever happens in between, all is readable.

@@ -56,7 +56,7 @@ class ListedInvitation:
 def create(
     db: Session, settings: Settings, *, by: Identity, email: str, role: str, actor: Actor
 ) -> tuple[Invitation, str]:
-    """Invite somebody, replacing their open invitation; returns the row and its link, known only now.
+    """Invite an address, replacing an open invitation; returns the row and its link (the token is not stored).
 
     The link is mailed to them too, where mails can be sent.
 

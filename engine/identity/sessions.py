@@ -77,7 +77,7 @@ class Device:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A session right after sign-in or renewal; `refresh_token` is known only now."""
+    """A session right after sign-in or renewal; `refresh_token` in the clear, of which only a hash is stored."""
 
     user: User
     login: Login
