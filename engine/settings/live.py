@@ -44,8 +44,8 @@ class LiveSettings:
         stored = stored_texts(db)
         with self._lock:
             if began < self._known_as_of:
-                return  # another thread stored or read since the query began
-            self._known_as_of, self._fresh_until = began, began + FRESH_SECONDS
+                return  # a change, or another thread's answer, came in since the query began: which is newer is unknown
+            self._known_as_of, self._fresh_until = time.monotonic(), began + FRESH_SECONDS
             if stored != self._stored or self._unreadable:
                 self._take_over(stored)
 
