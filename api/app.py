@@ -10,7 +10,7 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import mail_links
+from api.pages import mail_links, parts, static_files
 from api.resources import (
     admin,
     audit,
@@ -71,6 +71,7 @@ BLUEPRINTS = (
     invitations.accepting,
     notifications.blueprint,
     mail_links.blueprint,
+    static_files.blueprint,
     webhooks.blueprint,
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
@@ -118,6 +119,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
         api.register_blueprint(blueprint)
     if settings.app_env == "development":
         api.register_blueprint(testing.blueprint)
+        api.register_blueprint(parts.blueprint)
     openapi.publish(app, api)
     sockets.register(app, runtime)
     app.wsgi_app = RealAddress(UnversionedPaths(app.wsgi_app), settings.trusted_proxies)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"use strict";
+// The pages that links in mails lead to: they send what was typed, and say what became of it.
 const state = document.getElementById("state");
 const form = document.querySelector("form");
 const password = document.getElementById("password");
@@ -8,9 +8,15 @@ const token = query.get("token");
 const tokenId = query.get("tokenId");
 history.replaceState(null, "", location.pathname);  // the secret stays neither on the screen nor in the history
 
+const shape = state.querySelector("use");
+const sprite = shape.getAttribute("href").split("#")[0];
+const SHAPES = {bad: "s-bad", ok: "s-ok", "": "s-wait"};
+
 function say(text, kind) {
-  state.textContent = text;
-  state.className = kind;
+  state.querySelector("p").textContent = text;
+  state.className = `note ${kind}`;
+  shape.setAttribute("href", `${sprite}#${SHAPES[kind]}`);
+  state.hidden = !text;
 }
 
 async function post(path, body) {
@@ -69,10 +75,12 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");
   button.disabled = true;
+  button.setAttribute("aria-busy", "true");
   say("One moment…", "");
   const answer = await way.send();
   button.disabled = false;
-  say(answer.ok ? way.done : wrong(answer), answer.ok ? "good" : "bad");
+  button.removeAttribute("aria-busy");
+  say(answer.ok ? way.done : wrong(answer), answer.ok ? "ok" : "bad");
   if (answer.ok || answer.status === 404) form.hidden = true;
   if (answer.ok) {
     document.getElementById("server").textContent = server;

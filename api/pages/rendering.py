@@ -1,0 +1,60 @@
+"""Renders a page: Jinja's environment, and the headers that every page has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Response, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.pages import plots, static_files
+
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """An answer with a page.
+
+    Args:
+        template: its path below `templates/`.
+        status: of HTTP.
+        values: that the template names.
+    """
+    answer = Response(_environment.get_template(template).render(values), status, mimetype="text/html")
+    answer.headers["Content-Security-Policy"] = _POLICY
+    return answer
+
+
+def link(path: str) -> str:
+    """The address of a path of ours, relative to the page being rendered: a proxy may have us below any path.
+
+    Args:
+        path: below the root of the site, without a leading slash.
+    """
+    return "../" * (request.path.count("/") - 1) + path or "./"
+
+
+def static(path: str) -> str:
+    """The address of a file below `static/`, relative to the page being rendered."""
+    return link(static_files.address(path))
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(link=link, static=static, line=plots.line, area=plots.area)
+    return environment
+
+
+_environment = _make_environment()
