@@ -15,9 +15,7 @@ def line(values: Sequence[float], top: float) -> str:
         top: the value at the upper edge.
     """
     step = WIDTH / (len(values) - 1)
-    points = (
-        f"{_short(at * step)} {_short(HEIGHT * (1 - value / top))}" for at, value in enumerate(values)
-    )
+    points = (f"{_short(at * step)} {_short(HEIGHT * (1 - value / top))}" for at, value in enumerate(values))
     return "M" + "L".join(points)
 
 
