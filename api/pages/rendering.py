@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from api.pages import plots, static_files
 
@@ -43,6 +45,27 @@ def static(path: str) -> str:
     return link(static_files.address(path))
 
 
+def icon(name: str, css: str = "i", flip: bool = False) -> Markup:
+    """A symbol of `static/icons.svg`. Screen readers pass over it: a word stands beside it, or labels its control.
+
+    Args:
+        name: of the symbol.
+        css: classes.
+        flip: it points along the line, so that it is mirrored where text runs from right to left.
+    """
+    return _svg(f"{static('icons.svg')}#{name}", f"{css} flip" if flip else css)
+
+
+def shape(name: str, colour: str = "") -> Markup:
+    """The shape of a status, in the colour of the text or of a class of `static/css/parts.css`."""
+    return icon(f"s-{name}", f"i s {colour}".rstrip())
+
+
+@lru_cache(maxsize=1024)  # a page has hundreds, of a few kinds
+def _svg(address: str, css: str) -> Markup:
+    return Markup('<svg class="{}" aria-hidden="true"><use href="{}"/></svg>').format(css, address)
+
+
 def _make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
@@ -53,7 +76,9 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(link=link, static=static, line=plots.line, area=plots.area)
+    environment.globals.update(
+        link=link, static=static, icon=icon, shape=shape, line=plots.line, area=plots.area
+    )
     return environment
 
 
