@@ -10,7 +10,9 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import mail_links, parts, static_files
+from api.pages import account, home, mail_links, parts, sign_in
+from api.pages.door import errors as error_pages
+from api.pages.look import static_files
 from api.resources import (
     admin,
     audit,
@@ -83,6 +85,9 @@ BLUEPRINTS = (
 )
 
 
+PAGES = (home.pages, sign_in.pages, account.pages)
+
+
 class SynchronousFlask(Flask):
     """Flask without `async` views: it need not inspect each function that it calls, twelve times a request."""
 
@@ -113,10 +118,12 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Flask:
     headers.init_app(app, production=settings.app_env == "production")
     cors.init_app(app)
     rate_limits.init_app(app, RateLimiter(settings))
-    errors.init_app(app)
+    errors.init_app(app, error_pages.shown)
     openapi.describe(app, api)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    for pages in PAGES:
+        app.register_blueprint(pages)
     if settings.app_env == "development":
         api.register_blueprint(testing.blueprint)
         api.register_blueprint(parts.blueprint)

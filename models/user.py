@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Timestamps
@@ -23,6 +24,9 @@ class User(Timestamps, Base):
         plex_server_id: the server they had access to then; `plex_owner`: whether they own it.
         disabled_at: sign-in is refused since; `disabled_reason` is `admin`, or `plex` if their access to the server
             ended, which a new sign-in with Plex undoes.
+        language: of pages, such as `de`; None: that of the browser.
+        theme: of pages, `light` or `dark`; None: that of the system.
+        download_choice: quality, format and folder as they were remembered for the next download.
         deleted_at: when the account was deleted; the row stays without a name, as other rows refer to it.
     """
 
@@ -57,6 +61,9 @@ class User(Timestamps, Base):
     disabled_reason: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
+    language: Mapped[str | None]
+    theme: Mapped[str | None]
+    download_choice: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
 
     @property
     def mailbox(self) -> str | None:

@@ -90,28 +90,13 @@ def module_database_url(postgres: str) -> Iterator[str]:
         yield url
 
 
-<<<<<<< HEAD
-=======
 @pytest.fixture(scope="session")
 def session_database_url(postgres: str) -> Iterator[str]:
     """A database that all tests of a process share who ask for this one."""
-    with _database(postgres) as url:
+    with databases_of(postgres).lent() as url:
         yield url
 
 
-@contextmanager
-def _database(postgres: str) -> Iterator[str]:
-    name = f"t{next(_numbers)}"
-    plain = postgres.replace("+psycopg", "")
-    admin = plain.replace("/medianest?", "/postgres?")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        # A copy of its files costs a fifth of what copying through the log does.
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE medianest STRATEGY FILE_COPY")
-        yield postgres.replace("/medianest?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
->>>>>>> 096628e (Pages are looked at by a real browser)
 @pytest.fixture(scope="session")
 def shared_redis(short_tmp: Path) -> Iterator[str]:
     """The URL of a server that the tests of a process use one after the other."""

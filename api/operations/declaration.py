@@ -36,6 +36,7 @@ class Takes:
         body: the schema of the JSON body.
         query: the schema of the query parameters; without one there must be none.
         any_query: query parameters are ignored.
+        known_only: those that `query` does not know are ignored.
         largest_body: bytes.
         slash_allowed: its path may end with a slash, for senders that put one there.
     """
@@ -43,6 +44,7 @@ class Takes:
     body: type[Schema] | None = None
     query: type[Schema] | None = None
     any_query: bool = False
+    known_only: bool = False
     largest_body: int = MAX_BODY
     slash_allowed: bool = False
 
@@ -85,6 +87,7 @@ class Operation:
         takes: what it reads of a request.
         limit: the rate limit that it counts for, beside that of the caller's tier; None: it is not counted.
         own_units: its view opens its own units of work, since it waits, or must keep what it wrote when it fails.
+        page: it is a page, or a form of one: whoever is signed in is known by the cookie of pages.
     """
 
     method: str
@@ -94,6 +97,7 @@ class Operation:
     takes: Takes
     limit: Counted | None
     own_units: bool
+    page: bool = False
 
     @property
     def knows_nobody(self) -> bool:

@@ -41,13 +41,16 @@ class Caller:
     identity: Identity | None = None
 
 
-def serve(operation: Operation, view: View, path: Mapping[str, Any]) -> Response:
+def serve(
+    operation: Operation, view: View, path: Mapping[str, Any], kind: Callable[..., Call] = Call
+) -> Response:
     """Serve one request.
 
     Args:
         operation: as it was declared.
         view: called with a `Call`, then body, query and path as far as declared.
         path: the parameters in the path.
+        kind: of the `Call`.
     """
     receive_body(operation)
     current = parts()
@@ -55,8 +58,8 @@ def serve(operation: Operation, view: View, path: Mapping[str, Any]) -> Response
         with unit_of(operation, current.runtime) as db:
             admit(operation, db, caller)
             if not operation.own_units:
-                return view(Call(current, db, caller.identity), *arguments(operation.takes), **path)
-        return view(Call(current, None, caller.identity), *arguments(operation.takes), **path)
+                return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
+        return view(kind(current, None, caller.identity), *arguments(operation.takes), **path)
 
 
 def receive_body(operation: Operation) -> None:
@@ -93,12 +96,14 @@ def admit(operation: Operation, db: Session | None, caller: Caller) -> None:
         Unauthorized: a permission is needed, and nobody is signed in.
         Forbidden: the user lacks the permission, or the CSRF token is missing.
     """
-    permission = operation.access.permission
+    permission, page = operation.access.permission, operation.page
     known: tuple[Identity, Credential] | None = None
     refusal: Unauthorized | None = None
-    if db is not None and (permission is not None or (operation.limit is not None and credential(request))):
+    if db is not None and (
+        permission is not None or (operation.limit is not None and credential(request, page=page))
+    ):
         try:
-            known = authenticate(db, request)
+            known = authenticate(db, request, page=page)
         except Unauthorized as error:
             refusal = error
     if operation.limit is not None:
@@ -120,7 +125,7 @@ def arguments(takes: Takes) -> list[dict[str, Any]]:
     if takes.no_query:
         refuse_parameters()
     found = [] if takes.body is None else [load_body(takes.body)]
-    return found if takes.query is None else [*found, load_query(takes.query)]
+    return found if takes.query is None else [*found, load_query(takes.query, known_only=takes.known_only)]
 
 
 @contextmanager

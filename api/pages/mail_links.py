@@ -7,7 +7,7 @@ from flask import Response
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import ANY_QUERY, FILE, PUBLIC
-from api.pages.rendering import page
+from api.pages.look.rendering import page
 
 # Not limited: all that these pages may do is. Their addresses hold a secret: like every answer they are not kept by
 # anybody, and no other site is told where a request came from (`api.security.headers`).

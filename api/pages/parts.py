@@ -9,8 +9,8 @@ from flask import Response
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import ANY_QUERY, FILE, PUBLIC
-from api.pages.rendering import page
-from api.pages.shell import Place, Shell
+from api.pages.look.rendering import page
+from api.pages.look.shell import NavLink, Shell
 
 blueprint = Blueprint(
     "parts", "", "The pages' parts: exists only with APP_ENV=development.", root=True, limit=None
@@ -21,21 +21,21 @@ _SHELL = Shell(
     csrf_token="",
     here="downloads",
     places=(
-        Place("Home", "home", ""),
-        Place("Discover", "discover", "discover"),
-        Place("Library", "library", "library"),
-        Place("Activity", "activity", "downloads", 3, "moving"),
-        Place("You", "you", "account"),
+        NavLink("Home", "home", ""),
+        NavLink("Discover", "discover", "discover"),
+        NavLink("Library", "library", "library"),
+        NavLink("Activity", "activity", "downloads", 3, "moving"),
+        NavLink("You", "you", "account"),
     ),
     admin=(
-        Place("Overview", "gauge", "admin"),
-        Place("Requests", "inbox", "requests", 4, "to decide", urgent=True),
-        Place("Users", "users", "admin/users"),
-        Place("Jobs", "jobs", "admin/jobs"),
-        Place("Integrations", "plug", "admin/integrations"),
-        Place("Settings", "sliders", "admin/settings"),
+        NavLink("Overview", "gauge", "admin"),
+        NavLink("Requests", "inbox", "requests", 4, "to decide", urgent=True),
+        NavLink("Users", "users", "admin/users"),
+        NavLink("Jobs", "jobs", "admin/jobs"),
+        NavLink("Integrations", "plug", "admin/integrations"),
+        NavLink("Settings", "sliders", "admin/settings"),
     ),
-    account=(Place("Ines Aalto", "you", "account"), Place("API keys", "key", "account")),
+    account=(NavLink("Ines Aalto", "you", "account"), NavLink("API keys", "key", "account")),
     unread=2,
 )
 

@@ -20,12 +20,11 @@ from api.wire.envelope import success
 from api.wire.fields import Email, Flag, Name, Password, Schema, Text, nullable, required
 from engine import audit
 from engine.accounts import users
-from engine.accounts.sign_in import refuse, sign_in
+from engine.accounts.sign_in import by_password, sign_in
 from engine.audit import Subject
 from engine.errors import NotFound, Unauthorized
 from engine.identity import sessions, socket_tickets
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
-from engine.identity.sessions import SignedIn
 from engine.permissions import Permission
 from models.login import Login
 
@@ -128,7 +127,7 @@ def bootstrap(call: Call, body: dict[str, Any]) -> Response:
 def login(call: Call, body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
     with call.attempt("account", email=body["email"]) as attempted:
-        started = _by_password(call, body)
+        started = by_password(call.runtime, device=device(request), **body)
         # Who only claims the address may be guessing at its holder's password by setting each guess as their own.
         attempted.counts = started.user.email_claimed_at is not None
     return signed_in_answer(call, started, fresh=True)
@@ -230,18 +229,6 @@ def make_socket_ticket(call: Call) -> Response:
 def device_row(login: Login, current: str) -> dict[str, Any]:
     """A session as its user sees it."""
     return DeviceSchema.row(login, current=login.id == current)
-
-
-def _by_password(call: Call, body: dict[str, Any]) -> SignedIn:
-    here = device(request)
-    with call.runtime.unit_of_work() as db:  # committed either way: the audit log keeps what we refuse
-        user = users.check_password(db, body["email"], body["password"])
-        if user is not None:
-            return sign_in(
-                db, call.settings, user, method="password", device=here, remember_me=body["remember_me"]
-            )
-        refuse(db, body["email"], here)
-    raise Unauthorized("E-mail address or password is wrong.")
 
 
 def _subject(login: Login) -> Subject:

@@ -44,7 +44,7 @@ def signed_in_answer(call: Call, started: SignedIn, status: int = 200, *, fresh:
     }
     counts().add("issued")
     answer = success(data, status)
-    set_cookies(answer, call.settings, access, started.refresh_token, remember_me=login.remember_me)
+    set_cookies(answer, call.settings, access, started.refresh_token, login)
     if fresh:
         browsers.forget_nonce(request, answer, call.settings)
     return answer

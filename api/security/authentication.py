@@ -14,6 +14,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy.orm import Session
 
 from api.extensions import ALGORITHM, ISSUER, parts
+from api.security import page_sessions
 from api.security.csrf import check_csrf
 from config.settings import Settings
 from engine.audit import Actor
@@ -22,6 +23,7 @@ from engine.identity import api_keys, sessions
 from engine.identity.sessions import Device, Identity
 from engine.permissions import Permission
 from engine.secrets import keys
+from models.login import Login
 
 __all__ = ["Identity", "allow", "authenticate", "device", "issue_access_token"]
 
@@ -34,21 +36,34 @@ _SESSION_CLAIM = "sid"
 
 @dataclass(frozen=True)
 class Credential:
-    """An access token or API key as it came; a change needs a CSRF token only by cookie, which browsers add."""
+    """An access token or API key as it came; a change needs a CSRF token only by cookie, which browsers add.
+
+    Attributes:
+        login_id: the session that a page's cookie names; `token` is empty then.
+    """
 
     token: str
     by_cookie: bool
     is_key: bool = False
+    login_id: str | None = None
 
 
-def credential(request: Request) -> Credential | None:
-    """The credential of a request: its bearer token, else its API key, else its cookie; later ones are ignored."""
+def credential(request: Request, *, page: bool = False) -> Credential | None:
+    """The credential of a request: its bearer token, else its API key, else its cookie; later ones are ignored.
+
+    Args:
+        request: as it came.
+        page: it asks for a page, whose cookie lives as long as the session.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return Credential(token.strip(), by_cookie=False)
     key = request.headers.get(KEY_HEADER)
     if key is not None:
         return Credential(key.strip(), by_cookie=False, is_key=True)
+    if page:
+        named = page_sessions.named_by(request, parts().runtime.settings)
+        return None if named is None else Credential("", by_cookie=True, login_id=named.login_id)
     cookie = request.cookies.get(ACCESS_COOKIE)
     return None if cookie is None else Credential(cookie, by_cookie=True)
 
@@ -98,19 +113,19 @@ def _claims(token: str, candidates: tuple[bytes, ...]) -> dict[str, Any]:
     raise jwt.InvalidSignatureError
 
 
-def authenticate(db: Session, request: Request) -> tuple[Identity, Credential]:
-    """Who sends this request, by one query.
+def authenticate(db: Session, request: Request, *, page: bool = False) -> tuple[Identity, Credential]:
+    """Who sends this request, by one query; `page`: it asks for a page.
 
     Raises:
         Unauthorized: nobody we know, or a session that is over.
         TokenExpired: a token that was good once.
     """
-    found = credential(request)
+    found = credential(request, page=page)
     if found is None:
         raise Unauthorized("Sign in first: there is no access token in this request.")
     if found.is_key:
         return _of_key(db, found), found
-    identity = sessions.find(db, session_of(found.token))
+    identity = sessions.find(db, found.login_id or session_of(found.token))
     if identity is None:
         raise Unauthorized("This session is over: sign in again.")
     return identity, found
@@ -162,17 +177,20 @@ def issue_access_token(login_id: str, user_id: str) -> str:
     return str(create_access_token(user_id, additional_claims={_SESSION_CLAIM: login_id}))
 
 
-def set_cookies(
-    response: Response, settings: Settings, access: str, refresh: str, *, remember_me: bool
-) -> None:
-    """Set the cookies of both tokens. That of the access token outlives it, so that we can say that it has expired."""
-    life = int(settings.remember_me_seconds if remember_me else settings.refresh_token_seconds)
+def set_cookies(response: Response, settings: Settings, access: str, refresh: str, login: Login) -> None:
+    """Set the cookies of both tokens, and that of pages.
+
+    The cookie of the access token outlives it, so that we can say that it has expired.
+    """
+    life = int(settings.remember_me_seconds if login.remember_me else settings.refresh_token_seconds)
+    page_sessions.give(response, settings, login)
     _set(response, settings, ACCESS_COOKIE, access, "/", life)
     _set(response, settings, REFRESH_COOKIE, refresh, _REFRESH_PATH, life)
 
 
 def clear_cookies(response: Response, settings: Settings) -> None:
-    """Delete the cookies of both tokens."""
+    """Delete the cookies of both tokens, and that of pages."""
+    page_sessions.take(response, settings)
     _set(response, settings, ACCESS_COOKIE, "", "/", 0)
     _set(response, settings, REFRESH_COOKIE, "", _REFRESH_PATH, 0)
 

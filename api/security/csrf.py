@@ -1,4 +1,4 @@
-"""CSRF: a change that authenticates by cookie proves with `X-CSRF-Token` that our own page sent it."""
+"""CSRF: a change that authenticates by cookie proves with a token, in header or form, that our own page sent it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.errors import CsrfInvalid
 from engine.secrets import keys
 
 HEADER = "X-CSRF-Token"
+FIELD = "csrfToken"  # of a form of our pages
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN = re.compile(r"(?:(?P<nonce>[0-9a-f]{16})\.)?(?P<signature>[0-9a-f]{64})")
 
@@ -36,11 +37,11 @@ def check_csrf(request: Request, settings: Settings, subject: str) -> None:
     """Refuse a change without a token of `subject`; reading needs none.
 
     Raises:
-        CsrfInvalid: the header is missing or wrong.
+        CsrfInvalid: it is missing or wrong.
     """
     if request.method in _SAFE_METHODS:
         return
-    if not _holds(request.headers.get(HEADER, ""), settings, subject):
+    if not _holds(request.headers.get(HEADER) or request.form.get(FIELD, ""), settings, subject):
         counts().add("rejected")
         raise CsrfInvalid(f"This needs the header {HEADER} with the token of GET /api/v1/csrf/token.")
     counts().add("accepted")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import marshmallow as ma
@@ -89,15 +90,28 @@ def _first(messages: Any) -> str:
     return str(messages)
 
 
-def init_app(app: Flask) -> None:
-    """Answer every exception."""
-    app.register_error_handler(MediaNestError, _known)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _database_away)
-    app.register_error_handler(InterfaceError, _database_away)
-    app.register_error_handler(PoolTimeout, _database_away)
-    app.register_error_handler(DBAPIError, _database_error)
-    app.register_error_handler(Exception, _unknown)
+def init_app(app: Flask, shown: Callable[[Response], Response]) -> None:
+    """Answer every exception.
+
+    Args:
+        app: to be extended.
+        shown: makes what a browser asked for out of an answer in the envelope.
+    """
+    handlers: Mapping[type[Exception], Callable[[Any], Response]] = {
+        MediaNestError: _known,
+        HTTPException: _http,
+        OperationalError: _database_away,
+        InterfaceError: _database_away,
+        PoolTimeout: _database_away,
+        DBAPIError: _database_error,
+        Exception: _unknown,
+    }
+    for kind, answer in handlers.items():
+        app.register_error_handler(kind, partial(_shown, answer, shown))
+
+
+def _shown(answer: Callable[[Any], Response], shown: Callable[[Response], Response], error: Any) -> Response:
+    return shown(answer(error))
 
 
 def _known(error: MediaNestError) -> Response:

@@ -137,18 +137,24 @@ class Email(Text):
 class Flag(ma.fields.Boolean):
     """A boolean: `true` or `false`, in JSON and in a query."""
 
-    truthy = {True, "true"}
+    truthy = {True, "true", "on"}
     falsy = {False, "false"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         in_query = isinstance(value, str) and isinstance(data, QueryDict)
+        if value == "on" and not isinstance(data, FormDict):
+            raise self.make_error("invalid", input=value)
         if not isinstance(value, bool) and not in_query:
             raise self.make_error("invalid", input=value)
         return bool(super()._deserialize(value, attr, data, **kwargs))
 
 
-class QueryDict(dict[str, str]):
+class QueryDict(dict[str, Any]):
     """The parameters of a query, where every value is text."""
+
+
+class FormDict(QueryDict):
+    """The fields of a form: text, or a list of texts. A checkbox that is ticked is `on`, one that is not, absent."""
 
 
 class Choice(ma.fields.String):

@@ -12,7 +12,7 @@ from flask import Response, after_this_request, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.wire.errors import InvalidRequest
-from api.wire.fields import QueryDict
+from api.wire.fields import FormDict, QueryDict
 
 MAX_BODY = 1024 * 1024
 _DRAINED = (
@@ -45,8 +45,12 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
     return _checked(schema, found)
 
 
-def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
+def load_query(schema: type[ma.Schema], *, known_only: bool = False) -> dict[str, Any]:
     """The parameters of the query, checked; each may be given once.
+
+    Args:
+        schema: of the parameters.
+        known_only: others are ignored, instead of refused, and so are empty ones.
 
     Raises:
         InvalidRequest: they do not fit.
@@ -54,7 +58,30 @@ def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
     for name, values in request.args.lists():
         if len(values) > 1:
             raise InvalidRequest({name: ["Must be given once."]})
-    return _checked(schema, QueryDict(request.args.items()))
+    given = QueryDict(request.args.items())
+    if known_only:
+        names = {field.data_key or name for name, field in _made(schema).fields.items()}
+        given = QueryDict({name: value for name, value in given.items() if name in names and value})
+    return _checked(schema, given)
+
+
+def load_form(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The fields of a form that the schema knows, checked; an empty one counts as missing.
+
+    A field that the schema takes as a list may be there several times.
+
+    Raises:
+        InvalidRequest: they do not fit.
+    """
+    known = {field.data_key or name: field for name, field in _made(schema).fields.items()}
+    found = FormDict()
+    for name, field in known.items():
+        values = [value for value in request.form.getlist(name) if value]
+        if isinstance(field, ma.fields.List):
+            found[name] = values
+        elif values:
+            found[name] = values[-1]
+    return _checked(schema, found)
 
 
 def read_body(largest: int = MAX_BODY) -> None:

@@ -29,6 +29,14 @@ from models.api_key import ApiKey
 from models.user import User
 
 
+def choose(db: Session, mine: Identity, **choices: str | dict[str, str]) -> None:
+    """Keep what one has chosen for pages: `language`, `theme` ("system" for that of the system), `download_choice`."""
+    user = users.get(db, mine.user_id)
+    for name, value in choices.items():
+        setattr(user, name, None if value in ("", "system") else value)
+    db.flush()
+
+
 def change(
     db: Session,
     settings: Settings,

@@ -8,10 +8,13 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine import audit
+from engine.accounts import users
 from engine.accounts.sign_in_notices import tell_of_sign_in
 from engine.audit import Actor, Subject
+from engine.errors import Unauthorized
 from engine.identity import sessions
 from engine.identity.sessions import Device, SignedIn
+from engine.runtime import Runtime
 from models.user import User
 
 Method = Literal["password", "bootstrap", "plex", "invitation"]
@@ -43,6 +46,24 @@ def sign_in(
     )
     tell_of_sign_in(db, settings, user, started.login)
     return started
+
+
+def by_password(
+    runtime: Runtime, *, email: str, password: str, remember_me: bool, device: Device
+) -> SignedIn:
+    """Sign in with e-mail address and password, in a unit of work of its own; a failure stays in the audit log.
+
+    Raises:
+        Unauthorized: one of them is wrong.
+    """
+    with runtime.unit_of_work() as db:
+        user = users.check_password(db, email, password)
+        if user is not None:
+            return sign_in(
+                db, runtime.settings, user, method="password", device=device, remember_me=remember_me
+            )
+        refuse(db, email, device)
+    raise Unauthorized("E-mail address or password is wrong.")
 
 
 def refuse(db: Session, email: str, device: Device) -> None:

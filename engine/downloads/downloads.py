@@ -151,6 +151,12 @@ def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[i
     return query.limit(bindparam("limit")).offset(bindparam("offset")), select(counted)
 
 
+def active_count(db: Session, owner_id: str) -> int:
+    """How many downloads of a user have not ended."""
+    active = select(func.count()).where(Download.user_id == owner_id, Download.ended_at.is_(None))
+    return db.scalar(active) or 0
+
+
 def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     """One download.
 

@@ -169,12 +169,8 @@ def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedI
     successor = token.successor(settings)
     if token.digest == login.refresh_hash:
         login.previous_hash, login.refresh_hash = token.digest, successor.digest
-        login.rotated_at = login.last_used_at = _now()
-        login.expires_at = func.least(
-            _now() + _life(settings, login.remember_me), login.created_at + _longest(settings)
-        )
-        for name, value in _described(device).items():
-            setattr(login, name, value)
+        login.rotated_at = _now()
+        _use(login, settings, device)
         db.flush()
     elif not (token.digest == login.previous_hash and in_grace):
         login.revoked_at = _now()
@@ -183,6 +179,18 @@ def renew(db: Session, settings: Settings, text: str, device: Device) -> SignedI
         audit.record(db, "auth.refresh_reused", thief_or_owner, subject, outcome="denied", session=login.id)
         return None
     return SignedIn(user, login, successor.text(settings))
+
+
+def prolong(db: Session, settings: Settings, login_id: str, device: Device) -> Login | None:
+    """Note that a session is in use, and prolong it, up to `SESSION_MAX_SECONDS` from sign-in; None once it is over."""
+    login = db.scalars(
+        select(Login).join(User, User.id == Login.user_id).where(Login.id == login_id, *_ALIVE)
+    ).one_or_none()
+    if login is not None:
+        _use(login, settings, device)
+        db.flush()
+        db.refresh(login)
+    return login
 
 
 def owner_of(settings: Settings, text: str) -> str | None:
@@ -235,6 +243,14 @@ def forget_old(db: Session, age: timedelta) -> None:
     """Drop sessions that have been over for longer than `age`."""
     over = _now() - age
     db.execute(delete(Login).where(or_(Login.expires_at < over, Login.revoked_at < over)))
+
+
+def _use(login: Login, settings: Settings, device: Device) -> None:
+    life = _now() + _life(settings, login.remember_me)
+    login.last_used_at = _now()
+    login.expires_at = func.least(life, login.created_at + _longest(settings))
+    for name, value in _described(device).items():
+        setattr(login, name, value)
 
 
 def _life(settings: Settings, remember_me: bool) -> timedelta:

@@ -12,6 +12,8 @@ ACCESS_TOKENS = "access tokens"
 REFRESH_TOKENS = "refresh tokens"
 CSRF_TOKENS = "csrf tokens"
 BROWSERS = "browsers"
+PAGES = "pages"
+FLASHES = "flashes"
 
 _LENGTH = 32
 

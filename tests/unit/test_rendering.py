@@ -7,9 +7,9 @@ import re
 import pytest
 from flask import Flask
 
-from api.pages.plots import area, line
-from api.pages.rendering import icon, link, page
-from api.pages.shell import Flash, Place, Shell, Theme
+from api.pages.look.plots import area, line
+from api.pages.look.rendering import icon, link, page
+from api.pages.look.shell import Flash, NavLink, Shell, Theme
 
 FIGURES = ("speed", "median", "high", "highest", "failing")
 
@@ -64,7 +64,10 @@ def test_the_theme_of_the_account(theme: Theme, attribute: str) -> None:
 
 
 def test_the_shell_shows_where_one_is_and_what_was_done() -> None:
-    places = (Place("Home", "home", ""), Place("Activity", "activity", "downloads", 3, "moving", urgent=True))
+    places = (
+        NavLink("Home", "home", ""),
+        NavLink("Activity", "activity", "downloads", 3, "moving", urgent=True),
+    )
     flash = Flash("done", "Removed <b>two</b>.")
     html = rendered(Shell("Ann", "proof", "downloads", places, unread=1, flashes=(flash,)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from door import Door, opened, opened_once, refused
 
-STATIC = Path(__file__).resolve().parents[2] / "api" / "pages" / "static"
+STATIC = Path(__file__).resolve().parents[3] / "api" / "pages" / "static"
 PAGES = ("parts", "invitation", "reset-password")
 LARGEST = 60_000  # bytes of stylesheets, and of scripts
 
@@ -51,7 +51,7 @@ def test_its_policy_allows_only_what_is_ours(door: Door, page: str) -> None:
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'self';")
     assert not re.search(r"unsafe|data:|\*|http", policy)
-    assert not re.search(r"<script(?! src=)|<style|\son\w+=|\sstyle=", answer.text)
+    assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=", answer.text)
 
 
 @pytest.mark.parametrize("page", PAGES)

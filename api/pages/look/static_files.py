@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from api.operations.call import Call
 from api.operations.declaration import ANY_QUERY, PUBLIC, Answers
 from engine.errors import NotFound
 
-_FOLDER = Path(__file__).resolve().parent / "static"
+_FOLDER = Path(__file__).resolve().parent.parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_IMPORT = re.compile(rb'((?:from|import) "\./)([\w-]+\.js)(?=")')
 _YEAR = 31_536_000  # seconds
 
 # Not limited: one page takes several files.
@@ -37,9 +39,16 @@ class StaticFile:
 
 
 def _read(path: Path) -> StaticFile:
+    """A file; a script names the files that it imports as they are served."""
     content = path.read_bytes()
+    if path.suffix == ".js":
+        content = _IMPORT.sub(lambda found: _renamed(path, found), content)
     digest = hashlib.sha256(content).hexdigest()[:12]
     return StaticFile(f"{path.stem}.{digest}{path.suffix}", content, _TYPES[path.suffix])
+
+
+def _renamed(path: Path, found: re.Match[bytes]) -> bytes:
+    return found[1] + _read(path.parent / found[2].decode()).name.encode()
 
 
 _FILES = {path.relative_to(_FOLDER).as_posix(): _read(path) for path in _FOLDER.rglob("*.*")}

@@ -6,11 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages import plots, static_files
+from api.pages.look import formats, plots, static_files, words
 
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -45,6 +45,25 @@ def static(path: str) -> str:
     return link(static_files.address(path))
 
 
+def here() -> str:
+    """The path of the page being rendered, with its query, below the root of the site, without a leading slash."""
+    path = request.path.lstrip("/")
+    query = request.query_string.decode("ascii", "replace")
+    return f"{path}?{query}" if query else path
+
+
+def typed(name: str, value: str = "") -> str:
+    """The value of a field: what was entered, where the form is shown again, else `value`."""
+    refusal = g.get("refusal")
+    return value if refusal is None else refusal.entered.get(name, value)
+
+
+def problem(name: str) -> str:
+    """What is wrong with a field of the form that is shown again; empty: nothing."""
+    refusal = g.get("refusal")
+    return "" if refusal is None else words.gettext(refusal.problems.get(name, ""))
+
+
 def icon(name: str, css: str = "i", flip: bool = False) -> Markup:
     """A symbol of `static/icons.svg`. Screen readers pass over it: a word stands beside it, or labels its control.
 
@@ -68,16 +87,37 @@ def _svg(address: str, css: str) -> Markup:
 
 def _make_environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        loader=FileSystemLoader(Path(__file__).resolve().parent.parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
-        link=link, static=static, icon=icon, shape=shape, line=plots.line, area=plots.area
+        link=link,
+        static=static,
+        icon=icon,
+        shape=shape,
+        line=plots.line,
+        area=plots.area,
+        language=words.language,
+        here=here,
+        typed=typed,
+        problem=problem,
+        proof=lambda: g.get("proof", ""),
+    )
+    environment.filters.update(
+        number=formats.number,
+        percent=formats.percent,
+        size=formats.size,
+        speed=formats.speed,
+        duration=formats.duration,
+        day=formats.day,
+        moment=formats.moment,
+        ago=formats.ago,
+        listed=formats.listed,
     )
     return environment
 

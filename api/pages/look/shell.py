@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["done", "failed", "degraded", "waiting"]
 Theme = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True)
-class Place:
+class NavLink:
     """A link of the navigation.
 
     Attributes:
@@ -35,11 +36,11 @@ class Flash:
     """A message about what was just done, shown once.
 
     Attributes:
-        kind: of `parts/status.html`, such as "done" or "failed".
+        kind: of `parts/status.html`.
         text: a sentence.
     """
 
-    kind: str
+    kind: Kind
     text: str
 
 
@@ -62,9 +63,9 @@ class Shell:
     name: str
     csrf_token: str
     here: str
-    places: Sequence[Place]
-    admin: Sequence[Place] = ()
-    account: Sequence[Place] = ()
+    places: Sequence[NavLink]
+    admin: Sequence[NavLink] = ()
+    account: Sequence[NavLink] = ()
     unread: int = 0
     theme: Theme = "system"
     flashes: Sequence[Flash] = ()

@@ -1,0 +1,1 @@
+"""The pages below `/admin`: for those who look after the installation."""

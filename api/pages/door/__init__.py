@@ -1,0 +1,1 @@
+"""Who comes to a page and how it answers: session, language, forms, flash messages, errors."""

@@ -1,0 +1,1 @@
+"""What every page is made with: templates, words, formats, icons, static files."""

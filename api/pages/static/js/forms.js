@@ -1,0 +1,94 @@
+// Forms are sent without leaving the page: the answer's parts replace those that differ, and nothing else moves.
+import {adopt, parsed} from "./refresh.js";
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const button = event.submitter;
+  if (event.defaultPrevented || form.method !== "post" || form.dataset.plain !== undefined) return;
+  event.preventDefault();
+  send(form, button);
+});
+
+// A choice that holds at once.
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.dataset.auto !== undefined) form.requestSubmit();
+});
+
+export async function send(form, button) {
+  if (form.ariaBusy === "true") return;  // twice pressed is once meant
+  form.ariaBusy = "true";
+  button?.setAttribute("aria-busy", "true");
+  const body = new FormData(form, button);
+  const address = button?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
+  const encoded = form.enctype === "multipart/form-data" ? body : new URLSearchParams(body);
+  try {
+    const answer = await fetch(address, {method: "POST", body: encoded, headers: {Accept: "text/html"}});
+    await take(answer, form);
+  } catch {
+    toast(document.body.dataset.offline);
+  } finally {
+    form.ariaBusy = null;
+    button?.removeAttribute("aria-busy");
+  }
+}
+
+async function take(answer, form) {
+  const fresh = parsed(await answer.text());
+  const path = new URL(answer.url).pathname;
+  if (answer.redirected && path.endsWith("/sign-in") && !location.pathname.endsWith("/sign-in")) {
+    askToSignIn(fresh, form);
+  } else if (answer.ok && path !== location.pathname) {
+    location.assign(answer.url);
+  } else if (fresh.getElementById("main")?.dataset.page === document.getElementById("main")?.dataset.page) {
+    if (answer.ok) {
+      if (answer.url !== location.href) history.replaceState(null, "", answer.url);
+      form.closest("dialog[open]")?.close?.();
+      form.closest("[popover]")?.hidePopover?.();
+      form.reset();
+    }
+    adopt(fresh);
+    document.querySelector("[aria-invalid=true]")?.focus();
+  } else {
+    toast(fresh.querySelector("h1")?.textContent ?? document.body.dataset.offline);
+  }
+}
+
+export function toast(text) {
+  const shown = document.createElement("div");
+  shown.className = "toast";
+  shown.append(Object.assign(document.createElement("p"), {textContent: text}));
+  document.querySelector(".toasts")?.replaceChildren(shown);
+}
+
+// The session has ended: signing in again happens over the page, and what was typed is sent after it.
+function askToSignIn(fresh, form) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "dialog";
+  const content = fresh.querySelector("main");
+  dialog.append(...content.childNodes);
+  for (const each of dialog.querySelectorAll("form[method=post]")) {
+    each.dataset.plain = "";
+    each.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const answer = await fetch(each.action, {
+        method: "POST", body: new URLSearchParams(new FormData(each)), headers: {Accept: "text/html"},
+      });
+      const page = parsed(await answer.text());
+      const proof = page.querySelector("body[data-socket] input[name=csrfToken]");
+      if (!answer.ok || !proof) {
+        each.querySelector(".error")?.remove();
+        const error = Object.assign(document.createElement("p"), {className: "error"});
+        error.textContent = page.querySelector(".note.bad p, .error, h1")?.textContent ?? "";
+        each.append(error);
+        return;
+      }
+      for (const field of document.querySelectorAll("input[name=csrfToken]")) field.value = proof.value;
+      dialog.close();
+      dialog.remove();
+      send(form);
+    });
+  }
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,70 @@
+// The one socket of this tab. Progress goes into bars at once; any other change takes a new copy of the page's parts.
+import {bytes, percent, span} from "./times.js";
+
+const FIRST = 500;  // ms until the first try to reconnect, doubled up to
+const LONGEST = 20000;
+
+let socket = null;
+let pause = FIRST;
+
+export function listen(told) {
+  const address = new URL(document.body.dataset.socket, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  let opened = false;
+  socket = new WebSocket(address);
+  socket.addEventListener("open", () => {
+    opened = true;
+    if (pause > FIRST || document.body.classList.contains("lost")) told.changed();  // whatever was missed
+    pause = FIRST;
+    told.lost(false);
+  });
+  socket.addEventListener("message", ({data}) => heard(JSON.parse(data), told));
+  socket.addEventListener("close", async () => {
+    told.lost(true);
+    if (!opened) await renewed();
+    setTimeout(() => listen(told), pause * (0.75 + Math.random() / 2));
+    pause = Math.min(pause * 2, LONGEST);
+  });
+}
+
+// A handshake is refused where the access token has run out: the session may be good for another.
+async function renewed() {
+  const token = document.querySelector("input[name=csrfToken]")?.value;
+  if (!token) return;
+  await fetch(document.body.dataset.renew, {
+    method: "POST", headers: {"Content-Type": "application/json", "X-CSRF-Token": token}, body: "{}",
+  }).catch(() => {});
+}
+
+function heard({event, data}, told) {
+  if (event === "snapshot") return;
+  if (event !== "download:progress") {
+    told.changed();
+    return;
+  }
+  const rows = document.querySelectorAll(`[data-download="${CSS.escape(data.id)}"]`);
+  let other = !rows.length && document.querySelector("[data-downloads]");
+  for (const row of rows) {
+    if (row.dataset.status !== data.status) other = true;
+    else moved(row, data);
+  }
+  if (other) told.changed();
+}
+
+function moved(row, data) {
+  const parts = {
+    percent: percent(data.progress),
+    speed: data.speedBytesPerSecond ? `${bytes(data.speedBytesPerSecond)}/s` : "",
+    left: data.etaSeconds === null ? "" : span(data.etaSeconds),
+    done: data.downloadedBytes === null ? "" : bytes(data.downloadedBytes),
+  };
+  for (const bar of row.querySelectorAll("progress")) {
+    if (data.status === "downloading") bar.value = data.progress;
+  }
+  for (const [name, text] of Object.entries(parts)) {
+    for (const each of row.querySelectorAll(`[data-part=${name}]`)) {
+      const words = each.dataset.words;
+      each.textContent = words && text ? words.replace("%s", text) : text;
+    }
+  }
+}

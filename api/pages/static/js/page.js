@@ -1,0 +1,11 @@
+// On every page: forms without a reload, what is live, and what the platform lacks.
+import {liveParts, refresh} from "./refresh.js";
+import {listen} from "./live.js";
+import "./forms.js";
+import "./keys.js";
+import "./times.js";
+
+if (document.body.dataset.socket) {
+  listen({changed: refresh, lost: (is) => document.body.classList.toggle("lost", is)});
+}
+liveParts();

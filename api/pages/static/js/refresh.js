@@ -1,0 +1,95 @@
+// Takes what changed on the server into this page: parts of a new copy of it replace those that differ.
+import {localTimes} from "./times.js";
+
+const PARTS = "[data-live]";  // each with an id; its children with ids of their own are replaced one by one
+const PAUSE = 250;  // ms in which changes are collected
+
+let waiting = 0;
+let running = false;
+let again = false;
+
+export function refresh() {
+  if (!waiting) waiting = setTimeout(collect, document.hidden ? PAUSE * 20 : PAUSE);
+}
+
+async function collect() {
+  waiting = 0;
+  if (running) {
+    again = true;
+    return;
+  }
+  running = true;
+  try {
+    const answer = await fetch(location.href, {headers: {Accept: "text/html"}});
+    if (answer.ok && !answer.redirected) adopt(parsed(await answer.text()));
+  } catch {
+    // The socket tells when the server is back.
+  } finally {
+    running = false;
+    if (again) {
+      again = false;
+      refresh();
+    }
+  }
+}
+
+export const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
+
+export function adopt(fresh) {
+  for (const part of document.querySelectorAll(PARTS)) {
+    const other = fresh.getElementById(part.id);
+    if (other) renew(part, other);
+  }
+  liveParts();
+  document.dispatchEvent(new Event("renewed"));
+}
+
+export function liveParts() {
+  localTimes(document);
+  for (const hidden of document.querySelectorAll("[data-scripted]")) hidden.hidden = false;
+}
+
+// What a person is using now stays as it is: an open dialog, a field with the caret, what they have ticked.
+const inUse = (node) => node.matches("dialog[open], :popover-open") || (node.contains(document.activeElement)
+  && document.activeElement.matches("input:not([type=checkbox], [type=radio]), textarea, select"));
+
+function renew(old, fresh) {
+  if (old.isEqualNode(fresh) || inUse(old)) return;
+  const keyed = [...fresh.children].length > 0 && [...fresh.children].every((child) => child.id);
+  if (!keyed) {
+    const focused = old.contains(document.activeElement) ? pathOf(document.activeElement) : null;
+    const ticked = [...old.querySelectorAll("input[type=checkbox]:checked")].map(pathOf);
+    const opened = [...old.querySelectorAll("details[open]")].map(pathOf);
+    const copy = document.importNode(fresh, true);
+    if (copy.dataset) copy.dataset.fresh = "";
+    old.replaceWith(copy);
+    for (const each of ticked) find(copy, each, (box) => { box.checked = true; });
+    for (const each of opened) find(copy, each, (box) => { box.open = true; });
+    if (focused) find(copy, focused, (box) => box.focus({preventScroll: true}));
+    return;
+  }
+  for (const name of [...old.attributes].map((each) => each.name)) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const {name, value} of fresh.attributes) old.setAttribute(name, value);
+  const known = new Map([...old.children].map((child) => [child.id, child]));
+  let place = null;
+  for (const child of [...fresh.children]) {
+    const mine = known.get(child.id);
+    known.delete(child.id);
+    const node = mine ?? document.importNode(child, true);
+    const next = place ? place.nextElementSibling : old.firstElementChild;
+    if (node !== next) old.insertBefore(node, next);
+    if (mine) renew(mine, child);
+    place = document.getElementById(child.id) ?? node;
+  }
+  for (const gone of known.values()) gone.remove();
+}
+
+// An element by what it is, since its copy is another object.
+const pathOf = (node) => node.id ? `#${CSS.escape(node.id)}`
+  : `${node.localName}${node.name ? `[name="${CSS.escape(node.name)}"]` : ""}${
+    node.hasAttribute("value") ? `[value="${CSS.escape(node.getAttribute("value"))}"]` : ""}`;
+
+function find(root, selector, use) {
+  const found = root.matches(selector) ? root : root.querySelector(selector);
+  if (found) use(found);
+}

@@ -1,0 +1,165 @@
+"""A whole installation with invented people, films and downloads, for whoever looks at the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from catalogues import synced
+from factories import make_download, make_user
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+from stack import Stack, running
+
+from config.redis import make_redis
+from config.settings import Settings
+from engine.identity import passwords
+from engine.notifications import notifications
+from engine.runtime import Runtime
+from models.user import User
+from tests.fakes.plex_server import PlexDouble
+
+PASSWORD = "lantern-orchard-kestrel"
+FILMS = (
+    ("Half a Sun", 2026),
+    ("Lumen & Ash", 2026),
+    ("The Paper Lions", 2024),
+    ("Eleven Doors North", 2025),
+    ("The Quiet Mile", 2023),
+    ("Salt Meridian", 2025),
+    ("Nightferry", 2025),
+    ("Tidewright", 2026),
+)
+SHOWS = (("Kestrel Nine", 3), ("Wintergreen Accounts", 1), ("Orchard & Daughters", 2), ("Low Orbit Radio", 1))
+MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Showroom:
+    """What tests and pictures need of it.
+
+    Attributes:
+        stack: its processes.
+        runtime: its database and Redis.
+        plex: the server that it mirrors.
+    """
+
+    stack: Stack
+    runtime: Runtime
+    plex: PlexDouble
+
+    @property
+    def url(self) -> str:
+        return self.stack.url
+
+    def email(self, role: str) -> str:
+        """The address of the person of a role: guest, user, admin or super_admin; all have the same password."""
+        return f"{role}@example.org"
+
+
+@contextmanager
+def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
+    """Build it, serve it, end it."""
+    with PlexDouble() as plex:
+        _fill_library(plex)
+        stack = Stack(folder, database_url, redis_url, PLEX_URL=plex.url, PLEX_TOKEN=plex.token)
+        settings = Settings(
+            app_env="development",
+            data_dir=folder,
+            download_dir=folder / "downloads",
+            work_dir=folder / "work",
+            database_url=database_url,
+            redis_url=redis_url,
+            secret_key="s" * 48,
+            plex_url=plex.url,
+            plex_token=plex.token,
+        )
+        runtime = Runtime(settings, make_redis(settings), lambda job: None)
+        try:
+            synced(runtime)
+            with runtime.unit_of_work() as db:
+                _fill(db)
+            with running(stack):
+                stack.start_web()
+                yield Showroom(stack, runtime, plex)
+        finally:
+            runtime.database.close()
+            runtime.redis.close()
+
+
+def _fill_library(plex: PlexDouble) -> None:
+    films = plex.library.add_section("movie", "Films", "/media/films")
+    shows = plex.library.add_section("show", "Series", "/media/series")
+    for title, year in FILMS:
+        plex.library.add_film(films, title, year)
+    for title, seasons in SHOWS:
+        show = plex.library.add_show(shows, title, 2024)
+        for number in range(1, seasons + 1):
+            for episode in range(1, 7):
+                plex.library.add_episode(show, number, episode, f"Part {episode}")
+
+
+def _fill(db: Session) -> None:
+    kept = passwords.make_hash(PASSWORD)
+    names = {"super_admin": "Ines Aalto", "admin": "Jonas Lund", "user": "Ruth Moreau", "guest": "Otto Ito"}
+    people = {
+        role: make_user(db, name=name, role=role, email=f"{role}@example.org", password_hash=kept)
+        for role, name in names.items()
+    }
+    for role in ("super_admin", "user"):
+        _fill_downloads(db, people[role])
+    for title in ("Half a Sun", "Slow bread, from starter to crust"):
+        notifications.notify(
+            db,
+            people["user"].id,
+            type="download.completed",
+            title=title,
+            message=f"{title} is in your library.",
+        )
+
+
+def _fill_downloads(db: Session, user: User) -> None:
+    now = func.clock_timestamp
+    video = {"host": "youtube", "channel": "Workshop Nine", "duration": 42 * MINUTE}
+    moving = {"started_at": now(), "lease_until": now() + timedelta(hours=2), "total_bytes": 1_100_000_000}
+    make_download(
+        db, user, **video, **moving, title="Night soldering: a clock from eleven relays", status="downloading",
+        progress=62.0, downloaded_bytes=682_000_000, speed=8_400_000.0, eta=50.0, quality="1080p",
+    )  # fmt: skip
+    make_download(
+        db, user, **video, **moving, title="Rebuilding a 1968 film projector, part 3", status="processing",
+        progress=100.0, downloaded_bytes=1_100_000_000,
+    )  # fmt: skip
+    make_download(db, user, **video, title="Cab ride: Lindholm to Arvik in the first snow")
+    failed = {
+        "kind": "private",
+        "message": "This video is private.",
+        "advice": "Ask who made it.",
+        "retryable": False,
+    }
+    make_download(
+        db,
+        user,
+        **video,
+        title="Tin whistle makers of the coast",
+        status="failed",
+        ended_at=now(),
+        error=failed,
+    )
+    make_download(db, user, **video, title="Harbour organ, live", status="cancelled", ended_at=now())
+    file = {
+        "path": "Workshop Nine/Slow bread.mp4",
+        "size": 612_000_000,
+        "container": "mp4",
+        "height": 1080,
+        "duration": 2520.0,
+    }
+    for number in range(1, 30):
+        make_download(
+            db, user, **video, title=f"Slow bread, part {number}", status="completed", progress=100.0,
+            started_at=now() - timedelta(hours=number, minutes=4), ended_at=now() - timedelta(hours=number),
+            file=file | {"path": f"Workshop Nine/Slow bread {number}.mp4"},
+        )  # fmt: skip
