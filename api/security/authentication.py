@@ -188,6 +188,17 @@ def set_cookies(response: Response, settings: Settings, access: str, refresh: st
     _set(response, settings, REFRESH_COOKIE, refresh, _REFRESH_PATH, life)
 
 
+def renew_access_cookie(request: Request, response: Response, settings: Settings, identity: Identity) -> None:
+    """Set the cookie of an access token anew where a page's session is good and that of the token is not."""
+    try:
+        if session_of(request.cookies.get(ACCESS_COOKIE, "")) == identity.login_id:
+            return
+    except Unauthorized:
+        pass
+    access = issue_access_token(identity.session_id, identity.user_id)
+    _set(response, settings, ACCESS_COOKIE, access, "/", int(settings.refresh_token_seconds))
+
+
 def clear_cookies(response: Response, settings: Settings) -> None:
     """Delete the cookies of both tokens, and that of pages."""
     page_sessions.take(response, settings)

@@ -15,6 +15,7 @@ from api.pages.look import words
 from api.pages.look.rendering import link, page
 from api.pages.look.shell import Flash, Kind
 from api.security import browsers
+from api.security.authentication import renew_access_cookie
 from api.security.csrf import csrf_token
 from api.wire.fields import Schema
 from api.wire.requests import load_form
@@ -81,6 +82,8 @@ class Visit(Call):
         answer = page(template, status, shell=frame, flashes=told, csrf_token=self.proof, **values)
         if self._identity is None:
             browsers.give_nonce(answer, self.settings, self._browser)
+        elif self._identity.login_id is not None:
+            renew_access_cookie(request, answer, self.settings, self._identity)
         flashes.forget(request, answer, self.settings)
         return answer
 

@@ -6,6 +6,10 @@ import "./keys.js";
 import "./times.js";
 
 if (document.body.dataset.socket) {
-  listen({changed: refresh, lost: (is) => document.body.classList.toggle("lost", is)});
+  const lost = (is) => {
+    document.body.classList.toggle("lost", is);
+    document.getElementById("lost").hidden = !is;
+  };
+  listen({changed: refresh, lost});
 }
 liveParts();
