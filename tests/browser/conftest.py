@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
-from stack import Stack, running
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.browser.showroom import Showroom, showroom
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW = "There is no Chromium: `apt-get install chromium`, or `.venv/bin/playwright install chromium`."
@@ -36,14 +39,49 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def site(
+def room(
     browser: Browser,  # first: without one no server is started
     session_database_url: str,
     shared_redis: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The URL of a web server."""
-    stack = Stack(tmp_path_factory.mktemp("site"), session_database_url, shared_redis)
-    with running(stack):
-        stack.start_web()
-        yield stack.url
+) -> Iterator[Showroom]:
+    """A web server over invented people, films and downloads; without workers."""
+    with showroom(tmp_path_factory.mktemp("room"), session_database_url, shared_redis) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def site(room: Showroom) -> str:
+    """The URL of the web server."""
+    return room.url
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What browsers had to complain of; a test fails in the end where there is something left in it."""
+    said: list[str] = []
+    yield said
+    # What was asked for in vain, and a connection that was cut, are told by the page itself.
+    ignored = ("Failed to load resource", "WebSocket connection to")
+    assert [text for text in said if not text.startswith(ignored)] == []
+
+
+@pytest.fixture
+def visit(browser: Browser, room: Showroom, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a browser of its own, as somebody: `visit("user", "downloads", width=360)`; "" is nobody."""
+    with ExitStack() as contexts:
+
+        def opened(role: str, path: str, *, width: int = 1280, height: int = 900, **options: Any) -> Page:
+            context = contexts.enter_context(
+                closing(browser.new_context(viewport={"width": width, "height": height}, **options))
+            )
+            if role:
+                name, value = room.cookie(role)
+                context.add_cookies([{"name": name, "value": value, "url": room.url}])
+            page = context.new_page()
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(f"{room.url}/{path}")
+            return page
+
+        yield opened

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from catalogues import synced
 from factories import make_download, make_user
-from sqlalchemy import func
+from flask import Response
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from stack import Stack, running
 
+from api.security import page_sessions
 from config.redis import make_redis
 from config.settings import Settings
-from engine.identity import passwords
+from engine.identity import passwords, sessions
+from engine.identity.sessions import Device
 from engine.notifications import notifications
 from engine.runtime import Runtime
 from models.user import User
@@ -54,6 +57,18 @@ class Showroom:
     @property
     def url(self) -> str:
         return self.stack.url
+
+    def cookie(self, role: str) -> tuple[str, str]:
+        """Name and value of the cookie of a new session of the person of a role."""
+        answer = Response()
+        with self.runtime.unit_of_work() as db:
+            user = db.scalars(select(User).where(User.email == self.email(role))).one()
+            started = sessions.start(
+                db, self.runtime.settings, user, remember_me=False, device=Device("browser", None)
+            )
+            page_sessions.give(answer, self.runtime.settings, started.login)
+        name, _, rest = answer.headers["Set-Cookie"].partition("=")
+        return name, rest.partition(";")[0]
 
     def email(self, role: str) -> str:
         """The address of the person of a role: guest, user, admin or super_admin; all have the same password."""

@@ -156,7 +156,7 @@ def test_a_link_that_is_no_good_is_said_in_words(show: Opener, path: str) -> Non
         page.get_by_label("Password").fill("correct horse battery")
         page.get_by_role("button", name="Make the account").click()
 
-    said = page.get_by_role("status")
+    said = page.locator("#state")
 
     expect(said).to_have_class("note bad")
     expect(said).to_contain_text("not valid any more")

@@ -25,6 +25,7 @@ def rendered(shell: Shell) -> str:
         ("/", "", "./"),
         ("/", "downloads", "downloads"),
         ("/downloads", "", "./"),
+        ("/downloads", "?new", "./?new"),
         ("/admin/users", "", "../"),
         ("/admin/users", "library", "../library"),
         ("/item/plex/12", "static/x.css", "../../static/x.css"),

@@ -23,7 +23,7 @@ from api.security.csrf import check_csrf
 from api.security.own_hosts import refuse_foreign_page
 from api.security.rate_limits import Counted
 from api.wire.fields import Schema
-from engine.errors import CsrfInvalid, MediaNestError, Unauthorized
+from engine.errors import CsrfInvalid, MediaNestError
 from engine.identity import sessions
 from engine.permissions import Permission
 
@@ -151,17 +151,15 @@ def _proved(view: View) -> View:
                     "This form came without its cookie: allow cookies, and open the page again."
                 )
             check_csrf(request, visit.settings, browsers.subject(nonce))
+        g.proved = True
         return view(visit, *args, **path)
 
     return proved
 
 
 def _can_be_told(error: MediaNestError) -> bool:
-    """Whether a page of ours can say it beside the form; else an error page does."""
-    return (error.status < 500 and not isinstance(error, Unauthorized | CsrfInvalid)) or error.status in {
-        502,
-        503,
-    }
+    """Whether a page of ours can say it beside the form: what the view refuses, not who may not use the form at all."""
+    return bool(g.get("proved")) and (error.status < 500 or error.status in {502, 503})
 
 
 def _told(

@@ -45,7 +45,7 @@ async function take(answer, form) {
       if (answer.url !== location.href) history.replaceState(null, "", answer.url);
       form.closest("dialog[open]")?.close?.();
       form.closest("[popover]")?.hidePopover?.();
-      form.reset();
+      if (form.dataset.auto === undefined) form.reset();
     }
     adopt(fresh);
     document.querySelector("[aria-invalid=true]")?.focus();
