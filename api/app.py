@@ -10,7 +10,7 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import account, home, mail_links, parts, sign_in
+from api.pages import account, home, install, mail_links, parts, sign_in
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
 from api.resources import (
@@ -85,7 +85,7 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, account.pages)
+PAGES = (home.pages, sign_in.pages, account.pages, install.pages)
 
 
 class SynchronousFlask(Flask):
