@@ -53,9 +53,10 @@ def _sentences(tree: ast.Module) -> Iterator[str]:
         id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told | pieces:
-            if SENTENCE.fullmatch(node.value):
-                yield node.value
+        if not isinstance(node, ast.Constant) or id(node) in told | pieces:
+            continue
+        if isinstance(node.value, str) and SENTENCE.fullmatch(node.value):
+            yield node.value
 
 
 def read(language: str) -> Catalog:
