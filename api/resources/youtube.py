@@ -114,7 +114,7 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
-    row = downloads.get(call.db, download_id, owner_id=_visible(call))
+    row = downloads.get(call.db, download_id, owner_id=visible_owner(call))
     why, plex = waiting.reasons(call.db, call.settings, [row]), arrivals.states(call.db, [row])
     return success(download_row(row, why.get(row.id), plex.get(row.id)))
 
@@ -145,7 +145,7 @@ def retry_download(call: Call, download_id: str) -> Response:
 
     Either is work for a worker and the site, and is counted like a submission.
     """
-    row = downloads.retry(call.db, download_id, owner_id=_visible(call))
+    row = downloads.retry(call.db, download_id, owner_id=visible_owner(call))
     call.spend("downloads")
     note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
@@ -186,7 +186,7 @@ def _of_another_site() -> bool:
     )
 
 
-def _visible(call: Call) -> str | None:
+def visible_owner(call: Call) -> str | None:
     """The user whose downloads the caller may see: themselves, or everybody (None)."""
     return None if Permission.REQUESTS_MANAGE in call.identity.permissions else call.identity.user_id
 
