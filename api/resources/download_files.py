@@ -9,7 +9,8 @@ from flask import Response
 
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
-from api.resources.youtube import blueprint, visible_owner
+from api.resources.download_batches import blueprint
+from api.resources.youtube import visible_owner
 from api.wire import files
 from api.wire.fields import Flag, Schema
 from engine.downloads import downloads

@@ -83,15 +83,7 @@ DownloadPage = page_of(DownloadSchema)
 )
 def create_download(call: Call, body: dict[str, Any]) -> Response:
     """Ask for a video. 202 with the new download, 200 with the one that is active for the same wish."""
-    row, new = downloads.create(
-        call.db,
-        call.settings,
-        user_id=call.identity.user_id,
-        url=body["url"],
-        quality=body.get("quality"),
-        format=body.get("format"),
-        download_path=body.get("download_path"),
-    )
+    row, new = downloads.create(call.db, call.settings, user_id=call.identity.user_id, **body)
     if new:
         call.spend("downloads")
     return success(download_row(row), 202 if new else 200, _located(row))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from api.server.arriving import SEND_SECONDS
 from api.wire.files import FilePiece
@@ -67,20 +67,17 @@ class FileSender:
         while True:
             for key, _ in selector.select(1.0):
                 if key.data is None:
-                    self._wake.recv(4096)
-                    self._take_new(selector)
+                    self._wake.recv(1)
+                    self._begin(selector, self._new.get())
                 else:
                     self._move(selector, key.data)
             late = time.monotonic() - SEND_SECONDS
             for sending in [each for each in self._under_way if each.moved_at < late]:
                 self._end(selector, sending, whole=False)
 
-    def _take_new(self, selector: selectors.BaseSelector) -> None:
-        with suppress(Empty):
-            while True:
-                sending = self._new.get_nowait()
-                self._under_way[sending] = None
-                selector.register(sending.sock, selectors.EVENT_WRITE, sending)
+    def _begin(self, selector: selectors.BaseSelector, sending: _Sending) -> None:
+        self._under_way[sending] = None
+        selector.register(sending.sock, selectors.EVENT_WRITE, sending)
 
     def _move(self, selector: selectors.BaseSelector, sending: _Sending) -> None:
         piece = sending.piece

@@ -103,14 +103,18 @@ def init_app(app: Flask) -> None:
 
 def _known(error: MediaNestError) -> Response:
     _record(error.code, error.status)
-    named = error.code == "VALIDATION_ERROR"
-    details = error.details if named or _in_development() else None
     headers = RETRY_AFTER if error.status == 503 else None
     if error.retry_after is not None:
         headers = {"Retry-After": str(error.retry_after)}
     if isinstance(error, RateLimitExceeded):
         headers = {"Retry-After": str(error.verdict.retry_after)}
-    return failure(error.code, error.message, error.status, details, headers)
+    return failure(error.code, error.message, error.status, told_details(error), headers)
+
+
+def told_details(error: MediaNestError) -> Mapping[str, object] | str | None:
+    """The details of an error that clients may see: of a validation error, and in development."""
+    named = error.code == "VALIDATION_ERROR"
+    return error.details if named or _in_development() else None
 
 
 def _http(error: HTTPException) -> Response:

@@ -33,7 +33,7 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
     if request.mimetype and not _is_json(request.mimetype):
         raise UnsupportedMediaType
     if not raw:
-        return _checked(schema, {})
+        return checked(schema, {})
     if not request.mimetype:
         raise UnsupportedMediaType
     try:
@@ -42,7 +42,7 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
         raise InvalidRequest({"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}) from None
     if raw.count(b"[") + raw.count(b"{") > _DEEP:
         _refuse_too_deep(found)
-    return _checked(schema, found)
+    return checked(schema, found)
 
 
 def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def load_query(schema: type[ma.Schema]) -> dict[str, Any]:
     for name, values in request.args.lists():
         if len(values) > 1:
             raise InvalidRequest({name: ["Must be given once."]})
-    return _checked(schema, QueryDict(request.args.items()))
+    return checked(schema, QueryDict(request.args.items()))
 
 
 def read_body(largest: int = MAX_BODY) -> None:
@@ -96,7 +96,12 @@ def _made(schema: type[ma.Schema]) -> ma.Schema:
     return schema()
 
 
-def _checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+def checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+    """What was found in JSON or a query, as the schema loads it.
+
+    Raises:
+        InvalidRequest: it does not fit.
+    """
     try:
         loaded: dict[str, Any] = _made(schema).load(found)
     except ma.ValidationError as error:
