@@ -31,6 +31,7 @@ from api.resources import (
     plex_auth,
     plex_collections,
     plex_syncs,
+    search,
     testing,
     users,
     webhook_inbox,
@@ -75,6 +76,7 @@ BLUEPRINTS = (
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,
     flower.blueprint,
