@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from catalogues import connected, synced
-from door import Door, Person, data_of, refused
+from door import Door, Person, data_of, opened, opened_once, refused
 from factories import make_download
 from sqlalchemy import func, update
 
@@ -112,8 +112,6 @@ def test_nothing_that_is_typed_breaks_it(door_of_all: Person, query: str) -> Non
 
 @pytest.fixture(scope="module")
 def door_of_all(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    from door import opened, opened_once
-
     with opened_once(postgres, tmp_path_factory.mktemp("all")) as plain:
         changes = {"plex_url": "http://127.0.0.1:9", "plex_token": "x"}
         with opened(plain.runtime.settings, **changes) as door:
