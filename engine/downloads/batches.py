@@ -20,6 +20,7 @@ from engine.stores.locks import Named
 from models.download import Download
 
 MOST = 200
+_BELLS = 20  # rung at most: each that ends rings for the next, and the reconciler for more workers than that
 
 _Key = tuple[str, str, str]  # what one wish of a user is known by: video, quality, format
 
@@ -119,9 +120,9 @@ def _by_key(rows: Iterable[Download], *, new: bool) -> dict[_Key, Outcome]:
 def _count(
     db: Session, outcomes: dict[_Key, Outcome], order: Sequence[_Key], count: Callable[[], None]
 ) -> None:
-    """Count the new rows and ring for them, in their order, until there were enough; take the rest back."""
+    """Count the new rows in their order, until there were enough, and take the rest back; ring for the others."""
     refusal: MediaNestError | None = None
-    taken_back = []
+    kept, taken_back = 0, []
     for key in order:
         row, new = outcomes[key].row, outcomes[key].new
         if row is None or not new:
@@ -132,8 +133,10 @@ def _count(
         except MediaNestError as error:
             refusal = error
         if refusal is None:
-            enqueue(db, Job.DOWNLOAD)
+            kept += 1
         else:
             outcomes[key] = Outcome(error=refusal)
             taken_back.append(row.id)
     db.execute(delete(Download).where(Download.id.in_(taken_back)))
+    for _ in range(min(kept, _BELLS)):
+        enqueue(db, Job.DOWNLOAD)
