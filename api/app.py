@@ -10,10 +10,18 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import home, mail_links, parts, sign_in
-from api.pages.account import keys, look
+from api.pages import forgotten_password, home, mail_links, parts, plex_sign_in, sign_in
+from api.pages.account import devices, keys, look
+from api.pages.account import plex as account_plex
+from api.pages.account import profile as account
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
+from api.pages.welcome import download as welcome_download
+from api.pages.welcome import folders as welcome_folders
+from api.pages.welcome import invite as welcome_invite
+from api.pages.welcome import keys as welcome_keys
+from api.pages.welcome import plex as welcome_plex
+from api.pages.welcome import you as welcome
 from api.resources import (
     admin,
     audit,
@@ -73,7 +81,6 @@ BLUEPRINTS = (
     invitations.blueprint,
     invitations.accepting,
     notifications.blueprint,
-    mail_links.blueprint,
     static_files.blueprint,
     webhooks.blueprint,
     webhook_inbox.blueprint,
@@ -86,7 +93,24 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, look.pages, keys.pages)
+PAGES = (
+    home.pages,
+    sign_in.pages,
+    plex_sign_in.pages,
+    forgotten_password.pages,
+    mail_links.pages,
+    account.pages,
+    account_plex.pages,
+    devices.pages,
+    keys.pages,
+    look.pages,
+    welcome.pages,
+    welcome_plex.pages,
+    welcome_folders.pages,
+    welcome_keys.pages,
+    welcome_download.pages,
+    welcome_invite.pages,
+)
 
 
 class SynchronousFlask(Flask):

@@ -12,4 +12,5 @@ if (document.body.dataset.socket) {
   };
   listen({changed: refresh, lost});
 }
+if (document.querySelector("form[data-secret]")) history.replaceState(null, "", location.pathname);  // not on the screen, nor in the history
 liveParts();
