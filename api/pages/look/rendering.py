@@ -10,7 +10,7 @@ from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages.look import formats, plots, static_files, words
+from api.pages.look import formats, plots, qr, static_files, words
 
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -105,6 +105,7 @@ def _make_environment() -> Environment:
         shape=shape,
         line=plots.line,
         area=plots.area,
+        qr=qr.path,
         language=words.language,
         here=here,
         typed=typed,
