@@ -20,6 +20,7 @@ from api.resources import (
     confirmation,
     cookies,
     csrf,
+    download_files,
     flower,
     health,
     integrations,
@@ -36,7 +37,6 @@ from api.resources import (
     users,
     webhook_inbox,
     webhooks,
-    youtube,
 )
 from api.resources import settings as admin_settings
 from api.security import cors, headers, rate_limits
@@ -60,7 +60,7 @@ BLUEPRINTS = (
     csrf.blueprint,
     plex_auth.blueprint,
     plex_auth.own_account,
-    youtube.blueprint,
+    download_files.blueprint,  # that of api.resources.youtube, with all operations of both
     admin.blueprint,
     users.blueprint,
     audit.blueprint,
