@@ -10,7 +10,17 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import account, home, mail_links, parts, sign_in
+from api.pages import (
+    account,
+    download_adding,
+    download_media,
+    downloads,
+    home,
+    mail_links,
+    parts,
+    sign_in,
+)
+from api.pages.admin import downloads as all_downloads
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
 from api.resources import (
@@ -85,7 +95,15 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, account.pages)
+PAGES = (
+    home.pages,
+    sign_in.pages,
+    account.pages,
+    downloads.pages,
+    download_adding.pages,
+    download_media.pages,
+    all_downloads.pages,
+)
 
 
 class SynchronousFlask(Flask):
