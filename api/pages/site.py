@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from api.pages import (
+    download_adding,
+    download_media,
+    downloads,
     forgotten_password,
     home,
     install,
@@ -12,6 +15,7 @@ from api.pages import (
 )
 from api.pages.account import devices, keys, look, profile
 from api.pages.account import plex as account_plex
+from api.pages.admin import downloads as all_downloads
 from api.pages.welcome import download as welcome_download
 from api.pages.welcome import folders as welcome_folders
 from api.pages.welcome import invite as welcome_invite
@@ -26,6 +30,10 @@ PAGES = (
     forgotten_password.pages,
     mail_links.pages,
     install.pages,
+    downloads.pages,
+    download_adding.pages,
+    download_media.pages,
+    all_downloads.pages,
     profile.pages,
     account_plex.pages,
     devices.pages,
