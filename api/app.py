@@ -10,7 +10,8 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import account, home, mail_links, parts, sign_in
+from api.pages import account, home, item, library, mail_links, parts, sign_in
+from api.pages import notifications as notification_pages
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
 from api.resources import (
@@ -85,7 +86,7 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, account.pages)
+PAGES = (home.pages, library.pages, item.pages, notification_pages.pages, sign_in.pages, account.pages)
 
 
 class SynchronousFlask(Flask):
