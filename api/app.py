@@ -21,6 +21,7 @@ from api.resources import (
     confirmation,
     cookies,
     csrf,
+    download_files,
     flower,
     health,
     integrations,
@@ -33,11 +34,11 @@ from api.resources import (
     plex_auth,
     plex_collections,
     plex_syncs,
+    search,
     testing,
     users,
     webhook_inbox,
     webhooks,
-    youtube,
 )
 from api.resources import settings as admin_settings
 from api.security import cors, headers, rate_limits
@@ -61,7 +62,7 @@ BLUEPRINTS = (
     csrf.blueprint,
     plex_auth.blueprint,
     plex_auth.own_account,
-    youtube.blueprint,
+    download_files.blueprint,  # that of api.resources.youtube, with all operations of both
     admin.blueprint,
     users.blueprint,
     audit.blueprint,
@@ -79,6 +80,7 @@ BLUEPRINTS = (
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,
     flower.blueprint,
