@@ -10,7 +10,7 @@ from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages.look import formats, plots, qr, static_files, words
+from api.pages.look import formats, media_words, plots, qr, static_files, words
 
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -114,6 +114,7 @@ def _make_environment() -> Environment:
     )
     environment.filters.update(
         number=formats.number,
+        spelled=formats.spelled,
         percent=formats.percent,
         size=formats.size,
         speed=formats.speed,
@@ -122,6 +123,11 @@ def _make_environment() -> Environment:
         moment=formats.moment,
         ago=formats.ago,
         listed=formats.listed,
+        date=formats.date,
+        resolution=media_words.resolution,
+        codec=media_words.codec,
+        channels=media_words.channels,
+        language=media_words.language,
     )
     return environment
 
