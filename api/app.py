@@ -11,6 +11,7 @@ from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
 from api.pages import account, home, mail_links, parts, sign_in
+from api.pages.admin import PAGES as ADMIN_PAGES
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
 from api.resources import (
@@ -85,7 +86,7 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, account.pages)
+PAGES = (home.pages, sign_in.pages, account.pages, *ADMIN_PAGES)
 
 
 class SynchronousFlask(Flask):
