@@ -10,7 +10,8 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import account, home, mail_links, parts, sign_in
+from api.pages import home, mail_links, parts, sign_in
+from api.pages.account import keys, look
 from api.pages.admin import PAGES as ADMIN_PAGES
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
@@ -86,7 +87,7 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, account.pages, *ADMIN_PAGES)
+PAGES = (home.pages, sign_in.pages, look.pages, keys.pages, *ADMIN_PAGES)
 
 
 class SynchronousFlask(Flask):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import flask
@@ -15,6 +15,7 @@ from api.extensions import parts
 from api.operations import pipeline
 from api.operations.declaration import ANY_QUERY, FILE, NOTHING, PUBLIC, Access, Operation, Takes
 from api.operations.pipeline import View
+from api.pages.door import confirmation
 from api.pages.door.visit import Visit
 from api.pages.look.shell import Kind
 from api.security import browsers, page_sessions
@@ -120,7 +121,7 @@ class PageBlueprint(flask.Blueprint):
             @wraps(view)
             def served(**path: Any) -> Response:
                 try:
-                    return _served(operation, _proved(view) if checked else view, path)
+                    return _posted(operation, view, path) if checked else _served(operation, view, path)
                 except MediaNestError as error:
                     if not checked or not _can_be_told(error):
                         raise
@@ -131,6 +132,18 @@ class PageBlueprint(flask.Blueprint):
             return view
 
         return declare
+
+
+def _posted(operation: Operation, view: View, path: dict[str, Any]) -> Response:
+    """A form, after the proof of a person that it brings along, if it does."""
+    pipeline.receive_body(operation)
+    if operation.access.permission is not None and confirmation.is_brought():
+        # In a pass of its own: plex.tv may be asked, and no transaction is open meanwhile.
+        asked = pipeline.serve(replace(operation, own_units=True), _proved(confirmation.prove), path, Visit)
+        if asked.status_code != confirmation.CONFIRMED:
+            return asked
+        operation = replace(operation, limit=None)
+    return _served(operation, _proved(view), path)
 
 
 def _served(operation: Operation, view: View, path: dict[str, Any]) -> Response:
@@ -170,6 +183,8 @@ def _told(
     path: dict[str, Any],
 ) -> Response:
     shown = replace(operation, limit=None, own_units=False)  # it was counted; a page reads
+    if confirmation.is_needed(error):
+        return pipeline.serve(shown, partial(confirmation.ask, error), path, Visit)
     if again is None:
 
         def show(visit: Visit, **_: Any) -> Response:
