@@ -10,7 +10,7 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import home, mail_links, parts, sign_in
+from api.pages import home, install, mail_links, parts, sign_in
 from api.pages.account import keys, look
 from api.pages.admin import PAGES as ADMIN_PAGES
 from api.pages.door import errors as error_pages
@@ -22,6 +22,7 @@ from api.resources import (
     confirmation,
     cookies,
     csrf,
+    download_files,
     flower,
     health,
     integrations,
@@ -34,11 +35,11 @@ from api.resources import (
     plex_auth,
     plex_collections,
     plex_syncs,
+    search,
     testing,
     users,
     webhook_inbox,
     webhooks,
-    youtube,
 )
 from api.resources import settings as admin_settings
 from api.security import cors, headers, rate_limits
@@ -62,7 +63,7 @@ BLUEPRINTS = (
     csrf.blueprint,
     plex_auth.blueprint,
     plex_auth.own_account,
-    youtube.blueprint,
+    download_files.blueprint,  # that of api.resources.youtube, with all operations of both
     admin.blueprint,
     users.blueprint,
     audit.blueprint,
@@ -80,6 +81,7 @@ BLUEPRINTS = (
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,
     flower.blueprint,
@@ -87,7 +89,7 @@ BLUEPRINTS = (
 )
 
 
-PAGES = (home.pages, sign_in.pages, look.pages, keys.pages, *ADMIN_PAGES)
+PAGES = (home.pages, sign_in.pages, look.pages, keys.pages, install.pages, *ADMIN_PAGES)
 
 
 class SynchronousFlask(Flask):

@@ -83,15 +83,7 @@ DownloadPage = page_of(DownloadSchema)
 )
 def create_download(call: Call, body: dict[str, Any]) -> Response:
     """Ask for a video. 202 with the new download, 200 with the one that is active for the same wish."""
-    row, new = downloads.create(
-        call.db,
-        call.settings,
-        user_id=call.identity.user_id,
-        url=body["url"],
-        quality=body.get("quality"),
-        format=body.get("format"),
-        download_path=body.get("download_path"),
-    )
+    row, new = downloads.create(call.db, call.settings, user_id=call.identity.user_id, **body)
     if new:
         call.spend("downloads")
     return success(download_row(row), 202 if new else 200, _located(row))
@@ -114,7 +106,7 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
-    row = downloads.get(call.db, download_id, owner_id=_visible(call))
+    row = downloads.get(call.db, download_id, owner_id=visible_owner(call))
     why, plex = waiting.reasons(call.db, call.settings, [row]), arrivals.states(call.db, [row])
     return success(download_row(row, why.get(row.id), plex.get(row.id)))
 
@@ -145,7 +137,7 @@ def retry_download(call: Call, download_id: str) -> Response:
 
     Either is work for a worker and the site, and is counted like a submission.
     """
-    row = downloads.retry(call.db, download_id, owner_id=_visible(call))
+    row = downloads.retry(call.db, download_id, owner_id=visible_owner(call))
     call.spend("downloads")
     note_foreign(call, "download.retried_by_admin", row)
     return success(download_row(row), 202, _located(row))
@@ -186,7 +178,7 @@ def _of_another_site() -> bool:
     )
 
 
-def _visible(call: Call) -> str | None:
+def visible_owner(call: Call) -> str | None:
     """The user whose downloads the caller may see: themselves, or everybody (None)."""
     return None if Permission.REQUESTS_MANAGE in call.identity.permissions else call.identity.user_id
 

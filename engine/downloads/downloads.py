@@ -66,29 +66,46 @@ def create(
             path leaves `DOWNLOAD_DIR`.
         Unauthorized: the user was disabled or deleted this moment.
     """
-    source = source_urls.accept(url, settings)
-    quality, format = choose(quality, format)  # noqa: A001
-    wish = {"user_id": user_id, "url_key": source.key, "quality": quality, "format": format}
-    details = {
-        "id": new_id("dl"),
-        "status": "queued",
-        "url": url,
-        "host": source.budget,
-        "folder": confine(download_path, settings.download_dir),
-        "correlation_id": correlation_id(),
-    }
-    _hold_user(db, user_id)
-    row, is_new = _added_or_active(db, wish, details)
+    values = new_row(
+        settings, user_id=user_id, url=url, quality=quality, format=format, download_path=download_path
+    )
+    hold_user(db, user_id)
+    row, is_new = _added_or_active(db, values)
     if is_new:
         enqueue(db, Job.DOWNLOAD)
     return row, is_new
 
 
-def _added_or_active(
-    db: Session, wish: Mapping[str, Any], details: Mapping[str, Any]
-) -> tuple[Download, bool]:
+def new_row(
+    settings: Settings,
+    *,
+    user_id: str,
+    url: str,
+    quality: str | None = None,
+    format: str | None = None,  # noqa: A002 - the API's word
+    download_path: str | None = None,
+) -> dict[str, Any]:
+    """The columns of the row that `create` makes, with what it raises of the wish."""
+    source = source_urls.accept(url, settings)
+    quality, format = choose(quality, format)  # noqa: A001
+    return {
+        "id": new_id("dl"),
+        "user_id": user_id,
+        "status": "queued",
+        "url": url,
+        "url_key": source.key,
+        "host": source.budget,
+        "quality": quality,
+        "format": format,
+        "folder": confine(download_path, settings.download_dir),
+        "correlation_id": correlation_id(),
+    }
+
+
+def _added_or_active(db: Session, values: Mapping[str, Any]) -> tuple[Download, bool]:
     """A new row, or the active one of the same wish; tries again where that one ends between the two statements."""
-    insertion = insert(Download).values(**wish, **details).on_conflict_do_nothing().returning(Download)
+    wish = {name: values[name] for name in ("user_id", "url_key", "quality", "format")}
+    insertion = insert(Download).values(values).on_conflict_do_nothing().returning(Download)
     active = select(Download).filter_by(**wish).where(Download.ended_at.is_(None))
     while True:
         row = db.scalars(insertion).one_or_none()
@@ -311,7 +328,7 @@ def _cancel(db: Session, which: ColumnElement[bool]) -> Sequence[Download]:
     return rows
 
 
-def _hold_user(db: Session, user_id: str) -> None:
+def hold_user(db: Session, user_id: str) -> None:
     """Lock the user's row (FOR KEY SHARE), so that they are not disabled or deleted before this unit has ended.
 
     Raises:

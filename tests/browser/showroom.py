@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,23 @@ class Showroom:
     @property
     def url(self) -> str:
         return self.stack.url
+
+    def path(self, rule: str, role: str) -> str:
+        """The address of a page, without the leading slash, with ids that the person of a role may see."""
+        email = self.email(role or "user")
+        ids = {
+            "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
+            "sync_id": "SELECT id FROM plex_syncs WHERE %s <> '' LIMIT 1",
+            "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
+        }
+
+        def found(name: re.Match[str]) -> str:
+            return str(self.stack.query(ids[name[1]], email)[0][0])
+
+        return re.sub(r"<(\w+)>", found, rule).lstrip("/")
 
     def cookie(self, role: str) -> tuple[str, str]:
         """Name and value of the cookie of a new session of the person of a role."""

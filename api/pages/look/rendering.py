@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from api.pages.look import formats, plots, static_files, words
 
-_POLICY = (
+POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
@@ -28,7 +28,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
         values: that the template names.
     """
     answer = Response(_environment.get_template(template).render(values), status, mimetype="text/html")
-    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.headers["Content-Security-Policy"] = POLICY
     # Without a referrer browsers hide the origin of our own forms too.
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -173,10 +174,17 @@ def recent(
 
 
 def matching(search: str) -> ColumnElement[bool]:
-    """Whether all words of a search begin words of an item's title, original title or show."""
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in search.split())
+    """Whether all words of a search begin words of an item's title, original title or show, accents aside."""
+    return MediaItem.search.op("@@", is_comparison=True)(beginnings(search))
+
+
+def beginnings(search: str) -> ColumnElement[Any]:
+    """A `tsquery` of words that begin with the words of a search."""
+    # Taken apart before it is quoted, as `folded` does it: some characters become quotes by that.
+    apart = dict.fromkeys(unicodedata.normalize("NFKD", search).split())
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in apart)
     words = " & ".join(f"'{word}':*" for word in quoted)
-    return MediaItem.search.op("@@", is_comparison=True)(func.to_tsquery(literal_column("'simple'"), words))
+    return func.to_tsquery(literal_column("'simple'"), func.folded(words))
 
 
 def _newest(db: Session, catalogue: Catalogue, section_key: str, kind: str, number: int) -> list[Any]:

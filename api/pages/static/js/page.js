@@ -13,3 +13,6 @@ if (document.body.dataset.socket) {
   listen({changed: refresh, lost});
 }
 liveParts();
+
+const worker = document.querySelector("link[rel=manifest]").href.replace("manifest.webmanifest", "service-worker.js");
+navigator.serviceWorker?.register(worker).catch(() => {});  // only where the browser holds the site for secure
