@@ -18,6 +18,7 @@ from api.pages import (
 )
 from api.pages.account import devices, keys, look, profile
 from api.pages.account import plex as account_plex
+from api.pages.admin import PAGES as ADMIN_PAGES
 from api.pages.admin import downloads as all_downloads
 from api.pages.welcome import download as welcome_download
 from api.pages.welcome import folders as welcome_folders
@@ -45,6 +46,7 @@ PAGES = (
     devices.pages,
     keys.pages,
     look.pages,
+    *ADMIN_PAGES,
     welcome_you.pages,
     welcome_plex.pages,
     welcome_folders.pages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -53,6 +54,16 @@ def here() -> str:
     path = request.path.lstrip("/")
     query = request.query_string.decode("ascii", "replace")
     return f"{path}?{query}" if query else path
+
+
+def asked(**changes: object) -> str:
+    """The address of the page being rendered with other query parameters; one that is None or empty is left out.
+
+    Args:
+        changes: by name; what is not named stays, but the number of the page.
+    """
+    names = {**request.args.to_dict(), "page": None, **changes}
+    return "?" + urlencode({name: value for name, value in names.items() if value not in (None, "")})
 
 
 def typed(name: str, value: str = "") -> str:
@@ -108,6 +119,7 @@ def _make_environment() -> Environment:
         qr=qr.path,
         language=words.language,
         here=here,
+        asked=asked,
         typed=typed,
         problem=problem,
         proof=lambda: g.get("proof", ""),
