@@ -34,7 +34,7 @@ class ServerForm(Schema):
     machine_identifier = Text(200, required=True)
 
 
-class AddressForm(Schema):
+class PlexAddressForm(Schema):
     """A server by its address."""
 
     url = Text(MOST_URL, required=True)
@@ -84,7 +84,7 @@ def choose_server(visit: Visit) -> Response:
 )
 def connect_address(visit: Visit) -> Response:
     """Connect a server by address and token, where it passes the test."""
-    entered = visit.entered(AddressForm)
+    entered = visit.entered(PlexAddressForm)
     tested = integrations.test(visit.runtime, "plex", **entered)
     if tested.ok:
         tested = integrations.configure(visit.runtime, "plex", entered, visit.actor).tested
