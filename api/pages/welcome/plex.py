@@ -94,9 +94,8 @@ def connect_address(visit: Visit) -> Response:
 def _connected(visit: Visit, tested: Tested) -> Response:
     if not tested.ok:
         words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
-        raise ValidationFailed(
-            words, **({"token": words} if tested.reason == "unauthorized" else {"url": words})
-        )
+        field = "token" if tested.reason == "unauthorized" else "url"
+        raise ValidationFailed(_("That did not work, and nothing is stored."), **{field: words})
     name = (tested.server or {}).get("name", "Plex")
     return visit.go("welcome/folders", _("%(name)s is connected.") % {"name": name})
 
