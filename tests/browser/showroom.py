@@ -34,6 +34,7 @@ from models.user import User
 from models.webhook import Webhook
 from tests.browser.films import fill_library, fill_watching
 from tests.fakes.plex_server import PlexDouble
+from tests.fakes.plextv import FakePlexTv
 
 PASSWORD = "lantern-orchard-kestrel"
 MINUTE = 60.0
@@ -48,11 +49,13 @@ class Showroom:
         stack: its processes.
         runtime: its database and Redis.
         plex: the server that it mirrors.
+        plextv: where its people sign in with Plex.
     """
 
     stack: Stack
     runtime: Runtime
     plex: PlexDouble
+    plextv: FakePlexTv
 
     @property
     def url(self) -> str:
@@ -95,9 +98,16 @@ class Showroom:
 @contextmanager
 def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
     """Build it, serve it, end it."""
-    with PlexDouble() as plex:
+    with PlexDouble() as plex, FakePlexTv() as plextv:
         fill_library(plex)
-        stack = Stack(folder, database_url, redis_url, PLEX_URL=plex.url, PLEX_TOKEN=plex.token)
+        stack = Stack(
+            folder,
+            database_url,
+            redis_url,
+            PLEX_URL=plex.url,
+            PLEX_TOKEN=plex.token,
+            PLEX_TV_URL=plextv.url,
+        )
         settings = Settings(
             app_env="development",
             data_dir=folder,
@@ -117,7 +127,7 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
                 _fill_admin(db)
             with running(stack):
                 stack.start_web()
-                yield Showroom(stack, runtime, plex)
+                yield Showroom(stack, runtime, plex, plextv)
         finally:
             runtime.database.close()
             runtime.redis.close()
