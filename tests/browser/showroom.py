@@ -23,6 +23,7 @@ from engine import audit
 from engine.audit import Actor, Subject
 from engine.identity import passwords, sessions
 from engine.identity.sessions import Device
+from engine.monitoring import beat_pulse
 from engine.notifications import notifications
 from engine.runtime import Runtime
 from engine.webhooks import inbox
@@ -75,7 +76,8 @@ class Showroom:
             "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
             "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
-            "sync_id": "SELECT id FROM plex_syncs WHERE %s <> '' LIMIT 1",
+            "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
+            "name": "SELECT 'overseerr' WHERE %s <> ''",
             "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
         }
 
@@ -119,6 +121,8 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             plex_token=plex.token,
         )
         runtime = Runtime(settings, make_redis(settings), lambda job: None)
+        runtime.redis.set(beat_pulse.KEY, "1")
+        settings.check_folders()
         try:
             synced(runtime)
             with runtime.unit_of_work() as db:
