@@ -12,11 +12,10 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.resources.download_rows import DownloadSchema, download_row
-from api.resources.youtube import DownloadPage, DownloadsQuery, downloads_page, note_foreign
+from api.resources.youtube import DownloadPage, DownloadsQuery, changing, downloads_page
 from api.wire.envelope import success
 from api.wire.fields import Schema, nullable, required
 from config.celery import QUEUES
-from engine.downloads import downloads
 from engine.monitoring import queues
 from engine.monitoring.queues import QueueState
 from engine.permissions import Permission
@@ -85,9 +84,7 @@ def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def set_download_priority(call: Call, body: dict[str, Any], download_id: str) -> Response:
     """Move a queued download up or down."""
-    row = downloads.set_priority(call.db, download_id, body["priority"])
-    note_foreign(call, "download.priority_changed_by_admin", row, priority=row.priority)
-    return success(download_row(row))
+    return success(download_row(changing(call).prioritise(download_id, body["priority"])))
 
 
 @blueprint.operation("GET", "/queues", Access(Permission.OPERATIONS_VIEW), Answers({200: QueuesSchema}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,24 +28,15 @@ from engine.notifications import notifications
 from engine.runtime import Runtime
 from engine.webhooks import inbox
 from models.base import new_id
+from models.download import Download
 from models.heartbeat import Heartbeat
 from models.invitation import Invitation
 from models.user import User
 from models.webhook import Webhook
+from tests.browser.films import fill_library, fill_watching
 from tests.fakes.plex_server import PlexDouble
 
 PASSWORD = "lantern-orchard-kestrel"
-FILMS = (
-    ("Half a Sun", 2026),
-    ("Lumen & Ash", 2026),
-    ("The Paper Lions", 2024),
-    ("Eleven Doors North", 2025),
-    ("The Quiet Mile", 2023),
-    ("Salt Meridian", 2025),
-    ("Nightferry", 2025),
-    ("Tidewright", 2026),
-)
-SHOWS = (("Kestrel Nine", 3), ("Wintergreen Accounts", 1), ("Orchard & Daughters", 2), ("Low Orbit Radio", 1))
 MINUTE = 60.0
 HOUR = timedelta(hours=1)  # the showroom has no workers: their heartbeats last as long as a visit
 
@@ -107,7 +98,7 @@ class Showroom:
 def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
     """Build it, serve it, end it."""
     with PlexDouble() as plex:
-        _fill_library(plex)
+        fill_library(plex)
         stack = Stack(folder, database_url, redis_url, PLEX_URL=plex.url, PLEX_TOKEN=plex.token)
         settings = Settings(
             app_env="development",
@@ -136,18 +127,6 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             runtime.redis.close()
 
 
-def _fill_library(plex: PlexDouble) -> None:
-    films = plex.library.add_section("movie", "Films", "/media/films")
-    shows = plex.library.add_section("show", "Series", "/media/series")
-    for title, year in FILMS:
-        plex.library.add_film(films, title, year)
-    for title, seasons in SHOWS:
-        show = plex.library.add_show(shows, title, 2024)
-        for number in range(1, seasons + 1):
-            for episode in range(1, 7):
-                plex.library.add_episode(show, number, episode, f"Part {episode}")
-
-
 def _fill(db: Session) -> None:
     kept = passwords.make_hash(PASSWORD)
     names = {"super_admin": "Ines Aalto", "admin": "Jonas Lund", "user": "Ruth Moreau", "guest": "Otto Ito"}
@@ -155,16 +134,10 @@ def _fill(db: Session) -> None:
         role: make_user(db, name=name, role=role, email=f"{role}@example.org", password_hash=kept)
         for role, name in names.items()
     }
+    fill_watching(db, people)
     for role in ("super_admin", "user"):
         _fill_downloads(db, people[role])
-    for title in ("Half a Sun", "Slow bread, from starter to crust"):
-        notifications.notify(
-            db,
-            people["user"].id,
-            type="download.completed",
-            title=title,
-            message=f"{title} is in your library.",
-        )
+    _fill_notifications(db, people)
 
 
 def _fill_downloads(db: Session, user: User) -> None:
@@ -209,6 +182,34 @@ def _fill_downloads(db: Session, user: User) -> None:
             started_at=now() - timedelta(hours=number, minutes=4), ended_at=now() - timedelta(hours=number),
             file=file | {"path": f"Workshop Nine/Slow bread {number}.mp4"},
         )  # fmt: skip
+
+
+def _fill_notifications(db: Session, people: Mapping[str, User]) -> None:
+    """Some that were read, then two that were not."""
+    for role in ("super_admin", "user"):
+        mine = people[role].id
+        ended = db.scalars(select(Download).where(Download.user_id == mine, Download.status == "completed"))
+        one = ended.first()
+        assert one is not None
+        about = ("download", one.id)
+        notifications.notify(
+            db, mine, type="security.sign_in", title="New sign-in", message="Firefox on Linux, from 192.0.2.7.",
+            subject=("session", "ses-1"),
+        )  # fmt: skip
+        notifications.notify(
+            db, mine, type="download.not_in_plex", title="Harbour organ, live is not in Plex",
+            message="Its name tells Plex neither film nor episode. Rename the file.", subject=about,
+        )  # fmt: skip
+        notifications.mark_read(db, mine, None)
+        for title in ("Half a Sun can be watched now", "Slow bread, part 1 can be watched now"):
+            notifications.notify(
+                db,
+                mine,
+                type="download.available",
+                title=title,
+                message="It is in Plex, in “Films”.",
+                subject=about,
+            )
 
 
 def _fill_admin(db: Session) -> None:

@@ -16,6 +16,7 @@ from api.operations import pipeline
 from api.operations.declaration import ANY_QUERY, FILE, NOTHING, PUBLIC, Access, Operation, Takes
 from api.operations.pipeline import View
 from api.pages.door import confirmation
+from api.pages.door.errors import wants_page
 from api.pages.door.visit import Visit
 from api.pages.look.shell import Kind
 from api.security import browsers, page_sessions
@@ -172,7 +173,7 @@ def _proved(view: View) -> View:
 
 def _can_be_told(error: MediaNestError) -> bool:
     """Whether a page of ours can say it beside the form: what the view refuses, not who may not use the form at all."""
-    return bool(g.get("proved")) and (error.status < 500 or error.status in {502, 503})
+    return bool(g.get("proved")) and wants_page() and (error.status < 500 or error.status in {502, 503})
 
 
 def _told(

@@ -19,7 +19,6 @@ from api.security import browsers
 from api.security.csrf import FIELD
 from api.wire.fields import Password, Schema, Text
 from engine.accounts import plex_sign_in, users
-from engine.accounts.plex_sign_in import Begun
 from engine.errors import ConfirmationRequired, Conflict, MediaNestError
 from engine.identity import confirmation
 from engine.identity.passwords import MAX_LENGTH
@@ -82,10 +81,9 @@ def ask(error: MediaNestError, visit: Visit, **_path: Any) -> Response:
 
 
 def _ask_for_pin(visit: Visit) -> Response:
-    nonce = browsers.nonce_of(request, visit.settings) or browsers.fresh_nonce()
-    begun: Begun = plex_sign_in.begin(visit.runtime, nonce=nonce, client_name=None, strong=False)
+    begun = plex_sign_in.begin(visit.runtime, nonce=visit.browser, client_name=None, strong=False)
     answer = _page(visit, pin=begun.pin.id, code=begun.pin.code)
-    browsers.give_nonce(answer, visit.settings, nonce)
+    browsers.give_nonce(answer, visit.settings, visit.browser)
     return answer
 
 

@@ -46,7 +46,7 @@ def shown(answer: Response) -> Response:
     Args:
         answer: in the envelope.
     """
-    if answer.status_code < 400 or not _wants_page():
+    if answer.status_code < 400 or not wants_page():
         return answer
     if answer.status_code == 401:
         return redirect(f"{link('sign-in')}?{urlencode({'next': _wanted()})}", 303)  # type: ignore[return-value]
@@ -67,7 +67,8 @@ def shown(answer: Response) -> Response:
     return shown
 
 
-def _wants_page() -> bool:
+def wants_page() -> bool:
+    """Whether a request asks for a page, and not for data."""
     return not request.path.startswith(_DATA) and "text/html" in request.headers.get("Accept", "")
 
 

@@ -11,7 +11,7 @@ from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages.look import formats, plots, static_files, words
+from api.pages.look import formats, media_words, plots, qr, static_files, words
 
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -116,6 +116,7 @@ def _make_environment() -> Environment:
         shape=shape,
         line=plots.line,
         area=plots.area,
+        qr=qr.path,
         language=words.language,
         here=here,
         asked=asked,
@@ -125,6 +126,7 @@ def _make_environment() -> Environment:
     )
     environment.filters.update(
         number=formats.number,
+        spelled=formats.spelled,
         percent=formats.percent,
         size=formats.size,
         speed=formats.speed,
@@ -133,6 +135,11 @@ def _make_environment() -> Environment:
         moment=formats.moment,
         ago=formats.ago,
         listed=formats.listed,
+        date=formats.date,
+        resolution=media_words.resolution,
+        codec=media_words.codec,
+        channels=media_words.channels,
+        language=media_words.language,
     )
     return environment
 

@@ -12,6 +12,7 @@ if (document.body.dataset.socket) {
   };
   listen({changed: refresh, lost});
 }
+if (document.querySelector("form[data-secret]")) history.replaceState(null, "", location.pathname);  // not on the screen, nor in the history
 liveParts();
 
 const worker = document.querySelector("link[rel=manifest]").href.replace("manifest.webmanifest", "service-worker.js");

@@ -24,7 +24,7 @@ async function collect() {
   running = true;
   try {
     const answer = await fetch(location.href, {headers: {Accept: "text/html"}});
-    if (answer.ok && !answer.redirected) adopt(parsed(await answer.text()));
+    if (answer.ok && !answer.redirected) adopt(keeping(parsed(await answer.text())));
   } catch {
     // The socket tells when the server is back.
   } finally {
@@ -35,6 +35,14 @@ async function collect() {
       refresh();
     }
   }
+}
+
+// What somebody is filling in is theirs until they send it.
+function keeping(fresh) {
+  for (const mine of document.querySelectorAll("[data-kept]")) {
+    fresh.getElementById(mine.id)?.replaceWith(fresh.importNode(mine, true));
+  }
+  return fresh;
 }
 
 export const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
@@ -57,7 +65,7 @@ export function liveParts() {
 const inUse = (node) => node.matches("dialog[open], :popover-open") || (node.contains(document.activeElement)
   && document.activeElement.matches("input:not([type=checkbox], [type=radio]), textarea, select"));
 
-function renew(old, fresh) {
+export function renew(old, fresh) {
   if (old.isEqualNode(fresh) || inUse(old)) return;
   const keyed = [...fresh.children].length > 0 && [...fresh.children].every((child) => child.id);
   if (!keyed) {
