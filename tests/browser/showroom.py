@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from stack import Stack, running
 
 from api.security import page_sessions
+from config.celery import QUEUES
 from config.redis import make_redis
 from config.settings import Settings
 from engine import audit
@@ -30,6 +31,7 @@ from engine.webhooks import inbox
 from models.base import new_id
 from models.download import Download
 from models.heartbeat import Heartbeat
+from models.integration import Integration
 from models.invitation import Invitation
 from models.user import User
 from models.webhook import Webhook
@@ -214,11 +216,12 @@ def _fill_notifications(db: Session, people: Mapping[str, User]) -> None:
 
 def _fill_admin(db: Session) -> None:
     now = func.clock_timestamp
-    for number in (1, 2):
-        name = f"downloads@host{number}"
-        db.add(
-            Heartbeat(name=name, queues="downloads", owner={"host": f"host{number}"}, seen_at=now() + HOUR)
-        )
+    others = ",".join(queue for queue in QUEUES if queue != "downloads")
+    for name, served in (("downloads@attic", "downloads"), ("worker@attic", others)):
+        db.add(Heartbeat(name=name, queues=served, owner={}, seen_at=now() + HOUR))
+    checked = {"ok": False, "message": "Nothing listens there.", "at": "2026-11-12T18:31:00Z"}
+    refused = {"url": "http://192.0.2.4:5055", "token": "unread", "options": {"checked": checked}}
+    db.add(Integration(name="overseerr", updated_at=now(), **refused))
     for event, status in (
         ("library.new", "processed"),
         ("media.scrobble", "processed"),
