@@ -90,6 +90,8 @@ WORDS = {
     "rateLimitUpload": SettingWords(marked("Uploads of a user"), "rate", _RATE),
     "rateLimitSearch": SettingWords(marked("Searches of a user"), "rate", _RATE),
     "rateLimitMedia": SettingWords(marked("Pictures and titles, a user"), "rate", _RATE),
+    "rateLimitPage": SettingWords(marked("Pages, a user or an address"), "rate", _RATE),
+    "rateLimitSuggest": SettingWords(marked("Titles while somebody types, a user"), "rate", _RATE),
     "rateLimitWork": SettingWords(
         marked("What a user starts by hand: syncs, tests, invitations"), "rate", _RATE
     ),
