@@ -2,7 +2,7 @@
 
 Limits that a view spends by itself, since only the view knows what counts:
 
-* `downloads`, for each new submission, and for each time that one is tried again;
+* `downloads`, for each submission of new ones, however many, and for each time that some are tried again;
 * `invitation`, for the e-mail address that an invitation is sent to;
 * `password_reset`, for the e-mail address that a reset is asked for, known or not;
 * `confirm`, for wrong passwords given as proof in a session, whose id stands in for the address;
