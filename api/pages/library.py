@@ -90,6 +90,7 @@ def _show(visit: Visit, query: dict[str, Any], key: str | None) -> Response:
         library=chosen,
         listed=chosen is None or current.listed_type(chosen) is not None,
         query=query,
+        searched=query["query"] or "",
         filters=[name for name in _FILTERS if query[name] is not None],
         genres=catalogue_items.genres(visit.db, found, keys),
         base="library" if key is None else f"library/{key}",
