@@ -10,10 +10,10 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import account, home, item, library, mail_links, parts, sign_in
-from api.pages import notifications as notification_pages
+from api.pages import parts
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
+from api.pages.site import PAGES
 from api.resources import (
     admin,
     audit,
@@ -74,7 +74,6 @@ BLUEPRINTS = (
     invitations.blueprint,
     invitations.accepting,
     notifications.blueprint,
-    mail_links.blueprint,
     static_files.blueprint,
     webhooks.blueprint,
     webhook_inbox.blueprint,
@@ -86,9 +85,6 @@ BLUEPRINTS = (
     flower.blueprint,
     openapi.blueprint,
 )
-
-
-PAGES = (home.pages, library.pages, item.pages, notification_pages.pages, sign_in.pages, account.pages)
 
 
 class SynchronousFlask(Flask):

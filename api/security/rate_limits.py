@@ -32,7 +32,7 @@ HEADERS = {
     "X-RateLimit-Reset": "When the next one comes back, in Unix seconds.",
 }
 _NAME = "medianest-rate-limits"
-_INSTEAD_OF_TIER = frozenset({"poll", "suggest"})
+_INSTEAD_OF_TIER = frozenset({"poll", "suggest", "page"})
 
 
 def init_app(app: Flask, limiter: RateLimiter) -> None:
@@ -43,7 +43,7 @@ def init_app(app: Flask, limiter: RateLimiter) -> None:
 
 
 def charge(identity: Identity | None, limit: Counted) -> None:
-    """Count this request for its tier, and for `limit` where that is another; for `poll` and `suggest` alone.
+    """Count this request for its tier, and for `limit` where that is another; for some of them alone.
 
     Raises:
         RateLimitExceeded: too many came before.

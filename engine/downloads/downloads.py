@@ -44,6 +44,7 @@ _HIDDEN = {
     "publishing",
     "published",
 }
+PUBLIC_COLUMNS = tuple(column for column in Download.__table__.c if column.name not in _HIDDEN)
 
 
 def create(
@@ -158,8 +159,7 @@ def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[i
     """SELECT of a page with its total, and SELECT of the total alone; built once, of plain columns."""
     counted = total("downloads", owned=owned, filtered=filtered)
     table = Download.__table__.c
-    shown = [column for column in table if column.name not in _HIDDEN]
-    query = select(*shown, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
+    query = select(*PUBLIC_COLUMNS, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
     query = query.order_by(table.id.desc())
     if owned:
         query = query.where(table.user_id == bindparam("owner_id"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,17 +19,25 @@ from stack import Stack, running
 from api.security import page_sessions
 from config.redis import make_redis
 from config.settings import Settings
+from engine import audit
+from engine.audit import Actor, Subject
 from engine.identity import passwords, sessions
 from engine.identity.sessions import Device
 from engine.notifications import notifications
 from engine.runtime import Runtime
+from engine.webhooks import inbox
+from models.base import new_id
 from models.download import Download
+from models.heartbeat import Heartbeat
+from models.invitation import Invitation
 from models.user import User
+from models.webhook import Webhook
 from tests.browser.films import fill_library, fill_watching
 from tests.fakes.plex_server import PlexDouble
 
 PASSWORD = "lantern-orchard-kestrel"
 MINUTE = 60.0
+HOUR = timedelta(hours=1)  # the showroom has no workers: their heartbeats last as long as a visit
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,23 @@ class Showroom:
     @property
     def url(self) -> str:
         return self.stack.url
+
+    def path(self, rule: str, role: str) -> str:
+        """The address of a page, without the leading slash, with ids that the person of a role may see."""
+        email = self.email(role or "user")
+        ids = {
+            "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
+            "sync_id": "SELECT id FROM plex_syncs WHERE %s <> '' LIMIT 1",
+            "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
+        }
+
+        def found(name: re.Match[str]) -> str:
+            return str(self.stack.query(ids[name[1]], email)[0][0])
+
+        return re.sub(r"<(\w+)>", found, rule).lstrip("/")
 
     def cookie(self, role: str) -> tuple[str, str]:
         """Name and value of the cookie of a new session of the person of a role."""
@@ -88,6 +114,7 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             synced(runtime)
             with runtime.unit_of_work() as db:
                 _fill(db)
+                _fill_admin(db)
             with running(stack):
                 stack.start_web()
                 yield Showroom(stack, runtime, plex)
@@ -179,3 +206,61 @@ def _fill_notifications(db: Session, people: Mapping[str, User]) -> None:
                 message="It is in Plex, in “Films”.",
                 subject=about,
             )
+
+
+def _fill_admin(db: Session) -> None:
+    now = func.clock_timestamp
+    for number in (1, 2):
+        name = f"downloads@host{number}"
+        db.add(
+            Heartbeat(name=name, queues="downloads", owner={"host": f"host{number}"}, seen_at=now() + HOUR)
+        )
+    for event, status in (
+        ("library.new", "processed"),
+        ("media.scrobble", "processed"),
+        ("MEDIA_AVAILABLE", "failed"),
+    ):
+        source = "overseerr" if event.isupper() else "plex"
+        payload = {
+            "event": event,
+            "Account": {"title": "Ruth"},
+            "token": "[redacted]",
+            "Metadata": {"title": "Half a Sun"},
+        }
+        received = inbox.receive(db, source=source, payload=payload, address="192.0.2.7")
+        row = db.get_one(Webhook, received.id)
+        row.status, row.attempt, row.ended_at = status, 1, now()
+        if status == "failed":
+            row.error = {
+                "kind": "unreachable",
+                "message": "Plex did not answer.",
+                "advice": "Handle it again.",
+                "retryable": True,
+            }
+    actor = db.scalars(select(User).where(User.role == "super_admin")).one()
+    for email, role in (("mira@example.org", "user"), ("theo@example.org", "guest")):
+        db.add(
+            Invitation(
+                id=new_id("inv"),
+                email=email,
+                role=role,
+                invited_by=actor.id,
+                token_hash=email,
+                expires_at=now() + timedelta(days=7),
+            )
+        )
+    audit.record(
+        db,
+        "user.role_changed",
+        Actor(actor.id),
+        Subject("user", "user-0", "Ruth Moreau"),
+        before="guest",
+        after="user",
+    )
+    audit.record(
+        db,
+        "auth.sign_in_failed",
+        Actor(address="192.0.2.9"),
+        Subject("email", None, "nobody@example.org"),
+        outcome="failure",
+    )
