@@ -127,5 +127,5 @@ def test_what_needs_an_admin(own_door: Door) -> None:
 
     assert "2 downloads failed" in html
     assert "1 of them can be tried again" in html
-    assert "No worker is there" in html
+    assert "Workers: Offline" in html
     assert "What needs you" not in page(ann, "/")
