@@ -69,8 +69,8 @@ class Showroom:
         email = self.email(role or "user")
         ids = {
             "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
-            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
-            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE type = 'show' AND %s <> '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_sections WHERE %s <> '' LIMIT 1",
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
             "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
             "name": "SELECT 'overseerr' WHERE %s <> ''",
