@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
 from models.job import JobRow, job_indexes
 
+# The words that a download is found by: of its title, channel and URL.
+SEARCHED: ColumnElement[Any] = literal_column(
+    "to_tsvector('simple', regexp_replace(lower(coalesce(title, '') || ' ' || coalesce(channel, '') || ' ' || url), "
+    "'[^[:alnum:]]+', ' ', 'g'))"
+)
 _WAITING = text("ended_at IS NULL AND lease_until IS NULL")
 
 
@@ -47,6 +52,8 @@ class Download(JobRow, Base):
         Index("ix_downloads_turn_of_user", "user_id", text("priority DESC"), "id", postgresql_where=_WAITING),
         Index("ix_downloads_list", "user_id", text("id DESC")),
         Index("ix_downloads_list_status", "user_id", "status", text("id DESC")),
+        Index("ix_downloads_url", "user_id", "url_key"),
+        Index("ix_downloads_search", SEARCHED, postgresql_using="gin"),
         Index("ix_downloads_file", text("(file ->> 'path')"), postgresql_where=text("file IS NOT NULL")),
         Index(
             "ix_downloads_publishing",

@@ -171,6 +171,7 @@ def download_page(visit: Visit, download_id: str) -> Response:
 @pages.form("/downloads/<id:download_id>", Permission.MEDIA_REQUEST, back=HERE)
 def change_download(visit: Visit, download_id: str) -> Response:
     """Cancel, try again, remove or put first one download."""
+    downloads.get(visit.db, download_id, owner_id=visible_owner(visit.identity))
     entered = visit.entered(ChangeForm)
     changing(visit).change(download_id, **entered)
     back = visit.back(HERE)

@@ -48,6 +48,7 @@ WITHOUT_OWNER = {
     "collection_id",
     "item_id",
     "picture_id",
+    "preview_id",
     "file",
 }
 
