@@ -53,7 +53,7 @@ class ChosenForm(Schema):
     """What is done with several."""
 
     action = Choice(ACTIONS, required=True)
-    id = ma.fields.List(Text(100), load_default=list)
+    ids = ma.fields.List(Text(100), load_default=list)
 
 
 @pages.page("/downloads", Permission.MEDIA_REQUEST, query=DownloadsPageQuery)
@@ -184,9 +184,9 @@ def change_download(visit: Visit, download_id: str) -> Response:
 def change_chosen(visit: Visit) -> Response:
     """Do something with all that are ticked; each is judged on its own."""
     entered = visit.entered(ChosenForm)
-    if not entered["id"]:
+    if not entered["ids"]:
         raise ValidationFailed(_("Choose at least one first."))
-    changes = changing(visit).change_each(entered["id"], entered["action"])
+    changes = changing(visit).change_each(entered["ids"], entered["action"])
     kind: Kind = "done" if not changes.refused else "degraded" if changes.done else "failed"
     return visit.go(visit.back(HERE), changed(entered["action"], changes), kind)
 
