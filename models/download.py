@@ -13,7 +13,7 @@ from models.job import JobRow, job_indexes
 
 # The words that a download is found by: of its title, channel and URL.
 SEARCHED: ColumnElement[Any] = literal_column(
-    "to_tsvector('simple', regexp_replace(lower(coalesce(title, '') || ' ' || coalesce(channel, '') || ' ' || url), "
+    "to_tsvector('simple', regexp_replace(lower(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
     "'[^[:alnum:]]+', ' ', 'g'))"
 )
 _WAITING = text("ended_at IS NULL AND lease_until IS NULL")

@@ -21,7 +21,7 @@ from api.wire.fields import Choice, Flag, Lines, PageQuery, Schema, Text
 from engine.accounts import users
 from engine.arrivals import arrivals
 from engine.downloads import budget, downloads, listing, waiting
-from engine.downloads.changes import ACTIONS, Changes, Changing, visible_owner
+from engine.downloads.changes import ACTIONS, Changed, Changing, visible_owner
 from engine.downloads.previews.links import Link
 from engine.errors import ValidationFailed
 from engine.permissions import Permission
@@ -177,7 +177,7 @@ def change_download(visit: Visit, download_id: str) -> Response:
     back = visit.back(HERE)
     if entered["action"] == "remove" and back == f"downloads/{download_id}":
         back = HERE
-    return visit.go(back, changed(entered["action"], Changes(done=1)))
+    return visit.go(back, changed(entered["action"], Changed(done=1)))
 
 
 @pages.form("/downloads/chosen", Permission.MEDIA_REQUEST, back=HERE)

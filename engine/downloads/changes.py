@@ -23,7 +23,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass
-class Changes:
+class Changed:
     """What became of several: how many were changed, and why others were not, each reason once."""
 
     done: int = 0
@@ -61,9 +61,9 @@ class Changing:
             return self.put_first(download_id)
         return self.delete(download_id, delete_file=delete_file, only_cancel=action == "cancel")
 
-    def change_each(self, download_ids: Sequence[str], action: Action) -> Changes:
+    def change_each(self, download_ids: Sequence[str], action: Action) -> Changed:
         """Change several, each on its own: one that is refused keeps back no other."""
-        changes = Changes()
+        changes = Changed()
         for each in download_ids:
             try:
                 with self.db.begin_nested():

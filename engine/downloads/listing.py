@@ -28,6 +28,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
 LAST_PLACE = 100  # places in a line are told up to this
 MOST_FOUND = 1000  # by words; more specific ones find the rest
 
+_WORD = re.compile(r"[^\W_]+")
 _table = Download.__table__.c
 _WAITS = [_table.ended_at.is_(None), _table.lease_until.is_(None)]
 _Parts = dict[str, tuple[Sequence[ColumnElement[bool]], Sequence[ColumnElement[Any]]]]
@@ -48,12 +49,13 @@ def find(
         db: for reading.
         owner_ids: whose; None: everybody's.
         status: one of `VIEWS`; None: all.
-        query: beginnings of words of a title, channel or URL, in upper or lower case.
+        query: beginnings of words of a title, channel or URL, in upper or lower case; None: all.
         page: from 1.
         limit: downloads a page.
     """
-    where = _conditions(owner_ids, query)
-    totals = _totals(db, where) if query else counts(db, owner_ids)
+    words = _WORD.findall((query or "").lower())
+    where = _conditions(owner_ids, words)
+    totals = _totals(db, where) if words else counts(db, owner_ids)
     rows: list[Row[Any]] = []
     skip = (page - 1) * limit
     for view, (state, order) in _parts(status).items():
@@ -115,12 +117,12 @@ def _by_view(by_status: Mapping[str, int]) -> Counter[str]:
     )
 
 
-def _conditions(owner_ids: Sequence[str] | None, query: str | None) -> list[ColumnElement[bool]]:
+def _conditions(owner_ids: Sequence[str] | None, words: Sequence[str]) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if owner_ids is not None:
         alone = len(owner_ids) == 1
         where.append(_table.user_id == owner_ids[0] if alone else _table.user_id.in_(owner_ids))
-    if query:
-        words = " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", query.lower()))
-        where.append(SEARCHED.bool_op("@@")(func.to_tsquery("simple", words)))
+    if words:
+        beginnings = " & ".join(f"{word}:*" for word in words)
+        where.append(SEARCHED.bool_op("@@")(func.to_tsquery("simple", beginnings)))
     return where

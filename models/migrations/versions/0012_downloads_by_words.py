@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 SEARCHED = (
-    "to_tsvector('simple', regexp_replace(lower(coalesce(title, '') || ' ' || coalesce(channel, '') || ' ' || url), "
+    "to_tsvector('simple', regexp_replace(lower(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
     "'[^[:alnum:]]+', ' ', 'g'))"
 )
 
