@@ -10,19 +10,10 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import (
-    account,
-    download_adding,
-    download_media,
-    downloads,
-    home,
-    mail_links,
-    parts,
-    sign_in,
-)
-from api.pages.admin import downloads as all_downloads
+from api.pages import parts
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
+from api.pages.site import PAGES
 from api.resources import (
     admin,
     audit,
@@ -43,6 +34,7 @@ from api.resources import (
     plex_auth,
     plex_collections,
     plex_syncs,
+    search,
     testing,
     users,
     webhook_inbox,
@@ -82,27 +74,16 @@ BLUEPRINTS = (
     invitations.blueprint,
     invitations.accepting,
     notifications.blueprint,
-    mail_links.blueprint,
     static_files.blueprint,
     webhooks.blueprint,
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,
     flower.blueprint,
     openapi.blueprint,
-)
-
-
-PAGES = (
-    home.pages,
-    sign_in.pages,
-    account.pages,
-    downloads.pages,
-    download_adding.pages,
-    download_media.pages,
-    all_downloads.pages,
 )
 
 

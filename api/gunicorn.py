@@ -75,7 +75,7 @@ def when_ready(server: Any) -> None:
     if waiting:
         # Not through the log, which blanks secrets: this one is for the person who reads it here.
         token = settings.resolve_setup_token()
-        print(f"First time? POST /api/v1/auth/admin takes this setupToken: {token}", flush=True)  # noqa: T201
+        print(f"First time? Open /welcome, which asks for this setup token: {token}", flush=True)  # noqa: T201
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -34,10 +34,8 @@ READY = """\
 MediaNest is ready after {seconds:.1f} s: {address} (API: {address}/api/v1/docs)
 {first}To stop: Ctrl-C, or kill {pid}"""
 FIRST = """\
-First time? Create the administrator{proof}:
-  {command} setup --server {address}
-  or: curl {address}/api/v1/auth/admin -H 'Content-Type: application/json' \\
-    -d '{{"email": "you@example.com", "password": "...", "name": "Your name"}}'
+First time? Open {address}/welcome{proof}
+  or, at a terminal: {command} setup --server {address}
 """
 
 
@@ -179,6 +177,6 @@ def _first_step(settings: Settings, address: str) -> str:
     proof = (
         ""
         if settings.development
-        else f' (add "setupToken": SETUP_TOKEN, or what {settings.data_dir}/setup.token holds)'
+        else f" (it asks for the setup token: SETUP_TOKEN, or what {settings.data_dir}/setup.token holds)"
     )
     return FIRST.format(proof=proof, address=address, command=sys.argv[0])

@@ -13,9 +13,12 @@ from models.job import JobRow, job_indexes
 
 # The words that a download is found by: of its title, channel and URL.
 SEARCHED: ColumnElement[Any] = literal_column(
-    "to_tsvector('simple', regexp_replace(lower(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
-    "'[^[:alnum:]]+', ' ', 'g'))"
+    "to_tsvector('simple', regexp_replace("
+    "folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), '[^[:alnum:]]+', ' ', 'g'))"
 )
+# Words of titles, and their user as a word that nobody can type: so one index finds a user's own.
+TITLE_WORDS = "(to_tsvector('simple', folded(title)) || array_to_tsvector(ARRAY['=' || user_id]))"
+_TITLED = text("title IS NOT NULL")
 _WAITING = text("ended_at IS NULL AND lease_until IS NULL")
 
 
@@ -54,6 +57,9 @@ class Download(JobRow, Base):
         Index("ix_downloads_list_status", "user_id", "status", text("id DESC")),
         Index("ix_downloads_url", "user_id", "url_key"),
         Index("ix_downloads_search", SEARCHED, postgresql_using="gin"),
+        # COLLATE "C", which is not seen by who compares models and migrations.
+        Index("ix_downloads_begin", "user_id", text("folded(title)"), postgresql_where=_TITLED),
+        Index("ix_downloads_words", text(TITLE_WORDS), postgresql_using="gin", postgresql_where=_TITLED),
         Index("ix_downloads_file", text("(file ->> 'path')"), postgresql_where=text("file IS NOT NULL")),
         Index(
             "ix_downloads_publishing",

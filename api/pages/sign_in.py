@@ -38,7 +38,7 @@ def sign_in_page(visit: Visit) -> Response:
     named = page_sessions.named_by(request, visit.settings)
     if named is not None and request.method == "GET" and sessions.find(visit.db, named.login_id) is not None:
         return visit.go(wanted())
-    return visit.show("sign-in.html", wanted=wanted())
+    return visit.show("sign-in/sign-in.html", wanted=wanted(), with_plex=visit.settings.plex_enabled)
 
 
 @pages.form("/sign-in", None, again=sign_in_page, limit="login", own_units=True)

@@ -16,8 +16,6 @@ from api.resources.youtube import DownloadPage, DownloadsQuery, changing, downlo
 from api.wire.envelope import success
 from api.wire.fields import Schema, nullable, required
 from config.celery import QUEUES
-from engine import audit
-from engine.audit import Subject
 from engine.monitoring import queues
 from engine.monitoring.queues import QueueState
 from engine.permissions import Permission
@@ -103,9 +101,7 @@ def list_queues(call: Call) -> Response:
 )
 def pause_queue(call: Call, name: str) -> Response:
     """Hold a queue: nothing of it begins, what runs goes on."""
-    state = queues.pause(call.db, QUEUES, name, by=call.identity.user_id)
-    audit.record(call.db, "queue.paused", call.actor, Subject("queue", name, name))
-    return success(queue_row(state))
+    return success(queue_row(queues.pause(call.db, QUEUES, name, call.actor)))
 
 
 @blueprint.operation(
@@ -113,9 +109,7 @@ def pause_queue(call: Call, name: str) -> Response:
 )
 def resume_queue(call: Call, name: str) -> Response:
     """Let a queue go on."""
-    state = queues.resume(call.db, QUEUES, name)
-    audit.record(call.db, "queue.resumed", call.actor, Subject("queue", name, name))
-    return success(queue_row(state))
+    return success(queue_row(queues.resume(call.db, QUEUES, name, call.actor)))
 
 
 def queue_row(state: QueueState) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class OutcomesSchema(Schema):
 def create_downloads(call: Call, body: dict[str, Any]) -> Response:
     """Ask for many videos at once. One that is refused, for whatever reason, keeps back no other.
 
-    Each new one counts as a submission; those beyond the limit are refused with `RATE_LIMIT_EXCEEDED`.
+    All new ones of a call count as one submission; beyond the limit each is refused with `RATE_LIMIT_EXCEEDED`.
     """
     outcomes = batches.create_each(
         call.db,

@@ -167,6 +167,12 @@ def accept(
     return user
 
 
+def is_open(db: Session, token: str) -> bool:
+    """Whether an invitation can be accepted, as far as it is known before somebody does."""
+    query = select(Invitation.id).where(Invitation.token_hash == digest(token), _OPEN)
+    return db.scalar(query.limit(1)) is not None
+
+
 def refuse_invited(db: Session, email: str) -> None:
     """Make sure that an address is not kept for somebody who is invited; holds until the end of the unit of work.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,7 +43,14 @@ class Begun:
     auth_url: str | None
 
 
-def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool) -> Begun:
+def begin(
+    runtime: Runtime,
+    *,
+    nonce: str,
+    client_name: str | None,
+    strong: bool,
+    forward: Callable[[Pin], str] | None = None,
+) -> Begun:
     """Ask plex.tv for a PIN and bind it to a browser.
 
     Args:
@@ -50,6 +58,7 @@ def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool
         nonce: what only that browser has.
         client_name: shown to the person at plex.tv.
         strong: for the flow over plex.tv's own page, else four characters to type.
+        forward: where that page leads back to; the first page where it is None.
 
     Raises:
         NotFound: Plex is switched off.
@@ -69,7 +78,8 @@ def begin(runtime: Runtime, *, nonce: str, client_name: str | None, strong: bool
             if db.scalar(row.on_conflict_do_nothing().returning(PlexPin.id)) is None:
                 raise tv.unusable("a PIN that was given out before")
     if strong:
-        return Begun(pin, None, auth_url(identifier, pin.code, runtime.settings.public_base))
+        back = runtime.settings.public_base if forward is None else forward(pin)
+        return Begun(pin, None, auth_url(identifier, pin.code, back))
     return Begun(pin, link_url(pin.code), None)
 
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -146,6 +146,17 @@ def send(
             connection.quit()
     finally:
         connection.close()
+
+
+def examine(server: MailServer) -> None:
+    """Connect and sign in, and send nothing.
+
+    Raises:
+        MailFailed: it does not work.
+    """
+    with _translated_errors(server), closing(_connect(server)) as connection:
+        _secure_and_sign_in(connection, server)
+        connection.quit()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from engine.stores.locks import Named
 from models.download import Download
 
 MOST = 200
+_BELLS = 20  # rung at most: each that ends rings for the next, and the reconciler for more workers than that
 
 _Key = tuple[str, str, str]  # what one wish of a user is known by: video, quality, format
 
@@ -48,8 +49,7 @@ def create_each(
         settings: as they are now.
         wishes: the keyword arguments of `downloads.create`, or why a wish can't be read.
         user_id: whose wishes they are.
-        count: called for each new row, which is taken back where it raises. Then it is not called again: all other
-            new ones are refused alike.
+        count: called once where there is a new one; where it raises, all new ones are refused with that.
 
     Returns:
         An outcome for each wish, in their order. Of equal ones only the first is new.
@@ -66,7 +66,7 @@ def create_each(
     locks.hold(db, locks.named(Named.DOWNLOADS_OF_USER, user_id))
     downloads.hold_user(db, user_id)
     outcomes = _added_or_active(db, user_id, first)
-    _count(db, outcomes, list(first), count)
+    _count(db, outcomes, count)
     return [
         Outcome(error=each)
         if isinstance(each, MediaNestError)
@@ -116,24 +116,15 @@ def _by_key(rows: Iterable[Download], *, new: bool) -> dict[_Key, Outcome]:
     return {(row.url_key, row.quality, row.format): Outcome(row, new) for row in rows}
 
 
-def _count(
-    db: Session, outcomes: dict[_Key, Outcome], order: Sequence[_Key], count: Callable[[], None]
-) -> None:
-    """Count the new rows and ring for them, in their order, until there were enough; take the rest back."""
-    refusal: MediaNestError | None = None
-    taken_back = []
-    for key in order:
-        row, new = outcomes[key].row, outcomes[key].new
-        if row is None or not new:
-            continue
-        try:
-            if refusal is None:
-                count()
-        except MediaNestError as error:
-            refusal = error
-        if refusal is None:
-            enqueue(db, Job.DOWNLOAD)
-        else:
-            outcomes[key] = Outcome(error=refusal)
-            taken_back.append(row.id)
-    db.execute(delete(Download).where(Download.id.in_(taken_back)))
+def _count(db: Session, outcomes: dict[_Key, Outcome], count: Callable[[], None]) -> None:
+    """Count the new rows as one submission, and ring for them; take them back where that is refused."""
+    new = {key: outcome.row.id for key, outcome in outcomes.items() if outcome.new and outcome.row}
+    try:
+        if new:
+            count()
+    except MediaNestError as refusal:
+        outcomes.update(dict.fromkeys(new, Outcome(error=refusal)))
+        db.execute(delete(Download).where(Download.id.in_(new.values())))
+        return
+    for _ in range(min(len(new), _BELLS)):
+        enqueue(db, Job.DOWNLOAD)

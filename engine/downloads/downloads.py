@@ -174,6 +174,13 @@ def active_count(db: Session, owner_id: str) -> int:
     return db.scalar(active) or 0
 
 
+def moving(db: Session, owner_id: str, limit: int) -> Sequence[Download]:
+    """A user's downloads that have not ended: those that run, the soonest finished first, then those that wait."""
+    order = (Download.lease_until.is_(None), Download.eta.asc().nulls_last(), Download.id)
+    mine = select(Download).where(Download.user_id == owner_id, Download.ended_at.is_(None))
+    return db.scalars(mine.order_by(*order).limit(limit)).all()
+
+
 def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     """One download.
 

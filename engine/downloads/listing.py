@@ -124,5 +124,5 @@ def _conditions(owner_ids: Sequence[str] | None, words: Sequence[str]) -> list[C
         where.append(_table.user_id == owner_ids[0] if alone else _table.user_id.in_(owner_ids))
     if words:
         beginnings = " & ".join(f"{word}:*" for word in words)
-        where.append(SEARCHED.bool_op("@@")(func.to_tsquery("simple", beginnings)))
+        where.append(SEARCHED.bool_op("@@")(func.to_tsquery("simple", func.folded(beginnings))))
     return where

@@ -10,7 +10,10 @@ from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.clients import smtp
+from engine.clients.smtp import MailFailed, MailServer
 from engine.correlation import correlation_id
+from engine.errors import ValidationFailed
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.mails.texts import Template
@@ -63,6 +66,24 @@ def details_of(settings: Settings, row: Mail) -> dict[str, str]:
 def can_be_sent(settings: Settings) -> bool:
     """Whether mails can be sent: to a server, or in development to the log."""
     return bool(settings.smtp_url) or settings.app_env == "development"
+
+
+def try_server(url: str) -> None:
+    """Connect to a mail server and sign in there.
+
+    Args:
+        url: as `SMTP_URL` takes it.
+
+    Raises:
+        ValidationFailed: it does not work; says what to do.
+    """
+    try:
+        smtp.examine(MailServer.parse(url))
+    except MailFailed as failed:
+        raise ValidationFailed(
+            "The mail server was not accepted, and nothing was stored.",
+            smtpUrl=f"{failed.message} {failed.advice}",
+        ) from None
 
 
 def forget_old(db: Session, age: timedelta) -> None:

@@ -6,7 +6,7 @@ Values sealed with an older key are decrypted as well; only the current one encr
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -20,6 +20,7 @@ from engine.secrets import keys
 from models.secret import Secret
 
 _PURPOSE = "medianest secrets at rest"
+_PASSING = "medianest forms"
 
 
 def put(db: Session, settings: Settings, name: str, value: str) -> None:
@@ -67,6 +68,19 @@ def opened(settings: Settings, name: str, token: str) -> str:
         ) from None
 
 
+def lent(settings: Settings, text: str) -> str:
+    """A text, encrypted for a client that brings it back; never good for a column."""
+    return _box(settings, _PASSING).encrypt(text.encode()).decode()
+
+
+def returned(settings: Settings, token: str, within: timedelta) -> str | None:
+    """The text that a client was lent; None where it is not ours, or older than `within`."""
+    try:
+        return _box(settings, _PASSING).decrypt(token.encode(), int(within.total_seconds())).decode()
+    except InvalidToken:
+        return None
+
+
 def kept_since(db: Session, name: str) -> datetime | None:
     """When a secret was written, without opening it."""
     row = db.get(Secret, name)
@@ -78,8 +92,8 @@ def drop(db: Session, name: str) -> bool:
     return db.execute(delete(Secret).where(Secret.name == name).returning(Secret.name)).first() is not None
 
 
-def _box(settings: Settings) -> MultiFernet:
-    return _box_of(keys.candidates(settings, _PURPOSE))
+def _box(settings: Settings, purpose: str = _PURPOSE) -> MultiFernet:
+    return _box_of(keys.candidates(settings, purpose))
 
 
 @lru_cache(maxsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import flask
@@ -15,6 +15,8 @@ from api.extensions import parts
 from api.operations import pipeline
 from api.operations.declaration import ANY_QUERY, FILE, NOTHING, PUBLIC, Access, Operation, Takes
 from api.operations.pipeline import View
+from api.pages.door import confirmation
+from api.pages.door.errors import wants_page
 from api.pages.door.visit import Visit
 from api.pages.look.shell import Kind
 from api.security import browsers, page_sessions
@@ -57,7 +59,7 @@ class PageBlueprint(flask.Blueprint):
         permission: Permission | None,
         *,
         query: type[Schema] | None = None,
-        limit: Counted | None = "tier",
+        limit: Counted | None = "page",
         own_units: bool = False,
     ) -> Callable[[View], View]:
         """Declare a page. Its view is called with a `Visit`, then the query where it is declared, and the path.
@@ -79,7 +81,7 @@ class PageBlueprint(flask.Blueprint):
         *,
         again: Callable[..., Response] | None = None,
         back: str = "",
-        limit: Counted | None = "tier",
+        limit: Counted | None = "page",
         own_units: bool = False,
         largest_body: int = NOTHING.largest_body,
     ) -> Callable[[View], View]:
@@ -120,7 +122,7 @@ class PageBlueprint(flask.Blueprint):
             @wraps(view)
             def served(**path: Any) -> Response:
                 try:
-                    return _served(operation, _proved(view) if checked else view, path)
+                    return _posted(operation, view, path) if checked else _served(operation, view, path)
                 except MediaNestError as error:
                     if not checked or not _can_be_told(error):
                         raise
@@ -131,6 +133,18 @@ class PageBlueprint(flask.Blueprint):
             return view
 
         return declare
+
+
+def _posted(operation: Operation, view: View, path: dict[str, Any]) -> Response:
+    """A form, after the proof of a person that it brings along, if it does."""
+    pipeline.receive_body(operation)
+    if operation.access.permission is not None and confirmation.is_brought():
+        # In a pass of its own: plex.tv may be asked, and no transaction is open meanwhile.
+        asked = pipeline.serve(replace(operation, own_units=True), _proved(confirmation.prove), path, Visit)
+        if asked.status_code != confirmation.CONFIRMED:
+            return asked
+        operation = replace(operation, limit=None)
+    return _served(operation, _proved(view), path)
 
 
 def _served(operation: Operation, view: View, path: dict[str, Any]) -> Response:
@@ -159,7 +173,7 @@ def _proved(view: View) -> View:
 
 def _can_be_told(error: MediaNestError) -> bool:
     """Whether a page of ours can say it beside the form: what the view refuses, not who may not use the form at all."""
-    return bool(g.get("proved")) and (error.status < 500 or error.status in {502, 503})
+    return bool(g.get("proved")) and wants_page() and (error.status < 500 or error.status in {502, 503})
 
 
 def _told(
@@ -170,6 +184,8 @@ def _told(
     path: dict[str, Any],
 ) -> Response:
     shown = replace(operation, limit=None, own_units=False)  # it was counted; a page reads
+    if confirmation.is_needed(error):
+        return pipeline.serve(shown, partial(confirmation.ask, error), path, Visit)
     if again is None:
 
         def show(visit: Visit, **_: Any) -> Response:

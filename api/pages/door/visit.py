@@ -49,7 +49,12 @@ class Visit(Call):
         """The CSRF token for forms of the page: of the session, else of the browser."""
         if self._identity is not None and self._identity.login_id is not None:
             return csrf_token(self.settings, self._identity.login_id)
-        return csrf_token(self.settings, browsers.subject(self._browser))
+        return csrf_token(self.settings, browsers.subject(self.browser))
+
+    @cached_property
+    def browser(self) -> str:
+        """The nonce of this browser; a fresh one where it has none, to be given with the answer."""
+        return browsers.nonce_of(request, self.settings) or browsers.fresh_nonce()
 
     @property
     def form(self) -> MultiDict[str, str]:
@@ -81,7 +86,7 @@ class Visit(Call):
         frame = None if self._identity is None else shell_of(self.visitor, self.proof, here, told)
         answer = page(template, status, shell=frame, flashes=told, csrf_token=self.proof, **values)
         if self._identity is None:
-            browsers.give_nonce(answer, self.settings, self._browser)
+            browsers.give_nonce(answer, self.settings, self.browser)
         elif self._identity.login_id is not None:
             renew_access_cookie(request, answer, self.settings, self._identity)
         flashes.forget(request, answer, self.settings)
@@ -104,10 +109,6 @@ class Visit(Call):
     def back(self, otherwise: str) -> str:
         """The path of the page that the form stands on, with its query; never one of another site."""
         return local_path(request.form.get(BACK, ""), otherwise)
-
-    @cached_property
-    def _browser(self) -> str:
-        return browsers.nonce_of(request, self.settings) or browsers.fresh_nonce()
 
     def _language(self) -> str:
         own = self.visitor.language if self._identity is not None else None

@@ -91,7 +91,7 @@ def _places(visitor: Visitor) -> Sequence[NavLink]:
 
 
 def _account(visitor: Visitor) -> Sequence[NavLink]:
-    keys = NavLink(_("API keys"), "key", "account#keys")
+    keys = NavLink(_("API keys"), "key", "account/keys")
     return (
         NavLink(visitor.name, "you", "account"),
         *([keys] if visitor.may(Permission.PROFILE_EDIT) else []),

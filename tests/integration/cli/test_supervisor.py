@@ -160,7 +160,7 @@ def test_the_real_processes_end_without_supervisor_and_redis_and_come_again(
         )
         process = up.start(REDIS_URL=redis_url, FLOWER_PORT=str(free_port()), **empty)
         assert wait_until(lambda: "beat.ready" in up.said() and "flower.ready" in up.said(), 20)
-        assert "First time?" in up.said()
+        assert f"First time? Open http://127.0.0.1:{up.port}/welcome" in up.said()
         admin = {"email": "admin@medianest.com", "password": "correct horse battery", "name": "Admin"}
         address = f"http://127.0.0.1:{up.port}/api/v1/auth/admin"
         assert requests.post(address, json=admin, timeout=10).status_code == 201

@@ -15,16 +15,23 @@ document.addEventListener("change", (event) => {
   if (form?.dataset.auto !== undefined) form.requestSubmit();
 });
 
-export async function send(form, button) {
+// What was left empty stays out of the address of a list.
+document.addEventListener("formdata", ({target, formData}) => {
+  if (target.method !== "get") return;
+  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+});
+
+export async function send(form, button, proof) {
   if (form.ariaBusy === "true") return;  // twice pressed is once meant
   form.ariaBusy = "true";
   button?.setAttribute("aria-busy", "true");
   const body = new FormData(form, button);
+  for (const [name, value] of proof ?? []) body.set(name, value);
   const address = button?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
   const encoded = form.enctype === "multipart/form-data" ? body : new URLSearchParams(body);
   try {
     const answer = await fetch(address, {method: "POST", body: encoded, headers: {Accept: "text/html"}});
-    await take(answer, form);
+    await take(answer, form, button);
   } catch {
     toast(document.body.dataset.offline);
   } finally {
@@ -33,10 +40,14 @@ export async function send(form, button) {
   }
 }
 
-async function take(answer, form) {
+async function take(answer, form, button) {
   const fresh = parsed(await answer.text());
   const path = new URL(answer.url).pathname;
-  if (answer.redirected && path.endsWith("/sign-in") && !location.pathname.endsWith("/sign-in")) {
+  const question = fresh.getElementById("confirm");
+  document.getElementById("confirmPassword")?.closest("dialog")?.remove();
+  if (question) {
+    askForProof(question, form, button);
+  } else if (answer.redirected && path.endsWith("/sign-in") && !location.pathname.endsWith("/sign-in")) {
     askToSignIn(fresh, form);
   } else if (answer.ok && path !== location.pathname) {
     location.assign(answer.url);
@@ -59,6 +70,28 @@ export function toast(text) {
   shown.className = "toast";
   shown.append(Object.assign(document.createElement("p"), {textContent: text}));
   document.querySelector(".toasts")?.replaceChildren(shown);
+}
+
+// The form takes a proof that the person is there: it is sent again with it.
+function askForProof(question, form, button) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "dialog";
+  dialog.append(...question.childNodes);
+  const proof = dialog.querySelector("form");
+  proof.dataset.plain = "";
+  proof.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const given = new FormData(proof);
+    for (const name of ["confirmEntered", "back"]) given.delete(name);  // the form itself has them
+    send(form, button, given);
+  });
+  proof.querySelector("[data-cancel]").addEventListener("click", (event) => {
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 // The session has ended: signing in again happens over the page, and what was typed is sent after it.

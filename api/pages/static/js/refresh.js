@@ -3,13 +3,16 @@ import {localTimes} from "./times.js";
 
 const PARTS = "[data-live]";  // each with an id; its children with ids of their own are replaced one by one
 const PAUSE = 250;  // ms in which changes are collected
+const REST = 1500;  // ms between two copies, where changes follow each other
 
 let waiting = 0;
 let running = false;
 let again = false;
+let taken = -REST;
 
 export function refresh() {
-  if (!waiting) waiting = setTimeout(collect, document.hidden ? PAUSE * 20 : PAUSE);
+  const rest = Math.max(PAUSE, taken + REST - performance.now());
+  if (!waiting) waiting = setTimeout(collect, document.hidden ? REST * 4 : rest);
 }
 
 async function collect() {
@@ -26,6 +29,7 @@ async function collect() {
     // The socket tells when the server is back.
   } finally {
     running = false;
+    taken = performance.now();
     if (again) {
       again = false;
       refresh();

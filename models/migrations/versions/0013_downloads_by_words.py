@@ -3,13 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0012'
-down_revision = '0011'
+revision = '0013'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 
 SEARCHED = (
-    "to_tsvector('simple', regexp_replace(lower(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
+    "to_tsvector('simple', regexp_replace(folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
     "'[^[:alnum:]]+', ' ', 'g'))"
 )
 

@@ -1,0 +1,109 @@
+"""`/welcome/plex`: connect the Plex server: through one's account there, or by address and token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response
+
+from api.pages import plex_codes
+from api.pages.account.plex import link_account
+from api.pages.door.blueprint import PageBlueprint
+from api.pages.door.visit import Visit
+from api.pages.look.words import gettext as _
+from api.pages.plex_codes import PlexCodeQuery
+from api.pages.welcome import steps
+from api.wire.fields import Schema, Text
+from engine.accounts import users
+from engine.clients.plex.errors import PlexUnreachable
+from engine.errors import Conflict, ValidationFailed
+from engine.integrations import integrations, plex_discovery
+from engine.integrations.kind import Tested
+from engine.integrations.plex_discovery import Found
+from engine.integrations.validation import MOST_TOKEN, MOST_URL
+from engine.permissions import Permission
+
+pages = PageBlueprint("welcome_plex")
+_PATH = "welcome/plex"
+
+
+class ServerForm(Schema):
+    """Which of the servers that were found."""
+
+    machine_identifier = Text(200, required=True)
+
+
+class AddressForm(Schema):
+    """A server by its address."""
+
+    url = Text(MOST_URL, required=True)
+    token = Text(MOST_TOKEN, required=True)
+
+
+@pages.page("/welcome/plex", Permission.INTEGRATIONS_CONFIGURE, query=PlexCodeQuery, own_units=True)
+def connect_plex_page(visit: Visit, query: dict[str, Any] | None = None) -> Response:
+    """Connect Plex: a code, then the servers of the account; or address and token."""
+    with visit.runtime.reading() as db:
+        view = integrations.get(db, visit.settings, "plex")
+        user = users.get(db, visit.identity.user_id)
+    code = plex_codes.waiting(visit)
+    servers, trouble = _servers(visit) if user.plex_id and not view.configured else ([], "")
+    return steps.shown(visit, _PATH, view=view, user=user, code=code, servers=servers, trouble=trouble)
+
+
+@pages.form("/welcome/plex", Permission.INTEGRATIONS_CONFIGURE, again=connect_plex_page, own_units=True)
+def begin_with_plex(visit: Visit) -> Response:
+    """Get a code from plex.tv."""
+    return plex_codes.begin(visit, _PATH)
+
+
+@pages.form("/welcome/plex/link", Permission.INTEGRATIONS_CONFIGURE, again=connect_plex_page, own_units=True)
+def link_own_plex(visit: Visit) -> Response:
+    """Link the account of whoever typed the code, so that its servers can be found."""
+    link_account(visit)
+    return visit.go(_PATH)
+
+
+@pages.form(
+    "/welcome/plex/server", Permission.INTEGRATIONS_CONFIGURE, again=connect_plex_page, own_units=True
+)
+def choose_server(visit: Visit) -> Response:
+    """Connect one of the servers that were found."""
+    chosen = visit.entered(ServerForm)["machine_identifier"]
+    saved = plex_discovery.connect(visit.runtime, visit.identity.user_id, chosen, None, visit.actor)
+    return _connected(visit, saved.tested)
+
+
+@pages.form(
+    "/welcome/plex/address",
+    Permission.INTEGRATIONS_CONFIGURE,
+    again=connect_plex_page,
+    limit="work",
+    own_units=True,
+)
+def connect_address(visit: Visit) -> Response:
+    """Connect a server by address and token, where it passes the test."""
+    entered = visit.entered(AddressForm)
+    tested = integrations.test(visit.runtime, "plex", **entered)
+    if tested.ok:
+        tested = integrations.configure(visit.runtime, "plex", entered, visit.actor).tested
+    return _connected(visit, tested)
+
+
+def _connected(visit: Visit, tested: Tested) -> Response:
+    if not tested.ok:
+        words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
+        raise ValidationFailed(
+            words, **({"token": words} if tested.reason == "unauthorized" else {"url": words})
+        )
+    name = (tested.server or {}).get("name", "Plex")
+    return visit.go("welcome/folders", _("%(name)s is connected.") % {"name": name})
+
+
+def _servers(visit: Visit) -> tuple[Sequence[Found], str]:
+    try:
+        found = plex_discovery.listing(visit.runtime, visit.identity.user_id)
+    except (Conflict, PlexUnreachable) as error:
+        return [], _(error.message)
+    return found, "" if found else _("This Plex account has no server.")
