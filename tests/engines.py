@@ -16,7 +16,7 @@ _make, _close = session._engine, session.Database.close
 _kept: defaultdict[tuple[Any, ...], list[Engine]] = defaultdict(list)
 _keys: dict[Engine, tuple[Any, ...]] = {}
 _lasting: set[str] = set()  # URLs of databases that are there for the next test too
-_FEW = 2  # idle connections of an engine: a server has a hundred for all
+_FEW = 5  # idle connections of an engine: a server has a hundred for all
 _AS_NEW = b"UNLISTEN *; RESET ALL; SELECT pg_advisory_unlock_all()"
 
 
