@@ -31,6 +31,7 @@ ALL = "/library/sections/1/all"
 def plex(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syncing]:
     """Sixty films and two shows; pages of 25, so that there are borders."""
     monkeypatch.setattr("engine.clients.plex.library.PAGE", 25)
+    monkeypatch.setattr("engine.clients.plex.http._PAUSE_SECONDS", 0.01)  # before a question is asked again
     with syncing(runtime) as made:
         populate(made.library, films=60, shows=2, episodes_per_show=20)
         yield made
