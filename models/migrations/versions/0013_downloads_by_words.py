@@ -9,8 +9,8 @@ branch_labels = None
 depends_on = None
 
 SEARCHED = (
-    "to_tsvector('simple', folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || "
-    "translate(url, '/?=&.#_-', '        '))))"
+    "to_tsvector('simple', folded((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || "
+    "translate(url, '/?=&.#_-', '        ')))"
 )
 
 
