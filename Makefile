@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-war
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test faults lint format graph migration bench lock clean
+.PHONY: help up test faults lint format graph migration words pictures bench lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ graph: $(VENV)/.dev ## show which room imports which
 
 migration: $(VENV)/.dev ## write the next migration from what the models have and the tables lack (ABOUT='Reminders')
 	@$(BIN)/python -m tests.new_migration "$(ABOUT)"
+
+words: $(VENV)/.dev ## bring new texts of pages into the catalogs of translations
+	@$(BIN)/python -m tests.page_words
+
+pictures: $(VENV)/.dev ## take the pictures of pages that README and docs show (needs Chromium)
+	@$(BIN)/python -m tests.browser.pictures
 
 bench: $(VENV)/.dev ## measure; figures, no verdict
 	@$(BIN)/python -m bench

@@ -10,18 +10,10 @@ from flask import Flask
 from api import extensions
 from api.extensions import Parts
 from api.operations import openapi
-from api.pages import forgotten_password, home, mail_links, parts, plex_sign_in, sign_in
-from api.pages.account import devices, keys, look
-from api.pages.account import plex as account_plex
-from api.pages.account import profile as account
+from api.pages import parts
 from api.pages.door import errors as error_pages
 from api.pages.look import static_files
-from api.pages.welcome import download as welcome_download
-from api.pages.welcome import folders as welcome_folders
-from api.pages.welcome import invite as welcome_invite
-from api.pages.welcome import keys as welcome_keys
-from api.pages.welcome import plex as welcome_plex
-from api.pages.welcome import you as welcome
+from api.pages.site import PAGES
 from api.resources import (
     admin,
     audit,
@@ -29,6 +21,7 @@ from api.resources import (
     confirmation,
     cookies,
     csrf,
+    download_files,
     flower,
     health,
     integrations,
@@ -41,11 +34,11 @@ from api.resources import (
     plex_auth,
     plex_collections,
     plex_syncs,
+    search,
     testing,
     users,
     webhook_inbox,
     webhooks,
-    youtube,
 )
 from api.resources import settings as admin_settings
 from api.security import cors, headers, rate_limits
@@ -69,7 +62,7 @@ BLUEPRINTS = (
     csrf.blueprint,
     plex_auth.blueprint,
     plex_auth.own_account,
-    youtube.blueprint,
+    download_files.blueprint,  # that of api.resources.youtube, with all operations of both
     admin.blueprint,
     users.blueprint,
     audit.blueprint,
@@ -86,30 +79,11 @@ BLUEPRINTS = (
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,
     flower.blueprint,
     openapi.blueprint,
-)
-
-
-PAGES = (
-    home.pages,
-    sign_in.pages,
-    plex_sign_in.pages,
-    forgotten_password.pages,
-    mail_links.pages,
-    account.pages,
-    account_plex.pages,
-    devices.pages,
-    keys.pages,
-    look.pages,
-    welcome.pages,
-    welcome_plex.pages,
-    welcome_folders.pages,
-    welcome_keys.pages,
-    welcome_download.pages,
-    welcome_invite.pages,
 )
 
 

@@ -17,6 +17,7 @@ from bench.rows import (
     files30,
     limited,
     listing,
+    pages,
     plex_reads,
     plex_sync,
     post,
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "sockets": relayed.run,
     "plexreads": plex_reads.run,
     "webhooks": webhooks.run,
+    "pages": pages.run,
 }
 
 

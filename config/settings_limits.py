@@ -37,6 +37,10 @@ class LimitSettings:
     rate_limit_poll: tuple[Rate, ...] = rate_limit(
         "60/min", "what browsers of an address ask again and again: is the PIN claimed, renew my tokens"
     )
+    rate_limit_page: tuple[Rate, ...] = rate_limit(
+        "300/min", "pages that a user opens and forms that they send, or an address that is not signed in"
+    )
+    rate_limit_suggest: tuple[Rate, ...] = rate_limit("300/min", "titles suggested while a user types")
     rate_limit_account: tuple[Rate, ...] = rate_limit(
         "10/15min", "failed sign-ins to an account, from anywhere"
     )

@@ -111,4 +111,5 @@ class Runtime:
         for event in info.pop("events", ()):
             self.publish(event)
         for job in info.pop("jobs", ()):
-            self.ring(job)
+            if not self.ring(job):
+                break  # each could wait as long for a Redis that is away

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, DateTime, MetaData, Text, func
@@ -29,6 +29,15 @@ def new_id(prefix: str) -> str:
         fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         _last = fresh if fresh >> _RANDOM_BITS > _last >> _RANDOM_BITS else _last + 1
         number = _last
+    return _written(prefix, number)
+
+
+def first_id(prefix: str, age: timedelta) -> str:
+    """The smallest id of rows that are younger than `age`, for queries that need not read older ones."""
+    return _written(prefix, round((time.time() - age.total_seconds()) * 1000) << _RANDOM_BITS)
+
+
+def _written(prefix: str, number: int) -> str:
     return f"{prefix}-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base, Timestamps
 
 _LIVE = text("deleted_at IS NULL")
+_TOPS = text("deleted_at IS NULL AND type IN ('movie', 'show')")
+_EPISODES = text("deleted_at IS NULL AND type = 'episode'")
 
 
 class MediaItem(Timestamps, Base):
@@ -30,6 +32,7 @@ class MediaItem(Timestamps, Base):
             "languages", "parts": [{"file", "size", "duration"}]}]`.
         file: path of the first file on the Plex server.
         hash: of all its values, so that an unchanged item is not written.
+        search: the words of its titles without case and accents (`folded` of migration 0011).
         listed_hash: of its entry in Plex's listing, so that an unchanged item is not even fetched.
         deleted_at: since when Plex does not have it any more.
     """
@@ -63,6 +66,10 @@ class MediaItem(Timestamps, Base):
             postgresql_where=text("grandparent_key IS NOT NULL"),
         ),
         Index("ix_media_items_search", "search", postgresql_using="gin"),
+        Index("ix_media_items_words", "search", postgresql_using="gin", postgresql_where=_TOPS),
+        # Both are COLLATE "C", which is not seen by who compares models and migrations.
+        Index("ix_media_items_begin", "server_id", text("folded(title)"), postgresql_where=_TOPS),
+        Index("ix_media_items_episodes", "server_id", text("folded(title)"), postgresql_where=_EPISODES),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -107,7 +114,8 @@ class MediaItem(Timestamps, Base):
     search: Mapped[str | None] = mapped_column(
         TSVECTOR,
         Computed(
-            "to_tsvector('simple', title || ' ' || coalesce(original_title, '') || ' ' || coalesce(show_title, ''))",
+            "to_tsvector('simple', folded(title || ' ' || coalesce(original_title, '') || ' ' "
+            "|| coalesce(show_title, '')))",
             persisted=True,
         ),
         deferred=True,

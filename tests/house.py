@@ -100,8 +100,8 @@ def opened_house(postgres: str, folder: Path, **env: str) -> Iterator[House]:
         redis = EmbeddedRedis(folder / "redis")
         redis_url = redis_life.enter_context(redis.running())
         settings = Settings(
-            app_env="development", data_dir=folder, database_url=database_url, redis_url=redis_url,
-            secret_key="s" * 48,
+            app_env="development", data_dir=folder, download_dir=folder / "downloads", work_dir=folder / "work",
+            database_url=database_url, redis_url=redis_url, secret_key="s" * 48,
         )  # fmt: skip
         runtime = Runtime(settings, make_redis(settings), lambda job: None)
         life.callback(runtime.database.close)

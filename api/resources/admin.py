@@ -12,13 +12,10 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.resources.download_rows import DownloadSchema, download_row
-from api.resources.youtube import DownloadPage, DownloadsQuery, downloads_page, note_foreign
+from api.resources.youtube import DownloadPage, DownloadsQuery, changing, downloads_page
 from api.wire.envelope import success
 from api.wire.fields import Schema, nullable, required
 from config.celery import QUEUES
-from engine import audit
-from engine.audit import Subject
-from engine.downloads import downloads
 from engine.monitoring import queues
 from engine.monitoring.queues import QueueState
 from engine.permissions import Permission
@@ -87,9 +84,7 @@ def list_all_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def set_download_priority(call: Call, body: dict[str, Any], download_id: str) -> Response:
     """Move a queued download up or down."""
-    row = downloads.set_priority(call.db, download_id, body["priority"])
-    note_foreign(call, "download.priority_changed_by_admin", row, priority=row.priority)
-    return success(download_row(row))
+    return success(download_row(changing(call).prioritise(download_id, body["priority"])))
 
 
 @blueprint.operation("GET", "/queues", Access(Permission.OPERATIONS_VIEW), Answers({200: QueuesSchema}))
@@ -106,9 +101,7 @@ def list_queues(call: Call) -> Response:
 )
 def pause_queue(call: Call, name: str) -> Response:
     """Hold a queue: nothing of it begins, what runs goes on."""
-    state = queues.pause(call.db, QUEUES, name, by=call.identity.user_id)
-    audit.record(call.db, "queue.paused", call.actor, Subject("queue", name, name))
-    return success(queue_row(state))
+    return success(queue_row(queues.pause(call.db, QUEUES, name, call.actor)))
 
 
 @blueprint.operation(
@@ -116,9 +109,7 @@ def pause_queue(call: Call, name: str) -> Response:
 )
 def resume_queue(call: Call, name: str) -> Response:
     """Let a queue go on."""
-    state = queues.resume(call.db, QUEUES, name)
-    audit.record(call.db, "queue.resumed", call.actor, Subject("queue", name, name))
-    return success(queue_row(state))
+    return success(queue_row(queues.resume(call.db, QUEUES, name, call.actor)))
 
 
 def queue_row(state: QueueState) -> dict[str, Any]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import marshmallow as ma
 from marshmallow import validate
 from sqlalchemy.orm import Session
 
 from api.wire.fields import Choice, Count, Flag, PageQuery, Pagination, Schema, Text, nullable, required
-from api.wire.unversioned_paths import PREFIX
+from api.wire.pictures import picture_url
 from config.settings import Settings
-from engine.plex.catalogue import artwork
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue
 from engine.plex.watching import states as watch_states
@@ -124,6 +122,8 @@ class ItemsQuery(PageQuery):
     type = Choice(catalogue_items.TYPES, metadata={"description": "Default: films and shows."})
     genre = Text(100, strip=True)
     year = Count(1, 9999)
+    year_from = Count(1, 9999)
+    year_to = Count(1, 9999)
     resolution = Text(20, strip=True, metadata={"description": "Such as 4k, 1080p, 720, sd."})
     unwatched = Flag(
         metadata={"description": "true: what the user has not seen (all of); false: what they have."}
@@ -207,12 +207,6 @@ def version_rows(item: MediaItem, *, paths: bool) -> list[dict[str, Any]]:
         }
         for version in item.files or ()
     ]
-
-
-def picture_url(settings: Settings, subject: str, kind: artwork.Kind, source: str | None) -> str | None:
-    """The signed address of a picture; None where there is none."""
-    query = artwork.query(settings, subject, kind, source)
-    return None if query is None else f"{PREFIX}/plex/artwork/{subject}?{urlencode(query)}"
 
 
 def _text(value: Any) -> str | None:

@@ -1,12 +1,8 @@
-"""What a URL holds, looked up by a worker while the request waits: who may wait, the wait, and the row."""
+"""What a URL holds, looked up by a worker while the request waits: the wait, and the row."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import marshmallow as ma
@@ -14,16 +10,12 @@ import marshmallow as ma
 from api.operations.call import Call
 from api.wire.fields import Schema, nullable
 from engine.downloads.previews import previews
-from engine.downloads.previews.previews import TooManyPreviews
+from engine.downloads.previews.places import place_for
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
 from models.download import Preview
 
-_MOST = 8  # requests that wait at once in this process, each with a thread of its own
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between two looks at the row
-
-_lock = threading.Lock()
-_waiting: Counter[str] = Counter()  # requests that wait, by user
 
 
 class MetadataSchema(Schema):
@@ -58,7 +50,7 @@ def looked_up(call: Call, url: str) -> Preview:
         TooManyPreviews: the user has as many requests waiting as they may.
         ServiceUnavailable: all users together have, or no worker can be reached.
     """
-    with _place_for(call.identity.user_id, call.settings.preview_user_limit):
+    with place_for(call.identity.user_id, call.settings.preview_user_limit):
         deadline = time.monotonic() + call.settings.preview_seconds
         with call.runtime.unit_of_work() as db:
             row = previews.request(db, call.settings, user_id=call.identity.user_id, url=url)
@@ -73,21 +65,3 @@ def looked_up(call: Call, url: str) -> Preview:
             with call.runtime.unit_of_work() as db:
                 row = previews.get(db, row.id)
         return row
-
-
-@contextmanager
-def _place_for(user_id: str, share: int) -> Iterator[None]:
-    """Take one of `_MOST` places for a user, who may have `share` of them, while the block lasts."""
-    with _lock:
-        if _waiting[user_id] >= share:
-            raise TooManyPreviews
-        if _waiting.total() >= _MOST:
-            raise ServiceUnavailable("Too many previews at once. Try again in a few seconds.")
-        _waiting[user_id] += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _waiting[user_id] -= 1
-            if not _waiting[user_id]:
-                del _waiting[user_id]

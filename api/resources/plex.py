@@ -122,10 +122,9 @@ def search_plex(call: Call, query: dict[str, Any]) -> Response:
     found = current.need(call.db, call.settings, call.identity.user_id)
 
     def build() -> dict[str, Any]:
-        libraries = current.sections(call.db, found)
-        items = titles.search(
-            call.db, found, libraries, query["query"], page=query["page"], limit=query["limit"]
-        )
+        wanted = Wanted(current.shown_keys(call.db, found), titles.FOUND)
+        text = query.pop("query")
+        items = titles.search(call.db, found, call.identity.user_id, wanted, text, **query)
         return _page(call, found, items)
 
     return kept(call, MEDIUM, f"{found.stamp}\n{found.watched}", build)

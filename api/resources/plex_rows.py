@@ -7,8 +7,9 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from api.resources.media_rows import MediaItemSchema, picture_url
+from api.resources.media_rows import MediaItemSchema
 from api.wire.fields import Pagination, Schema, nullable, required
+from api.wire.pictures import picture_url
 from config.settings import Settings
 from engine.plex.catalogue import artwork, current
 from models.plex_library import PlexCollection, PlexSection

@@ -14,14 +14,9 @@ from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, Flag, PageQuery, Pagination, Schema, nullable, page_data, required
 from api.wire.unversioned_paths import PREFIX
-from engine import audit
-from engine.audit import Subject
-from engine.errors import Conflict
 from engine.permissions import Permission
 from engine.plex.server import connection
 from engine.plex.sync import runs as sync
-
-STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
 blueprint = Blueprint("plex syncs", "/plex/syncs", "Keeping in step with Plex.")
 
@@ -40,7 +35,7 @@ class SyncRequest(Schema):
 class SyncsQuery(PageQuery):
     """Which syncs."""
 
-    status = Choice(STATUSES)
+    status = Choice(sync.STATUSES)
 
 
 class SyncCountsSchema(Schema):
@@ -84,7 +79,7 @@ class SyncSchema(Schema):
     """A sync; the events sync:started, progress, completed and failed carry the same."""
 
     id = ma.fields.String(required=True)
-    status = ma.fields.String(required=True, validate=validate.OneOf(STATUSES))
+    status = ma.fields.String(required=True, validate=validate.OneOf(sync.STATUSES))
     full = ma.fields.Boolean(required=True)
     trigger = ma.fields.String(
         required=True, validate=validate.OneOf(["schedule", "night", "manual", "push", "webhook"])
@@ -157,13 +152,9 @@ def list_syncs(call: Call, query: dict[str, Any]) -> Response:
 )
 def start_sync(call: Call, body: dict[str, Any]) -> Response:
     """Start a sync (202), or join the one that is waiting or running (200); a full one follows one that is not."""
-    connection.refuse_if_off(call.settings)
-    if connection.configured(call.db, call.settings) is None:
-        raise Conflict(connection.NOT_CONFIGURED)
-    run, new = sync.start(call.db, full=body["full"], trigger="manual", user_id=call.identity.user_id)
+    run, new = sync.start_by_hand(call.db, call.settings, full=body["full"], actor=call.actor)
     if not new:
         return success(sync.row(run))
-    audit.record(call.db, "sync.started", call.actor, Subject("sync", run.id), full=run.full)
     return success(sync.row(run), 202, headers={"Location": f"{PREFIX}/plex/syncs/{run.id}"})
 
 
@@ -190,6 +181,4 @@ def get_sync(call: Call, sync_id: str) -> Response:
 def cancel_sync(call: Call, sync_id: str) -> Response:
     """Cancel a sync: at once where it waits, within 3 seconds where it runs; what it has written stays."""
     connection.refuse_if_off(call.settings)
-    run = sync.cancel(call.db, sync_id)
-    audit.record(call.db, "sync.cancelled", call.actor, Subject("sync", run.id))
-    return success(sync.row(run))
+    return success(sync.row(sync.cancel_by_hand(call.db, sync_id, call.actor)))

@@ -8,10 +8,9 @@ import marshmallow as ma
 from marshmallow import validate
 
 from api.wire.fields import Schema, nullable, required
+from engine.accounts.users import TIERS
 from engine.permissions import ROLES, Permission, permissions_of
 from models.user import User
-
-TIERS = ("standard", "premium")
 
 
 class UserSchema(Schema):

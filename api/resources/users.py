@@ -11,7 +11,6 @@ from marshmallow import validate
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
-from api.resources.user_rows import TIERS
 from api.wire.envelope import success
 from api.wire.fields import (
     Choice,
@@ -29,6 +28,7 @@ from api.wire.fields import (
 )
 from engine.accounts import administration, user_list
 from engine.accounts.user_list import SORTS, STATUSES
+from engine.accounts.users import TIERS
 from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 from engine.permissions import ROLES, Permission
 from models.user import User

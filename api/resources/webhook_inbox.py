@@ -14,8 +14,6 @@ from api.operations.declaration import Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.fields import Choice, PageQuery, Schema, Text, nullable, page_data, page_of, required
 from api.wire.unversioned_paths import PREFIX
-from engine import audit
-from engine.audit import Subject
 from engine.permissions import Permission
 from engine.webhooks import inbox, secrets
 
@@ -112,10 +110,7 @@ def get_webhook(call: Call, webhook_id: str) -> Response:
 )
 def replay_webhook(call: Call, webhook_id: str) -> Response:
     """Have a message worked on again; 200 where it still is. What it has done before is not done twice."""
-    row, again = inbox.replay(call.db, webhook_id)
-    if again:
-        about = Subject("webhook", row.id, f"{row.source} {row.event}".strip())
-        audit.record(call.db, "webhook.replayed", call.actor, about)
+    row, again = inbox.replay(call.db, webhook_id, call.actor)
     location = {"Location": f"{PREFIX}/admin/webhooks/{row.id}"}
     return success(WebhookSchema.row(row), 202 if again else 200, location)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -15,11 +16,11 @@ from api.security.authentication import credential
 from api.wire.envelope import success
 from api.wire.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.wire.unversioned_paths import PREFIX
-from engine import audit
 from engine.arrivals import arrivals
-from engine.audit import Subject
 from engine.downloads import downloads, waiting
+from engine.downloads.changes import Changing, visible_owner
 from engine.downloads.downloads import STATUSES
+from engine.downloads.previews.links import NOT_A_VIDEO
 from engine.errors import Forbidden, UpstreamFailed, ValidationFailed
 from engine.formats import FORMATS, QUALITIES
 from engine.permissions import Permission
@@ -28,7 +29,6 @@ from models.download import Download
 blueprint = Blueprint("youtube", "/youtube", "Downloads from YouTube and other allowed sites.", limit="media")
 
 _LOCATION = {"Location": "Where the download is from now on."}
-_NOT_A_VIDEO = frozenset({"unsupported", "playlist"})  # kinds of failure that are the URL's own
 
 
 class DownloadRequest(Schema):
@@ -83,15 +83,7 @@ DownloadPage = page_of(DownloadSchema)
 )
 def create_download(call: Call, body: dict[str, Any]) -> Response:
     """Ask for a video. 202 with the new download, 200 with the one that is active for the same wish."""
-    row, new = downloads.create(
-        call.db,
-        call.settings,
-        user_id=call.identity.user_id,
-        url=body["url"],
-        quality=body.get("quality"),
-        format=body.get("format"),
-        download_path=body.get("download_path"),
-    )
+    row, new = downloads.create(call.db, call.settings, user_id=call.identity.user_id, **body)
     if new:
         call.spend("downloads")
     return success(download_row(row), 202 if new else 200, _located(row))
@@ -114,7 +106,7 @@ def list_downloads(call: Call, query: dict[str, Any]) -> Response:
 )
 def get_download(call: Call, download_id: str) -> Response:
     """One download."""
-    row = downloads.get(call.db, download_id, owner_id=_visible(call))
+    row = downloads.get(call.db, download_id, owner_id=visible_owner(call.identity))
     why, plex = waiting.reasons(call.db, call.settings, [row]), arrivals.states(call.db, [row])
     return success(download_row(row, why.get(row.id), plex.get(row.id)))
 
@@ -128,10 +120,7 @@ def get_download(call: Call, download_id: str) -> Response:
 )
 def delete_download(call: Call, query: dict[str, Any], download_id: str) -> Response:
     """Cancel what is active, remove what has ended; answers with the row as it was."""
-    owner = None if Permission.MEDIA_DELETE in call.identity.permissions else call.identity.user_id
-    row = downloads.delete(call.db, download_id, owner_id=owner, **query)
-    note_foreign(call, "download.deleted_by_admin", row, status=row.status, file=query["delete_file"])
-    return success(download_row(row))
+    return success(download_row(changing(call).delete(download_id, **query)))
 
 
 @blueprint.operation(
@@ -145,9 +134,7 @@ def retry_download(call: Call, download_id: str) -> Response:
 
     Either is work for a worker and the site, and is counted like a submission.
     """
-    row = downloads.retry(call.db, download_id, owner_id=_visible(call))
-    call.spend("downloads")
-    note_foreign(call, "download.retried_by_admin", row)
+    row = changing(call).retry(download_id)
     return success(download_row(row), 202, _located(row))
 
 
@@ -171,7 +158,7 @@ def get_metadata(call: Call, query: dict[str, Any]) -> Response:
         return success(metadata_row(query["url"], row.result))
     failure = row.error or {"kind": "", "message": "The site took too long to answer.", "advice": None}
     words = " ".join(filter(None, (failure["message"], failure["advice"])))
-    if failure["kind"] in _NOT_A_VIDEO:
+    if failure["kind"] in NOT_A_VIDEO:
         raise ValidationFailed("The URL is not accepted.", url=words)
     raise UpstreamFailed(words, failure)
 
@@ -186,20 +173,14 @@ def _of_another_site() -> bool:
     )
 
 
-def _visible(call: Call) -> str | None:
-    """The user whose downloads the caller may see: themselves, or everybody (None)."""
-    return None if Permission.REQUESTS_MANAGE in call.identity.permissions else call.identity.user_id
-
-
 def _located(row: Download) -> dict[str, str]:
     return {"Location": f"{PREFIX}/youtube/downloads/{row.id}"}
 
 
-def note_foreign(call: Call, action: str, row: Download, **details: Any) -> None:
-    """Note in the audit log what is done to another user's download."""
-    if row.user_id != call.identity.user_id:
-        subject = Subject("download", row.id, row.title)
-        audit.record(call.db, action, call.actor, subject, owner=row.user_id, **details)
+def changing(call: Call) -> Changing:
+    """The caller, as who changes downloads."""
+    spend = partial(call.spend, "downloads")
+    return Changing(db=call.db, mine=call.identity, actor=call.actor, count=spend)
 
 
 def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -> Response:

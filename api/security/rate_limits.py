@@ -32,6 +32,7 @@ HEADERS = {
     "X-RateLimit-Reset": "When the next one comes back, in Unix seconds.",
 }
 _NAME = "medianest-rate-limits"
+_INSTEAD_OF_TIER = frozenset({"poll", "suggest", "page"})
 
 
 def init_app(app: Flask, limiter: RateLimiter) -> None:
@@ -42,13 +43,13 @@ def init_app(app: Flask, limiter: RateLimiter) -> None:
 
 
 def charge(identity: Identity | None, limit: Counted) -> None:
-    """Count this request for its tier, and for `limit` where that is another; for `poll` alone.
+    """Count this request for its tier, and for `limit` where that is another; for some of them alone.
 
     Raises:
         RateLimitExceeded: too many came before.
     """
     asker = Asker.of(identity, request.remote_addr)
-    names: list[Name] = [] if limit == "poll" else [asker.tier]
+    names: list[Name] = [] if limit in _INSTEAD_OF_TIER else [asker.tier]
     if limit != "tier":
         names.append(limit)
     if request.path.startswith(PREFIX):

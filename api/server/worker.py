@@ -2,7 +2,8 @@
 
 gunicorn's own `gthread` reads in its threads, for as long as a client likes. Here the loop that accepts gathers a
 request first, without a thread, within a deadline. What it does not gather (large bodies, chunked ones, whoever
-expects `100 Continue`) is read by threads of the slow lane: a quarter of them, of which one address gets half.
+expects `100 Continue`) is read by threads of the slow lane: a quarter of them, of which one address gets half. Files
+are sent by a thread of their own (`FileSender`), once the one that handled their request has sent the headers.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from api.log_throttle import ThrottledWarning
 from api.security.addresses import is_within
 from api.server.arriving import LARGEST, SEND_SECONDS, Arriving, BoundedUnreader, Stage, stage_of
 from api.server.bodies import MalformedBody, guard
+from api.server.file_sender import FileSender
 from api.server.malformed import Malformed
 from api.server.slow_lane import SlowLane
+from api.wire.files import HAND_OVER, FilePiece
 from engine.rate_limits.limits import counted_address
 
 UNFINISHED = 100  # requests of one address that are gathered at once; the oldest makes room for the next
@@ -56,13 +59,27 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     malformed: Malformed
+    wsgi: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arriving: dict[Any, Arriving] = {}
         self._leaving: dict[Any, tuple[float, int]] = {}
         self._lane = SlowLane(max(1, self.cfg.threads // 4))
+        self._sender, self._pieces = FileSender(), dict[Any, FilePiece]()
         self._stop_at: float | None = None
+
+    def load_wsgi(self) -> None:
+        """Offer each request to send the file that is its answer; gunicorn would keep its thread for that."""
+        super().load_wsgi()
+        app = self.wsgi
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            if not self.cfg.is_ssl:
+                environ[HAND_OVER] = partial(self._pieces.__setitem__, environ["gunicorn.socket"])
+            return app(environ, start_response)
+
+        self.wsgi = serve
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection; where there are too many, one that has not finished anything makes room."""
@@ -123,6 +140,21 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._let_in()
         if isinstance(reader := getattr(conn.parser, "unreader", None), BoundedUnreader) and reader.given_up:
             _slow.note(reason="body too slow", address=_peer(conn))
+        piece = self._pieces.pop(conn.sock, None)
+        if piece is None:
+            self._end_request(conn, fs)
+        else:
+            ended = partial(self.method_queue.defer, self._end_file, conn, fs)
+            self._sender.send(conn.sock, piece, ended)
+
+    def _end_file(self, conn: Any, fs: Any, whole: bool) -> None:
+        """After a file: as after any answer, unless a part is missing; the next one would be taken for that."""
+        if whole:
+            self._end_request(conn, fs)
+        else:
+            self._close(conn)
+
+    def _end_request(self, conn: Any, fs: Any) -> None:
         if fs.cancelled() or fs.exception() is not None or fs.result():
             super().finish_request(conn, fs)
         else:
@@ -213,7 +245,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             pass
 
     def _drop_one(self) -> bool:
-        """Close a connection without a request in hand; whether there was one."""
+        """Close a connection without a request in hand; whether there was one. Without one, break off a file."""
         if self._leaving:
             self._forget(next(iter(self._leaving)), self._leaving)
         elif self._arriving:
@@ -224,6 +256,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(conn.sock)
             self._close(conn)
         else:
+            self._sender.drop_one()
             return False
         return True
 

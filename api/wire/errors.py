@@ -34,6 +34,7 @@ CODES = {
     409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    416: "VALIDATION_ERROR",
     429: "RATE_LIMIT_EXCEEDED",
     500: "INTERNAL_ERROR",
     502: "UPSTREAM_ERROR",
@@ -116,14 +117,18 @@ def _shown(answer: Callable[[Any], Response], shown: Callable[[Response], Respon
 
 def _known(error: MediaNestError) -> Response:
     _record(error.code, error.status)
-    named = error.code == "VALIDATION_ERROR"
-    details = error.details if named or _in_development() else None
     headers = RETRY_AFTER if error.status == 503 else None
     if error.retry_after is not None:
         headers = {"Retry-After": str(error.retry_after)}
     if isinstance(error, RateLimitExceeded):
         headers = {"Retry-After": str(error.verdict.retry_after)}
-    return failure(error.code, error.message, error.status, details, headers)
+    return failure(error.code, error.message, error.status, told_details(error), headers)
+
+
+def told_details(error: MediaNestError) -> Mapping[str, object] | str | None:
+    """The details of an error that clients may see: of a validation error, and in development."""
+    named = error.code == "VALIDATION_ERROR"
+    return error.details if named or _in_development() else None
 
 
 def _http(error: HTTPException) -> Response:

@@ -164,6 +164,15 @@ class Choice(ma.fields.String):
         super().__init__(validate=validate.OneOf(choices), **kwargs)
 
 
+class Unread(ma.fields.List[Any]):
+    """A list whose items the view checks one by one, so that a bad one does not refuse the others."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        return value
+
+
 class Count(ma.fields.Integer):
     """A whole number within bounds, written in plain digits."""
 

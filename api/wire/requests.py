@@ -33,7 +33,7 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
     if request.mimetype and not _is_json(request.mimetype):
         raise UnsupportedMediaType
     if not raw:
-        return _checked(schema, {})
+        return checked(schema, {})
     if not request.mimetype:
         raise UnsupportedMediaType
     try:
@@ -42,7 +42,7 @@ def load_body(schema: type[ma.Schema]) -> dict[str, Any]:
         raise InvalidRequest({"body": [f"Is not valid JSON: {error.msg} (line {error.lineno})."]}) from None
     if raw.count(b"[") + raw.count(b"{") > _DEEP:
         _refuse_too_deep(found)
-    return _checked(schema, found)
+    return checked(schema, found)
 
 
 def load_query(schema: type[ma.Schema], *, known_only: bool = False) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def load_query(schema: type[ma.Schema], *, known_only: bool = False) -> dict[str
     if known_only:
         names = {field.data_key or name for name, field in _made(schema).fields.items()}
         given = QueryDict({name: value for name, value in given.items() if name in names and value})
-    return _checked(schema, given)
+    return checked(schema, given)
 
 
 def load_form(schema: type[ma.Schema]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def load_form(schema: type[ma.Schema]) -> dict[str, Any]:
             found[name] = values
         elif values:
             found[name] = values[-1]
-    return _checked(schema, found)
+    return checked(schema, found)
 
 
 def read_body(largest: int = MAX_BODY) -> None:
@@ -123,7 +123,12 @@ def _made(schema: type[ma.Schema]) -> ma.Schema:
     return schema()
 
 
-def _checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+def checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
+    """What was found in JSON or a query, as the schema loads it.
+
+    Raises:
+        InvalidRequest: it does not fit.
+    """
     try:
         loaded: dict[str, Any] = _made(schema).load(found)
     except ma.ValidationError as error:

@@ -77,7 +77,7 @@ def run(quick: bool) -> Iterator[Figure]:
     with services() as found, installation(found, **environment) as stack:
         stack.start_web()
         client, user_id = created_admin(stack)
-        items = _fill(stack.database_url, user_id, 20 if quick else 1)
+        items = fill(stack.database_url, user_id, 20 if quick else 1)
         reader = _Reader(stack.port, client.token)
         for what, path in PATHS.items():
             yield _figure(f"{what}, {items:,} items", reader, path, None, rounds)
@@ -106,7 +106,8 @@ class _Reader:
         return answer.status, answer.headers["ETag"]
 
 
-def _fill(url: str, user_id: str, parts: int) -> int:
+def fill(url: str, user_id: str, parts: int) -> int:
+    """Fill the catalogue, and what a user has watched of it; 1/`parts` of everything. Returns the number of items."""
     parameters: dict[str, Any] = {"server": SERVER, "user": user_id, "parts": parts}
     with psycopg.connect(
         url.replace("+psycopg", ""), autocommit=True, cursor_factory=psycopg.ClientCursor

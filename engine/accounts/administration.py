@@ -21,7 +21,7 @@ from engine.accounts.account_notices import tell_admins_of_admin, tell_of_addres
 from engine.audit import Actor, Subject
 from engine.downloads import downloads
 from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
-from engine.identity import closing
+from engine.identity import closing, sessions
 from engine.identity.confirmation import require_person
 from engine.identity.sessions import Identity
 from engine.permissions import GUEST, Permission, is_admin, permissions_of
@@ -154,6 +154,19 @@ def set_role(db: Session, settings: Settings, user_id: str, role: str, *, by: Id
     if not lost:
         tell_admins_of_admin(db, settings, user, by=actor.user_id)
     return user
+
+
+def end_sessions(db: Session, user_id: str, *, by: Identity, actor: Actor) -> int:
+    """Sign a user out everywhere; their API keys stay. Returns how many sessions ended.
+
+    Raises:
+        NotFound: there is no such user, or they are deleted.
+        Forbidden: they have permissions that the acting admin lacks.
+    """
+    user, _ = _held(db, user_id, by, "user.sessions_ended")
+    ended = sessions.revoke_all(db, user.id)
+    audit.record(db, "user.sessions_ended", actor, subject_of(user), sessions=ended)
+    return ended
 
 
 def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,8 @@ from engine.permissions import SUPER_ADMIN
 from engine.stores import locks
 from models.base import new_id
 from models.user import User
+
+TIERS = ("standard", "premium")
 
 _now = func.clock_timestamp
 
@@ -184,3 +187,8 @@ def is_last_super_admin(db: Session, user: User) -> bool:
 def _lock_super_admins(db: Session) -> None:
     """Serialise changes of who is super admin, by an advisory lock."""
     locks.hold(db, locks.Lock.SUPER_ADMINS)
+
+
+def names(db: Session, user_ids: Collection[str]) -> dict[str, str]:
+    """The names of some users by their ids."""
+    return dict(db.execute(select(User.id, User.name).where(User.id.in_(user_ids))).tuples().all())

@@ -77,17 +77,24 @@ class HttpSession(requests.Session):
         headers: sent with every request.
         verify: whether certificates are checked.
         proxied: whether the proxies of the environment are used.
+        public_only: whether addresses of private networks are refused too.
     """
 
     def __init__(
-        self, limits: Limits, headers: Mapping[str, str], *, verify: bool = True, proxied: bool = False
+        self,
+        limits: Limits,
+        headers: Mapping[str, str],
+        *,
+        verify: bool = True,
+        proxied: bool = False,
+        public_only: bool = False,
     ) -> None:
         super().__init__()
         self.limits, self.verify, self._proxied = limits, verify, proxied
         self.auth = _credentials_of_url
         self.headers.update({"User-Agent": "MediaNest", "Accept-Encoding": "gzip", **headers})
         for scheme in ("http://", "https://"):
-            self.mount(scheme, TypedAddressAdapter())
+            self.mount(scheme, TypedAddressAdapter(public_only=public_only))
 
     def request(
         self, method: str | bytes, url: str | bytes, *args: Any, limits: Limits | None = None, **options: Any

@@ -1,4 +1,6 @@
-"""Connections to addresses that an admin has typed: into any network, but never link-local or to a cloud's metadata.
+"""Connections to addresses that somebody has named: never link-local or to a cloud's metadata; else as allowed.
+
+An admin's may lead into any network, those that a foreign site names only to public addresses.
 
 The check is made of the address that is connected to, so neither a name nor another notation leads past it.
 """
@@ -14,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from engine.clients.egress_guard import BlockedAddressError, is_never_asked
+from engine.clients.egress_guard import BlockedAddressError, is_never_asked, is_public
 
 
 class NeverAsked(NewConnectionError):
@@ -31,11 +33,16 @@ def names_one_never_asked(url: str) -> bool:
     return any(is_never_asked(str(place[4][0])) for place in found)
 
 
-def resolved(host: str, port: int | None) -> list[str]:
+def resolved(host: str, port: int | None, *, public_only: bool = False) -> list[str]:
     """The addresses of a host.
 
+    Args:
+        host: a name or an address.
+        port: to be connected to.
+        public_only: addresses of private networks are refused too.
+
     Raises:
-        BlockedAddressError: one of them is never asked.
+        BlockedAddressError: one of them is never asked, or not public.
         OSError: there is no such host.
     """
     try:
@@ -43,8 +50,8 @@ def resolved(host: str, port: int | None) -> list[str]:
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from error
     addresses = list(dict.fromkeys(str(place[4][0]) for place in places))
-    if any(map(is_never_asked, addresses)):
-        raise BlockedAddressError(f"{host} leads to an address that is never asked")
+    if any(map(is_never_asked, addresses)) or (public_only and not all(map(is_public, addresses))):
+        raise BlockedAddressError(f"{host} leads to an address that is not asked")
     return addresses
 
 
@@ -69,13 +76,14 @@ def connected(url: str, seconds: float) -> socket.socket:
 class _Checked:
     """Of a connection of urllib3: look the host up once, check, and connect to what was found."""
 
+    public_only = False
     _dns_host: str
     port: int
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host
         try:
-            addresses = resolved(host, self.port)
+            addresses = resolved(host, self.port, public_only=self.public_only)
         except BlockedAddressError as error:
             raise NeverAsked(self, str(error)) from error  # type: ignore[arg-type]
         except OSError as error:  # never left to urllib3, which would look the host up once more, unchecked
@@ -104,6 +112,18 @@ class _SecureConnection(_Checked, HTTPSConnection):
     """Over TLS, of which the name is that of the host."""
 
 
+class _PublicConnection(_Connection):
+    """To public addresses only."""
+
+    public_only = True
+
+
+class _SecurePublicConnection(_SecureConnection):
+    """To public addresses only."""
+
+    public_only = True
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
@@ -112,13 +132,27 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class TypedAddressAdapter(HTTPAdapter):
-    """For `Session.mount`: tries once, and connects to no address that is never asked."""
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
 
-    def __init__(self) -> None:
+
+class _SecurePublicPool(HTTPSConnectionPool):
+    ConnectionCls = _SecurePublicConnection
+
+
+class TypedAddressAdapter(HTTPAdapter):
+    """For `Session.mount`: tries once, and connects to no address that is never asked.
+
+    Args:
+        public_only: nor to one of a private network.
+    """
+
+    def __init__(self, *, public_only: bool = False) -> None:
+        self._public_only = public_only
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         """Called by requests."""
         super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        pools = (_PublicPool, _SecurePublicPool) if self._public_only else (_Pool, _SecurePool)
+        self.poolmanager.pool_classes_by_scheme = dict(zip(("http", "https"), pools, strict=True))

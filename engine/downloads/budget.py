@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, case, false, func, select
@@ -19,6 +20,16 @@ from models.download import Download
 from models.job import JobRow
 
 _held = Download.lease_until.is_not(None)
+
+
+@dataclass(frozen=True)
+class DiskSpace:
+    """A file system that downloads write to; `free`, `total` and `reserve` in bytes, of which the last stay free."""
+
+    folder: Path
+    free: int
+    total: int
+    reserve: int
 
 
 def limits(db: Session, settings: Settings) -> Sequence[ColumnElement[bool]]:
@@ -62,6 +73,17 @@ def disk_is_short(db: Session, settings: Settings) -> bool:
         folder.is_dir() and free_bytes(folder) - needed < reserve_bytes(folder, settings)
         for folder in (settings.download_dir, settings.work_dir)
     )
+
+
+def disks(settings: Settings) -> list[DiskSpace]:
+    """The file systems of download folder and work folder: one where it is the same, none where they are missing."""
+    found: dict[int, DiskSpace] = {}
+    for folder in (settings.download_dir, settings.work_dir):
+        if folder.is_dir():
+            usage = shutil.disk_usage(folder)
+            space = DiskSpace(folder, usage.free, usage.total, reserve_bytes(folder, settings))
+            found.setdefault(folder.stat().st_dev, space)
+    return list(found.values())
 
 
 def free_bytes(folder: Path) -> int:

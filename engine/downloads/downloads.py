@@ -44,6 +44,7 @@ _HIDDEN = {
     "publishing",
     "published",
 }
+PUBLIC_COLUMNS = tuple(column for column in Download.__table__.c if column.name not in _HIDDEN)
 
 
 def create(
@@ -66,29 +67,46 @@ def create(
             path leaves `DOWNLOAD_DIR`.
         Unauthorized: the user was disabled or deleted this moment.
     """
-    source = source_urls.accept(url, settings)
-    quality, format = choose(quality, format)  # noqa: A001
-    wish = {"user_id": user_id, "url_key": source.key, "quality": quality, "format": format}
-    details = {
-        "id": new_id("dl"),
-        "status": "queued",
-        "url": url,
-        "host": source.budget,
-        "folder": confine(download_path, settings.download_dir),
-        "correlation_id": correlation_id(),
-    }
-    _hold_user(db, user_id)
-    row, is_new = _added_or_active(db, wish, details)
+    values = new_row(
+        settings, user_id=user_id, url=url, quality=quality, format=format, download_path=download_path
+    )
+    hold_user(db, user_id)
+    row, is_new = _added_or_active(db, values)
     if is_new:
         enqueue(db, Job.DOWNLOAD)
     return row, is_new
 
 
-def _added_or_active(
-    db: Session, wish: Mapping[str, Any], details: Mapping[str, Any]
-) -> tuple[Download, bool]:
+def new_row(
+    settings: Settings,
+    *,
+    user_id: str,
+    url: str,
+    quality: str | None = None,
+    format: str | None = None,  # noqa: A002 - the API's word
+    download_path: str | None = None,
+) -> dict[str, Any]:
+    """The columns of the row that `create` makes, with what it raises of the wish."""
+    source = source_urls.accept(url, settings)
+    quality, format = choose(quality, format)  # noqa: A001
+    return {
+        "id": new_id("dl"),
+        "user_id": user_id,
+        "status": "queued",
+        "url": url,
+        "url_key": source.key,
+        "host": source.budget,
+        "quality": quality,
+        "format": format,
+        "folder": confine(download_path, settings.download_dir),
+        "correlation_id": correlation_id(),
+    }
+
+
+def _added_or_active(db: Session, values: Mapping[str, Any]) -> tuple[Download, bool]:
     """A new row, or the active one of the same wish; tries again where that one ends between the two statements."""
-    insertion = insert(Download).values(**wish, **details).on_conflict_do_nothing().returning(Download)
+    wish = {name: values[name] for name in ("user_id", "url_key", "quality", "format")}
+    insertion = insert(Download).values(values).on_conflict_do_nothing().returning(Download)
     active = select(Download).filter_by(**wish).where(Download.ended_at.is_(None))
     while True:
         row = db.scalars(insertion).one_or_none()
@@ -141,8 +159,7 @@ def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[i
     """SELECT of a page with its total, and SELECT of the total alone; built once, of plain columns."""
     counted = total("downloads", owned=owned, filtered=filtered)
     table = Download.__table__.c
-    shown = [column for column in table if column.name not in _HIDDEN]
-    query = select(*shown, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
+    query = select(*PUBLIC_COLUMNS, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
     query = query.order_by(table.id.desc())
     if owned:
         query = query.where(table.user_id == bindparam("owner_id"))
@@ -155,6 +172,13 @@ def active_count(db: Session, owner_id: str) -> int:
     """How many downloads of a user have not ended."""
     active = select(func.count()).where(Download.user_id == owner_id, Download.ended_at.is_(None))
     return db.scalar(active) or 0
+
+
+def moving(db: Session, owner_id: str, limit: int) -> Sequence[Download]:
+    """A user's downloads that have not ended: those that run, the soonest finished first, then those that wait."""
+    order = (Download.lease_until.is_(None), Download.eta.asc().nulls_last(), Download.id)
+    mine = select(Download).where(Download.user_id == owner_id, Download.ended_at.is_(None))
+    return db.scalars(mine.order_by(*order).limit(limit)).all()
 
 
 def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
@@ -311,7 +335,7 @@ def _cancel(db: Session, which: ColumnElement[bool]) -> Sequence[Download]:
     return rows
 
 
-def _hold_user(db: Session, user_id: str) -> None:
+def hold_user(db: Session, user_id: str) -> None:
     """Lock the user's row (FOR KEY SHARE), so that they are not disabled or deleted before this unit has ended.
 
     Raises:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -303,10 +304,12 @@ def _target(
 
 
 def _examined(kind: Kind, target: Target) -> Tested:
+    began = time.monotonic()
     try:
-        return connection_test.run_with_deadline(lambda: kind.examine(target))
+        tested = connection_test.run_with_deadline(lambda: kind.examine(target))
     except ConnectionTestFailed as failed:
-        return Tested(ok=False, reason=failed.reason, message=failed.message, advice=failed.advice)
+        tested = Tested(ok=False, reason=failed.reason, message=failed.message, advice=failed.advice)
+    return replace(tested, seconds=time.monotonic() - began)
 
 
 def _note_test(db: Session, kind: Kind, tested: Tested) -> None:

@@ -47,6 +47,7 @@ class Tested:
     """The result of a test; `reason`, `message` and `advice` where it failed.
 
     Attributes:
+        seconds: how long it took.
         server: what the server says of itself, for clients.
         facts: the same, to be stored.
     """
@@ -57,11 +58,12 @@ class Tested:
     advice: str | None = None
     server: Mapping[str, Any] | None = None
     facts: Any = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class KnownPeer:
-    """What is stored about the server."""
+    """What is stored about the server; `tested_at`: when the stored configuration was last tested."""
 
     name: str | None = None
     version: str | None = None
@@ -69,6 +71,7 @@ class KnownPeer:
     seen_at: datetime | None = None
     synced_at: datetime | None = None
     machine_id: str | None = None
+    tested_at: datetime | None = None
 
 
 class Kind(ABC):
@@ -103,7 +106,10 @@ class Kind(ABC):
     def remembered(self, db: Session, settings: Settings, row: Integration | None) -> KnownPeer:
         """What is stored about the server."""
         checked = ((row is not None and row.options) or {}).get("checked") or {}
-        return KnownPeer(last_error=checked.get("message"))
+        at = checked.get("at")
+        return KnownPeer(
+            last_error=checked.get("message"), tested_at=datetime.fromisoformat(at) if at else None
+        )
 
     def learned(self, tested: Tested) -> Mapping[str, Any]:
         """Options that follow from a successful test."""

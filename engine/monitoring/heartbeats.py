@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -74,6 +75,12 @@ class Pulse:
             self._runtime.unit_of_work() as db,
         ):  # without it, the row soon looks stale
             db.execute(delete(Heartbeat).where(Heartbeat.name == self._name))
+
+
+def alive(db: Session) -> Sequence[Heartbeat]:
+    """The workers that were heard of lately, by name."""
+    fresh = Heartbeat.seen_at > func.clock_timestamp() - FRESH
+    return db.scalars(select(Heartbeat).where(fresh).order_by(Heartbeat.name)).all()
 
 
 def forget_dead(db: Session) -> None:

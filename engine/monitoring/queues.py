@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from engine import audit
+from engine.audit import Actor, Subject
 from engine.downloads.sources import host_breaker
 from engine.errors import Conflict, NotFound
 from engine.job_names import Job
@@ -61,7 +63,7 @@ def overview(db: Session, names: Sequence[str]) -> list[QueueState]:
     return list(states.values())
 
 
-def pause(db: Session, names: Sequence[str], name: str, *, by: str) -> QueueState:
+def pause(db: Session, names: Sequence[str], name: str, actor: Actor) -> QueueState:
     """Pause a queue: nothing starts until it is resumed; running jobs continue.
 
     Raises:
@@ -71,11 +73,12 @@ def pause(db: Session, names: Sequence[str], name: str, *, by: str) -> QueueStat
     _known(names, name)
     if name == NEVER_PAUSED:
         raise Conflict("The maintenance queue can't be paused: nothing would be rescued any more.")
-    set_paused(db, name, by=by)
+    set_paused(db, name, by=actor.user_id)
+    audit.record(db, "queue.paused", actor, Subject("queue", name, name))
     return _one(db, names, name)
 
 
-def resume(db: Session, names: Sequence[str], name: str) -> QueueState:
+def resume(db: Session, names: Sequence[str], name: str, actor: Actor) -> QueueState:
     """Resume a queue, at once.
 
     Raises:
@@ -86,6 +89,7 @@ def resume(db: Session, names: Sequence[str], name: str) -> QueueState:
     for kind in KINDS:
         if kind.job.queue == name:
             enqueue(db, kind.job)
+    audit.record(db, "queue.resumed", actor, Subject("queue", name, name))
     return _one(db, names, name)
 
 

@@ -2,7 +2,7 @@
 
 Limits that a view spends by itself, since only the view knows what counts:
 
-* `downloads`, for each new submission, and for each time that one is tried again;
+* `downloads`, for each submission of new ones, however many, and for each time that some are tried again;
 * `invitation`, for the e-mail address that an invitation is sent to;
 * `password_reset`, for the e-mail address that a reset is asked for, known or not;
 * `confirm`, for wrong passwords given as proof in a session, whose id stands in for the address;
@@ -31,7 +31,7 @@ from engine.rate_limits.sliding_windows import Asked, LocalWindows, RedisWindows
 from engine.stores.redis_breaker import RedisBreaker
 
 Tier = Literal["anonymous", "user", "premium", "admin"]
-Endpoint = Literal["upload", "search", "media", "work", "login", "poll"]
+Endpoint = Literal["upload", "search", "media", "work", "login", "poll", "suggest", "page"]
 Spent = Literal["downloads", "invitation", "password_reset", "account", "confirm"]
 Wide = Literal["global", "api"]
 Name = Literal[Tier, Endpoint, Spent, Wide]
@@ -58,8 +58,10 @@ LIMITS: dict[Name, Limit] = {
     "media": Limit("rate_limit_media", "user"),
     "work": Limit("rate_limit_work", "user"),
     "login": Limit("rate_limit_login", "address"),
-    # ... or for this instead of its tier ...
+    # ... or for one of these instead of its tier ...
     "poll": Limit("rate_limit_poll", "address"),
+    "page": Limit("rate_limit_page", "user"),
+    "suggest": Limit("rate_limit_suggest", "user"),
     # ... and for these, which are off unless set.
     "global": Limit("rate_limit_global", "address"),
     "api": Limit("rate_limit_api", "address"),

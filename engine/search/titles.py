@@ -12,48 +12,49 @@ from sqlalchemy.sql.elements import ColumnElement
 from engine.paging import Page
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue, remembered
+from engine.plex.catalogue.items import Wanted
 from models.media import MediaItem
-from models.plex_library import PlexSection
 
 FOUND = ("movie", "show", "episode")
 _EPISODE = MediaItem.type == "episode"
 
 
 def search(
-    db: Session, catalogue: Catalogue, sections: Sequence[PlexSection], text: str, *, page: int, limit: int
+    db: Session, catalogue: Catalogue, user_id: str, wanted: Wanted, text: str, *, page: int, limit: int
 ) -> Page[Any]:
     """A page of items with title words that begin with the words of `text`; if there are none, substring matches.
 
-    Libraries that are hidden in Plex are left out.
+    Args:
+        db: a session.
+        catalogue: the catalogue.
+        user_id: whose watch state filters.
+        wanted: in which libraries, of which types, and what else they must be.
+        text: what was typed.
+        page: from 1.
+        limit: items a page.
     """
-    keys = [section.key for section in sections if not section.hidden]
-    if not keys:
+    if not wanted.sections or not wanted.types:
         return Page([], page, limit, 0)
-    found = _page(db, catalogue, keys, text, catalogue_items.matching(text), page, limit)
+    rest = catalogue_items.conditions(catalogue, user_id, wanted)
+    about = (wanted, (user_id, catalogue.watched) if wanted.unwatched is not None else (), text)
+    found = _page(db, catalogue, about, text, [*rest, catalogue_items.matching(text)], page, limit)
     # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring.
     if found.total == 0:
         inside = MediaItem.title.icontains(text, autoescape=True)
-        found = _page(db, catalogue, keys, text, inside, page, limit)
+        found = _page(db, catalogue, (*about, "inside"), text, [*rest, inside], page, limit)
     return found
 
 
 def _page(
     db: Session,
     catalogue: Catalogue,
-    keys: list[str],
+    about: tuple[Any, ...],
     text: str,
-    fits: ColumnElement[bool],
+    where: Sequence[ColumnElement[bool]],
     page: int,
     limit: int,
 ) -> Page[Any]:
-    where = (
-        MediaItem.server_id == catalogue.server_id,
-        MediaItem.section_key.in_(keys),
-        MediaItem.type.in_(FOUND),
-        MediaItem.deleted_at.is_(None),
-        fits,
-    )
-    first, second = _counts(db, catalogue, keys, text, where)
+    first, second = _counts(db, catalogue, about, where)
     start = (page - 1) * limit
     ids: list[str] = []
     if start < first:
@@ -64,7 +65,7 @@ def _page(
 
 
 def _counts(
-    db: Session, catalogue: Catalogue, keys: list[str], text: str, where: Sequence[ColumnElement[bool]]
+    db: Session, catalogue: Catalogue, about: tuple[Any, ...], where: Sequence[ColumnElement[bool]]
 ) -> tuple[int, int]:
     """The number of films and shows, and of episodes; cached, so that it is counted once for all pages."""
 
@@ -73,7 +74,7 @@ def _counts(
         tops, total = db.execute(query.select_from(MediaItem)).one()
         return tops, total - tops
 
-    found: tuple[int, int] = remembered((catalogue.stamp, "search", tuple(keys), text, str(where[-1])), count)
+    found: tuple[int, int] = remembered((catalogue.stamp, "search", *about), count)
     return found
 
 

@@ -33,9 +33,9 @@ def final_name(title: str, source_id: str, ext: str) -> str:
 
     `ext` comes from our own tables. An empty title becomes `video`; the same arguments give the same name.
     """
-    label = _cut(_safe(source_id).translate({ord("["): "(", ord("]"): ")"}), _ID_BYTES) or "unknown"
+    label = _cut(safe_text(source_id).translate({ord("["): "(", ord("]"): ")"}), _ID_BYTES) or "unknown"
     tail = f" [{label}].{ext}"
-    clean = _safe(title).lstrip(_STRIPPED_AT_START).rstrip(_STRIPPED_AT_END)
+    clean = safe_text(title).lstrip(_STRIPPED_AT_START).rstrip(_STRIPPED_AT_END)
     stem = _cut(clean, MAX_BYTES - _SUFFIX_BYTES - len(tail.encode())) or _UNTITLED
     if _DEVICE.match(stem.partition(".")[0].rstrip()):  # Windows compares the part before the first dot
         stem = f"_{stem}"
@@ -53,7 +53,7 @@ def numbered(name: str, number: int) -> str:
 def is_safe_folder(name: str) -> bool:
     """Whether a folder name is valid as it is on every file system; users' folder names are never changed."""
     return (
-        _safe(name) == name
+        safe_text(name) == name
         and name == name.strip(_STRIPPED_AT_END)
         and not name.startswith(".")
         and len(name.encode()) <= MAX_BYTES - _SUFFIX_BYTES
@@ -61,7 +61,7 @@ def is_safe_folder(name: str) -> bool:
     )
 
 
-def _safe(text: str) -> str:
+def safe_text(text: str) -> str:
     """The text in NFC with reserved, control and invisible characters replaced or dropped; not yet cut."""
     text = "".join(map(_safe_character, unicodedata.normalize("NFC", text)))
     text = re.sub(r"(?<=\S): ", " - ", text).translate(_REPLACED)

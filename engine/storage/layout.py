@@ -10,6 +10,18 @@ from engine.storage.filenames import is_safe_folder
 STAGING = ".medianest"  # below DOWNLOAD_DIR: files that are not published yet, on the same file system
 
 
+_MOST_FOLDERS = 100
+
+
+def folders(root: Path) -> list[str]:
+    """The folders directly below `root` that downloads may go into, by name; none where this host does not have it."""
+    try:
+        found = [entry.name for entry in root.iterdir() if is_safe_folder(entry.name) and entry.is_dir()]
+    except OSError:
+        return []
+    return sorted(found, key=str.casefold)[:_MOST_FOLDERS]
+
+
 def confine(path: str | None, root: Path) -> str:
     """The folder as a path relative to `root`, with `/` as separator; `""` for `root` itself.
 

@@ -28,6 +28,7 @@ class Named(StrEnum):
     PREVIEWS_OF_USER = "previews of "
     INVITATION_TO = "invitation:"
     PLEX_ACCOUNT = "plex account "
+    DOWNLOADS_OF_USER = "downloads of "
     MAKING_ROOM = "downloads that make room"
 
 

@@ -13,6 +13,8 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session, defer
 
 from config.redaction import BLANK, is_secret_name
+from engine import audit
+from engine.audit import Actor, Subject
 from engine.clients.foreign_json import NotJson, decoded, repaired
 from engine.correlation import correlation_id
 from engine.errors import NotFound, ValidationFailed
@@ -144,7 +146,7 @@ def get(db: Session, webhook_id: str) -> Webhook:
     return row
 
 
-def replay(db: Session, webhook_id: str) -> tuple[Webhook, bool]:
+def replay(db: Session, webhook_id: str, actor: Actor) -> tuple[Webhook, bool]:
     """Queue a message again; returns it, and whether it had ended (otherwise it is still queued or running).
 
     Handlers are idempotent: nothing is counted or notified twice.
@@ -163,6 +165,8 @@ def replay(db: Session, webhook_id: str) -> tuple[Webhook, bool]:
     db.flush()
     db.refresh(row)
     enqueue(db, Job.WEBHOOK)
+    subject = Subject("webhook", row.id, f"{row.source} {row.event}".strip())
+    audit.record(db, "webhook.replayed", actor, subject)
     return row, True
 
 

@@ -27,13 +27,17 @@ def chromium_of(playwright: Playwright) -> str:
     return found
 
 
+def flags() -> list[str]:
+    """Of Chromium, which refuses its sandbox to root."""
+    return ["--no-sandbox"] if os.geteuid() == 0 else []
+
+
 @pytest.fixture(
     scope="package"
 )  # not longer: while Playwright runs, its event loop counts as running in this thread
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = playwright.chromium.launch(executable_path=chromium_of(playwright), args=flags)
+        opened = playwright.chromium.launch(executable_path=chromium_of(playwright), args=flags())
         yield opened
         opened.close()
 

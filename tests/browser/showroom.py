@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,27 +19,26 @@ from stack import Stack, running
 from api.security import page_sessions
 from config.redis import make_redis
 from config.settings import Settings
+from engine import audit
+from engine.audit import Actor, Subject
 from engine.identity import passwords, sessions
 from engine.identity.sessions import Device
 from engine.notifications import notifications
 from engine.runtime import Runtime
+from engine.webhooks import inbox
+from models.base import new_id
+from models.download import Download
+from models.heartbeat import Heartbeat
+from models.invitation import Invitation
 from models.user import User
+from models.webhook import Webhook
+from tests.browser.films import fill_library, fill_watching
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakePlexTv
 
 PASSWORD = "lantern-orchard-kestrel"
-FILMS = (
-    ("Half a Sun", 2026),
-    ("Lumen & Ash", 2026),
-    ("The Paper Lions", 2024),
-    ("Eleven Doors North", 2025),
-    ("The Quiet Mile", 2023),
-    ("Salt Meridian", 2025),
-    ("Nightferry", 2025),
-    ("Tidewright", 2026),
-)
-SHOWS = (("Kestrel Nine", 3), ("Wintergreen Accounts", 1), ("Orchard & Daughters", 2), ("Low Orbit Radio", 1))
 MINUTE = 60.0
+HOUR = timedelta(hours=1)  # the showroom has no workers: their heartbeats last as long as a visit
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,23 @@ class Showroom:
     def url(self) -> str:
         return self.stack.url
 
+    def path(self, rule: str, role: str) -> str:
+        """The address of a page, without the leading slash, with ids that the person of a role may see."""
+        email = self.email(role or "user")
+        ids = {
+            "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
+            "sync_id": "SELECT id FROM plex_syncs WHERE %s <> '' LIMIT 1",
+            "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
+        }
+
+        def found(name: re.Match[str]) -> str:
+            return str(self.stack.query(ids[name[1]], email)[0][0])
+
+        return re.sub(r"<(\w+)>", found, rule).lstrip("/")
+
     def cookie(self, role: str) -> tuple[str, str]:
         """Name and value of the cookie of a new session of the person of a role."""
         answer = Response()
@@ -82,7 +99,7 @@ class Showroom:
 def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
     """Build it, serve it, end it."""
     with PlexDouble() as plex, FakePlexTv() as plextv:
-        _fill_library(plex)
+        fill_library(plex)
         stack = Stack(
             folder,
             database_url,
@@ -107,24 +124,13 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             synced(runtime)
             with runtime.unit_of_work() as db:
                 _fill(db)
+                _fill_admin(db)
             with running(stack):
                 stack.start_web()
                 yield Showroom(stack, runtime, plex, plextv)
         finally:
             runtime.database.close()
             runtime.redis.close()
-
-
-def _fill_library(plex: PlexDouble) -> None:
-    films = plex.library.add_section("movie", "Films", "/media/films")
-    shows = plex.library.add_section("show", "Series", "/media/series")
-    for title, year in FILMS:
-        plex.library.add_film(films, title, year)
-    for title, seasons in SHOWS:
-        show = plex.library.add_show(shows, title, 2024)
-        for number in range(1, seasons + 1):
-            for episode in range(1, 7):
-                plex.library.add_episode(show, number, episode, f"Part {episode}")
 
 
 def _fill(db: Session) -> None:
@@ -134,16 +140,10 @@ def _fill(db: Session) -> None:
         role: make_user(db, name=name, role=role, email=f"{role}@example.org", password_hash=kept)
         for role, name in names.items()
     }
+    fill_watching(db, people)
     for role in ("super_admin", "user"):
         _fill_downloads(db, people[role])
-    for title in ("Half a Sun", "Slow bread, from starter to crust"):
-        notifications.notify(
-            db,
-            people["user"].id,
-            type="download.completed",
-            title=title,
-            message=f"{title} is in your library.",
-        )
+    _fill_notifications(db, people)
 
 
 def _fill_downloads(db: Session, user: User) -> None:
@@ -188,3 +188,89 @@ def _fill_downloads(db: Session, user: User) -> None:
             started_at=now() - timedelta(hours=number, minutes=4), ended_at=now() - timedelta(hours=number),
             file=file | {"path": f"Workshop Nine/Slow bread {number}.mp4"},
         )  # fmt: skip
+
+
+def _fill_notifications(db: Session, people: Mapping[str, User]) -> None:
+    """Some that were read, then two that were not."""
+    for role in ("super_admin", "user"):
+        mine = people[role].id
+        ended = db.scalars(select(Download).where(Download.user_id == mine, Download.status == "completed"))
+        one = ended.first()
+        assert one is not None
+        about = ("download", one.id)
+        notifications.notify(
+            db, mine, type="security.sign_in", title="New sign-in", message="Firefox on Linux, from 192.0.2.7.",
+            subject=("session", "ses-1"),
+        )  # fmt: skip
+        notifications.notify(
+            db, mine, type="download.not_in_plex", title="Harbour organ, live is not in Plex",
+            message="Its name tells Plex neither film nor episode. Rename the file.", subject=about,
+        )  # fmt: skip
+        notifications.mark_read(db, mine, None)
+        for title in ("Half a Sun can be watched now", "Slow bread, part 1 can be watched now"):
+            notifications.notify(
+                db,
+                mine,
+                type="download.available",
+                title=title,
+                message="It is in Plex, in “Films”.",
+                subject=about,
+            )
+
+
+def _fill_admin(db: Session) -> None:
+    now = func.clock_timestamp
+    for number in (1, 2):
+        name = f"downloads@host{number}"
+        db.add(
+            Heartbeat(name=name, queues="downloads", owner={"host": f"host{number}"}, seen_at=now() + HOUR)
+        )
+    for event, status in (
+        ("library.new", "processed"),
+        ("media.scrobble", "processed"),
+        ("MEDIA_AVAILABLE", "failed"),
+    ):
+        source = "overseerr" if event.isupper() else "plex"
+        payload = {
+            "event": event,
+            "Account": {"title": "Ruth"},
+            "token": "[redacted]",
+            "Metadata": {"title": "Half a Sun"},
+        }
+        received = inbox.receive(db, source=source, payload=payload, address="192.0.2.7")
+        row = db.get_one(Webhook, received.id)
+        row.status, row.attempt, row.ended_at = status, 1, now()
+        if status == "failed":
+            row.error = {
+                "kind": "unreachable",
+                "message": "Plex did not answer.",
+                "advice": "Handle it again.",
+                "retryable": True,
+            }
+    actor = db.scalars(select(User).where(User.role == "super_admin")).one()
+    for email, role in (("mira@example.org", "user"), ("theo@example.org", "guest")):
+        db.add(
+            Invitation(
+                id=new_id("inv"),
+                email=email,
+                role=role,
+                invited_by=actor.id,
+                token_hash=email,
+                expires_at=now() + timedelta(days=7),
+            )
+        )
+    audit.record(
+        db,
+        "user.role_changed",
+        Actor(actor.id),
+        Subject("user", "user-0", "Ruth Moreau"),
+        before="guest",
+        after="user",
+    )
+    audit.record(
+        db,
+        "auth.sign_in_failed",
+        Actor(address="192.0.2.9"),
+        Subject("email", None, "nobody@example.org"),
+        outcome="failure",
+    )

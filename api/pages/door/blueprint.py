@@ -59,7 +59,7 @@ class PageBlueprint(flask.Blueprint):
         permission: Permission | None,
         *,
         query: type[Schema] | None = None,
-        limit: Counted | None = "tier",
+        limit: Counted | None = "page",
         own_units: bool = False,
     ) -> Callable[[View], View]:
         """Declare a page. Its view is called with a `Visit`, then the query where it is declared, and the path.
@@ -81,7 +81,7 @@ class PageBlueprint(flask.Blueprint):
         *,
         again: Callable[..., Response] | None = None,
         back: str = "",
-        limit: Counted | None = "tier",
+        limit: Counted | None = "page",
         own_units: bool = False,
         largest_body: int = NOTHING.largest_body,
     ) -> Callable[[View], View]:

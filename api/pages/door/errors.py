@@ -20,6 +20,7 @@ _TITLES = {
     405: marked("That can't be asked for like this"),
     409: marked("That has changed meanwhile"),
     413: marked("That is too large"),
+    500: marked("Something went wrong on our side"),
     429: marked("That was too fast"),
     502: marked("Somebody else's server did not answer"),
     503: marked("A part of MediaNest is away at the moment"),
@@ -55,7 +56,7 @@ def shown(answer: Response) -> Response:
     shown = page(
         "error.html",
         status,
-        title=_(_TITLES.get(status, marked("Something went wrong on our side"))),
+        title=_(_TITLES.get(status, _TITLES[500])),
         message=_(error["message"]),
         advice=_(_ADVICE.get(error["code"]) or _ADVICE.get(status, "")),
         correlation_id=body["correlationId"],

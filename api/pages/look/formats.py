@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as calendar
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from babel.units import format_unit
 from markupsafe import Markup
 
 from api.pages.look.words import gettext as _
-from api.pages.look.words import locale
+from api.pages.look.words import locale, marked
 
 _STEPS = (
     ("byte", 1),
@@ -20,10 +21,31 @@ _STEPS = (
     ("terabyte", 1000**4),
 )
 
+_SPELLED = (
+    marked("None"),
+    marked("One"),
+    marked("Two"),
+    marked("Three"),
+    marked("Four"),
+    marked("Five"),
+    marked("Six"),
+    marked("Seven"),
+    marked("Eight"),
+    marked("Nine"),
+    marked("Ten"),
+    marked("Eleven"),
+    marked("Twelve"),
+)
+
 
 def number(value: float) -> str:
     """A number with separators."""
     return numbers.format_decimal(value, locale=locale())
+
+
+def spelled(count: int) -> str:
+    """A number at the beginning of a sentence: in words up to twelve."""
+    return _(_SPELLED[count]) if 0 <= count < len(_SPELLED) else number(count)
 
 
 def percent(value: float) -> str:
@@ -64,6 +86,11 @@ def duration(seconds: float | None) -> str:
 def day(when: datetime | None) -> Markup:
     """A date, such as "12 November 2026"; marked up, so that a script can show it in the visitor's time zone."""
     return _marked(when, "day", lambda at: dates.format_date(at, "long", locale=locale()))
+
+
+def date(when: calendar.date | None) -> str:
+    """A date of the calendar, without a time zone; empty where it is unknown."""
+    return "" if when is None else dates.format_date(when, "long", locale=locale())
 
 
 def moment(when: datetime | None) -> Markup:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, g, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages.look import formats, plots, qr, static_files, words
+from api.pages.look import formats, media_words, plots, qr, static_files, words
 
-_POLICY = (
+POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
@@ -27,7 +28,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
         values: that the template names.
     """
     answer = Response(_environment.get_template(template).render(values), status, mimetype="text/html")
-    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.headers["Content-Security-Policy"] = POLICY
     # Without a referrer browsers hide the origin of our own forms too.
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
@@ -53,6 +54,16 @@ def here() -> str:
     path = request.path.lstrip("/")
     query = request.query_string.decode("ascii", "replace")
     return f"{path}?{query}" if query else path
+
+
+def asked(**changes: object) -> str:
+    """The address of the page being rendered with other query parameters; one that is None or empty is left out.
+
+    Args:
+        changes: by name; what is not named stays, but the number of the page.
+    """
+    names = {**request.args.to_dict(), "page": None, **changes}
+    return "?" + urlencode({name: value for name, value in names.items() if value not in (None, "")})
 
 
 def typed(name: str, value: str = "") -> str:
@@ -108,12 +119,14 @@ def _make_environment() -> Environment:
         qr=qr.path,
         language=words.language,
         here=here,
+        asked=asked,
         typed=typed,
         problem=problem,
         proof=lambda: g.get("proof", ""),
     )
     environment.filters.update(
         number=formats.number,
+        spelled=formats.spelled,
         percent=formats.percent,
         size=formats.size,
         speed=formats.speed,
@@ -122,6 +135,11 @@ def _make_environment() -> Environment:
         moment=formats.moment,
         ago=formats.ago,
         listed=formats.listed,
+        date=formats.date,
+        resolution=media_words.resolution,
+        codec=media_words.codec,
+        channels=media_words.channels,
+        language=media_words.language,
     )
     return environment
 

@@ -17,15 +17,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.clients.pictures import Picture, picture_of
 from engine.clients.plex import artwork
-from engine.clients.plex.artwork import Picture
 from engine.errors import Forbidden, NotFound
 from engine.plex.catalogue import current, live_queries
-from engine.plex.catalogue.artwork_files import PictureStore
 from engine.plex.catalogue.current import Catalogue
 from engine.plex.catalogue.live_queries import PlexSilent
 from engine.runtime import Runtime
 from engine.secrets import keys
+from engine.storage.picture_store import PictureStore
 from models.media import MediaItem
 from models.plex_library import PlexCollection, PlexSection
 
@@ -105,9 +105,9 @@ def show(runtime: Runtime, subject: str, kind: Kind, width: int, version: str) -
     store = PictureStore(runtime.settings.data_dir / "artwork")
     name = hashlib.sha256(f"{found.server_id}\n{source}\n{kind}\n{width}".encode()).hexdigest()
     body = store.get(name)
-    kept = None if body is None else artwork.type_of(body)
-    if body is not None and kept is not None:
-        return Shown(Picture(kept, body), newest)
+    kept = None if body is None else picture_of(body)
+    if kept is not None:
+        return Shown(kept, newest)
     picture = _fetched(runtime, source, kind, width)
     store.put(name, picture.body)
     return Shown(picture, newest)

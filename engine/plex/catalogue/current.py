@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.orm import Session
@@ -46,6 +47,11 @@ class Catalogue:
     synced_at: datetime | None
     stamp: str
     watched: str
+
+    def plex_url(self, rating_key: str) -> str:
+        """The address of an item in Plex's web app, which finds the way to the server by itself."""
+        key = quote(f"/library/metadata/{rating_key}", safe="")
+        return f"https://app.plex.tv/desktop/#!/server/{quote(self.server_id, safe='')}/details?key={key}"
 
 
 def find(db: Session, settings: Settings, user_id: str | None = None) -> Catalogue | None:
@@ -95,6 +101,11 @@ def sections(db: Session, catalogue: Catalogue) -> Sequence[PlexSection]:
         PlexSection.server_id == catalogue.server_id, PlexSection.gone_at.is_(None)
     )
     return db.scalars(query.order_by(PlexSection.position, PlexSection.key)).all()
+
+
+def shown_keys(db: Session, catalogue: Catalogue) -> tuple[str, ...]:
+    """The keys of the libraries that are not hidden in Plex."""
+    return tuple(section.key for section in sections(db, catalogue) if not section.hidden)
 
 
 def section(db: Session, catalogue: Catalogue, key: str) -> PlexSection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,6 +56,7 @@ class Wanted:
 
     Attributes:
         sections: keys of libraries.
+        year_from: the first year; year_to: the last.
         unwatched: True: items that the user has not watched to the end; False: watched ones.
         search: prefixes of words of the title.
         deleted: items that the server no longer has, instead of the live ones.
@@ -64,6 +66,8 @@ class Wanted:
     types: tuple[str, ...]
     genre: str | None = None
     year: int | None = None
+    year_from: int | None = None
+    year_to: int | None = None
     resolution: str | None = None
     unwatched: bool | None = None
     search: str | None = None
@@ -173,10 +177,17 @@ def recent(
 
 
 def matching(search: str) -> ColumnElement[bool]:
-    """Whether all words of a search begin words of an item's title, original title or show."""
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in search.split())
+    """Whether all words of a search begin words of an item's title, original title or show, accents aside."""
+    return MediaItem.search.op("@@", is_comparison=True)(beginnings(search))
+
+
+def beginnings(search: str) -> ColumnElement[Any]:
+    """A `tsquery` of words that begin with the words of a search."""
+    # Taken apart before it is quoted, as `folded` does it: some characters become quotes by that.
+    apart = dict.fromkeys(unicodedata.normalize("NFKD", search).split())
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in apart)
     words = " & ".join(f"'{word}':*" for word in quoted)
-    return MediaItem.search.op("@@", is_comparison=True)(func.to_tsquery(literal_column("'simple'"), words))
+    return func.to_tsquery(literal_column("'simple'"), func.folded(words))
 
 
 def _newest(db: Session, catalogue: Catalogue, section_key: str, kind: str, number: int) -> list[Any]:
@@ -213,30 +224,55 @@ def _dated(catalogue: Catalogue, section_key: str, kind: str, *columns: Any) -> 
     )
 
 
-def _filtered(query: Select[Any], catalogue: Catalogue, user_id: str, wanted: Wanted) -> Select[Any]:
-    query = query.where(
+def conditions(catalogue: Catalogue, user_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What an item must fulfil to be in a listing."""
+    all_of: list[ColumnElement[bool]] = [
         MediaItem.server_id == catalogue.server_id,
         _any(MediaItem.section_key, wanted.sections),
         _any(MediaItem.type, wanted.types),
         MediaItem.deleted_at.is_not(None) if wanted.deleted else MediaItem.deleted_at.is_(None),
-    )
+    ]
     equal = {
         MediaItem.year: wanted.year,
         MediaItem.imdb_id: wanted.imdb,
         MediaItem.tmdb_id: wanted.tmdb,
         MediaItem.tvdb_id: wanted.tvdb,
     }
-    query = query.where(*(column == value for column, value in equal.items() if value is not None))
+    all_of += [column == value for column, value in equal.items() if value is not None]
+    if wanted.year_from is not None:
+        all_of.append(MediaItem.year >= wanted.year_from)
+    if wanted.year_to is not None:
+        all_of.append(MediaItem.year <= wanted.year_to)
     if wanted.genre is not None:
         genres = func.lower(MediaItem.genres.cast(TEXT)).cast(ARRAY(TEXT))
-        query = query.where(genres.contains([wanted.genre.lower()]))
+        all_of.append(genres.contains([wanted.genre.lower()]))
     if wanted.resolution is not None:
-        query = query.where(func.lower(MediaItem.resolution) == _resolution(wanted.resolution))
+        all_of.append(func.lower(MediaItem.resolution) == _resolution(wanted.resolution))
     if wanted.search is not None:
-        query = query.where(matching(wanted.search))
+        all_of.append(matching(wanted.search))
     if wanted.unwatched is not None:
-        query = query.where(_unwatched(catalogue, user_id, wanted))
-    return query
+        all_of.append(_unwatched(catalogue, user_id, wanted))
+    return all_of
+
+
+def genres(db: Session, catalogue: Catalogue, sections: Sequence[str]) -> Sequence[str]:
+    """The genres of films and shows of some libraries, by name; read once as long as nothing changes."""
+
+    def read() -> Sequence[str]:
+        query = select(func.unnest(MediaItem.genres).label("genre")).where(
+            MediaItem.server_id == catalogue.server_id,
+            MediaItem.section_key.in_(sections),
+            MediaItem.type.in_(("movie", "show")),
+            MediaItem.deleted_at.is_(None),
+        )
+        return sorted(db.scalars(query.distinct()))
+
+    found: Sequence[str] = remembered((catalogue.stamp, "genres", *sections), read)
+    return found
+
+
+def _filtered(query: Select[Any], catalogue: Catalogue, user_id: str, wanted: Wanted) -> Select[Any]:
+    return query.where(*conditions(catalogue, user_id, wanted))
 
 
 def _unwatched(catalogue: Catalogue, user_id: str, wanted: Wanted) -> ColumnElement[bool]:

@@ -9,13 +9,16 @@ from typing import Any, Literal
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from engine import events
+from config.settings import Settings
+from engine import audit, events
+from engine.audit import Actor, Subject
 from engine.correlation import correlation_id
 from engine.errors import Conflict, NotFound
 from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.paging import Page
+from engine.plex.server import connection
 from engine.readers import SYNC
 from engine.stores import locks
 from models.base import new_id
@@ -23,6 +26,7 @@ from models.sync_run import SyncChange, SyncRun
 
 Trigger = Literal["schedule", "night", "manual", "push", "webhook"]
 
+STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 NO_COUNTS = {"created": 0, "updated": 0, "deleted": 0, "unchanged": 0}
 MOST_SHOWN = 1000  # changes of a run, one by one
 RECENT = timedelta(minutes=10)  # for which an ended run is in the snapshot of a socket
@@ -86,6 +90,22 @@ def start(
     return run, True
 
 
+def start_by_hand(db: Session, settings: Settings, *, full: bool, actor: Actor) -> tuple[SyncRun, bool]:
+    """Start a sync for somebody who asks for it, as `start` does.
+
+    Raises:
+        NotFound: Plex is switched off.
+        Conflict: no server is configured.
+    """
+    connection.refuse_if_off(settings)
+    if connection.configured(db, settings) is None:
+        raise Conflict(connection.NOT_CONFIGURED)
+    run, new = start(db, full=full, trigger="manual", user_id=actor.user_id)
+    if new:
+        audit.record(db, "sync.started", actor, Subject("sync", run.id), full=run.full)
+    return run, new
+
+
 def listing(db: Session, *, page: int, limit: int, status: str | None = None) -> Page[SyncRun]:
     """A page of the runs, newest first."""
     query = select(SyncRun)
@@ -142,6 +162,13 @@ def cancel(db: Session, sync_id: str) -> SyncRun:
     db.refresh(run)
     if run.ended_at is not None:
         announce(db, run)
+    return run
+
+
+def cancel_by_hand(db: Session, sync_id: str, actor: Actor) -> SyncRun:
+    """Cancel a run for somebody who asks for it, as `cancel` does."""
+    run = cancel(db, sync_id)
+    audit.record(db, "sync.cancelled", actor, Subject("sync", run.id))
     return run
 
 

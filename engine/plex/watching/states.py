@@ -11,6 +11,7 @@ from sqlalchemy import Subquery, and_, case, func, literal, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from models.media import MediaItem, WatchState
+from models.plex_library import PlexSection
 
 _LEAVES = ("movie", "episode")
 # Events of Plex carry a position without a time: it is the time of receipt.
@@ -61,6 +62,24 @@ def of_items(db: Session, user_id: str, server_id: str, items: Sequence[Any]) ->
             query = _sums(user_id, server_id, kind).where(_ABOVE[kind].in_(by_key))
             found.update({by_key[row[0]]: Seen(row[1], None, row[2]) for row in db.execute(query)})
     return found
+
+
+def begun(db: Session, user_id: str, server_id: str, limit: int) -> Sequence[str]:
+    """The ids of films and episodes that a user is in the middle of, the last watched first.
+
+    Libraries that are hidden in Plex are left out.
+    """
+    section = and_(PlexSection.server_id == MediaItem.server_id, PlexSection.key == MediaItem.section_key)
+    query = select(MediaItem.id).join_from(WatchState, MediaItem).join(PlexSection, section)
+    query = query.where(
+        WatchState.user_id == user_id,
+        WatchState.view_offset > 0,
+        MediaItem.server_id == server_id,
+        MediaItem.type.in_(_LEAVES),
+        MediaItem.deleted_at.is_(None),
+        PlexSection.hidden.is_(False),
+    )
+    return db.scalars(query.order_by(_LAST.desc().nulls_last(), MediaItem.id).limit(limit)).all()
 
 
 def _parts(user_id: str, server_id: str, types: Collection[str]) -> list[Any]:

@@ -152,8 +152,11 @@ class Answers:
         number = (
             url.removeprefix("/library/metadata/").removeprefix("/library/collections/").partition("/")[0]
         )
-        self._plex.library.item(number)
+        item = self._plex.library.item(number)
         width, height = int(asked.get("width") or 200), int(asked.get("height") or 300)
+        drawn = self._plex.picture_of and self._plex.picture_of(item, "/art/" in url, width, height)
+        if drawn:
+            return Plain(drawn, "image/png")
         return self._picture("png" if asked.get("format") == "png" else "jpeg", width, height)
 
     def _picture(self, kind: str = "jpeg", width: int = 200, height: int = 300) -> Plain:

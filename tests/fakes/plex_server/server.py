@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,6 +100,8 @@ class PlexDouble:
         self.name, self.version, self.plex_pass = "Double", "1.41.3.9314-a0bfb8370", True
         self.scan_delay = 0.0
         self.picture_padding = 0  # bytes added to every picture
+        # Draws a PNG: of which item, its background instead of its poster, width and height in pixels.
+        self.picture_of: Callable[[Item, bool, int, int], bytes] | None = None
         self.started_at = int(time.time())
         self.library.heard = self.notifications.changed
         self.answers = Answers(self)

@@ -161,6 +161,7 @@ HARMLESS = {
     "POST /auth/plex/pin", "POST /auth/plex/verify", "POST /auth/password-reset/request",
     "POST /auth/password-reset/verify", "POST /auth/password-reset/confirm", "POST /auth/invitations/accept",
     "DELETE /users/me/api-keys/{key_id}", "POST /dashboard/notifications/read", "POST /youtube/download",
+    "POST /youtube/downloads",
     "DELETE /youtube/downloads/{download_id}", "POST /youtube/downloads/{download_id}/retry",
     "POST /integrations/{name}/test", "POST /plex/syncs", "DELETE /plex/syncs/{sync_id}",
     "PATCH /admin/downloads/{download_id}", "POST /admin/queues/{name}/pause", "POST /admin/queues/{name}/resume",

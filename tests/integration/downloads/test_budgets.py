@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.celery import QUEUES
+from engine.audit import Actor
 from engine.clients.fetch_errors import FetchError
 from engine.downloads import downloads, waiting
 from engine.downloads.sources import host_breaker
@@ -137,24 +138,24 @@ def test_what_running_downloads_still_need_counts_as_used(db: Session, runtime: 
 
 def test_a_paused_queue_begins_nothing_and_goes_on_when_resumed(db: Session, runtime: Runtime) -> None:
     row = make_download(db, make_user(db))
-    state = queues.pause(db, QUEUES, "downloads", by="user-1")
+    state = queues.pause(db, QUEUES, "downloads", Actor("user-1"))
     assert (state.paused_by, state.depth) == ("user-1", 1)
     first = state.paused_at
-    assert queues.pause(db, QUEUES, "downloads", by="user-1").paused_at == first, "harmless when repeated"
+    assert queues.pause(db, QUEUES, "downloads", Actor("user-1")).paused_at == first, "harmless when repeated"
     assert claim(db, runtime) is None
     assert due(db, DOWNLOAD, runtime.settings, 10) == 0
     assert waiting.reasons(db, runtime.settings, [row])[row.id]["kind"] == "paused"
     db.info.clear()
-    assert queues.resume(db, QUEUES, "downloads").paused_at is None
+    assert queues.resume(db, QUEUES, "downloads", Actor("user-1")).paused_at is None
     assert Job.DOWNLOAD in db.info["jobs"]
     assert claim(db, runtime) is not None
 
 
 def test_queues_that_can_not_be_paused(db: Session) -> None:
     with pytest.raises(NotFound, match="downloads"):
-        queues.pause(db, QUEUES, "films", by="user-1")
+        queues.pause(db, QUEUES, "films", Actor("user-1"))
     with pytest.raises(Conflict):
-        queues.pause(db, QUEUES, "maintenance", by="user-1")
+        queues.pause(db, QUEUES, "maintenance", Actor("user-1"))
 
 
 def test_the_overview_counts_what_waits_and_what_runs(db: Session, runtime: Runtime) -> None:

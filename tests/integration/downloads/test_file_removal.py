@@ -10,37 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_download, make_user
+from published import NAME, path_of, published
 from sqlalchemy import func, select, update
 from stack import free_port
 
-from engine.downloads import downloads, publishing
+from engine.downloads import downloads
 from engine.downloads.removal_work import FILE_REMOVAL, work
-from engine.downloads.work import DOWNLOAD
 from engine.jobs.reconcile import rescue
 from engine.jobs.runner import run_next
 from engine.runtime import Runtime
 from models.download import Download, FileRemoval
-
-NAME = "A film [x1].mp4"
-FACTS = {"container": "mp4", "height": 720, "duration": 4.0}
-
-
-def complete(runtime: Runtime, body: bytes = b"film") -> Download:
-    """A download of a new user's, published by a worker."""
-    with runtime.unit_of_work() as db:
-        row_id = make_download(db, make_user(db), folder="films").id
-    source = runtime.settings.work_dir / row_id
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_bytes(body)
-
-    def publish(attempt: Any) -> dict[str, Any]:
-        return {"file": publishing.publish(attempt, source, NAME, FACTS), "publishing": None}
-
-    assert run_next(runtime, DOWNLOAD, publish)
-    source.unlink()
-    with runtime.unit_of_work() as db:
-        return db.get_one(Download, row_id)
 
 
 def delete(runtime: Runtime, row: Download) -> None:
@@ -62,13 +41,8 @@ def there(runtime: Runtime) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def path_of(runtime: Runtime, row: Download) -> Path:
-    assert row.file is not None
-    return runtime.settings.download_dir / str(row.file["path"])
-
-
 def test_a_file_goes_with_its_row(runtime: Runtime) -> None:
-    row, other = complete(runtime), complete(runtime)
+    row, other = published(runtime), published(runtime)
     delete(runtime, row)
     assert remove(runtime).status == "completed"
     assert there(runtime) == {"A film [x1] (2).mp4": b"film"}
@@ -76,9 +50,9 @@ def test_a_file_goes_with_its_row(runtime: Runtime) -> None:
 
 
 def test_the_name_is_anothers_by_now(runtime: Runtime) -> None:
-    first = complete(runtime)
+    first = published(runtime)
     path_of(runtime, first).unlink()
-    second = complete(runtime)
+    second = published(runtime)
     assert path_of(runtime, first) == path_of(runtime, second)
     delete(runtime, first)
     removal = remove(runtime)
@@ -90,7 +64,7 @@ def test_a_removal_that_waits_for_plex_does_not_remove_twice(runtime: Runtime) -
     away = dataclasses.replace(
         runtime.settings, plex_url=f"http://127.0.0.1:{free_port()}", plex_token="token", plex_enabled=True
     )
-    row = complete(runtime)
+    row = published(runtime)
     delete(runtime, row)
     runtime.live.environment = runtime.live.settings = away
     removal = remove(runtime)
@@ -124,7 +98,7 @@ def link(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [other_inode, written_later, link])
 def test_what_a_person_put_in_its_place_stays(runtime: Runtime, change: Callable[[Path], None]) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     change(path_of(runtime, row))
     before = there(runtime)
     delete(runtime, row)
@@ -134,7 +108,7 @@ def test_what_a_person_put_in_its_place_stays(runtime: Runtime, change: Callable
 
 
 def test_another_name_of_the_file_keeps_it(runtime: Runtime, tmp_path: Path) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     (tmp_path / "kept.mp4").hardlink_to(path_of(runtime, row))
     delete(runtime, row)
     assert remove(runtime).status == "completed"
@@ -146,7 +120,7 @@ def test_another_name_of_the_file_keeps_it(runtime: Runtime, tmp_path: Path) -> 
 def test_of_a_file_from_before_identities_the_size_must_match(
     runtime: Runtime, body: bytes, left: dict[str, bytes]
 ) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     path_of(runtime, row).write_bytes(body)
     with runtime.unit_of_work() as db:
         db.execute(update(Download).values(published=None))
@@ -156,9 +130,9 @@ def test_of_a_file_from_before_identities_the_size_must_match(
 
 
 def test_of_a_file_from_before_identities_nobody_else_may_have_the_name(runtime: Runtime) -> None:
-    first = complete(runtime)
+    first = published(runtime)
     path_of(runtime, first).unlink()
-    complete(runtime)
+    published(runtime)
     with runtime.unit_of_work() as db:
         db.execute(update(Download).values(published=None))
     delete(runtime, first)
@@ -169,13 +143,13 @@ def test_of_a_file_from_before_identities_nobody_else_may_have_the_name(runtime:
 def test_a_name_that_changes_hands_between_look_and_removal(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     rename = os.rename
 
     def late(*args: Any, **kwargs: Any) -> None:
         monkeypatch.setattr(os, "rename", rename)
         path_of(runtime, row).unlink()
-        complete(runtime, b"another")
+        published(runtime, b"another")
         rename(*args, **kwargs)
 
     monkeypatch.setattr(os, "rename", late)
@@ -192,13 +166,13 @@ class Died(BaseException):
 def test_a_successor_ends_what_was_set_aside(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, *, swapped: bool
 ) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     rename = os.rename
 
     def die(*args: Any, **kwargs: Any) -> None:
         if swapped:
             path_of(runtime, row).unlink()
-            complete(runtime, b"another")
+            published(runtime, b"another")
         rename(*args, **kwargs)
         raise Died
 
@@ -216,7 +190,7 @@ def test_a_successor_ends_what_was_set_aside(
 
 
 def test_a_folder_that_is_not_mounted_is_waited_for(runtime: Runtime) -> None:
-    row = complete(runtime)
+    row = published(runtime)
     root = runtime.settings.download_dir
     root.rename(root.with_name("away"))
     delete(runtime, row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from door import Door, opened, opened_once, refused
 
 STATIC = Path(__file__).resolve().parents[3] / "api" / "pages" / "static"
-PAGES = ("parts", "invitation", "reset-password")
+PAGES = ("parts", "offline", "invitation", "reset-password")
 LARGEST = 60_000  # bytes of stylesheets, and of scripts
 
 
@@ -34,7 +36,7 @@ def test_its_files_may_be_kept_for_a_year(door: Door, page: str) -> None:
         answer = door.stranger().get(f"/{address}")
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert re.fullmatch(r"static/[\w-]+\.[0-9a-f]{12}\.(css|svg|js)", address)
+        assert re.fullmatch(r"static/[\w-]+\.[0-9a-f]{12}\.(css|svg|js|png)", address)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,32 @@ def test_they_are_light(kind: str) -> None:
 def test_the_parts_are_for_development_only(door: Door) -> None:
     with opened(door.runtime.settings, app_env="production") as production:
         refused(production.stranger().get("/parts"), 404, "NOT_FOUND")
+
+
+def test_the_manifest_names_files_that_there_are(door: Door) -> None:
+    manifest = door.stranger().get("/manifest.webmanifest").get_json()
+
+    assert {icon.get("purpose") for icon in manifest["icons"]} == {None, "maskable"}
+    for icon in manifest["icons"]:
+        assert door.stranger().get(f"/{icon['src']}").mimetype == icon["type"]
+    assert manifest["share_target"]["action"] == "share"
+
+
+def test_the_service_worker_keeps_files_that_there_are(door: Door) -> None:
+    script = door.stranger().get("/service-worker.js").text
+
+    kept = json.loads(re.findall(r"const FILES = (\[.*?\]);", script)[0])
+    assert any("live." in path for path in kept)
+    assert [path for path in kept if door.stranger().get(f"/{path}").status_code != 200] == []
+
+
+def test_files_are_compressed_where_that_helps(door: Door) -> None:
+    path = next(path for path in addresses(door, "offline") if "parts." in path)
+
+    plain, zipped = (
+        door.stranger().get(f"/{path}", headers={"Accept-Encoding": kind}) for kind in ("", "gzip")
+    )
+
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(zipped.data) == plain.data
+    assert len(zipped.data) < len(plain.data) / 3

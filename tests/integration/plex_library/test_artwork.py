@@ -13,7 +13,7 @@ from door import Door, data_of, refused
 from werkzeug.test import TestResponse
 
 from config.settings import Settings
-from engine.plex.catalogue.artwork_files import PictureStore
+from engine.storage.picture_store import PictureStore
 from tests.fakes.plex_server import PlexDouble
 
 TRANSCODE = "/photo/:/transcode"

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from engine.audit import Actor
 from engine.events import CHANNEL_PATTERN
 from engine.jobs.runner import run_next
 from engine.plex.sync import runs as sync
@@ -285,7 +286,7 @@ class TestTwice:
 
         for _ in range(3):
             with door.runtime.unit_of_work() as db:
-                inbox.replay(db, row.id)
+                inbox.replay(db, row.id, Actor())
             work_off(door)
 
         assert len(activities(door)) == 1
@@ -472,7 +473,7 @@ class TestNotices:
 
         row = happened(door, payload)
         with door.runtime.unit_of_work() as db:
-            inbox.replay(db, row.id)
+            inbox.replay(db, row.id, Actor())
         work_off(door)
 
         told = look(door, lambda db: db.scalars(select(Notification)).all())

@@ -15,6 +15,12 @@ document.addEventListener("change", (event) => {
   if (form?.dataset.auto !== undefined) form.requestSubmit();
 });
 
+// What was left empty stays out of the address of a list.
+document.addEventListener("formdata", ({target, formData}) => {
+  if (target.method !== "get") return;
+  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+});
+
 export async function send(form, button, proof) {
   if (form.ariaBusy === "true") return;  // twice pressed is once meant
   form.ariaBusy = "true";

@@ -14,3 +14,6 @@ if (document.body.dataset.socket) {
 }
 if (document.querySelector("form[data-secret]")) history.replaceState(null, "", location.pathname);  // not on the screen, nor in the history
 liveParts();
+
+const worker = document.querySelector("link[rel=manifest]").href.replace("manifest.webmanifest", "service-worker.js");
+navigator.serviceWorker?.register(worker).catch(() => {});  // only where the browser holds the site for secure

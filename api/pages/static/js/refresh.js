@@ -3,13 +3,16 @@ import {localTimes} from "./times.js";
 
 const PARTS = "[data-live]";  // each with an id; its children with ids of their own are replaced one by one
 const PAUSE = 250;  // ms in which changes are collected
+const REST = 1500;  // ms between two copies, where changes follow each other
 
 let waiting = 0;
 let running = false;
 let again = false;
+let taken = -REST;
 
 export function refresh() {
-  if (!waiting) waiting = setTimeout(collect, document.hidden ? PAUSE * 20 : PAUSE);
+  const rest = Math.max(PAUSE, taken + REST - performance.now());
+  if (!waiting) waiting = setTimeout(collect, document.hidden ? REST * 4 : rest);
 }
 
 async function collect() {
@@ -21,16 +24,25 @@ async function collect() {
   running = true;
   try {
     const answer = await fetch(location.href, {headers: {Accept: "text/html"}});
-    if (answer.ok && !answer.redirected) adopt(parsed(await answer.text()));
+    if (answer.ok && !answer.redirected) adopt(keeping(parsed(await answer.text())));
   } catch {
     // The socket tells when the server is back.
   } finally {
     running = false;
+    taken = performance.now();
     if (again) {
       again = false;
       refresh();
     }
   }
+}
+
+// What somebody is filling in is theirs until they send it.
+function keeping(fresh) {
+  for (const mine of document.querySelectorAll("[data-kept]")) {
+    fresh.getElementById(mine.id)?.replaceWith(fresh.importNode(mine, true));
+  }
+  return fresh;
 }
 
 export const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
@@ -53,7 +65,7 @@ export function liveParts() {
 const inUse = (node) => node.matches("dialog[open], :popover-open") || (node.contains(document.activeElement)
   && document.activeElement.matches("input:not([type=checkbox], [type=radio]), textarea, select"));
 
-function renew(old, fresh) {
+export function renew(old, fresh) {
   if (old.isEqualNode(fresh) || inUse(old)) return;
   const keyed = [...fresh.children].length > 0 && [...fresh.children].every((child) => child.id);
   if (!keyed) {

@@ -55,7 +55,7 @@ class PictureStore:
                 fresh.unlink(missing_ok=True)
                 raise
         except OSError as error:
-            log.warning("artwork.not_kept", error=type(error).__name__)
+            log.warning("pictures.not_kept", error=type(error).__name__)
             return
         if next(_written) % _LOOK_EVERY == 0:
             self.tidy()

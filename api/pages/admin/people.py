@@ -1,0 +1,35 @@
+"""The words for users: their roles, tiers and states."""
+
+from __future__ import annotations
+
+from api.pages.look.words import gettext as _
+from api.pages.look.words import marked
+from engine.accounts.users import TIERS
+from engine.identity.sessions import Identity
+from engine.permissions import ROLES, permissions_of
+from models.user import User
+
+ROLE_NAMES = {
+    "guest": marked("Guest"),
+    "user": marked("User"),
+    "admin": marked("Admin"),
+    "super_admin": marked("Super admin"),
+}
+_TIER_NAMES = {"standard": marked("Standard"), "premium": marked("Premium")}
+
+
+def roles_below(identity: Identity) -> list[tuple[str, str]]:
+    """The roles that somebody may give, with their words: none that may do more than they may."""
+    return [(role, _(ROLE_NAMES[role])) for role in ROLES if permissions_of(role) <= identity.permissions]
+
+
+def tiers() -> list[tuple[str, str]]:
+    """The tiers with their words."""
+    return [(tier, _(_TIER_NAMES[tier])) for tier in TIERS]
+
+
+def state_of(user: User) -> tuple[str, str]:
+    """The kind of status of an account, and its word."""
+    if user.disabled_at is None:
+        return "done", _("Active")
+    return "denied", _("No access to Plex any more") if user.disabled_reason == "plex" else _("Disabled")

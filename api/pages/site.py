@@ -1,0 +1,56 @@
+"""All pages of the site."""
+
+from __future__ import annotations
+
+from api.pages import (
+    download_adding,
+    download_media,
+    downloads,
+    forgotten_password,
+    home,
+    install,
+    item,
+    library,
+    mail_links,
+    notifications,
+    plex_sign_in,
+    sign_in,
+)
+from api.pages.account import devices, keys, look, profile
+from api.pages.account import plex as account_plex
+from api.pages.admin import PAGES as ADMIN_PAGES
+from api.pages.admin import downloads as all_downloads
+from api.pages.welcome import download as welcome_download
+from api.pages.welcome import folders as welcome_folders
+from api.pages.welcome import invite as welcome_invite
+from api.pages.welcome import keys as welcome_keys
+from api.pages.welcome import plex as welcome_plex
+from api.pages.welcome import you as welcome_you
+
+PAGES = (
+    home.pages,
+    sign_in.pages,
+    plex_sign_in.pages,
+    forgotten_password.pages,
+    mail_links.pages,
+    install.pages,
+    library.pages,
+    item.pages,
+    notifications.pages,
+    downloads.pages,
+    download_adding.pages,
+    download_media.pages,
+    all_downloads.pages,
+    profile.pages,
+    account_plex.pages,
+    devices.pages,
+    keys.pages,
+    look.pages,
+    *ADMIN_PAGES,
+    welcome_you.pages,
+    welcome_plex.pages,
+    welcome_folders.pages,
+    welcome_keys.pages,
+    welcome_download.pages,
+    welcome_invite.pages,
+)
