@@ -50,6 +50,12 @@ class PlexCode:
     until: datetime
     lent: str
 
+    @property
+    def left(self) -> str:
+        """How long it is good, in minutes and seconds."""
+        minutes, seconds = divmod(max(0, int((self.until - datetime.now(UTC)).total_seconds())), 60)
+        return f"{minutes}:{seconds:02}"
+
 
 def begin(visit: Visit, path: str, *, following: str = "") -> Response:
     """Ask plex.tv for a PIN, and go to the page that waits for it.

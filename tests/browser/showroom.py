@@ -37,6 +37,7 @@ from models.user import User
 from models.webhook import Webhook
 from tests.browser.films import fill_library, fill_watching
 from tests.fakes.plex_server import PlexDouble
+from tests.fakes.plextv import FakePlexTv
 
 PASSWORD = "lantern-orchard-kestrel"
 MINUTE = 60.0
@@ -51,11 +52,13 @@ class Showroom:
         stack: its processes.
         runtime: its database and Redis.
         plex: the server that it mirrors.
+        plextv: where its people sign in with Plex.
     """
 
     stack: Stack
     runtime: Runtime
     plex: PlexDouble
+    plextv: FakePlexTv
 
     @property
     def url(self) -> str:
@@ -66,8 +69,8 @@ class Showroom:
         email = self.email(role or "user")
         ids = {
             "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
-            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
-            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE type = 'show' AND %s <> '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_sections WHERE %s <> '' LIMIT 1",
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
             "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
             "name": "SELECT 'overseerr' WHERE %s <> ''",
@@ -99,9 +102,16 @@ class Showroom:
 @contextmanager
 def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
     """Build it, serve it, end it."""
-    with PlexDouble() as plex:
+    with PlexDouble() as plex, FakePlexTv() as plextv:
         fill_library(plex)
-        stack = Stack(folder, database_url, redis_url, PLEX_URL=plex.url, PLEX_TOKEN=plex.token)
+        stack = Stack(
+            folder,
+            database_url,
+            redis_url,
+            PLEX_URL=plex.url,
+            PLEX_TOKEN=plex.token,
+            PLEX_TV_URL=plextv.url,
+        )
         settings = Settings(
             app_env="development",
             data_dir=folder,
@@ -123,7 +133,7 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
                 _fill_admin(db)
             with running(stack):
                 stack.start_web()
-                yield Showroom(stack, runtime, plex)
+                yield Showroom(stack, runtime, plex, plextv)
         finally:
             runtime.database.close()
             runtime.redis.close()

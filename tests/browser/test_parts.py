@@ -1,4 +1,4 @@
-"""The parts of our pages, and the two pages that mails lead to, as a browser has them."""
+"""The parts of our pages, and pages for those who are not signed in, as a browser has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from playwright.sync_api import Browser, Page, expect
 
 THEMES = ("light", "dark")
 PHONE, DESK = 360, 1280
-PAGES = ("parts", "invitation?token=nothing", "reset-password?token=nothing&tokenId=nothing")
+PAGES = (
+    "parts",
+    "sign-in",
+    "sign-in/plex",
+    "forgotten-password",
+    "invitation?token=nothing",
+    "reset-password",
+)
 
 Opener = Callable[..., Page]
 
@@ -146,19 +153,3 @@ def test_the_theme_switch_shows_its_choice_at_once(show: Opener, system: str, ch
     page.get_by_role("radio", name="As the system").check(force=True)
 
     expect(page.locator("body")).to_have_css("background-color", paper[system])
-
-
-@pytest.mark.parametrize("path", PAGES[1:])
-def test_a_link_that_is_no_good_is_said_in_words(show: Opener, path: str) -> None:
-    page = show(path)
-    if path.startswith("invitation"):
-        page.get_by_label("Your name").fill("Ann")
-        page.get_by_label("Password").fill("correct horse battery")
-        page.get_by_role("button", name="Make the account").click()
-
-    said = page.locator("#state")
-
-    expect(said).to_have_class("note bad")
-    expect(said).to_contain_text("not valid any more")
-    expect(page.locator("form")).to_be_hidden()
-    assert "nothing" not in page.url

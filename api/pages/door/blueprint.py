@@ -194,7 +194,8 @@ def _told(
         return pipeline.serve(shown, show, path, Visit)
     g.refusal = Refusal(error.message, _problems(error), request.form)
     answer = pipeline.serve(shown, again, path, Visit)
-    answer.status_code = error.status
+    if answer.status_code == 200:  # not where the page leads elsewhere
+        answer.status_code = error.status
     return answer
 
 

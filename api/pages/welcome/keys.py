@@ -90,7 +90,7 @@ def _stored(visit: Visit, name: str, url: str | None, token: str) -> Response:
         raise _named(refused, name) from None
     if not tested.ok:
         words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
-        raise ValidationFailed(words, **{f"{name}Token": words})
+        raise ValidationFailed(_("That did not work, and nothing is stored."), **{f"{name}Token": words})
     changes = {"token": token, **({} if url is None else {"url": url})}
     integrations.configure(visit.runtime, name, changes, visit.actor)
     return visit.go(_PATH, _("%(name)s is connected.") % {"name": title})

@@ -34,7 +34,7 @@ class ServerForm(Schema):
     machine_identifier = Text(200, required=True)
 
 
-class AddressForm(Schema):
+class PlexAddressForm(Schema):
     """A server by its address."""
 
     url = Text(MOST_URL, required=True)
@@ -84,7 +84,7 @@ def choose_server(visit: Visit) -> Response:
 )
 def connect_address(visit: Visit) -> Response:
     """Connect a server by address and token, where it passes the test."""
-    entered = visit.entered(AddressForm)
+    entered = visit.entered(PlexAddressForm)
     tested = integrations.test(visit.runtime, "plex", **entered)
     if tested.ok:
         tested = integrations.configure(visit.runtime, "plex", entered, visit.actor).tested
@@ -94,9 +94,8 @@ def connect_address(visit: Visit) -> Response:
 def _connected(visit: Visit, tested: Tested) -> Response:
     if not tested.ok:
         words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
-        raise ValidationFailed(
-            words, **({"token": words} if tested.reason == "unauthorized" else {"url": words})
-        )
+        field = "token" if tested.reason == "unauthorized" else "url"
+        raise ValidationFailed(_("That did not work, and nothing is stored."), **{field: words})
     name = (tested.server or {}).get("name", "Plex")
     return visit.go("welcome/folders", _("%(name)s is connected.") % {"name": name})
 

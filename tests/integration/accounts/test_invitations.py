@@ -1,8 +1,7 @@
-"""Invitations: one link, one account, of a role that the inviter may still give; and the pages of our links."""
+"""Invitations: one link, one account, of a role that the inviter may still give."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -249,34 +248,3 @@ class TestAccepting:
         refused(accept(door, url, **{"name": "Ann", **more}), 400, "VALIDATION_ERROR")
 
         assert accept(door, url).status_code == 201
-
-
-class TestPages:
-    @pytest.mark.parametrize("path", ["reset-password", "invitation"])
-    def test_bring_all_that_they_need(self, door: Door, path: str) -> None:
-        client = door.stranger()
-
-        page = client.get(f"/{path}?token=canary&tokenId=x")
-
-        assert (page.status_code, page.mimetype) == (200, "text/html")
-        assert "canary" not in page.text
-        assert "no-store" in page.headers["Cache-Control"]
-        assert page.headers["Referrer-Policy"] == "no-referrer"
-        policy = page.headers["Content-Security-Policy"]
-        assert "script-src 'self';" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert "unsafe" not in policy
-        assert not re.search(r"<script(?! src=)|<style|\son\w+=|\sstyle=|://", page.text)
-        fields = set(re.findall(r'<input id="(\w+)"', page.text))
-        assert fields
-        assert fields - set(re.findall(r'<label for="(\w+)"', page.text)) == {"show"}
-        assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        assert assets
-        for asset in assets:
-            with client.get(f"/{asset}") as answer:
-                assert answer.status_code == 200, asset
-                assert "no-store" not in answer.headers["Cache-Control"]
-
-    @pytest.mark.parametrize("name", ["pages.html", "..%2fapp.py", "reset-password.html", ""])
-    def test_no_other_file_is_served(self, door: Door, name: str) -> None:
-        refused(door.stranger().get(f"/pages/{name}"), 404, "NOT_FOUND")

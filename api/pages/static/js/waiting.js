@@ -14,7 +14,7 @@ const left = (time) => Math.max(0, Math.floor((new Date(time.dateTime) - Date.no
 
 function shown(time) {
   const seconds = left(time);
-  time.textContent = time.dataset.left.replace("%s", `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
+  time.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 let done = false;
