@@ -56,6 +56,11 @@ def is_admin(role: str) -> bool:
     return Permission.USERS_MANAGE in permissions_of(role)
 
 
+def roles_within(permissions: frozenset[Permission]) -> tuple[str, ...]:
+    """The roles that may do nothing beyond some permissions, the lowest first."""
+    return tuple(role for role in ROLES if permissions_of(role) <= permissions)
+
+
 def permissions_of(role: str) -> frozenset[Permission]:
     """The permissions of a role: its own and those of every role below it."""
     return _GRANTED[role]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
 from models.job import JobRow, job_indexes
 
+# The words that a download is found by: of its title, channel and URL.
+SEARCHED: ColumnElement[Any] = literal_column(
+    "to_tsvector('simple', regexp_replace("
+    "folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), '[^[:alnum:]]+', ' ', 'g'))"
+)
 # Words of titles, and their user as a word that nobody can type: so one index finds a user's own.
 TITLE_WORDS = "(to_tsvector('simple', folded(title)) || array_to_tsvector(ARRAY['=' || user_id]))"
 _TITLED = text("title IS NOT NULL")
@@ -50,6 +55,8 @@ class Download(JobRow, Base):
         Index("ix_downloads_turn_of_user", "user_id", text("priority DESC"), "id", postgresql_where=_WAITING),
         Index("ix_downloads_list", "user_id", text("id DESC")),
         Index("ix_downloads_list_status", "user_id", "status", text("id DESC")),
+        Index("ix_downloads_url", "user_id", "url_key"),
+        Index("ix_downloads_search", SEARCHED, postgresql_using="gin"),
         # COLLATE "C", which is not seen by who compares models and migrations.
         Index("ix_downloads_begin", "user_id", text("folded(title)"), postgresql_where=_TITLED),
         Index("ix_downloads_words", text(TITLE_WORDS), postgresql_using="gin", postgresql_where=_TITLED),

@@ -10,7 +10,7 @@ from babel import lists
 from api.pages.look.words import gettext as _
 from api.pages.look.words import locale, marked, ngettext
 from engine.downloads.batches import Outcome
-from engine.downloads.changes import Action, Changes
+from engine.downloads.changes import Action, Changed
 from engine.formats import AUDIO, AUDIO_FORMATS, CAPS
 
 _NUMBERS = (
@@ -111,7 +111,7 @@ def added(outcomes: Sequence[Outcome]) -> str:
     return " ".join(text for text, number in zip(texts, (new, there, len(refused)), strict=True) if number)
 
 
-def changed(action: Action, changes: Changes) -> str:
+def changed(action: Action, changes: Changed) -> str:
     """What became of downloads that were to be changed."""
     number = changes.done
     told = {

@@ -21,7 +21,7 @@ from api.wire.fields import Choice, Flag, Lines, PageQuery, Schema, Text
 from engine.accounts import users
 from engine.arrivals import arrivals
 from engine.downloads import budget, downloads, listing, waiting
-from engine.downloads.changes import ACTIONS, Changes, Changing, visible_owner
+from engine.downloads.changes import ACTIONS, Changed, Changing, visible_owner
 from engine.downloads.previews.links import Link
 from engine.errors import ValidationFailed
 from engine.permissions import Permission
@@ -53,7 +53,7 @@ class ChosenForm(Schema):
     """What is done with several."""
 
     action = Choice(ACTIONS, required=True)
-    id = ma.fields.List(Text(100), load_default=list)
+    ids = ma.fields.List(Text(100), load_default=list)
 
 
 @pages.page("/downloads", Permission.MEDIA_REQUEST, query=DownloadsPageQuery)
@@ -171,21 +171,22 @@ def download_page(visit: Visit, download_id: str) -> Response:
 @pages.form("/downloads/<id:download_id>", Permission.MEDIA_REQUEST, back=HERE)
 def change_download(visit: Visit, download_id: str) -> Response:
     """Cancel, try again, remove or put first one download."""
+    downloads.get(visit.db, download_id, owner_id=visible_owner(visit.identity))
     entered = visit.entered(ChangeForm)
     changing(visit).change(download_id, **entered)
     back = visit.back(HERE)
     if entered["action"] == "remove" and back == f"downloads/{download_id}":
         back = HERE
-    return visit.go(back, changed(entered["action"], Changes(done=1)))
+    return visit.go(back, changed(entered["action"], Changed(done=1)))
 
 
 @pages.form("/downloads/chosen", Permission.MEDIA_REQUEST, back=HERE)
 def change_chosen(visit: Visit) -> Response:
     """Do something with all that are ticked; each is judged on its own."""
     entered = visit.entered(ChosenForm)
-    if not entered["id"]:
+    if not entered["ids"]:
         raise ValidationFailed(_("Choose at least one first."))
-    changes = changing(visit).change_each(entered["id"], entered["action"])
+    changes = changing(visit).change_each(entered["ids"], entered["action"])
     kind: Kind = "done" if not changes.refused else "degraded" if changes.done else "failed"
     return visit.go(visit.back(HERE), changed(entered["action"], changes), kind)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import Response, request
 
+from api.pages.admin.needs import needs_of
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
-from api.pages.needs import needs_of
 from api.pages.title_cards import Card, cards, picture
 from api.wire.envelope import bare
 from api.wire.unversioned_paths import PREFIX

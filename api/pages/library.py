@@ -90,6 +90,7 @@ def _show(visit: Visit, query: dict[str, Any], key: str | None) -> Response:
         library=chosen,
         listed=chosen is None or current.listed_type(chosen) is not None,
         query=query,
+        searched=query["query"] or "",
         filters=[name for name in _FILTERS if query[name] is not None],
         genres=catalogue_items.genres(visit.db, found, keys),
         base="library" if key is None else f"library/{key}",
@@ -105,16 +106,21 @@ def _items(
     keys = current.shown_keys(visit.db, found) if chosen is None else (chosen.key,)
     usual = ("movie", "show") if chosen is None else tuple(filter(None, [current.listed_type(chosen)]))
     text, kind = query["query"], query["type"]
-    types = (kind,) if kind and usual else titles.FOUND if text and usual else usual
     filters = {name: query[name] for name in _FILTERS if name != "type"}
-    page, limit = query["page"], _PAGE[query["view"]]
-    user_id = visit.identity.user_id
-    if text and query["sort"] is None:
-        wanted = Wanted(keys, types, **filters)
-        return titles.search(visit.db, found, user_id, wanted, text, page=page, limit=limit), keys
-    wanted = Wanted(keys, types, search=text, **filters)
-    sort = query["sort"] or "addedAt"
-    return catalogue_items.listing(visit.db, found, user_id, wanted, sort=sort, page=page, limit=limit), keys
+    where = {"page": query["page"], "limit": _PAGE[query["view"]]}
+
+    def listed(types: tuple[str, ...]) -> Page[Any]:
+        user_id, sort = visit.identity.user_id, query["sort"]
+        if text and sort is None:
+            wanted = Wanted(keys, types, **filters)
+            return titles.search(visit.db, found, user_id, wanted, text, **where)
+        wanted = Wanted(keys, types, search=text, **filters)
+        return catalogue_items.listing(visit.db, found, user_id, wanted, sort=sort or "addedAt", **where)
+
+    items = listed((kind,) if kind and usual else usual)
+    if text and kind is None and items.total == 0:
+        items = listed(titles.FOUND)  # a word that is only in titles of episodes
+    return items, keys
 
 
 def _libraries(visit: Visit, found: Catalogue) -> Sequence[LibraryTab]:

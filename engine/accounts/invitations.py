@@ -30,6 +30,7 @@ from models.base import new_id
 from models.invitation import Invitation
 from models.user import User
 
+ROLES_TO_GIVE = ROLES[: ROLES.index(ADMIN) + 1]  # nobody is invited to be more
 STATUSES = ("open", "accepted", "expired", "revoked")
 
 _now = func.clock_timestamp
@@ -204,4 +205,4 @@ def _may_give(inviter: User, role: str) -> bool:
     """Whether somebody may, at this moment, make an account of this role by inviting."""
     if inviter.disabled_at is not None or inviter.deleted_at is not None:
         return False
-    return is_admin(inviter.role) and ROLES.index(role) <= ROLES.index(ADMIN)
+    return is_admin(inviter.role) and role in ROLES_TO_GIVE

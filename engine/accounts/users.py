@@ -191,4 +191,5 @@ def _lock_super_admins(db: Session) -> None:
 
 def names(db: Session, user_ids: Collection[str]) -> dict[str, str]:
     """The names of some users by their ids."""
-    return dict(db.execute(select(User.id, User.name).where(User.id.in_(user_ids))).tuples().all())
+    rows = db.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
+    return {row.id: row.name for row in rows}

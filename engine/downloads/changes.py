@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from sqlalchemy import select
@@ -23,7 +23,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass
-class Changes:
+class Changed:
     """What became of several: how many were changed, and why others were not, each reason once."""
 
     done: int = 0
@@ -39,7 +39,7 @@ class Changing:
         db: a unit of work.
         mine: they.
         actor: for the audit log, where the download is somebody else's.
-        count: called for each that is tried again, which is work for a worker and the site; it may refuse.
+        count: called where some are tried again, which is work for workers and the site; it may refuse.
     """
 
     db: Session
@@ -61,13 +61,20 @@ class Changing:
             return self.put_first(download_id)
         return self.delete(download_id, delete_file=delete_file, only_cancel=action == "cancel")
 
-    def change_each(self, download_ids: Sequence[str], action: Action) -> Changes:
-        """Change several, each on its own: one that is refused keeps back no other."""
-        changes = Changes()
+    def change_each(self, download_ids: Sequence[str], action: Action) -> Changed:
+        """Change several, each on its own: one that is refused keeps back no other. They are counted as one."""
+        changes, counted = Changed(), list[bool]()
+
+        def count() -> None:
+            if not counted:
+                self.count()
+                counted.append(True)
+
+        several = replace(self, count=count)
         for each in download_ids:
             try:
                 with self.db.begin_nested():
-                    self.change(each, action)
+                    several.change(each, action)
                 changes.done += 1
             except MediaNestError as error:
                 changes.refused += 1

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Text, bindparam, func, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
 from engine.downloads.downloads import PUBLIC_COLUMNS
 from engine.jobs.lease import waiting
 from engine.paging import Page
-from models.download import Download
+from models.download import SEARCHED, Download
 from models.row_count import RowCount
 
 MOVING = "moving"
@@ -25,8 +26,12 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "cancelled": ("cancelled",),
 }
 LAST_PLACE = 100  # places in a line are told up to this
+MOST_FOUND = 1000  # by words; more specific ones find the rest
 
+_WORD = re.compile(r"[^\W_]+")
 _table = Download.__table__.c
+_WAITS = [_table.ended_at.is_(None), _table.lease_until.is_(None)]
+_Parts = dict[str, tuple[Sequence[ColumnElement[bool]], Sequence[ColumnElement[Any]]]]
 
 
 def find(
@@ -38,37 +43,37 @@ def find(
     page: int,
     limit: int,
 ) -> Page[Row[Any]]:
-    """A page of downloads: what waits in the order in which it begins; else what moves first, then the newest.
+    """A page of downloads: what moves, then what waits in the order in which it begins, then the newest that ended.
 
     Args:
         db: for reading.
         owner_ids: whose; None: everybody's.
         status: one of `VIEWS`; None: all.
-        query: part of a title, channel or URL, in upper or lower case; nothing in it is a wildcard.
+        query: beginnings of words of a title, channel or URL, in upper or lower case; None: all.
         page: from 1.
         limit: downloads a page.
     """
-    where = _conditions(owner_ids, status, query)
-    found = select(*PUBLIC_COLUMNS).where(*where)
-    first = (page - 1) * limit
-    if status == "queued":
-        rows = _rows(db, found.order_by(_table.priority.desc(), _table.id), first, limit)
-    else:
-        # What is held is little at any time; the rest comes in the order of an index.
-        newest = found.order_by(_table.id.desc())
-        moving = db.execute(newest.where(_table.lease_until.is_not(None))).all()
-        rows = [*moving[first : first + limit]]
-        rows += _rows(
-            db,
-            newest.where(_table.lease_until.is_(None)),
-            max(first - len(moving), 0),
-            limit - len(rows),
-        )
-    if query:
-        total = db.scalar(select(func.count()).select_from(Download).where(*where)) or 0
-    else:
-        total = counts(db, owner_ids).total() if status is None else counts(db, owner_ids)[status]
-    return Page(rows, page, limit, total)
+    words = _WORD.findall((query or "").lower())
+    where = _conditions(owner_ids, words)
+    totals = _totals(db, where) if words else counts(db, owner_ids)
+    rows: list[Row[Any]] = []
+    skip = (page - 1) * limit
+    for view, (state, order) in _parts(status).items():
+        found = select(*PUBLIC_COLUMNS).where(*where, *state).order_by(*order)
+        if len(rows) < limit:
+            rows += db.execute(found.offset(skip).limit(limit - len(rows))).all()
+        skip = max(skip - (totals[view] if view else 0), 0)
+    return Page(rows, page, limit, totals.total() if status is None else totals[status])
+
+
+def _parts(status: str | None) -> _Parts:
+    """What a list consists of, with the conditions and the order of each part; each has an index."""
+    held, ended = _table.lease_until.is_not(None), _table.ended_at.is_not(None)
+    newest = (_table.id.desc(),)
+    parts: _Parts = {MOVING: ([held], newest), "queued": (_WAITS, (_table.priority.desc(), _table.id))}
+    if status is None:
+        return {**parts, "": ([ended], newest)}
+    return {status: parts.get(status, ([_table.status == status], newest))}
 
 
 def counts(db: Session, owner_ids: Sequence[str] | None) -> Counter[str]:
@@ -76,10 +81,8 @@ def counts(db: Session, owner_ids: Sequence[str] | None) -> Counter[str]:
     query = select(RowCount.status, func.sum(RowCount.n)).where(RowCount.table_name == "downloads")
     if owner_ids is not None:
         query = query.where(RowCount.owner_id.in_(owner_ids))
-    by_status = {status: int(number) for status, number in db.execute(query.group_by(RowCount.status))}
-    return Counter(
-        {view: sum(by_status.get(each, 0) for each in statuses) for view, statuses in VIEWS.items()}
-    )
+    found = db.execute(query.group_by(RowCount.status))
+    return _by_view({row[0]: int(row[1]) for row in found})
 
 
 def places(db: Session, rows: Sequence[Any]) -> Mapping[str, int]:
@@ -87,30 +90,39 @@ def places(db: Session, rows: Sequence[Any]) -> Mapping[str, int]:
     owners = {row.user_id for row in rows if row.status == "queued"}
     if not owners:
         return {}
-    owner = func.unnest(bindparam("owners", list(owners), ARRAY(Text))).column_valued("owner")
+    owner = (
+        func.unnest(bindparam("owners", list(owners), ARRAY(Text)))
+        .table_valued("id")
+        .render_derived(name="owner")
+    )
     line = select(
         Download.id, func.row_number().over(order_by=(Download.priority.desc(), Download.id)).label("place")
     )
-    line_of_owner = line.where(Download.user_id == owner, waiting(Download))
+    line_of_owner = line.where(Download.user_id == owner.c.id, waiting(Download))
     line_of_owner = line_of_owner.order_by(Download.priority.desc(), Download.id).limit(LAST_PLACE)
     first = line_of_owner.lateral()
     query = select(first.c.id, first.c.place).select_from(owner).join(first, true())
     return {row.id: row.place for row in db.execute(query)}
 
 
-def _rows(db: Session, query: Select[Any], offset: int, limit: int) -> Sequence[Row[Any]]:
-    return db.execute(query.offset(offset).limit(limit)).all() if limit > 0 else []
+def _totals(db: Session, where: Sequence[ColumnElement[bool]]) -> Counter[str]:
+    few = select(_table.status).where(*where).limit(MOST_FOUND).subquery()
+    found = db.execute(select(few.c.status, func.count()).group_by(few.c.status))
+    return _by_view({row[0]: row[1] for row in found})
 
 
-def _conditions(
-    owner_ids: Sequence[str] | None, status: str | None, query: str | None
-) -> list[ColumnElement[bool]]:
+def _by_view(by_status: Mapping[str, int]) -> Counter[str]:
+    return Counter(
+        {view: sum(by_status.get(each, 0) for each in statuses) for view, statuses in VIEWS.items()}
+    )
+
+
+def _conditions(owner_ids: Sequence[str] | None, words: Sequence[str]) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if owner_ids is not None:
-        where.append(_table.user_id == owner_ids[0] if len(owner_ids) == 1 else _table.user_id.in_(owner_ids))
-    if status is not None:
-        where.append(_table.status.in_(VIEWS[status]))
-    if query:
-        sought = (_table.title, _table.channel, _table.url)
-        where.append(or_(*(column.icontains(query, autoescape=True) for column in sought)))
+        alone = len(owner_ids) == 1
+        where.append(_table.user_id == owner_ids[0] if alone else _table.user_id.in_(owner_ids))
+    if words:
+        beginnings = " & ".join(f"{word}:*" for word in words)
+        where.append(SEARCHED.bool_op("@@")(func.to_tsquery("simple", func.folded(beginnings))))
     return where

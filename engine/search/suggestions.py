@@ -71,7 +71,7 @@ def suggest(db: Session, settings: Settings, query: str, *, downloads_of: str | 
     return [Suggestion(row.id, row.kind, row.type, row.title, row.year) for row in best]
 
 
-class _Source(NamedTuple):
+class _TitledRows(NamedTuple):
     """Rows to suggest, of one type.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Source(NamedTuple):
     last: bool = False
 
 
-def _sources(db: Session, settings: Settings, typed: str, downloads_of: str | None) -> list[_Source]:
+def _sources(db: Session, settings: Settings, typed: str, downloads_of: str | None) -> list[_TitledRows]:
     found = [] if downloads_of is None else [_downloads(downloads_of, typed)]
     catalogue = current.find(db, settings)
     if catalogue is None:
@@ -102,7 +102,7 @@ def _sources(db: Session, settings: Settings, typed: str, downloads_of: str | No
 
 def _items(
     catalogue: Catalogue, keys: Sequence[str], kinds: ColumnElement[bool], typed: str, *, last: bool = False
-) -> _Source:
+) -> _TitledRows:
     title = func.folded(MediaItem.title)
     columns = (
         MediaItem.id,
@@ -117,27 +117,27 @@ def _items(
         MediaItem.deleted_at.is_(None),
         kinds,
     )
-    return _Source(rows, title, matching(typed), last)
+    return _TitledRows(rows, title, matching(typed), last)
 
 
-def _downloads(user_id: str, typed: str) -> _Source:
+def _downloads(user_id: str, typed: str) -> _TitledRows:
     title = func.folded(Download.title)
     columns = (Download.id, literal("download").label("kind"), literal("video").label("type"), Download.title)
     rows = select(*columns, null().label("year"), title.label("folded")).where(
         Download.user_id == user_id, Download.title.is_not(None)
     )
     own = beginnings(typed).op("&&")(cast(f"'={user_id}'", TSQUERY))
-    return _Source(rows, title, literal_column(TITLE_WORDS).op("@@", is_comparison=True)(own))
+    return _TitledRows(rows, title, literal_column(TITLE_WORDS).op("@@", is_comparison=True)(own))
 
 
-def _beginning(source: _Source, typed: str) -> Select[Any]:
+def _beginning(source: _TitledRows, typed: str) -> Select[Any]:
     """The first titles that begin with what was typed, in the order of their index: an equal one is the first."""
     title = source.title.collate("C")
     begins = source.rows.where(title >= typed, title < typed + _LAST)
     return begins.order_by(title).limit(_CONSIDERED)
 
 
-def _having_words(source: _Source, typed: str) -> Select[Any]:
+def _having_words(source: _TitledRows, typed: str) -> Select[Any]:
     """Some of the titles with fitting words.
 
     Materialized: planned as if all were wanted, by the index of words, and read no further than the limit.

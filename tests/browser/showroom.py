@@ -17,18 +17,21 @@ from sqlalchemy.orm import Session
 from stack import Stack, running
 
 from api.security import page_sessions
+from config.celery import QUEUES
 from config.redis import make_redis
 from config.settings import Settings
 from engine import audit
 from engine.audit import Actor, Subject
 from engine.identity import passwords, sessions
 from engine.identity.sessions import Device
+from engine.monitoring import beat_pulse
 from engine.notifications import notifications
 from engine.runtime import Runtime
 from engine.webhooks import inbox
 from models.base import new_id
 from models.download import Download
 from models.heartbeat import Heartbeat
+from models.integration import Integration
 from models.invitation import Invitation
 from models.user import User
 from models.webhook import Webhook
@@ -66,10 +69,11 @@ class Showroom:
         email = self.email(role or "user")
         ids = {
             "download_id": "SELECT d.id FROM downloads d JOIN users u ON u.id = d.user_id WHERE u.email = %s LIMIT 1",
-            "item_id": "SELECT id FROM media_items WHERE kind = 'show' OR %s = '' LIMIT 1",
-            "library_key": "SELECT key FROM plex_libraries WHERE %s <> '' LIMIT 1",
+            "item_id": "SELECT id FROM media_items WHERE type = 'show' AND %s <> '' LIMIT 1",
+            "library_key": "SELECT key FROM plex_sections WHERE %s <> '' LIMIT 1",
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
-            "sync_id": "SELECT id FROM plex_syncs WHERE %s <> '' LIMIT 1",
+            "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
+            "name": "SELECT 'overseerr' WHERE %s <> ''",
             "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
         }
 
@@ -120,6 +124,8 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             plex_token=plex.token,
         )
         runtime = Runtime(settings, make_redis(settings), lambda job: None)
+        runtime.redis.set(beat_pulse.KEY, "1")
+        settings.check_folders()
         try:
             synced(runtime)
             with runtime.unit_of_work() as db:
@@ -220,11 +226,12 @@ def _fill_notifications(db: Session, people: Mapping[str, User]) -> None:
 
 def _fill_admin(db: Session) -> None:
     now = func.clock_timestamp
-    for number in (1, 2):
-        name = f"downloads@host{number}"
-        db.add(
-            Heartbeat(name=name, queues="downloads", owner={"host": f"host{number}"}, seen_at=now() + HOUR)
-        )
+    others = ",".join(queue for queue in QUEUES if queue != "downloads")
+    for name, served in (("downloads@attic", "downloads"), ("worker@attic", others)):
+        db.add(Heartbeat(name=name, queues=served, owner={}, seen_at=now() + HOUR))
+    checked = {"ok": False, "message": "Nothing listens there.", "at": "2026-11-12T18:31:00Z"}
+    refused = {"url": "http://192.0.2.4:5055", "token": "unread", "options": {"checked": checked}}
+    db.add(Integration(name="overseerr", updated_at=now(), **refused))
     for event, status in (
         ("library.new", "processed"),
         ("media.scrobble", "processed"),

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import marshmallow as ma
 from flask import Response
 
+from api.pages.admin import audit_words
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
@@ -23,23 +24,6 @@ _OUTCOMES = {  # by outcome: the kind of status, and its word
     "success": ("done", marked("Done")),
     "failure": ("failed", marked("Failed")),
     "denied": ("denied", marked("Refused")),
-}
-_KINDS = {  # by the beginning of an action
-    "user.": marked("Users"),
-    "auth.": marked("Signing in and out"),
-    "session.": marked("Sessions"),
-    "password.": marked("Passwords"),
-    "invitation.": marked("Invitations"),
-    "key.": marked("API keys"),
-    "settings.": marked("Settings"),
-    "integration.": marked("Integrations"),
-    "cookies.": marked("Cookies"),
-    "webhook.": marked("Webhooks"),
-    "webhook_sender.": marked("Senders of webhooks"),
-    "download.": marked("Downloads of others"),
-    "sync.": marked("Syncs"),
-    "queue.": marked("Queues"),
-    "access.": marked("What was refused"),
 }
 _MOST_PEOPLE = 100  # in the filter
 
@@ -78,6 +62,7 @@ def audit_page(visit: Visit, query: dict[str, Any]) -> Response:
         found=found,
         query=query,
         outcomes=_OUTCOMES,
-        actions=[("", _("everything")), *((begin, _(words)) for begin, words in _KINDS.items())],
+        told=audit_words.told,
+        actions=[("", _("everything")), *((begin, _(words)) for begin, words in audit_words.KINDS.items())],
         people=[("", _("everybody")), *((user.id, user.name) for user in people)],
     )

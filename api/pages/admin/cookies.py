@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Response, request
+from werkzeug.datastructures import ImmutableMultiDict
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
@@ -58,7 +59,11 @@ def _given(visit: Visit) -> str:
     content = chosen.read(_LONGEST + 1) if chosen is not None and chosen.filename else b""
     if len(content) > _LONGEST:
         raise ValidationFailed("The cookies are not accepted.", file="Is larger than a cookie file can be.")
-    text = content.decode("utf-8", "replace") if content else visit.entered(CookiesForm).get("cookies", "")
+    if content:  # as if it had been pasted, so that it is still there when a proof is asked for
+        request.form = ImmutableMultiDict(
+            [*request.form.items(), ("cookies", content.decode("utf-8", "replace"))]
+        )
+    text = visit.entered(CookiesForm).get("cookies", "")
     if not text:
         raise ValidationFailed("The cookies are missing.", cookies="Choose a file, or paste its content.")
-    return text
+    return str(text)

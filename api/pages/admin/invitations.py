@@ -13,7 +13,7 @@ from api.pages.look.words import gettext as _
 from api.pages.look.words import marked
 from api.wire.fields import Choice, Email, PageQuery, Schema
 from engine.accounts import invitations
-from engine.permissions import ADMIN, ROLES, Permission
+from engine.permissions import Permission
 
 pages = PageBlueprint("admin.invitations")
 
@@ -23,7 +23,6 @@ _STATES = {  # by status: the kind of status, and its word
     "expired": ("cancelled", marked("Expired")),
     "revoked": ("cancelled", marked("Taken back")),
 }
-_UP_TO_ADMIN = ROLES[: ROLES.index(ADMIN) + 1]
 
 
 class InvitationsFilter(PageQuery):
@@ -36,7 +35,7 @@ class InvitationForm(Schema):
     """Whom to invite, and as what."""
 
     email = Email(required=True)
-    role = Choice(_UP_TO_ADMIN, required=True)
+    role = Choice(invitations.ROLES_TO_GIVE, required=True)
 
 
 @pages.page("/admin/invitations", Permission.USERS_MANAGE, query=InvitationsFilter)
@@ -58,7 +57,7 @@ def _page(visit: Visit, url: str = "", page: int = 1, limit: int = 20, status: s
         chosen=status or "",
         states=_STATES,
         role_names=people.ROLE_NAMES,
-        roles=[(role, words) for role, words in people.roles_below(visit.identity) if role in _UP_TO_ADMIN],
+        roles=people.roles_below(visit.identity, invitations.ROLES_TO_GIVE),
         can_mail=bool(visit.settings.smtp_url),
         url=url,
     )

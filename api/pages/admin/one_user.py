@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from api.pages.admin import people
+from api.pages.admin import audit_words, people
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
@@ -56,6 +56,7 @@ def user_page(visit: Visit, user_id: str) -> Response:
         tiers=people.tiers(),
         sessions=sessions.listing(visit.db, user.id),
         lately=lately.items,
+        told=audit_words.told,
         can_mail=mails.can_be_sent(visit.settings),
     )
 

@@ -94,7 +94,7 @@ def _sentence(troubles: Sequence[Trouble]) -> str:
 def _of_services(found: Sequence[Service]) -> list[Trouble]:
     return [
         Trouble(
-            service_words.name_of(each.name),
+            service_words.in_sentence(each.name),
             service_words.STATES[each.state][0],
             _("{name}: {state}").format(
                 name=service_words.name_of(each.name),

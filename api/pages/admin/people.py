@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from api.pages.look.words import gettext as _
 from api.pages.look.words import marked
 from engine.accounts.users import TIERS
 from engine.identity.sessions import Identity
-from engine.permissions import ROLES, permissions_of
+from engine.permissions import ROLES, roles_within
 from models.user import User
 
 ROLE_NAMES = {
@@ -18,9 +20,15 @@ ROLE_NAMES = {
 _TIER_NAMES = {"standard": marked("Standard"), "premium": marked("Premium")}
 
 
-def roles_below(identity: Identity) -> list[tuple[str, str]]:
-    """The roles that somebody may give, with their words: none that may do more than they may."""
-    return [(role, _(ROLE_NAMES[role])) for role in ROLES if permissions_of(role) <= identity.permissions]
+def roles_below(identity: Identity, among: Sequence[str] = ROLES) -> list[tuple[str, str]]:
+    """The roles that somebody may give, with their words: none that may do more than they may.
+
+    Args:
+        identity: who gives.
+        among: only these.
+    """
+    mine = roles_within(identity.permissions)
+    return [(role, _(ROLE_NAMES[role])) for role in filter(mine.__contains__, among)]
 
 
 def tiers() -> list[tuple[str, str]]:

@@ -17,6 +17,13 @@ _NAMES = {
     "tmdb": "TMDB",
     "mail": marked("Mail"),
 }
+_IN_SENTENCE = {
+    "database": marked("the database"),
+    "workers": marked("the workers"),
+    "beat": marked("the timetable"),
+    "storage": marked("the disk"),
+    "mail": marked("the mail"),
+}
 STATES = {  # by state: the kind of status, and its word
     "online": ("done", marked("Online")),
     "degraded": ("degraded", marked("Not quite well")),
@@ -47,6 +54,11 @@ PLACES = {
 def name_of(service: str) -> str:
     """The name of a service in the visitor's language."""
     return _(_NAMES[service])
+
+
+def in_sentence(service: str) -> str:
+    """The same as a part of a sentence."""
+    return _(_IN_SENTENCE.get(service, _NAMES[service]))
 
 
 def advice_for(service: Service) -> str:

@@ -19,8 +19,9 @@ from engine.settings.admin import JsonValue, SettingState
 _SPECS: Mapping[str, Field[object]] = {
     settings_admin.public_name(spec.name): spec for spec in fields(Settings)
 }
-_UNITS = {"seconds": marked("seconds"), "bytes": marked("bytes"), "bytes/s": marked("bytes a second")}
-_UNITS |= {"percent": marked("percent"), "days": marked("days")}
+_UNITS = {"seconds": marked("seconds"), "GiB": "GiB", "KiB/s": "KiB/s", "percent": marked("percent")}
+_UNITS |= {"days": marked("days")}
+_SIZES = {"GiB": 1 << 30, "KiB/s": 1 << 10}  # bytes
 REMOVED = "-remove"  # behind the name of a secret's tick that removes it
 
 
@@ -51,7 +52,7 @@ def entry(state: SettingState) -> Entry:
     """A setting for its form."""
     words = WORDS[state.name]
     unit = _(_UNITS[words.unit]) if words.unit in _UNITS else ""
-    return Entry(state, _(words.label), text_of(state.value), unit, _hint(state, words))
+    return Entry(state, _(words.label), typed_text(state), unit, _hint(state, words))
 
 
 def fixed_text(state: SettingState) -> str:
@@ -70,6 +71,12 @@ def text_of(value: JsonValue) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value)
+
+
+def typed_text(state: SettingState) -> str:
+    """A value as it stands in its field: sizes in their unit."""
+    size, value = _size(state), state.value
+    return f"{value / size:.12g}" if size and isinstance(value, int | float) else text_of(value)
 
 
 def changed_by(states: Mapping[str, SettingState], form: MultiDict[str, str]) -> dict[str, str | None]:
@@ -108,11 +115,21 @@ def _entered(state: SettingState, form: MultiDict[str, str]) -> object:
     if isinstance(state.value, bool):
         on = state.name in form
         return ... if on == state.value else settings_admin.text_for(spec, on)
-    if typed == text_of(state.value):
+    if typed == typed_text(state):
         return ...
     if not typed:
         return ... if state.source == "default" else None
-    return settings_admin.text_for(spec, _number(typed) if isinstance(state.default, int | float) else typed)
+    number = _number(typed) if isinstance(state.default, int | float) else typed
+    size = _size(state)
+    return settings_admin.text_for(
+        spec, round(number * size) if size and not isinstance(number, str) else number
+    )
+
+
+def _size(state: SettingState) -> int:
+    """How many bytes its unit has; 0 where it is not given in a unit of bytes."""
+    words = WORDS.get(state.name)
+    return _SIZES.get(words.unit, 0) if words else 0
 
 
 def _number(text: str) -> int | float | str:
@@ -129,7 +146,7 @@ def _number(text: str) -> int | float | str:
 def _hint(state: SettingState, words: SettingWords) -> str:
     sentences = [_(words.hint)] if words.hint else []
     now, standard = _readable(state.value, words), _readable(state.default, words)
-    if words.unit in {"seconds", "bytes", "bytes/s"} and now != text_of(state.value):
+    if words.unit == "seconds" and isinstance(state.value, int | float) and state.value >= 60:
         sentences.append(_("Now {value}.").format(value=now))
     if state.source == "database" and standard:
         sentences.append(_("The default is {value}.").format(value=standard))
@@ -142,8 +159,6 @@ def _readable(value: JsonValue, words: SettingWords) -> str:
     if isinstance(value, int | float) and value:
         if words.unit == "seconds":
             return formats.duration(value)
-        if words.unit == "bytes":
-            return formats.size(value)
-        if words.unit == "bytes/s":
-            return formats.speed(value)
+        if words.unit in _SIZES:
+            return f"{value / _SIZES[words.unit]:.12g} {words.unit}"
     return text_of(value)

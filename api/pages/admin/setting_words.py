@@ -1,4 +1,4 @@
-"""The words for settings that may change while MediaNest runs: a label, a unit, and a remark where one helps."""
+"""The words for settings: a label, a unit, and a remark where one helps; others have those of the documentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from api.pages.look.words import marked
 
-Unit = Literal["", "seconds", "bytes", "bytes/s", "percent", "days", "rate"]
+Unit = Literal["", "seconds", "GiB", "KiB/s", "percent", "days", "rate"]
 
 
 class SettingWords(NamedTuple):
@@ -27,6 +27,11 @@ _ANY = marked("0: no limit")
 _RATE = marked("Such as 10/min or 5/15min, several separated by commas; “off” for none.")
 
 WORDS = {
+    "redisEnabled": SettingWords(marked("Keep answers in Redis for a while")),
+    "plexEnabled": SettingWords("Plex"),
+    "downloadAllowPrivateNetworks": SettingWords(
+        marked("Addresses of the own network may be downloaded from")
+    ),
     "frontendUrl": SettingWords(
         marked("Other sites whose pages may call us"), hint=marked("Origins, separated by commas.")
     ),
@@ -48,24 +53,24 @@ WORDS = {
     ),
     "downloadRetryMaxSeconds": SettingWords(marked("Longest pause between attempts"), "seconds"),
     "downloadThrottleSeconds": SettingWords(marked("Pause after a site had enough of us"), "seconds"),
-    "diskReserveBytes": SettingWords(marked("Room that downloads leave free on the disk"), "bytes"),
+    "diskReserveBytes": SettingWords(marked("Room that downloads leave free on the disk"), "GiB"),
     "diskReservePercent": SettingWords(
         marked("Share of the disk that they leave free"), "percent", marked("Where that is more.")
     ),
     "downloadEmbed": SettingWords(marked("Write title, picture and chapters into the file")),
     "previewSeconds": SettingWords(marked("Longest look at a link"), "seconds"),
     "previewCacheSeconds": SettingWords(marked("How long what was seen there is reused"), "seconds"),
-    "downloadMaxBytes": SettingWords(marked("Largest download"), "bytes", _ANY),
+    "downloadMaxBytes": SettingWords(marked("Largest download"), "GiB", _ANY),
     "downloadMaxSeconds": SettingWords(
         marked("Longest transfer of one attempt"), "seconds", marked("The next attempt goes on. 0: no limit")
     ),
-    "downloadMemoryLimit": SettingWords(marked("Main memory of one download"), "bytes"),
+    "downloadMemoryLimit": SettingWords(marked("Main memory of one download"), "GiB"),
     "downloadAttemptSeconds": SettingWords(marked("Longest attempt as a whole"), "seconds", _ANY),
     "downloadTurnSeconds": SettingWords(
         marked("How long somebody waits before a download of somebody else makes room"), "seconds"
     ),
     "downloadSlowSpeed": SettingWords(
-        marked("A download slower than this makes room when others wait"), "bytes/s", marked("0: none does")
+        marked("A download slower than this makes room when others wait"), "KiB/s", marked("0: none does")
     ),
     "previewUserLimit": SettingWords(marked("Links of one user that are looked at at once")),
     "plexOwnerIsAdmin": SettingWords(marked("The owner of the Plex server is an admin here")),
@@ -85,6 +90,8 @@ WORDS = {
     "rateLimitUpload": SettingWords(marked("Uploads of a user"), "rate", _RATE),
     "rateLimitSearch": SettingWords(marked("Searches of a user"), "rate", _RATE),
     "rateLimitMedia": SettingWords(marked("Pictures and titles, a user"), "rate", _RATE),
+    "rateLimitPage": SettingWords(marked("Pages, a user or an address"), "rate", _RATE),
+    "rateLimitSuggest": SettingWords(marked("Titles while somebody types, a user"), "rate", _RATE),
     "rateLimitWork": SettingWords(
         marked("What a user starts by hand: syncs, tests, invitations"), "rate", _RATE
     ),

@@ -78,7 +78,7 @@ def save_settings(visit: Visit) -> Response:
         texts = setting_entries.changed_by(states, visit.form)
         settings_admin.change(db, live.environment, texts, visit.actor)
     live.expire()
-    changed = listed(_("“{label}”").format(label=_label(settings_admin.public_name(name))) for name in texts)
+    changed = listed(f"“{_label(states[settings_admin.public_name(name)])}”" for name in texts)
     told = _("Saved: {names}.").format(names=changed) if texts else _("Nothing was changed.")
     return visit.go(f"admin/settings?group={group}", told)
 
@@ -90,7 +90,7 @@ def _states(visit: Visit, db: Session, group: str) -> dict[str, SettingState]:
     return {state.name: state for state in found if state.name in names}
 
 
-def _label(name: str) -> str:
-    """What a setting is called; one that is only set in the environment has the documentation's words."""
-    words = WORDS.get(name)
-    return _(words.label) if words else ""
+def _label(state: SettingState) -> str:
+    """What a setting is called; one that only the environment sets may have the words of the documentation."""
+    words = WORDS.get(state.name)
+    return _(words.label) if words else state.description[:1].upper() + state.description[1:]

@@ -141,7 +141,7 @@ def test_a_server_at_home_may_be_asked(address: str) -> None:
 def test_the_next_address_of_a_name_is_tried(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with two kinds of addresses of which the server has only one."""
     with PlexDouble() as plex:
-        monkeypatch.setattr(typed_addresses, "resolved", lambda _host, _port: ["127.0.0.3", "127.0.0.1"])
+        monkeypatch.setattr(typed_addresses, "resolved", lambda _host, _port, **_: ["127.0.0.3", "127.0.0.1"])
         found = data_of(admin.post("/integrations/plex/test", json={"url": plex.url, "token": plex.token}))
 
     assert found["ok"], found

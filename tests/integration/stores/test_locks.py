@@ -19,6 +19,7 @@ FORMER: list[tuple[Key, str]] = [
     (locks.named(Named.PREVIEWS_OF_USER, "user-1"), "hashtext('previews of user-1')"),
     (locks.named(Named.INVITATION_TO, "a@b.example"), "hashtext('invitation:a@b.example')"),
     (locks.named(Named.PLEX_ACCOUNT, "7"), "hashtext('plex account 7')"),
+    (locks.named(Named.DOWNLOADS_OF_USER, "user-1"), "hashtext('downloads of user-1')"),
     (locks.named(Named.MAKING_ROOM), "hashtext('downloads that make room')"),
     (locks.hashed(Hashed.WEBHOOK, "plex:abc"), "hashtextextended('plex:abc', 0)"),
     (locks.hashed(Hashed.PLEX_ACTIVITY, "plex:abc"), "hashtextextended('plex:abc', 1)"),

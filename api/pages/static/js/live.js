@@ -28,7 +28,7 @@ export function listen(told) {
 }
 
 // A handshake is refused where the access token has run out: the session may be good for another.
-async function renewed() {
+export async function renewed() {
   const token = document.querySelector("input[name=csrfToken]")?.value;
   if (!token) return;
   await fetch(document.body.dataset.renew, {

@@ -3,6 +3,7 @@ import {liveParts, refresh} from "./refresh.js";
 import {listen} from "./live.js";
 import "./forms.js";
 import "./keys.js";
+import "./suggest.js";
 import "./times.js";
 
 if (document.body.dataset.socket) {

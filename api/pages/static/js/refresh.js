@@ -50,7 +50,7 @@ export const parsed = (html) => new DOMParser().parseFromString(html, "text/html
 export function adopt(fresh) {
   for (const part of document.querySelectorAll(PARTS)) {
     const other = fresh.getElementById(part.id);
-    if (other) renew(part, other);
+    if (other && part.isConnected) renew(part, other);  // it may have gone with a part around it
   }
   liveParts();
   document.dispatchEvent(new Event("renewed"));

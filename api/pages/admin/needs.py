@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from api.pages.admin.service_words import PLACES, STATES, advice_for, is_ill, name_of
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
-from api.pages.look.words import marked, ngettext
-from engine.monitoring import troubles
+from api.pages.look.words import ngettext
+from engine.monitoring import services, troubles
 from engine.permissions import Permission
-
-_SERVICES = {
-    "redis": (marked("Redis is away"), marked("What happens is shown later than usual.")),
-    "workers": (marked("No worker is there"), marked("Downloads and syncs wait until one starts.")),
-    "beat": (marked("The timetable stands still"), marked("Nothing that is due at times begins.")),
-    "plex": (marked("Plex does not answer"), marked("The library shows what was there last.")),
-}
-_WORKERS_PARTLY = (marked("A worker is missing"), marked("A part of the work waits until it is back."))
-_PLEX_PARTLY = (marked("Plex answers only in part"), marked("Look at its last sync."))
 
 
 class Need(NamedTuple):
@@ -71,16 +63,12 @@ def _again(retryable: int) -> str:
 
 
 def _services(visit: Visit, *, sync_failed: bool) -> Sequence[Need]:
+    health = visit.parts.health.check()
     found = []
-    for name, state in visit.parts.health.check().services.items():
-        if name not in _SERVICES or state in {"online", "disabled"}:
-            continue
-        if name == "plex" and state == "degraded":
-            if sync_failed:
-                continue  # that is why
-            words = _PLEX_PARTLY
-        else:
-            words = _WORKERS_PARTLY if state == "degraded" else _SERVICES[name]
-        path = "admin/integrations" if name == "plex" else "admin"
-        found.append(Need(path, "degraded", _(words[0]), _(words[1])))
+    for service in services.listing(visit.db, visit.runtime, health):
+        if not is_ill(service) or (service.name == "plex" and service.state == "degraded" and sync_failed):
+            continue  # the failed sync is told already
+        words = {"service": name_of(service.name), "state": _(STATES[service.state][1])}
+        path = PLACES.get(service.name, "admin")
+        found.append(Need(path, "degraded", _("%(service)s: %(state)s") % words, advice_for(service)))
     return found
