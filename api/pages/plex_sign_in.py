@@ -28,7 +28,7 @@ class PlexCheckForm(Schema):
     remember_me = Flag(load_default=False)
 
 
-@pages.page("/sign-in/plex", None, query=PlexCodeQuery, limit=None)
+@pages.page("/sign-in/plex", None, query=PlexCodeQuery)
 def plex_sign_in_page(visit: Visit, query: dict[str, Any] | None = None) -> Response:
     """The code to be typed at plex.tv, which the page waits for; without one, the way to get one."""
     return _page(visit, refused=query is None)

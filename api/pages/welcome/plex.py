@@ -28,7 +28,7 @@ pages = PageBlueprint("welcome_plex")
 _PATH = "welcome/plex"
 
 
-class ChosenServerForm(Schema):
+class FoundServerForm(Schema):
     """Which of the servers that were found."""
 
     machine_identifier = Text(200, required=True)
@@ -70,9 +70,11 @@ def link_own_plex(visit: Visit) -> Response:
 )
 def choose_server(visit: Visit) -> Response:
     """Connect one of the servers that were found."""
-    chosen = visit.entered(ChosenServerForm)["machine_identifier"]
-    saved = plex_discovery.connect(visit.runtime, visit.identity.user_id, chosen, None, visit.actor)
-    return _connected(visit, saved.tested)
+    chosen = visit.entered(FoundServerForm)["machine_identifier"]
+    tested = plex_discovery.connect(visit.runtime, visit.identity.user_id, chosen, None, visit.actor).tested
+    if not tested.ok:  # it is stored all the same, and the page shows it
+        return visit.go(_PATH, _words(tested), "failed")
+    return _connected(visit, tested)
 
 
 @pages.form(
@@ -86,18 +88,20 @@ def connect_address(visit: Visit) -> Response:
     """Connect a server by address and token, where it passes the test."""
     entered = visit.entered(PlexAddressForm)
     tested = integrations.test(visit.runtime, "plex", **entered)
-    if tested.ok:
-        tested = integrations.configure(visit.runtime, "plex", entered, visit.actor).tested
+    if not tested.ok:
+        field = "token" if tested.reason == "unauthorized" else "url"
+        raise ValidationFailed(_("That did not work, and nothing is stored."), **{field: _words(tested)})
+    integrations.configure(visit.runtime, "plex", entered, visit.actor)
     return _connected(visit, tested)
 
 
 def _connected(visit: Visit, tested: Tested) -> Response:
-    if not tested.ok:
-        words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
-        field = "token" if tested.reason == "unauthorized" else "url"
-        raise ValidationFailed(_("That did not work, and nothing is stored."), **{field: words})
     name = (tested.server or {}).get("name", "Plex")
     return visit.go("welcome/folders", _("%(name)s is connected.") % {"name": name})
+
+
+def _words(tested: Tested) -> str:
+    return " ".join(_(text) for text in (tested.message, tested.advice) if text)
 
 
 def _servers(visit: Visit) -> tuple[Sequence[Found], str]:

@@ -67,13 +67,13 @@ def test_a_new_password_ends_the_rest(door: Door, ann: Person, mine: PlainBrowse
 def test_a_device_is_signed_out(door: Door, ann: Person, mine: PlainBrowser) -> None:
     other = signed_in(door, ann.email)
     mine.open("account")
-    assert "signed in on 3 devices" in mine.text  # by the fixture, too
+    assert "Signed in on 3 devices" in mine.text  # by the fixture, too
     ids = re.findall(r"account/devices/([\w-]+)/end\"", mine.page.text)
 
     for each in ids:
         mine.send(f"account/devices/{each}/end")
 
-    assert "signed in on one device" in mine.text
+    assert "Signed in on one device" in mine.text
     other.open("account")
     assert other.path.startswith("/sign-in")
 
@@ -83,7 +83,7 @@ def test_all_others_at_once(door: Door, ann: Person, mine: PlainBrowser) -> None
     mine.open("account")
     mine.send("account/devices/end-others")
 
-    assert "signed in on one device" in mine.text
+    assert "Signed in on one device" in mine.text
     other.open("account")
     assert other.path.startswith("/sign-in")
 

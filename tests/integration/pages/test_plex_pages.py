@@ -12,6 +12,7 @@ from fakes.plextv import FakeAccount, FakePlexServer, FakePlexTv
 from page_forms import PlainBrowser
 from sqlalchemy import func, select, update
 
+from models.login import Login
 from models.plex_pin import PlexPin
 from models.user import User
 
@@ -153,3 +154,31 @@ def test_linking_takes_the_password(door: Door, browser: PlainBrowser, module_pl
     assert "Linked with carol" in browser.text
     browser.send("account/plex/unlink")
     assert "Not linked" in browser.text
+
+
+def test_who_has_no_password_proves_by_a_code(
+    door: Door, browser: PlainBrowser, module_plextv: FakePlexTv
+) -> None:
+    dora = module_plextv.account("dora", servers={SERVER})
+    browser.open("sign-in")
+    browser.send("sign-in/plex")
+    module_plextv.claim(newest_pin(door), dora)
+    browser.send("sign-in/plex/check")
+    with door.runtime.unit_of_work() as db:
+        db.execute(update(Login).values(proven_until=func.clock_timestamp()))
+    browser.open("account/keys")
+    browser.send("account/keys", name="A script", permissions=["media.read"])
+    assert "Show with your Plex account that it is you." in browser.text
+
+    browser.send("account/keys")
+    assert re.fullmatch(r"\w{4}", code_on(browser) or "")
+    pin = newest_pin(door)
+    browser.send("account/keys")
+    assert "Plex has not seen the code yet." in browser.text
+    assert browser.hidden("account/keys")["confirmPin"] == pin
+    module_plextv.claim(pin, dora)
+    newest_pin(door)
+    browser.send("account/keys")
+
+    assert browser.page.status_code == 200
+    assert "This is the key A script." in browser.text
