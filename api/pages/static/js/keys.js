@@ -33,7 +33,8 @@ document.addEventListener("change", ({target}) => {
 document.addEventListener("click", async ({target}) => {
   const button = target.closest?.("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  const field = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(field.value ?? field.textContent);
   button.querySelector("span").textContent = button.dataset.copied;
 });
 
