@@ -17,6 +17,7 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from cheap_hashes import hash_cheaply  # noqa: E402
 from databases import databases_of  # noqa: E402
 from engines import keep_engines  # noqa: E402
 
@@ -42,6 +43,7 @@ def pytest_configure() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     keep_engines()
+    hash_cheaply()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 
 import psycopg
+from engines import idle_backends, keep_connections, let_go
 
 # Rows of the catalog that each change of the schema adds, replaces or takes away, and what else a database may hold.
 _SHAPE = """
@@ -25,6 +26,7 @@ _CHANGED_SINCE = " OR ".join(
 _END_OTHERS = """
 SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), true) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    AND pid <> ALL(%(kept)s)
 """
 # The planner takes a table that was never analyzed for ten pages at least: below that, dead rows change no plan.
 _FEW = 10 * 8192
@@ -42,6 +44,7 @@ class _Lent:
     """
 
     name: str
+    url: str
     connection: psycopg.Connection
     shape: tuple[object, ...]
     since: str
@@ -62,7 +65,7 @@ class Databases:
         """The URL of a migrated, empty database that nobody is connected to."""
         database = self._free.pop() if self._free else self._made()
         try:
-            yield self._url.replace("/medianest?", f"/{database.name}?")
+            yield database.url
         finally:
             if _is_empty_again(database):
                 self._free.append(database)
@@ -86,10 +89,13 @@ class Databases:
         started = "; ".join(f"SELECT setval('{each}', 1, false)" for each in _names(connection, _SEQUENCES))
         # No triggers, which would count what goes, and no foreign keys, whose order would matter.
         emptying = f"SET LOCAL session_replication_role = replica; {deleted}; {started}"
-        return _Lent(name, connection, _shape(connection), _now(connection), emptying)
+        url = self._url.replace("/medianest?", f"/{name}?")
+        keep_connections(url)
+        return _Lent(name, url, connection, _shape(connection), _now(connection), emptying)
 
     def _drop(self, database: _Lent) -> None:
         database.connection.close()
+        let_go(database.url)
         self._admin.execute(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")  # type: ignore[arg-type]
 
     def _plain(self, name: str) -> str:
@@ -103,10 +109,13 @@ def databases_of(server_url: str) -> Databases:
 
 
 def _is_empty_again(database: _Lent) -> bool:
-    """End whoever is connected, with locks and LISTENs, and empty all tables; False where more than rows was changed."""
+    """End who is connected, with locks and LISTENs, and empty all tables; False where more than rows was changed.
+
+    Connections that are kept for the next test are not ended.
+    """
     connection = database.connection
     with suppress(psycopg.Error):  # a test may have ended our connection, or dropped the database
-        others = connection.execute(_END_OTHERS).fetchone()
+        others = connection.execute(_END_OTHERS, {"kept": idle_backends(database.url)}).fetchone()
         if others != (True,) or _shape(connection) != database.shape or _schema_changed(database):
             return False
         with connection.transaction():

@@ -10,6 +10,7 @@ import pkgutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -20,14 +21,19 @@ from pathlib import Path
 from cli.processes import end_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = {"gunicorn": ("gunicorn.app.wsgiapp", "run"), "celery": ("celery.__main__", "main")}
+ENTRIES = {
+    "gunicorn": ("gunicorn.app.wsgiapp", "run"),
+    "celery": ("celery.__main__", "main"),
+    "medianest": ("cli.main", "main"),
+}
 _PACKAGES = ("api", "config", "engine", "models")
 _READ_THE_ENVIRONMENT = {"api.wsgi", "api.gunicorn"}
-_VENDORS = (
+_MORE = (
     "celery.__main__", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
     "celery.apps.beat", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork", "celery.loaders.app",
     "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy", "gunicorn.app.wsgiapp",
-    "gunicorn.workers.gthread", "kombu.transport.redis",
+    "gunicorn.workers.gthread", "kombu.transport.redis", "cli.doctor.command", "cli.maintenance.backup",
+    "cli.maintenance.rotate_key",
 )  # fmt: skip
 
 
@@ -35,16 +41,19 @@ class WarmProcess:
     """What tests use of a `subprocess.Popen`, for a process that was forked.
 
     Args:
-        command: `gunicorn` or `celery`, with its arguments.
+        command: `gunicorn`, `celery` or `medianest`, with its arguments.
         env: its whole environment.
         cwd: its folder.
         log: takes what it says.
+        errors: takes what it says on its standard error; the log, if nothing is given.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, errors: Path | None = None
+    ) -> None:
         log.touch()  # there to be read as soon as this returns
         self._process: ForkServerProcess = _server().Process(
-            target=_become, args=(command, dict(env), cwd, log), daemon=True
+            target=_become, args=(command, dict(env), cwd, log, errors or log), daemon=True
         )
         self._process.start()
         assert self._process.pid is not None
@@ -85,6 +94,20 @@ class WarmProcess:
         self.send_signal(signal.SIGKILL)
 
 
+def medianest(words: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours to its end, in a minute at most; nobody types anything.
+
+    Args:
+        words: of the command line, behind `medianest`.
+        env: its whole environment.
+        cwd: its folder.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        code = WarmProcess(["medianest", *words], env, cwd, out, err).wait(60)
+        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+
+
 @cache
 def _server() -> ForkServerContext:
     """The process to fork from; made by the first who asks."""
@@ -102,23 +125,23 @@ def _server() -> ForkServerContext:
 
 
 def import_all() -> None:
-    """Import what web processes and workers import, but for what reads the environment."""
+    """Import what web processes, workers and commands import, but for what reads the environment."""
     os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported
-    for vendor in _VENDORS:
-        importlib.import_module(vendor)
+    for name in _MORE:
+        importlib.import_module(name)
     for package in _PACKAGES:
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if module.name not in _READ_THE_ENVIRONMENT and ".migrations" not in module.name:
                 importlib.import_module(module.name)
 
 
-def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
+def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, errors: Path) -> None:
     os.setsid()
     # The fork server ends with the tests, however these end, once no child of it holds this; and we end with it.
     os.close(forkserver._forkserver._forkserver_alive_fd)
     end_with_parent(os.getppid(), signal.SIGKILL)
-    with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
-        for source, target in ((nothing, 0), (out, 1), (out, 2)):
+    with log.open("ab") as out, errors.open("ab") as err, Path(os.devnull).open("rb") as nothing:
+        for source, target in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(source.fileno(), target)
     os.environ.clear()
     os.environ.update(env)

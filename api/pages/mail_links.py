@@ -18,7 +18,7 @@ from engine.identity.passwords import MAX_LENGTH, MIN_LENGTH
 pages = PageBlueprint("mail_links")
 
 
-class InvitationForm(Schema):
+class AcceptForm(Schema):
     """What the link holds, and the account that it is to make."""
 
     token = Text(200, required=True)
@@ -44,7 +44,7 @@ def invitation_page(visit: Visit) -> Response:
 @pages.form("/invitation", None, again=invitation_page)
 def accept_invitation(visit: Visit) -> Response:
     """Make the account of an invitation, and sign in."""
-    entered = visit.entered(InvitationForm)
+    entered = visit.entered(AcceptForm)
     user = invitations.accept(visit.db, visit.settings, **entered, address=visit.actor.address)
     started = sign_in(visit.db, visit.settings, user, method="invitation", device=device(request))
     answer = visit.go("", _("Welcome, %(name)s. Your account is ready.") % {"name": user.name})

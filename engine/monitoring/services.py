@@ -60,7 +60,7 @@ def listing(db: Session, runtime: Runtime, health: Health) -> list[Service]:
 
 def _redis_version(runtime: Runtime) -> str:
     try:
-        info = runtime.redis.info("server")
+        info = runtime.redis.info(section="server")
     except redis.RedisError:
         return ""
     return f"Redis {info.get('redis_version', '')}".rstrip()

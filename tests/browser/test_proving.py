@@ -37,7 +37,7 @@ def test_the_password_is_asked_for_over_the_page_and_nothing_is_lost(visit: Visi
     page.get_by_label("Your password").fill(PASSWORD)
     page.keyboard.press("Enter")
 
-    expect(page.locator("#new-key")).to_have_text(re.compile("^mn_"))
+    expect(page.get_by_label("The key", exact=True)).to_have_value(re.compile("^mn_"))
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 

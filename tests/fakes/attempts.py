@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import socket
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO
 from engine.clients import egress_guard
 from engine.clients.ytdlp import entry as fetching
 from engine.clients.ytdlp import extract as ytdlp_extract
+from engine.clients.ytdlp import fetch as ytdlp  # as workers, so that no attempt imports it
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,7 +147,8 @@ class _Resolver:
 
 def main() -> None:
     """Fork for each order until there are no more."""
-    ytdlp_extract.warm_up(pages=True)
+    ytdlp.warm_up(pages=True)
+    gc.freeze()
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:

@@ -149,7 +149,7 @@ raw_site = _running(RawSite, "module")
 file_site = _running(FileSite, "module")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def attempts() -> Iterator[Attempts]:
     from tests.fakes.attempts import Attempts  # see above
 

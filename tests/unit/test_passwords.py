@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import time
 
+import pytest
+from cheap_hashes import AS_EVERYWHERE
+
 from engine.identity import passwords
+
+
+@pytest.fixture(autouse=True)
+def as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes cost here what they cost in the product."""
+    for name, value in AS_EVERYWHERE.items():
+        monkeypatch.setattr(passwords, name, value)
 
 
 def test_only_the_password_matches_its_hash() -> None:

@@ -28,7 +28,7 @@ pages = PageBlueprint("welcome_plex")
 _PATH = "welcome/plex"
 
 
-class ServerForm(Schema):
+class ChosenServerForm(Schema):
     """Which of the servers that were found."""
 
     machine_identifier = Text(200, required=True)
@@ -70,7 +70,7 @@ def link_own_plex(visit: Visit) -> Response:
 )
 def choose_server(visit: Visit) -> Response:
     """Connect one of the servers that were found."""
-    chosen = visit.entered(ServerForm)["machine_identifier"]
+    chosen = visit.entered(ChosenServerForm)["machine_identifier"]
     saved = plex_discovery.connect(visit.runtime, visit.identity.user_id, chosen, None, visit.actor)
     return _connected(visit, saved.tested)
 

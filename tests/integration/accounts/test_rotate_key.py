@@ -19,13 +19,18 @@ from config.settings import Settings
 from engine.identity.refresh_tokens import RefreshToken
 from engine.secrets import rotation, secret_box
 from models.session import Database
+from tests import warm
 
 OLD, NEW = "o" * 48, "n" * 48
 COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t2000000000\tSID\tthe-cookie\n"
 
 
 def medianest(env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([BIN / "medianest", *words], env=env, capture_output=True, text=True, timeout=60)
+    return warm.medianest(words, env, ROOT)
+
+
+def rotation_begun(env: Mapping[str, str], folder: Path) -> warm.WarmProcess:
+    return warm.WarmProcess(["medianest", "rotate-key"], env, ROOT, folder / "rotation.log")
 
 
 class Visitor:
@@ -224,10 +229,7 @@ def test_several_at_once_come_one_after_the_other(
 ) -> None:
     settings = Settings(data_dir=tmp_path)
     seal_something(database, settings)
-    running = [
-        subprocess.Popen([BIN / "medianest", "rotate-key"], env=env, stdout=subprocess.DEVNULL)
-        for _ in range(4)
-    ]
+    running = [rotation_begun(env, tmp_path) for _ in range(4)]
     assert [process.wait(60) for process in running] == [0] * 4
     keys = (tmp_path / "secret.key").read_text().split()
     assert len(set(keys)) == 5
@@ -243,7 +245,7 @@ def test_a_crash_between_file_and_database_loses_nothing(
     with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
         # Given a row that can't be written for the moment, the rotation has written the file and waits.
         connection.execute("SELECT * FROM secrets FOR UPDATE")
-        process = subprocess.Popen([BIN / "medianest", "rotate-key"], env=env, stdout=subprocess.DEVNULL)
+        process = rotation_begun(env, tmp_path)
         eventually(lambda: len(file.read_text().split()) == 2, what="the file has the new key")
         process.kill()
         process.wait()

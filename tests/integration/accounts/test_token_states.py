@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from door import API, PASSWORD, Door, hashed_password
 from factories import make_user
 from hypothesis import HealthCheck, settings
@@ -173,11 +174,12 @@ class Tokens(RuleBasedStateMachine):
                     each.alive = False
 
 
-def test_what_was_ended_is_never_accepted_again(door: Door) -> None:
+@pytest.mark.parametrize("histories", [10, pytest.param(60, marks=pytest.mark.long)])
+def test_what_was_ended_is_never_accepted_again(door: Door, histories: int) -> None:
     run_state_machine_as_test(
         type("TokensAtTheDoor", (Tokens,), {"door": door}),
         settings=settings(
-            max_examples=25,
+            max_examples=histories,
             stateful_step_count=12,
             deadline=None,
             derandomize=True,

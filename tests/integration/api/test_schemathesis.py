@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 import schemathesis
 from door import Door, opened, opened_once
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from cli.embedded import EmbeddedRedis
 
 ROLES = ("guest", "user", "admin")
-EXAMPLES = 4  # of an operation
 # They need what is not there: plex.tv, Flower, a worker.
 AWAY = {
     "/api/v1/auth/plex/pin": 503,
@@ -62,19 +59,27 @@ def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_every_answer_is_the_documented_one(door: Door, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("examples", [2, pytest.param(8, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+def test_every_answer_is_the_documented_one(door: Door, mode: GenerationMode, examples: int) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", closing(door))
     operations = [found.ok() for found in schema.get_all_operations()]
+    asked = operations if mode is GenerationMode.POSITIVE else list(filter(may_be_wrong, operations))
     failures: list[Exception] = []
-    for operation in operations:
+    for operation in asked:
         try:
-            walk(operation, mode, proofs(door))
+            walk(operation, mode, proofs(door), examples)
         except Exception as error:
             error.add_note(operation.label)
             failures.append(error)
     if failures:
         raise ExceptionGroup("not as documented", failures)
-    assert len(operations) > 60
+    assert len(asked) > 60
+
+
+def may_be_wrong(operation: Any) -> bool:
+    """Whether it takes more than an identifier of the request, which may be any text."""
+    names = {parameter.name for parameter in operation.iter_parameters()}
+    return bool(names - {"X-Correlation-ID"} or list(operation.body))
 
 
 def proofs(door: Door) -> list[dict[str, str]]:
@@ -82,12 +87,12 @@ def proofs(door: Door) -> list[dict[str, str]]:
     return [{}, *({"Authorization": f"Bearer {door.person(role).token}"} for role in ROLES)]
 
 
-def walk(operation: Any, mode: GenerationMode, callers: list[dict[str, str]]) -> None:
-    """Send a few requests, each as every caller."""
+def walk(operation: Any, mode: GenerationMode, callers: list[dict[str, str]], examples: int) -> None:
+    """Send some requests, each as every caller."""
 
     @seed(1)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         database=None,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
@@ -98,8 +103,7 @@ def walk(operation: Any, mode: GenerationMode, callers: list[dict[str, str]]) ->
         for headers in callers:
             case.call_and_validate(headers=headers, checks=CHECKS)
 
-    with suppress(Unsatisfiable):  # an operation without anything that could be wrong
-        ask()
+    ask()
 
 
 def closing(door: Door) -> Any:

@@ -162,7 +162,7 @@ def test_a_release_step_is_forked_too_and_its_code_counts(make_up: Callable[...,
     assert up.running() == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
 def test_without_the_preloaded_process_the_others_go_on(
     make_up: Callable[..., Forking], how: signal.Signals
 ) -> None:
@@ -210,20 +210,15 @@ def test_databases_end_after_what_was_forked(make_up: Callable[..., Forking]) ->
     assert re.search(r"^last +\| redis still answers$", up.said(), re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_a_line_that_is_more_than_a_module_is_left_to_the_shell(make_up: Callable[..., Forking]) -> None:
+    lines = (
         "python -m probe; sleep 300",
         "python -m probe | cat",
         "python -m probe $(echo fail)",
         "env -u GREETING python -m probe",
         "python {folder}/probe.py",
-    ],
-)
-def test_a_line_that_is_more_than_a_module_is_left_to_the_shell(
-    make_up: Callable[..., Forking], line: str
-) -> None:
-    up = make_up(f"{PROCFILE}other: {line}\n")
+    )
+    up = make_up(PROCFILE + "".join(f"other{number}: {line}\n" for number, line in enumerate(lines)))
     up.begin(**ELSEWHERE)
     assert up.running("fork_server") == []
     assert ALONE not in up.said()

@@ -97,7 +97,7 @@ def interrupt_at_random(home: Path, server: ChattyServer, times: int) -> None:
 
 
 def test_whenever_it_comes_following_ends(home: Path, server: ChattyServer) -> None:
-    interrupt_at_random(home, server, 30)
+    interrupt_at_random(home, server, 10)
 
 
 @pytest.mark.long

@@ -34,7 +34,7 @@ def test_it_says_what_comes_first_and_leaves_nothing(make_up: Callable[..., Up])
     assert "released hello" in said
     assert "is ready after" in said
     assert f"http://127.0.0.1:{up.port}" in said
-    assert "/api/v1/auth/admin" in said
+    assert f"First time? Open http://127.0.0.1:{up.port}/welcome" in said
     assert re.search(r"^web +\| database: postgresql\+psycopg://.* redis: unix://", said, re.MULTILINE)
     assert "\033" not in said
 

@@ -8,7 +8,6 @@ import http.client
 import json
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import Any
 
 import pytest
 import requests
-from stack import BIN, Client, Stack, eventually, free_port, running
+from stack import ROOT, Client, Stack, eventually, free_port, running
 
 from cli.doctor import machine
 from cli.embedded import EmbeddedRedis
 from config.celery import QUEUES
 from config.settings import Settings
 from engine.monitoring import flower_pass
+from tests import warm
 
 CONTROL = [
     "/api/workers",
@@ -65,9 +65,7 @@ class Installation:
 
 def doctor(env: dict[str, str], *options: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
     """Exit code, and the findings by subject."""
-    done = subprocess.run(
-        [BIN / "medianest", "doctor", "--json", *options], env=env, capture_output=True, text=True, timeout=60
-    )
+    done = warm.medianest(["doctor", "--json", *options], env, ROOT)
     assert done.stderr == ""
     report = json.loads(done.stdout)
     assert {0: "ok", 1: "warn", 2: "fail"}[done.returncode] == report["state"]

@@ -91,7 +91,7 @@ def test_all_others_at_once(door: Door, ann: Person, mine: PlainBrowser) -> None
 def test_a_key_is_shown_once(door: Door, mine: PlainBrowser) -> None:
     mine.open("account/keys")
     mine.send("account/keys", name="A script", permissions=["media.read"], days="30")
-    text = re.findall(r'<code id="new-key">(mn_[\w-]+)</code>', mine.page.text)[0]
+    text = re.findall(r'id="new-key" value="(mn_[\w-]+)"', mine.page.text)[0]
 
     used = door.stranger().get("/api/v1/dashboard/notifications", headers={"X-Api-Key": text})
 

@@ -48,6 +48,7 @@ class Rewritten(Syncing):
 def plex(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rewritten]:
     """Seventy films and a show, in step; pages of 15."""
     monkeypatch.setattr("engine.clients.plex.library.PAGE", 15)
+    monkeypatch.setattr("engine.clients.plex.http._PAUSE_SECONDS", 0.01)  # before a question is asked again
     with PlexDouble() as double, rewriting(double) as way:
         populate(double.library, films=70, shows=1, episodes_per_show=12)
         with runtime.unit_of_work() as db:

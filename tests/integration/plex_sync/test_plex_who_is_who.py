@@ -17,6 +17,8 @@ from models.user import User
 from tests.fakes.plex_server import Item, populate
 from tests.fakes.plex_server.rekeying import exchange, rekey, shift
 
+LONG = pytest.mark.long  # another way to find out what `make test` has found out in one way
+
 
 @pytest.fixture
 def plex(runtime: Runtime) -> Iterator[Syncing]:
@@ -92,7 +94,7 @@ def test_another_film_under_a_key_that_was_named(plex: Syncing, viewer: str) -> 
 
 
 @pytest.mark.parametrize("way", ["full", "incremental", "named", "one named", "one touched"])
-@pytest.mark.parametrize("style", ["plex", "local"])
+@pytest.mark.parametrize("style", ["plex", pytest.param("local", marks=LONG)])
 def test_two_films_that_exchange_keys(plex: Syncing, viewer: str, way: str, style: str) -> None:
     one = plex.library.add_film(1, "One", 1999, style=style)
     two = plex.library.add_film(1, "Two", 2001, style=style)
@@ -109,8 +111,14 @@ def test_two_films_that_exchange_keys(plex: Syncing, viewer: str, way: str, styl
     plex.in_step()
 
 
-@pytest.mark.parametrize("full", [True, False], ids=["full", "incremental"])
-@pytest.mark.parametrize("by", [1, -1, 1000])
+@pytest.mark.parametrize(
+    ("by", "full"),
+    [
+        (1, True),
+        *((by, False) for by in (1, -1, 1000)),
+        *(pytest.param(by, True, marks=LONG) for by in (-1, 1000)),
+    ],
+)
 def test_library_that_is_shifted(plex: Syncing, viewer: str, full: bool, by: int) -> None:
     rekey(plex.library, {key: key + 1 for key in plex.library.items})
     plex.sync()
@@ -154,7 +162,7 @@ def test_exchange_across_libraries(plex: Syncing) -> None:
     ],
     ids=["guid", "another agent", "no match", "file", "words", "guid and file"],
 )
-@pytest.mark.parametrize("full", [True, False], ids=["full", "incremental"])
+@pytest.mark.parametrize("full", [pytest.param(True, marks=LONG), False], ids=["full", "incremental"])
 def test_one_trait_alone_makes_no_other_film(
     plex: Syncing, viewer: str, change: dict[str, object], full: bool
 ) -> None:

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import re
 import socket
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,12 @@ import websocket
 from fakes.mail_server import MailServer
 from fakes.plextv import FakePlexServer, FakePlexTv
 from psycopg import sql
-from stack import BIN, Stack, eventually, running
+from stack import Stack, eventually, running
 
+from config.celery import QUEUES
 from config.redaction import redacted
 from engine.secrets.rotation import SEALED
+from tests import warm
 
 
 def canary(name: str) -> str:
@@ -155,8 +156,7 @@ def test_no_secret_is_seen_where_it_must_not_be(
     stack.warm = False  # their command lines are looked at
     with running(stack):
         stack.start_web()
-        stack.start_worker()
-        stack.start_maintenance()
+        stack.start_worker("all", ",".join(QUEUES))
         witness = Witness(stack)
         live(witness, mail_server, plextv)
         spoken = [_commands(stack)]
@@ -387,9 +387,7 @@ def _commands(stack: Stack) -> str:
     """What commands say."""
     said = ""
     for words in (["doctor"], ["rotate-key"], ["backup", str(stack.folder / "secret-backup.tar")]):
-        done = subprocess.run(
-            [BIN / "medianest", *words], env=stack.env, capture_output=True, text=True, timeout=90
-        )
+        done = warm.medianest(words, stack.env, stack.folder)
         said += done.stdout + done.stderr
     assert "stored secrets" in said
     return said

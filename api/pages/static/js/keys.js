@@ -25,17 +25,10 @@ document.addEventListener("click", (event) => {
   if (event.target.localName === "dialog" && event.target.open) event.target.close();
 });
 
-// A password that is shown, a text that is copied.
+// A password that is shown.
 document.addEventListener("change", ({target}) => {
   const field = document.getElementById(target.dataset?.shows);
   if (field) field.type = target.checked ? "text" : "password";
-});
-document.addEventListener("click", async ({target}) => {
-  const button = target.closest?.("[data-copy]");
-  if (!button) return;
-  const field = document.getElementById(button.dataset.copy);
-  await navigator.clipboard.writeText(field.value ?? field.textContent);
-  button.querySelector("span").textContent = button.dataset.copied;
 });
 
 // How many are ticked, and all of a list at once.
