@@ -13,8 +13,8 @@ from models.job import JobRow, job_indexes
 
 # The words that a download is found by: of its title, channel and URL.
 SEARCHED: ColumnElement[Any] = literal_column(
-    "to_tsvector('simple', regexp_replace("
-    "folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), '[^[:alnum:]]+', ' ', 'g'))"
+    "to_tsvector('simple', folded((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || "
+    "translate(url, '/?=&.#_-', '        ')))"
 )
 # Words of titles, and their user as a word that nobody can type: so one index finds a user's own.
 TITLE_WORDS = "(to_tsvector('simple', folded(title)) || array_to_tsvector(ARRAY['=' || user_id]))"

@@ -26,7 +26,7 @@ from engine.plex.watching import work as watch_refresh
 
 pages = PageBlueprint("home")
 
-_MOVERS, _SHELF = 6, 14
+_MOVERS, _SHELF = 6, 12
 _LATELY = timedelta(days=7)  # an arrival is news for so long
 
 
@@ -79,7 +79,7 @@ def home_page(visit: Visit) -> Response:
 def _newest(visit: Visit, found: Catalogue) -> list[Card]:
     """The newest titles; of a series only what is newest of it."""
     libraries = current.sections(visit.db, found)
-    recent = catalogue_items.recent(visit.db, found, libraries, page=1, limit=3 * _SHELF)
+    recent = catalogue_items.recent(visit.db, found, libraries, page=1, limit=2 * _SHELF)
     newest: dict[str, Card] = {}
     for card in cards(visit, found, recent.items):
         newest.setdefault(card.poster.id, card)

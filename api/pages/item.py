@@ -15,6 +15,7 @@ from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue
+from engine.plex.catalogue.versions import versions
 from engine.plex.watching import states as watch_states
 from engine.plex.watching import work as watch_refresh
 from engine.plex.watching.states import NEVER
@@ -57,6 +58,7 @@ def item_page(visit: Visit, item_id: str) -> Response:
         card=card(item, seen.get(item.id, NEVER), above.show),
         above=above,
         below=[card(child, seen.get(child.id, NEVER), above.show or item) for child in below],
+        versions=versions(item),
         may_see_paths=visit.visitor.may(Permission.INTEGRATIONS_CONFIGURE),
         picture=lambda row, kind="poster", width=None: picture(visit, row, kind, width),
     )

@@ -14,6 +14,7 @@ from api.wire.pictures import picture_url
 from config.settings import Settings
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue
+from engine.plex.catalogue.versions import versions
 from engine.plex.watching import states as watch_states
 from engine.plex.watching.states import NEVER, Seen
 from models.media import MediaItem
@@ -186,36 +187,9 @@ def item_row(settings: Settings, item: Any, seen: Seen, lineage: Mapping[str, st
 def version_rows(item: MediaItem, *, paths: bool) -> list[dict[str, Any]]:
     """The versions of an item; the paths of its files only with `paths`."""
     return [
-        {
-            "resolution": _text(version.get("resolution")),
-            "videoCodec": _text(version.get("videoCodec")),
-            "audioCodec": _text(version.get("audioCodec")),
-            "audioChannels": _number(version.get("audioChannels")),
-            "container": _text(version.get("container")),
-            "bitrate": _number(version.get("bitrate")),
-            "width": _number(version.get("width")),
-            "height": _number(version.get("height")),
-            "languages": version.get("languages"),
-            "files": [
-                {
-                    "path": _text(part.get("file")) if paths else None,
-                    "size": part.get("size"),
-                    "duration": part.get("duration"),
-                }
-                for part in version.get("parts") or ()
-            ],
-        }
-        for version in item.files or ()
+        VersionSchema.row(
+            version,
+            files=[VersionFileSchema.row(file, path=file.path if paths else None) for file in version.files],
+        )
+        for version in versions(item)
     ]
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: Any) -> int | None:
-    """A number, which Plex sometimes sends as text; None where it is not one."""
-    try:
-        return None if value is None else int(float(value))
-    except (TypeError, ValueError, OverflowError):
-        return None

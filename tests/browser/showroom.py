@@ -162,7 +162,7 @@ def _fill_downloads(db: Session, user: User) -> None:
     )  # fmt: skip
     make_download(
         db, user, **video, **moving, title="Rebuilding a 1968 film projector, part 3", status="processing",
-        progress=100.0, downloaded_bytes=1_100_000_000,
+        progress=100.0, downloaded_bytes=1_100_000_000, downloading_at=now(), processing_at=now(),
     )  # fmt: skip
     make_download(db, user, **video, title="Cab ride: Lindholm to Arvik in the first snow")
     failed = {

@@ -26,6 +26,7 @@ FOREIGN = (
     "/service-worker",
     "/share",
 )
+FILES = ("/file", "/picture")
 
 Visit = Callable[..., Page]
 
@@ -46,7 +47,7 @@ def pages() -> dict[str, set[str]]:
     for line in PERMISSIONS.splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
         path = re.match(r"`GET (/\S*)`", cells[0])
-        if path is None or len(cells) < 8 or path[1].startswith(FOREIGN):
+        if path is None or len(cells) < 8 or path[1].startswith(FOREIGN) or path[1].endswith(FILES):
             continue
         marks = dict(zip(("", "guest", "user", "admin", "super_admin"), cells[2:7], strict=True))
         found[path[1]] = {who for who, mark in marks.items() if mark == "✓"}

@@ -43,6 +43,15 @@ _MODES = {
     "items": marked("single titles"),
     "failed": marked("failed"),
 }
+_TYPES = {
+    "movie": marked("Film"),
+    "show": marked("Series"),
+    "season": marked("Season"),
+    "episode": marked("Episode"),
+    "artist": marked("Artist"),
+    "album": marked("Album"),
+    "track": marked("Track"),
+}
 _CHANGES = {
     "added": ("done", marked("Added")),
     "updated": ("moving", marked("Changed")),
@@ -100,6 +109,7 @@ def sync_page(visit: Visit, sync_id: str) -> Response:
         states=RUN_STATES,
         triggers=_TRIGGERS,
         modes=_MODES,
+        types=_TYPES,
         kinds=_CHANGES,
     )
 

@@ -9,8 +9,8 @@ branch_labels = None
 depends_on = None
 
 SEARCHED = (
-    "to_tsvector('simple', regexp_replace(folded(((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || url)), "
-    "'[^[:alnum:]]+', ' ', 'g'))"
+    "to_tsvector('simple', folded((((coalesce(title, '') || ' ') || coalesce(channel, '')) || ' ') || "
+    "translate(url, '/?=&.#_-', '        ')))"
 )
 
 

@@ -11,5 +11,6 @@ document.addEventListener("click", async (event) => {
     field.select();  // not over https: the person presses the keys themselves
     return;
   }
+  button.closest("dialog[open]")?.close();  // it would lie over the message
   toast(button.dataset.said);
 });
