@@ -41,6 +41,10 @@ def _written(prefix: str, number: int) -> str:
     return f"{prefix}-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+# How a title begins, without case and accents, as PostgreSQL writes it. An index holds no more than some 2,700 bytes.
+TITLE_BEGIN = '"left"(folded(title), 200)'
+
+
 class Base(DeclarativeBase):
     """The base of every table; constraints get fixed names, so that migrations can refer to them."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ForeignKey, Index, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import TITLE_BEGIN, Base
 from models.job import JobRow, job_indexes
 
 # The words that a download is found by: of its title, channel and URL.
@@ -58,7 +58,7 @@ class Download(JobRow, Base):
         Index("ix_downloads_url", "user_id", "url_key"),
         Index("ix_downloads_search", SEARCHED, postgresql_using="gin"),
         # COLLATE "C", which is not seen by who compares models and migrations.
-        Index("ix_downloads_begin", "user_id", text("folded(title)"), postgresql_where=_TITLED),
+        Index("ix_downloads_begin", "user_id", text(TITLE_BEGIN), postgresql_where=_TITLED),
         Index("ix_downloads_words", text(TITLE_WORDS), postgresql_using="gin", postgresql_where=_TITLED),
         Index("ix_downloads_file", text("(file ->> 'path')"), postgresql_where=text("file IS NOT NULL")),
         Index(

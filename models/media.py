@@ -9,7 +9,7 @@ from sqlalchemy import Computed, Date, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Timestamps
+from models.base import TITLE_BEGIN, Base, Timestamps
 
 _LIVE = text("deleted_at IS NULL")
 _TOPS = text("deleted_at IS NULL AND type IN ('movie', 'show')")
@@ -32,7 +32,7 @@ class MediaItem(Timestamps, Base):
             "languages", "parts": [{"file", "size", "duration"}]}]`.
         file: path of the first file on the Plex server.
         hash: of all its values, so that an unchanged item is not written.
-        search: the words of its titles without case and accents (`folded` of migration 0011).
+        search: the words of its titles without case and accents (`folded` of migration 0012).
         listed_hash: of its entry in Plex's listing, so that an unchanged item is not even fetched.
         deleted_at: since when Plex does not have it any more.
     """
@@ -68,8 +68,8 @@ class MediaItem(Timestamps, Base):
         Index("ix_media_items_search", "search", postgresql_using="gin"),
         Index("ix_media_items_words", "search", postgresql_using="gin", postgresql_where=_TOPS),
         # Both are COLLATE "C", which is not seen by who compares models and migrations.
-        Index("ix_media_items_begin", "server_id", text("folded(title)"), postgresql_where=_TOPS),
-        Index("ix_media_items_episodes", "server_id", text("folded(title)"), postgresql_where=_EPISODES),
+        Index("ix_media_items_begin", "server_id", text(TITLE_BEGIN), postgresql_where=_TOPS),
+        Index("ix_media_items_episodes", "server_id", text(TITLE_BEGIN), postgresql_where=_EPISODES),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -15,12 +15,14 @@ from config.settings import Settings
 from engine.plex.catalogue import current
 from engine.plex.catalogue.current import Catalogue
 from engine.plex.catalogue.items import beginnings, matching
+from models.base import TITLE_BEGIN
 from models.download import TITLE_WORDS, Download
 from models.media import MediaItem
 
 MOST = 8
 _LONGEST = 200  # characters that are looked at
 _CONSIDERED = 100  # rows of a look-up that are put into order; more would take longer than to type on
+_BEGIN: ColumnElement[str] = literal_column(TITLE_BEGIN)
 _LAST = "\U0010ffff"  # sorts behind every character
 # Constants, not parameters: there are indexes of these alone.
 _TOPS = literal_column("type IN ('movie', 'show')", Boolean)
@@ -57,7 +59,7 @@ def suggest(db: Session, settings: Settings, query: str, *, downloads_of: str | 
         downloads_of: the user whose downloads are suggested; None: no downloads.
     """
     typed = " ".join(query[:_LONGEST].replace("\0", " ").split())
-    typed = (db.scalar(select(func.folded(typed))) or "").strip()
+    typed = (db.scalar(select(func.folded(typed))) or "")[:_LONGEST].strip()
     if not typed:
         return []
     found: dict[str, Any] = {}
@@ -76,13 +78,11 @@ class _TitledRows(NamedTuple):
 
     Attributes:
         rows: SELECT of the columns of a suggestion, and `folded`, the title without case and accents.
-        title: the expression of `folded`.
         fit: whether words of a row begin with those that were typed.
         last: they come behind all that are not.
     """
 
     rows: Select[Any]
-    title: ColumnElement[str]
     fit: ColumnElement[bool]
     last: bool = False
 
@@ -117,7 +117,7 @@ def _items(
         MediaItem.deleted_at.is_(None),
         kinds,
     )
-    return _TitledRows(rows, title, matching(typed), last)
+    return _TitledRows(rows, matching(typed), last)
 
 
 def _downloads(user_id: str, typed: str) -> _TitledRows:
@@ -127,12 +127,12 @@ def _downloads(user_id: str, typed: str) -> _TitledRows:
         Download.user_id == user_id, Download.title.is_not(None)
     )
     own = beginnings(typed).op("&&")(cast(f"'={user_id}'", TSQUERY))
-    return _TitledRows(rows, title, literal_column(TITLE_WORDS).op("@@", is_comparison=True)(own))
+    return _TitledRows(rows, literal_column(TITLE_WORDS).op("@@", is_comparison=True)(own))
 
 
 def _beginning(source: _TitledRows, typed: str) -> Select[Any]:
     """The first titles that begin with what was typed, in the order of their index: an equal one is the first."""
-    title = source.title.collate("C")
+    title = _BEGIN.collate("C")
     begins = source.rows.where(title >= typed, title < typed + _LAST)
     return begins.order_by(title).limit(_CONSIDERED)
 

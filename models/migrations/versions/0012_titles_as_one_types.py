@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.execute(SEARCH)  # drops its index too
     op.create_index('ix_media_items_search', 'media_items', ['search'], unique=False, postgresql_using='gin')
     tops, episodes = (sa.text(f"deleted_at IS NULL AND type {which}") for which in ("IN ('movie', 'show')", "= 'episode'"))
-    begin: sa.ColumnElement[str] = sa.literal_column('folded(title) COLLATE "C"')
+    begin: sa.ColumnElement[str] = sa.literal_column('"left"(folded(title), 200) COLLATE "C"')  # more than an index can hold would keep an item out
     titled = sa.text('title IS NOT NULL')
     op.create_index('ix_media_items_words', 'media_items', ['search'], unique=False, postgresql_using='gin', postgresql_where=tops)
     op.create_index('ix_media_items_begin', 'media_items', ['server_id', begin], unique=False, postgresql_where=tops)

@@ -36,7 +36,7 @@ def test_every_path_answers_without_its_version_too(ann: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/", "/api/v1", "/api/v2/health", "/nothing", "/api/v1//health"]
+    "path", ["/x", "/api", "/api/", "/api/v1", "/api/v2/health", "/nothing", "/api/v1//health"]
 )
 def test_an_unknown_path_is_not_found(door: Door, path: str) -> None:
     refused(door.stranger().get(path), 404, "NOT_FOUND")

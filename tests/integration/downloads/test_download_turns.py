@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select, update
 from stack import eventually
 
 from config.celery import QUEUES
+from engine.audit import Actor
 from engine.downloads import turns as download_turns
 from engine.downloads import waiting
 from engine.downloads import work as download_work
@@ -150,7 +151,7 @@ def test_a_place_that_would_help_nobody_is_kept(runtime: Runtime, why: str) -> N
         if why == "throttled":
             host_breaker.throttle(db, "youtube", "bot_check", 900)
         elif why == "paused":
-            queues.pause(db, QUEUES, "downloads", by="user-1")
+            queues.pause(db, QUEUES, "downloads", Actor("user-1"))
         elif why == "disk":
             note_block(db, "downloads", "disk")
     if why == "other host":
