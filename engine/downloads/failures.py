@@ -10,8 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.clients.fetch_errors import FAILURE_KINDS
+from models.base import first_id
 from models.download import Download
 
+_LONGEST = timedelta(
+    days=14
+)  # an id tells the time it was made, and there is no index of the time of the end
 _now = func.clock_timestamp
 
 
@@ -37,14 +41,18 @@ def by_cause(db: Session, span: timedelta) -> Sequence[FailureCause]:
 
     Args:
         db: for reading.
-        span: only those that failed within it.
+        span: only those that failed within it, and were asked for in it or in the two weeks before.
     """
     kind = Download.error["kind"].as_string()
     message = func.max(Download.error["message"].as_string())
     count = func.count()
     query = (
         select(kind, message, count, func.max(Download.ended_at))
-        .where(Download.status == "failed", Download.ended_at > _now() - span)
+        .where(
+            Download.id >= first_id("dl", span + _LONGEST),
+            Download.status == "failed",
+            Download.ended_at > _now() - span,
+        )
         .group_by(kind)
         .order_by(count.desc(), kind)
     )
