@@ -14,7 +14,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy.orm import Session
 
 from api.extensions import ALGORITHM, ISSUER, parts
-from api.security import page_sessions
+from api.security import cookies, page_sessions
 from api.security.csrf import check_csrf
 from config.settings import Settings
 from engine.audit import Actor
@@ -184,8 +184,8 @@ def set_cookies(response: Response, settings: Settings, access: str, refresh: st
     """
     life = int(settings.remember_me_seconds if login.remember_me else settings.refresh_token_seconds)
     page_sessions.give(response, settings, login)
-    _set(response, settings, ACCESS_COOKIE, access, "/", life)
-    _set(response, settings, REFRESH_COOKIE, refresh, _REFRESH_PATH, life)
+    cookies.keep(response, settings, ACCESS_COOKIE, access, life)
+    cookies.keep(response, settings, REFRESH_COOKIE, refresh, life, _REFRESH_PATH)
 
 
 def renew_access_cookie(request: Request, response: Response, settings: Settings, identity: Identity) -> None:
@@ -196,23 +196,11 @@ def renew_access_cookie(request: Request, response: Response, settings: Settings
     except Unauthorized:
         pass
     access = issue_access_token(identity.session_id, identity.user_id)
-    _set(response, settings, ACCESS_COOKIE, access, "/", int(settings.refresh_token_seconds))
+    cookies.keep(response, settings, ACCESS_COOKIE, access, int(settings.refresh_token_seconds))
 
 
 def clear_cookies(response: Response, settings: Settings) -> None:
     """Delete the cookies of both tokens, and that of pages."""
     page_sessions.take(response, settings)
-    _set(response, settings, ACCESS_COOKIE, "", "/", 0)
-    _set(response, settings, REFRESH_COOKIE, "", _REFRESH_PATH, 0)
-
-
-def _set(response: Response, settings: Settings, name: str, value: str, path: str, max_age: int) -> None:
-    response.set_cookie(
-        name,
-        value,
-        max_age=max_age,
-        path=path,
-        httponly=True,
-        samesite="Lax",
-        secure=settings.app_env == "production",
-    )
+    cookies.keep(response, settings, ACCESS_COOKIE, "", 0)
+    cookies.keep(response, settings, REFRESH_COOKIE, "", 0, _REFRESH_PATH)

@@ -8,6 +8,7 @@ import secrets
 
 from flask import Request, Response
 
+from api.security import cookies
 from config.settings import Settings
 from engine.secrets import keys
 
@@ -33,26 +34,15 @@ def fresh_nonce() -> str:
 def give_nonce(response: Response, settings: Settings, nonce: str) -> None:
     """Set the cookie with a browser's nonce, for a day."""
     signature = base64.urlsafe_b64encode(keys.sign(settings, keys.BROWSERS, nonce.encode())).decode()
-    _set(response, settings, f"{nonce}.{signature.rstrip('=')}", _SECONDS)
+    cookies.keep(response, settings, BROWSER_COOKIE, f"{nonce}.{signature.rstrip('=')}", _SECONDS)
 
 
 def forget_nonce(request: Request, response: Response, settings: Settings) -> None:
     """Delete the cookie at a sign-in, so that a nonce which an attacker put there is worth nothing afterwards."""
     if BROWSER_COOKIE in request.cookies:
-        _set(response, settings, "", 0)
+        cookies.keep(response, settings, BROWSER_COOKIE, "", 0)
 
 
 def subject(nonce: str) -> str:
     """What the CSRF token of a browser is bound to; never the id of a session."""
     return f"browser:{nonce}"
-
-
-def _set(response: Response, settings: Settings, value: str, max_age: int) -> None:
-    response.set_cookie(
-        BROWSER_COOKIE,
-        value,
-        max_age=max_age,
-        httponly=True,
-        samesite="Lax",
-        secure=settings.app_env == "production",
-    )

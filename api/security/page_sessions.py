@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flask import Request, Response
 
+from api.security import cookies
 from config.settings import Settings
 from engine.secrets import keys
 from models.login import Login
@@ -54,20 +55,9 @@ def give(response: Response, settings: Settings, login: Login) -> None:
     text = f"{login.id}.{int(time.time())}"
     signature = base64.urlsafe_b64encode(keys.sign(settings, keys.PAGES, text.encode())).decode().rstrip("=")
     life = settings.remember_me_seconds if login.remember_me else settings.refresh_token_seconds
-    _set(response, settings, f"{text}.{signature}", int(life))
+    cookies.keep(response, settings, PAGE_COOKIE, f"{text}.{signature}", int(life))
 
 
 def take(response: Response, settings: Settings) -> None:
     """Delete the cookie."""
-    _set(response, settings, "", 0)
-
-
-def _set(response: Response, settings: Settings, value: str, max_age: int) -> None:
-    response.set_cookie(
-        PAGE_COOKIE,
-        value,
-        max_age=max_age,
-        httponly=True,
-        samesite="Lax",
-        secure=settings.app_env == "production",
-    )
+    cookies.keep(response, settings, PAGE_COOKIE, "", 0)

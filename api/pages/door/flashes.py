@@ -11,6 +11,7 @@ import orjson
 from flask import Request, Response
 
 from api.pages.look.shell import Flash, Kind
+from api.security import cookies
 from config.settings import Settings
 from engine.secrets import keys
 
@@ -24,7 +25,7 @@ def give(response: Response, settings: Settings, told: Sequence[Flash]) -> None:
     """Keep messages for the next page."""
     text = orjson.dumps([[flash.kind, flash.text[: _LONGEST // (4 * len(told))]] for flash in told])
     signed = base64.urlsafe_b64encode(keys.sign(settings, keys.FLASHES, text) + text).decode()
-    _set(response, settings, signed, _SECONDS)
+    cookies.keep(response, settings, _COOKIE, signed, _SECONDS)
 
 
 def read(request: Request, settings: Settings) -> Sequence[Flash]:
@@ -42,15 +43,4 @@ def read(request: Request, settings: Settings) -> Sequence[Flash]:
 def forget(request: Request, response: Response, settings: Settings) -> None:
     """Delete the messages that a page has shown."""
     if _COOKIE in request.cookies:
-        _set(response, settings, "", 0)
-
-
-def _set(response: Response, settings: Settings, value: str, max_age: int) -> None:
-    response.set_cookie(
-        _COOKIE,
-        value,
-        max_age=max_age,
-        httponly=True,
-        samesite="Lax",
-        secure=settings.app_env == "production",
-    )
+        cookies.keep(response, settings, _COOKIE, "", 0)
