@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.browser.showroom import Showroom, showroom
 
+PATIENCE = 20_000  # ms, for machines that do much else
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW = "There is no Chromium: `apt-get install chromium`, or `.venv/bin/playwright install chromium`."
 
@@ -36,6 +37,7 @@ def flags() -> list[str]:
     scope="package"
 )  # not longer: while Playwright runs, its event loop counts as running in this thread
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium_of(playwright), args=flags())
         yield opened
