@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import marshmallow as ma
 from flask import Response, request
+from marshmallow import validate
 from sqlalchemy.orm import Session
 
 from api.pages.door.blueprint import PageBlueprint
@@ -20,7 +21,7 @@ from api.pages.look.words import gettext as _
 from api.wire.fields import Choice, Flag, Lines, PageQuery, Schema, Text
 from engine.accounts import users
 from engine.arrivals import arrivals
-from engine.downloads import budget, downloads, listing, waiting
+from engine.downloads import batches, budget, downloads, listing, waiting
 from engine.downloads.changes import ACTIONS, Changed, Changing, visible_owner
 from engine.downloads.previews.links import Link
 from engine.errors import ValidationFailed
@@ -53,7 +54,7 @@ class ChosenForm(Schema):
     """What is done with several."""
 
     action = Choice(ACTIONS, required=True)
-    ids = ma.fields.List(Text(100), load_default=list)
+    ids = ma.fields.List(Text(100), load_default=list, validate=validate.Length(max=batches.MOST))
 
 
 @pages.page("/downloads", Permission.MEDIA_REQUEST, query=DownloadsPageQuery)
@@ -186,7 +187,7 @@ def change_chosen(visit: Visit) -> Response:
     entered = visit.entered(ChosenForm)
     if not entered["ids"]:
         raise ValidationFailed(_("Choose at least one first."))
-    changes = changing(visit).change_each(entered["ids"], entered["action"])
+    changes = changing(visit).change_each(list(dict.fromkeys(entered["ids"])), entered["action"])
     kind: Kind = "done" if not changes.refused else "degraded" if changes.done else "failed"
     return visit.go(visit.back(HERE), changed(entered["action"], changes), kind)
 

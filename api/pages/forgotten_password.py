@@ -8,7 +8,6 @@ from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.wire.fields import Email, Schema
 from engine.accounts import password_reset
-from engine.mails import mails
 
 pages = PageBlueprint("forgotten_password")
 
@@ -22,7 +21,7 @@ class ForgottenForm(Schema):
 @pages.page("/forgotten-password", None)
 def forgotten_password_page(visit: Visit) -> Response:
     """Have a link mailed."""
-    return visit.show("sign-in/forgotten.html", asked="", mails=mails.can_be_sent(visit.settings))
+    return visit.show("sign-in/forgotten.html", asked="", mails=bool(visit.settings.smtp_url))
 
 
 @pages.form("/forgotten-password", None, again=forgotten_password_page, limit="login")

@@ -48,7 +48,8 @@ class Arrived:
 @pages.before_request
 def tell_programs() -> Response | None:
     """Answer a program that asks the root of the site for JSON with what is here."""
-    if request.accept_mimetypes.best != "application/json":
+    accepted = request.accept_mimetypes
+    if accepted["application/json"] <= accepted["text/html"]:
         return None
     documentation = f"{request.script_root}{PREFIX}/docs"
     return bare({"name": "MediaNest", "version": version("medianest"), "documentation": documentation})

@@ -21,7 +21,7 @@ _LINK = re.compile(r"https?://[^\s<>\"]+")
 _SHOWN_OFFLINE = ("css/tokens.css", "css/parts.css", "js/page.js", "icons.svg", "icon.svg")
 
 
-@pages.page("/manifest.webmanifest", None, limit=None)
+@pages.page("/manifest.webmanifest", None, limit=None, own_units=True)
 def manifest(visit: Visit) -> Response:
     """The web app manifest (W3C): name, icons, and where a phone's "Share" sends links to."""
     icons = [
@@ -55,7 +55,7 @@ def manifest(visit: Visit) -> Response:
     return _kept(Response(orjson.dumps(body), mimetype="application/manifest+json"))
 
 
-@pages.page("/service-worker.js", None, limit=None)
+@pages.page("/service-worker.js", None, limit=None, own_units=True)
 def service_worker(visit: Visit) -> Response:
     """The service worker; it differs, so that browsers take it anew, whenever a static file does."""
     kept = [*map(static, _SHOWN_OFFLINE), *static_files.imported("js/page.js")]
@@ -65,7 +65,7 @@ def service_worker(visit: Visit) -> Response:
     return answer
 
 
-@pages.page("/offline", None, limit=None)
+@pages.page("/offline", None, limit=None, own_units=True)
 def offline_page(visit: Visit) -> Response:
     """What the service worker shows while the server can't be reached; nothing of anybody is on it."""
     return visit.show("offline.html")

@@ -37,11 +37,11 @@ class NewPasswordForm(Schema):
 def invitation_page(visit: Visit) -> Response:
     """Accept an invitation."""
     token = request.values.get("token", "")
-    holds = bool(token) and invitations.is_open(visit.db, token)
-    return visit.show("sign-in/invitation.html", token=token, holds=holds)
+    email = invitations.invited_address(visit.db, token) if token else None
+    return visit.show("sign-in/invitation.html", token=token, email=email)
 
 
-@pages.form("/invitation", None, again=invitation_page)
+@pages.form("/invitation", None, again=invitation_page, limit="tier")
 def accept_invitation(visit: Visit) -> Response:
     """Make the account of an invitation, and sign in."""
     entered = visit.entered(AcceptanceForm)
@@ -54,13 +54,13 @@ def accept_invitation(visit: Visit) -> Response:
 @pages.page("/reset-password", None)
 def reset_password_page(visit: Visit) -> Response:
     """Choose a new password."""
-    token, token_id = (request.values.get(name, "") for name in ("token", "tokenId"))
+    token, token_id = (request.values.get(name, "").replace("\0", "") for name in ("token", "tokenId"))
     return visit.show(
         "sign-in/reset-password.html", token=token, token_id=token_id, holds=_holds(visit, token, token_id)
     )
 
 
-@pages.form("/reset-password", None, again=reset_password_page)
+@pages.form("/reset-password", None, again=reset_password_page, limit="tier")
 def reset_password(visit: Visit) -> Response:
     """Give the account the new password, and sign it out everywhere."""
     entered = visit.entered(NewPasswordForm)

@@ -16,6 +16,7 @@ from engine.accounts import plex_sign_in
 from engine.clients.plex.tv_answers import Pin
 from engine.secrets import secret_box
 
+_PURPOSE = "a code of plex.tv"
 _LONGEST = timedelta(hours=1)  # of the life of a PIN, as far as we care
 
 
@@ -83,7 +84,7 @@ def begin(visit: Visit, path: str, *, following: str = "") -> Response:
 def waiting(visit: Visit) -> PlexCode | None:
     """The code that address or form names; None where this browser has none, or its time is over."""
     lent = request.values.get("pin", "")
-    kept = secret_box.returned(visit.settings, lent, _LONGEST)
+    kept = secret_box.returned(visit.settings, _PURPOSE, lent, _LONGEST)
     if kept is None:
         return None
     nonce, pin_id, code, url, ends = orjson.loads(kept)
@@ -96,5 +97,8 @@ def waiting(visit: Visit) -> PlexCode | None:
 def _address(visit: Visit, path: str, pin: Pin, code: str, url: str, following: str) -> str:
     ends = int(datetime.now(UTC).timestamp()) + pin.expires_in
     kept = orjson.dumps([visit.browser, pin.id, code, url, ends]).decode()
-    query = {"pin": secret_box.lent(visit.settings, kept), **({"next": following} if following else {})}
+    query = {
+        "pin": secret_box.lent(visit.settings, _PURPOSE, kept),
+        **({"next": following} if following else {}),
+    }
     return f"{path}?{urlencode(query)}"

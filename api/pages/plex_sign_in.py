@@ -21,6 +21,8 @@ from engine.errors import NotFound
 
 pages = PageBlueprint("plex_sign_in")
 
+_LONGEST = 500  # characters of the page to come next: it stands in the address that plex.tv sends back to
+
 
 class PlexCheckForm(Schema):
     """Whether to stay signed in for longer."""
@@ -34,10 +36,10 @@ def plex_sign_in_page(visit: Visit, query: dict[str, Any] | None = None) -> Resp
     return _page(visit, refused=query is None)
 
 
-@pages.form("/sign-in/plex", None, again=plex_sign_in_page, own_units=True)
+@pages.form("/sign-in/plex", None, again=plex_sign_in_page, limit="tier", own_units=True)
 def begin_plex_sign_in(visit: Visit) -> Response:
     """Get a code from plex.tv."""
-    return plex_codes.begin(visit, "sign-in/plex", following=wanted())
+    return plex_codes.begin(visit, "sign-in/plex", following=wanted(_LONGEST))
 
 
 @pages.form("/sign-in/plex/check", None, again=plex_sign_in_page, limit="poll", own_units=True)

@@ -63,6 +63,11 @@ def sign_out(visit: Visit) -> Response:
     return answer
 
 
-def wanted() -> str:
-    """The page to be shown after signing in; the first page where address and form name none of ours."""
-    return local_path(request.form.get("next") or request.args.get("next", ""), "")
+def wanted(longest: int | None = None) -> str:
+    """The page to be shown after signing in; the first page where address and form name none of ours.
+
+    Args:
+        longest: characters; a longer one is none. None: any length.
+    """
+    path = local_path(request.form.get("next") or request.args.get("next", ""), "")
+    return path if longest is None or len(path) <= longest else ""

@@ -168,10 +168,9 @@ def accept(
     return user
 
 
-def is_open(db: Session, token: str) -> bool:
-    """Whether an invitation can be accepted, as far as it is known before somebody does."""
-    query = select(Invitation.id).where(Invitation.token_hash == digest(token), _OPEN)
-    return db.scalar(query.limit(1)) is not None
+def invited_address(db: Session, token: str) -> str | None:
+    """The address that an invitation is for; None where it can't be accepted, as far as that is known before."""
+    return db.scalar(select(Invitation.email).where(Invitation.token_hash == digest(token), _OPEN).limit(1))
 
 
 def refuse_invited(db: Session, email: str) -> None:

@@ -82,7 +82,7 @@ def try_server(url: str) -> None:
     except MailFailed as failed:
         raise ValidationFailed(
             "The mail server was not accepted, and nothing was stored.",
-            smtpUrl=f"{failed.message} {failed.advice}",
+            smtpUrl=failed.message,
         ) from None
 
 

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.downloads import budget
 from engine.integrations import integrations
-from engine.mails import mails
 from engine.monitoring.health import Health, State
 from engine.runtime import Runtime
 from models.heartbeat import Heartbeat
@@ -85,7 +84,7 @@ def _integration(view: integrations.View, states: Mapping[str, State]) -> Servic
 
 def _mail(db: Session, settings: Settings) -> Service:
     """As the latest mail went: a mail server is only asked when there is something to send."""
-    if not mails.can_be_sent(settings):
+    if not settings.smtp_url:
         return Service("mail", "disabled")
     latest = db.scalars(
         select(Mail).where(Mail.ended_at.is_not(None)).order_by(Mail.ended_at.desc()).limit(1)

@@ -68,15 +68,19 @@ def opened(settings: Settings, name: str, token: str) -> str:
         ) from None
 
 
-def lent(settings: Settings, text: str) -> str:
-    """A text, encrypted for a client that brings it back; never good for a column."""
-    return _box(settings, _PASSING).encrypt(text.encode()).decode()
+def lent(settings: Settings, purpose: str, text: str) -> str:
+    """A text, encrypted for a client that brings it back; never good for a column, nor for another purpose."""
+    return _box(settings, f"{_PASSING}: {purpose}").encrypt(text.encode()).decode()
 
 
-def returned(settings: Settings, token: str, within: timedelta) -> str | None:
+def returned(settings: Settings, purpose: str, token: str, within: timedelta) -> str | None:
     """The text that a client was lent; None where it is not ours, or older than `within`."""
     try:
-        return _box(settings, _PASSING).decrypt(token.encode(), int(within.total_seconds())).decode()
+        return (
+            _box(settings, f"{_PASSING}: {purpose}")
+            .decrypt(token.encode(), int(within.total_seconds()))
+            .decode()
+        )
     except InvalidToken:
         return None
 

@@ -68,3 +68,41 @@ def test_a_lost_connection_is_told_and_mended(visit: Visit, room: Showroom) -> N
 
     room.stack.start_web()
     expect(page.get_by_text("Connection lost, trying again")).to_be_hidden(timeout=40_000)
+
+
+def test_where_the_session_ends_signing_in_happens_over_the_page(visit: Visit, room: Showroom) -> None:
+    page = visit("user", room.path("/downloads/<download_id>", "user"))
+    page.wait_for_load_state("networkidle")
+    address = page.url
+    room.stack.query(
+        "UPDATE logins SET revoked_at = now() WHERE user_id = (SELECT id FROM users WHERE email = %s)",
+        room.email("user"),
+    )
+
+    over = page.get_by_role("dialog")
+    over.get_by_label("E-mail address").fill(room.email("user"))
+    over.get_by_label("Password").fill("not the one")
+    over.get_by_role("button", name="Sign in", exact=True).click()
+    expect(over.get_by_text("E-mail address or password is wrong.")).to_be_visible()
+    over.get_by_label("Password").fill(PASSWORD)
+    over.get_by_role("button", name="Sign in", exact=True).click()
+
+    expect(over).to_be_hidden()
+    expect(page.get_by_text("Connection lost, trying again")).to_be_hidden()
+    assert page.url == address
+    with page.expect_response(re.compile("/account/theme")) as answered:
+        page.get_by_role("radio", name="Light").check()
+    assert answered.value.status == 303
+
+
+def test_a_page_that_has_lost_its_cookie_says_so_and_goes_on(visit: Visit, room: Showroom) -> None:
+    page = visit("", "sign-in")
+    page.context.clear_cookies()
+    page.get_by_label("E-mail address").fill(room.email("user"))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("The page was open for too long.")).to_be_visible()
+
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page).to_have_url(f"{room.url}/")

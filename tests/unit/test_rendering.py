@@ -7,6 +7,7 @@ import re
 import pytest
 from flask import Flask
 
+from api.pages.door.visit import local_path
 from api.pages.look.plots import area, line
 from api.pages.look.rendering import icon, link, page
 from api.pages.look.shell import Flash, NavLink, Shell, Theme
@@ -78,3 +79,28 @@ def test_the_shell_shows_where_one_is_and_what_was_done() -> None:
     assert '<input type="hidden" name="csrfToken" value="proof">' in html
     assert "<p>Removed &lt;b&gt;two&lt;/b&gt;.</p>" in html
     assert "Looking after" not in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "/", "//evil.example", " //evil.example", "  /x", "/\\evil", "\\\\evil", "https://evil.example", "x//evil",
+        "javascript:x", "..//evil", "a/../../b", "%0d%0a", "x\ny", "\t//x", "./", "a" * 2001, "＼x",
+    ],
+)  # fmt: skip
+def test_what_is_no_path_of_ours_is_not_gone_to(text: str) -> None:
+    assert local_path(text, "home") in {"home", "%0d%0a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "downloads",
+        "downloads/dl-01?x=1",
+        "?urls=https%3A%2F%2Fv.example%2F%3Fx",
+        "item/med-1#seasons",
+        "admin/users",
+    ],
+)
+def test_what_is_one_is(text: str) -> None:
+    assert local_path(text, "home") == text

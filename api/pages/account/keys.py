@@ -22,6 +22,7 @@ from engine.secrets import secret_box
 
 pages = PageBlueprint("keys")
 
+_PURPOSE = "a new API key"
 _SHOWN = timedelta(minutes=2)  # in which the page with a new key may be loaded again
 _DAYS = ("30", "90", "365")
 
@@ -69,7 +70,7 @@ def make_key(visit: Visit) -> Response:
         actor=visit.actor,
     )
     kept = orjson.dumps([visit.identity.session_id, row.name, text]).decode()
-    return visit.go(f"account/keys?made={secret_box.lent(visit.settings, kept)}")
+    return visit.go(f"account/keys?made={secret_box.lent(visit.settings, _PURPOSE, kept)}")
 
 
 @pages.form("/account/keys/<id:key_id>/delete", Permission.PROFILE_EDIT, again=keys_page)
@@ -81,6 +82,6 @@ def delete_key(visit: Visit, key_id: str) -> Response:
 
 def _made(visit: Visit, lent: str) -> tuple[str, str] | None:
     """Name and text of the key that this session has just made."""
-    kept = secret_box.returned(visit.settings, lent, _SHOWN)
+    kept = secret_box.returned(visit.settings, _PURPOSE, lent, _SHOWN)
     session, name, text = orjson.loads(kept) if kept else ("", "", "")
     return (name, text) if session == visit.identity.session_id else None

@@ -19,6 +19,7 @@ from api.pages.door import confirmation
 from api.pages.door.errors import wants_page
 from api.pages.door.visit import Visit
 from api.pages.look.shell import Kind
+from api.pages.look.words import marked
 from api.security import browsers, page_sessions
 from api.security.authentication import device
 from api.security.csrf import check_csrf
@@ -30,6 +31,7 @@ from engine.identity import sessions
 from engine.permissions import Permission
 
 _FAILED: Kind = "failed"
+OLD_FORM = marked("The page was open for too long. Please send the form again.")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class PageBlueprint(flask.Blueprint):
                 try:
                     return _posted(operation, view, path) if checked else _served(operation, view, path)
                 except MediaNestError as error:
-                    if not checked or not _can_be_told(error):
+                    lost = isinstance(error, CsrfInvalid) and permission is None and again is not None
+                    if not checked or not (lost or _can_be_told(error)):
                         raise
                     return _told(operation, error, again, back, path)
 
@@ -192,7 +195,8 @@ def _told(
             return visit.go(visit.back(back), error.message, _FAILED)
 
         return pipeline.serve(shown, show, path, Visit)
-    g.refusal = Refusal(error.message, _problems(error), request.form)
+    message = OLD_FORM if isinstance(error, CsrfInvalid) else error.message
+    g.refusal = Refusal(message, _problems(error), request.form)
     answer = pipeline.serve(shown, again, path, Visit)
     if answer.status_code == 200:  # not where the page leads elsewhere
         answer.status_code = error.status

@@ -27,6 +27,7 @@ from engine.secrets import secret_box
 CONFIRMED = 204
 _PASSWORD, _PIN, _BEGIN, _ENTERED = "confirmPassword", "confirmPin", "confirmByPlex", "confirmEntered"
 _OURS = frozenset({FIELD, _PASSWORD, _PIN, _BEGIN, _ENTERED, "confirmCode"})
+_PURPOSE = "entered before a proof"
 _WITHIN = timedelta(hours=1)
 
 
@@ -109,13 +110,13 @@ def _page(
 def _kept(visit: Visit) -> str:
     fields = [pair for pair in request.form.items(multi=True) if pair[0] not in _OURS]
     text = orjson.dumps([visit.identity.session_id, request.path, fields]).decode()
-    return secret_box.lent(visit.settings, text)
+    return secret_box.lent(visit.settings, _PURPOSE, text)
 
 
 def _restore(visit: Visit) -> None:
     if _ENTERED not in request.form:
         return
-    text = secret_box.returned(visit.settings, request.form[_ENTERED], _WITHIN)
+    text = secret_box.returned(visit.settings, _PURPOSE, request.form[_ENTERED], _WITHIN)
     session, path, fields = orjson.loads(text) if text is not None else ("", "", [])
     if (session, path) != (visit.identity.session_id, request.path):
         raise Conflict(_("The page was open for too long. Nothing was changed: please enter it again."))

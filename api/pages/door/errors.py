@@ -25,6 +25,7 @@ _TITLES = {
     502: marked("Somebody else's server did not answer"),
     503: marked("A part of MediaNest is away at the moment"),
 }
+_FORM_IS_OLD = marked("The form was open for too long")
 _ADVICE = {
     "CSRF_INVALID": marked(
         "The form was open for too long, or in another session. Go back, reload the page, and send it again."
@@ -53,10 +54,11 @@ def shown(answer: Response) -> Response:
     words.speak(words.chosen([tag for tag, _quality in request.accept_languages]))
     body = answer.get_json()
     status, error = answer.status_code, body["error"]
+    title = _FORM_IS_OLD if error["code"] == "CSRF_INVALID" else _TITLES.get(status, _TITLES[500])
     shown = page(
         "error.html",
         status,
-        title=_(_TITLES.get(status, _TITLES[500])),
+        title=_(title),
         message=_(error["message"]),
         advice=_(_ADVICE.get(error["code"]) or _ADVICE.get(status, "")),
         correlation_id=body["correlationId"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,9 @@ from api.wire.requests import load_form
 
 BACK = "back"  # the field of a form that names the page it stands on
 _LONGEST = 2000  # characters of an address of ours
+_PATH = re.compile(
+    r"(?:[\w~-][\w.~%-]*(?:/[\w.~%-]+)*/?)?"
+)  # relative, without scheme, host or empty segments
 
 
 class Visit(Call):
@@ -117,7 +121,6 @@ class Visit(Call):
 
 def local_path(text: str, otherwise: str) -> str:
     """A path below the root of our site as somebody sent it, without the leading slash; `otherwise` if it is none."""
-    plain = text.isprintable() and len(text) <= _LONGEST and "\\" not in text
-    return (
-        text if plain and text and not text.startswith("/") and ":" not in text.split("?")[0] else otherwise
-    )
+    path = text.partition("?")[0].partition("#")[0]
+    ours = len(text) <= _LONGEST and text.isprintable() and _PATH.fullmatch(path) and ".." not in path
+    return text if ours and text else otherwise

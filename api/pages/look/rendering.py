@@ -27,7 +27,9 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
         status: of HTTP.
         values: that the template names.
     """
-    answer = Response(_environment.get_template(template).render(values), status, mimetype="text/html")
+    answer = Response(
+        _environment.get_template(template).render(page_name=template, **values), status, mimetype="text/html"
+    )
     answer.headers["Content-Security-Policy"] = POLICY
     # Without a referrer browsers hide the origin of our own forms too.
     answer.headers["Referrer-Policy"] = "same-origin"

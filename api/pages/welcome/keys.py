@@ -90,7 +90,8 @@ def _stored(visit: Visit, name: str, url: str | None, token: str) -> Response:
         raise _named(refused, name) from None
     if not tested.ok:
         words = " ".join(_(text) for text in (tested.message, tested.advice) if text)
-        raise ValidationFailed(_("That did not work, and nothing is stored."), **{f"{name}Token": words})
+        field = "Url" if url is not None and tested.reason != "unauthorized" else "Token"
+        raise ValidationFailed(_("That did not work, and nothing is stored."), **{f"{name}{field}": words})
     changes = {"token": token, **({} if url is None else {"url": url})}
     integrations.configure(visit.runtime, name, changes, visit.actor)
     return visit.go(_PATH, _("%(name)s is connected.") % {"name": title})

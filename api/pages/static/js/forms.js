@@ -43,12 +43,16 @@ export async function send(form, button, proof) {
 async function take(answer, form, button) {
   const fresh = parsed(await answer.text());
   const path = new URL(answer.url).pathname;
+  if (fresh.documentElement.lang !== document.documentElement.lang) {
+    location.reload();
+    return;
+  }
   const question = fresh.getElementById("confirm");
   document.getElementById("confirmPassword")?.closest("dialog")?.remove();
   if (question) {
     askForProof(question, form, button);
   } else if (answer.redirected && path.endsWith("/sign-in") && !location.pathname.endsWith("/sign-in")) {
-    askToSignIn(fresh, form);
+    askToSignIn(fresh, answer.url, () => send(form, button));
   } else if (answer.ok && path !== location.pathname) {
     location.assign(answer.url);
   } else if (fresh.getElementById("main")?.dataset.page === document.getElementById("main")?.dataset.page) {
@@ -58,10 +62,11 @@ async function take(answer, form, button) {
       form.closest("[popover]")?.hidePopover?.();
       if (form.dataset.auto === undefined) form.reset();
     }
-    adopt(fresh);
+    adopt(fresh, true);
     document.querySelector("[aria-invalid=true]")?.focus();
   } else {
-    toast(fresh.querySelector("h1")?.textContent ?? document.body.dataset.offline);
+    const said = [...fresh.querySelectorAll("main h1, main > p:not(.acts, .small)")].map((each) => each.textContent);
+    toast(said.join(" ") || document.body.dataset.offline);
   }
 }
 
@@ -94,34 +99,44 @@ function askForProof(question, form, button) {
   dialog.showModal();
 }
 
-// The session has ended: signing in again happens over the page, and what was typed is sent after it.
-function askToSignIn(fresh, form) {
+// The session has ended: signing in again happens over the page, and goes on with what was meant.
+export async function signInAgain(then) {
+  const answer = await fetch(document.body.dataset.signIn, {headers: {Accept: "text/html"}});
+  const fresh = parsed(await answer.text());
+  if (new URL(answer.url).pathname.endsWith("/sign-in")) askToSignIn(fresh, answer.url, then);
+  else if (answer.ok) then();  // somebody has signed in elsewhere
+}
+
+function askToSignIn(fresh, base, then) {
+  document.querySelector("dialog[data-sign-in]")?.remove();
   const dialog = document.createElement("dialog");
   dialog.className = "dialog";
-  const content = fresh.querySelector("main");
-  dialog.append(...content.childNodes);
-  for (const each of dialog.querySelectorAll("form[method=post]")) {
-    each.dataset.plain = "";
-    each.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const answer = await fetch(each.action, {
-        method: "POST", body: new URLSearchParams(new FormData(each)), headers: {Accept: "text/html"},
-      });
-      const page = parsed(await answer.text());
-      const proof = page.querySelector("body[data-socket] input[name=csrfToken]");
-      if (!answer.ok || !proof) {
-        each.querySelector(".error")?.remove();
-        const error = Object.assign(document.createElement("p"), {className: "error"});
-        error.textContent = page.querySelector(".note.bad p, .error, h1")?.textContent ?? "";
-        each.append(error);
-        return;
-      }
-      for (const field of document.querySelectorAll("input[name=csrfToken]")) field.value = proof.value;
-      dialog.close();
-      dialog.remove();
-      send(form);
-    });
+  dialog.dataset.signIn = "";
+  dialog.append(...fresh.querySelector("main").childNodes);
+  for (const name of ["action", "href"]) {  // they are relative to the page of signing in
+    for (const each of dialog.querySelectorAll(`[${name}]`)) {
+      each.setAttribute(name, new URL(each.getAttribute(name), base));
+      each.target = "_blank";  // other ways to sign in leave this page as it is
+    }
   }
+  const form = dialog.querySelector("form:has(input[type=password])");
+  for (const each of dialog.querySelectorAll("form")) each.dataset.plain = "";
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await fetch(form.getAttribute("action"), {
+      method: "POST", body: new URLSearchParams(new FormData(form)), headers: {Accept: "text/html"},
+    });
+    const page = parsed(await answer.text());
+    const proof = page.querySelector("body[data-socket] input[name=csrfToken]");
+    if (!answer.ok || !proof) {
+      askToSignIn(page, base, then);
+      return;
+    }
+    for (const field of document.querySelectorAll("input[name=csrfToken]")) field.value = proof.value;
+    dialog.close();
+    dialog.remove();
+    then();
+  });
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -5,12 +5,19 @@ const FIRST = 500;  // ms until the first try to reconnect, doubled up to
 const LONGEST = 20000;
 
 let socket = null;
+let told = null;
 let pause = FIRST;
 
-export function listen(told) {
+// What the device knows of its network is sooner than a connection that stays silent.
+addEventListener("offline", () => told?.lost(true));
+addEventListener("online", () => socket?.close());
+
+export function listen(hearer) {
+  told = hearer;
   const address = new URL(document.body.dataset.socket, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   let opened = false;
+  pause = navigator.onLine ? pause : LONGEST;
   socket = new WebSocket(address);
   socket.addEventListener("open", () => {
     opened = true;
@@ -18,25 +25,29 @@ export function listen(told) {
     pause = FIRST;
     told.lost(false);
   });
-  socket.addEventListener("message", ({data}) => heard(JSON.parse(data), told));
+  socket.addEventListener("message", ({data}) => heard(JSON.parse(data)));
   socket.addEventListener("close", async () => {
     told.lost(true);
-    if (!opened) await renewed();
+    if (!opened && await renewed() === 401) {
+      told.ended(() => listen(told));
+      return;
+    }
     setTimeout(() => listen(told), pause * (0.75 + Math.random() / 2));
     pause = Math.min(pause * 2, LONGEST);
   });
 }
 
-// A handshake is refused where the access token has run out: the session may be good for another.
+// A handshake is refused where the access token has run out: the session may be good for another, or be over (401).
 export async function renewed() {
   const token = document.querySelector("input[name=csrfToken]")?.value;
-  if (!token) return;
-  await fetch(document.body.dataset.renew, {
+  if (!token) return null;
+  const answer = await fetch(document.body.dataset.renew, {
     method: "POST", headers: {"Content-Type": "application/json", "X-CSRF-Token": token}, body: "{}",
-  }).catch(() => {});
+  }).catch(() => null);
+  return answer?.status;
 }
 
-function heard({event, data}, told) {
+function heard({event, data}) {
   if (event === "snapshot") return;
   if (event !== "download:progress") {
     told.changed();

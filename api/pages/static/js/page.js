@@ -1,7 +1,7 @@
 // On every page: forms without a reload, what is live, and what the platform lacks.
 import {liveParts, refresh} from "./refresh.js";
 import {listen} from "./live.js";
-import "./forms.js";
+import {signInAgain} from "./forms.js";
 import "./keys.js";
 import "./suggest.js";
 import "./times.js";
@@ -11,7 +11,7 @@ if (document.body.dataset.socket) {
     document.body.classList.toggle("lost", is);
     document.getElementById("lost").hidden = !is;
   };
-  listen({changed: refresh, lost});
+  listen({changed: refresh, lost, ended: signInAgain});
 }
 if (document.querySelector("form[data-secret]")) history.replaceState(null, "", location.pathname);  // not on the screen, nor in the history
 liveParts();

@@ -47,11 +47,16 @@ function keeping(fresh) {
 
 export const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
 
-export function adopt(fresh) {
+// An answer to a form replaces the form too, with the caret in it; what comes by itself leaves it alone.
+let answered = false;
+
+export function adopt(fresh, isAnswer = false) {
+  answered = isAnswer;
   for (const part of document.querySelectorAll(PARTS)) {
     const other = fresh.getElementById(part.id);
     if (other && part.isConnected) renew(part, other);  // it may have gone with a part around it
   }
+  answered = false;
   liveParts();
   document.dispatchEvent(new Event("renewed"));
 }
@@ -62,7 +67,7 @@ export function liveParts() {
 }
 
 // What a person is using now stays as it is: an open dialog, a field with the caret, what they have ticked.
-const inUse = (node) => node.matches("dialog[open], :popover-open") || (node.contains(document.activeElement)
+const inUse = (node) => node.matches("dialog[open], :popover-open") || (!answered && node.contains(document.activeElement)
   && document.activeElement.matches("input:not([type=checkbox], [type=radio]), textarea, select"));
 
 export function renew(old, fresh) {

@@ -18,8 +18,16 @@ self.addEventListener("fetch", (event) => {
   const {request} = event;
   if (request.method !== "GET") return;
   if (request.mode === "navigate") {
-    event.respondWith(fetch(request).catch(() => caches.match(OFFLINE)));
+    event.respondWith(fetch(request).catch(offline));
   } else if (new URL(request.url).pathname.startsWith(new URL("static/", self.registration.scope).pathname)) {
     event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)));
   }
 });
+
+// Its addresses are relative to the root of the site, and the page that was asked for may lie deeper.
+async function offline() {
+  const kept = await caches.match(OFFLINE);
+  const root = new URL(self.registration.scope).pathname;
+  const html = (await kept.text()).replaceAll(/(href|src)="(?=\w)/g, `$1="${root}`);
+  return new Response(html, {headers: kept.headers});
+}
