@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babel import lists
-
 from api.pages.look.words import gettext as _
-from api.pages.look.words import locale, marked, ngettext
+from api.pages.look.words import marked, ngettext
 from engine.downloads.batches import Outcome
 from engine.downloads.changes import Action, Changed
 from engine.formats import AUDIO, AUDIO_FORMATS, CAPS
@@ -71,7 +69,7 @@ def summary(counts: Mapping[str, int]) -> str:
     ]
     shown = [part for part, view in zip(parts, ("moving", "queued", "failed"), strict=True) if counts[view]]
     if shown:
-        text = str(lists.format_list(shown, style="unit", locale=locale()))
+        text = ", ".join(shown)  # not lists.format_list(style="unit"): Babel has none for German
         return text[0].upper() + text[1:]
     if counts["completed"]:
         return _("Nothing is on its way, all is done")

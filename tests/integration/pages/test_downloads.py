@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -37,9 +38,15 @@ def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
         yield door
 
 
-def asked(person: Person, path: str, method: str = "GET", **more: Any) -> TestResponse:
-    headers = {"Authorization": f"Bearer {person.token}", "Accept": "text/html"}
-    return person.client.open(f"/{path}", method=method, headers=headers, **more)
+def asked(
+    person: Person,
+    path: str,
+    method: str = "GET",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    **more: Any,
+) -> TestResponse:
+    always = {"Authorization": f"Bearer {person.token}", "Accept": "text/html"}
+    return person.client.open(f"/{path}", method=method, headers=always | headers, **more)
 
 
 def sent(person: Person, path: str, *fields: tuple[str, str]) -> TestResponse:
@@ -249,6 +256,8 @@ class TestList:
         answer = asked(ann, "downloads")
 
         assert "<h1>One moving, two waiting, one failed</h1>" in answer.text
+        german = asked(ann, "downloads", headers={"Accept-Language": "de"})
+        assert "<h1>Einer unterwegs, zwei warten, einer fehlgeschlagen</h1>" in german.text
         titles = re.findall(r'<p class="h3 h"><a href="[^"]+">(.*?)</a>', answer.text)
         assert titles == ["Runs", "Waits longer", "Waits", "Broken one", "Old one"]
         assert "All 5 Moving 1 Waiting 2 Failed 1 Done 1 Cancelled 0" in words(answer)

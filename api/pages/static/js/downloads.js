@@ -55,7 +55,10 @@ document.addEventListener("input", ({target}) => {
   clearTimeout(timer);
   timer = setTimeout(look, AFTER);
 });
-document.addEventListener("change", ({target}) => { if (target.closest("#looked")) counted(); });
+document.addEventListener("change", ({target}) => {
+  if (target.closest("#looked")) counted();
+  if (target.closest(".kinds")) byId("kind").textContent = [...byId("adding").querySelectorAll(".kinds select")].map((one) => one.selectedOptions[0].text).join(", ");
+});
 document.addEventListener("submit", ({target}) => { if (target.id === "adding") turn += 1; }, true);
 
 const form = byId("adding");
