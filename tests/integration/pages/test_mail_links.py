@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from urllib.parse import urlsplit
 
 import pytest
-from door import PASSWORD, Door, Person, data_of
+from door import PASSWORD, Door, Person, data_of, opened
 from page_forms import PlainBrowser
 from sqlalchemy import select
 
@@ -108,11 +109,26 @@ class TestANewPassword:
 
     def test_the_answer_is_the_same_for_every_address(self, ann: Person, door: Door) -> None:
         texts = []
-        for email in (ann.email, "nobody@example.org"):
-            browser = PlainBrowser(door)
-            browser.open("forgotten-password")
-            browser.send("forgotten-password", email=email)
-            assert browser.page.status_code == 200
-            texts.append(browser.text.replace(email, ""))
+        with opened(door.runtime.settings, smtp_url="smtp://127.0.0.1:9") as with_mails:
+            for email in (ann.email, "nobody@example.org"):
+                browser = PlainBrowser(with_mails)
+                browser.open("forgotten-password")
+                browser.send("forgotten-password", email=email)
+                assert browser.page.status_code == 200
+                texts.append(browser.text.replace(email, ""))
 
         assert texts[0] == texts[1]
+
+    def test_without_a_mail_server_nobody_is_sent_to_their_mailbox(self, door: Door) -> None:
+        browser = PlainBrowser(door)
+        browser.open("forgotten-password")
+
+        assert "can't send mails" in html.unescape(browser.text)
+
+    @pytest.mark.parametrize("query", ["token=a&tokenId=%00", "token=%00&tokenId=b", ""])
+    def test_an_odd_link_is_no_longer_good(self, door: Door, query: str) -> None:
+        browser = PlainBrowser(door)
+        browser.open(f"reset-password?{query}")
+
+        assert browser.page.status_code == 200
+        assert "This link is no longer good" in browser.text

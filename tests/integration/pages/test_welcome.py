@@ -117,7 +117,7 @@ class TestTheSteps:
         answer = me.send("welcome/keys/overseerr", overseerrUrl="http://127.0.0.1:9", overseerrToken="key")
 
         assert answer.status_code == 400
-        assert 'id="overseerrToken-error"' in answer.text
+        assert 'id="overseerrUrl-error"' in answer.text  # nothing listens there
         me.send("welcome/keys/overseerr", overseerrUrl="nonsense", overseerrToken="key")
         assert 'id="overseerrUrl-error"' in me.page.text
 
