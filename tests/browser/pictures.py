@@ -8,12 +8,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
-from models.migrate import upgrade
-from tests.browser.conftest import chromium_of, flags
-from tests.browser.showroom import Showroom, showroom
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests")]
+
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis  # noqa: E402
+from models.migrate import upgrade  # noqa: E402
+from tests.browser.conftest import chromium_of, flags  # noqa: E402
+from tests.browser.showroom import Showroom, showroom  # noqa: E402
+
 FOLDER = ROOT / "docs" / "pictures"
 # Name, who looks, the page, width, theme.
 PICTURES = (

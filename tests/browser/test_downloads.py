@@ -61,6 +61,7 @@ def cookie_of_somebody(stack: Stack) -> dict[str, str]:
     return {"name": name, "value": rest.partition(";")[0], "url": stack.url}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_link_becomes_a_file_on_two_screens_although_a_worker_dies(browser: Browser, stack: Stack) -> None:
     with VideoSite() as site, ExitStack() as contexts:

@@ -58,6 +58,11 @@ def pages() -> dict[str, set[str]]:
 
 
 PAGES = pages()
+# What a screen reader meets is half of the time that a page takes here; `make faults` does it for all.
+OPENED_MOST = {
+    "/sign-in", "/", "/downloads", "/downloads/<download_id>", "/library/<library_key>", "/item/<item_id>", "/account",
+    "/welcome/plex", "/admin", "/admin/users", "/admin/settings",
+}  # fmt: skip
 SEEN = [(rule, role) for rule, who in PAGES.items() for role in ROLES if role in who]
 
 
@@ -90,8 +95,9 @@ def test_it_is_good_to_use(visit: Visit, room: Showroom, rule: str, theme: str) 
     expect(page.locator("h1")).to_have_count(1)
 
     assert page.evaluate("() => window.shift ?? 0") < 0.05
-    is_accessible(page, theme, WIDTHS[0])
     fits(page)
+    if rule in OPENED_MOST:
+        is_accessible(page, theme, WIDTHS[0])
 
 
 @pytest.mark.long

@@ -70,13 +70,13 @@ def test_everybody_can_use_them(show: Opener, path: str, theme: str) -> None:
         assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PAGES[:1])  # the others: test_every_page
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 def test_nothing_scrolls_sideways(show: Opener, path: str, direction: str) -> None:
     page = show(path)
     page.evaluate("direction => { document.documentElement.dir = direction }", direction)
 
-    for width in (320, 360, 480, 640, 768, 959, 960, 1280, 1920):
+    for width in (320, 480, 768, 960, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate(TOO_WIDE) == [], width
         assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0, width
