@@ -106,3 +106,49 @@ def test_a_page_that_has_lost_its_cookie_says_so_and_goes_on(visit: Visit, room:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(f"{room.url}/")
+
+
+def test_a_network_that_is_gone_is_told_and_noticed_when_it_is_back(visit: Visit) -> None:
+    page = visit("user", "")
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    expect(page.get_by_text("Connection lost, trying again")).to_be_visible()
+
+    page.context.set_offline(False)
+    expect(page.get_by_text("Connection lost, trying again")).to_be_hidden()
+
+
+def test_enter_in_a_field_shows_the_answer(visit: Visit, room: Showroom) -> None:
+    page = visit("", "sign-in")
+    page.get_by_label("E-mail address").fill(room.email("user"))
+    page.get_by_label("Password").fill("not the one")
+    page.get_by_label("Password").press("Enter")
+
+    expect(page.get_by_text("E-mail address or password is wrong.")).to_be_visible()
+
+
+def test_another_language_holds_at_once(visit: Visit) -> None:
+    page = visit("admin", "account")
+    page.get_by_label("Language").select_option("de")
+
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("link", name="Mediathek")).to_be_visible()
+    page.get_by_label("Sprache").select_option("")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_a_link_is_added_and_cancelled_by_keyboard_alone(visit: Visit, room: Showroom) -> None:
+    page = visit("admin", "downloads")
+    page.get_by_label("Links, one a line").focus()
+    page.keyboard.type(f"http://127.0.0.1:9/{room.stack.port}.mp4")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "download":
+            break
+    page.keyboard.press("Enter")
+    row = page.locator("#rows .row").filter(has_text="Waiting").first
+    expect(row).to_be_visible()
+
+    row.get_by_role("button", name="Cancel").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows .row").filter(has_text="Cancelled").first).to_be_visible()

@@ -43,10 +43,6 @@ export async function send(form, button, proof) {
 async function take(answer, form, button) {
   const fresh = parsed(await answer.text());
   const path = new URL(answer.url).pathname;
-  if (fresh.documentElement.lang !== document.documentElement.lang) {
-    location.reload();
-    return;
-  }
   const question = fresh.getElementById("confirm");
   document.getElementById("confirmPassword")?.closest("dialog")?.remove();
   if (question) {
@@ -57,6 +53,10 @@ async function take(answer, form, button) {
     location.assign(answer.url);
   } else if (fresh.getElementById("main")?.dataset.page === document.getElementById("main")?.dataset.page) {
     if (answer.ok) {
+      if (fresh.documentElement.lang !== document.documentElement.lang) {
+        location.assign(answer.url);  // all of it speaks another language now
+        return;
+      }
       if (answer.url !== location.href) history.replaceState(null, "", answer.url);
       form.closest("dialog[open]")?.close?.();
       form.closest("[popover]")?.hidePopover?.();

@@ -7,32 +7,39 @@ const LONGEST = 20000;
 let socket = null;
 let told = null;
 let pause = FIRST;
+let timer = 0;
 
-// What the device knows of its network is sooner than a connection that stays silent.
+// What the device knows of its network comes sooner than the end of a connection that stays silent.
 addEventListener("offline", () => told?.lost(true));
-addEventListener("online", () => socket?.close());
+addEventListener("online", () => {
+  if (!told) return;
+  const old = socket;
+  listen(told);
+  old.close();
+});
 
 export function listen(hearer) {
   told = hearer;
+  clearTimeout(timer);
   const address = new URL(document.body.dataset.socket, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   let opened = false;
-  pause = navigator.onLine ? pause : LONGEST;
-  socket = new WebSocket(address);
-  socket.addEventListener("open", () => {
+  const mine = socket = new WebSocket(address);
+  mine.addEventListener("open", () => {
     opened = true;
     if (pause > FIRST || document.body.classList.contains("lost")) told.changed();  // whatever was missed
     pause = FIRST;
     told.lost(false);
   });
-  socket.addEventListener("message", ({data}) => heard(JSON.parse(data)));
-  socket.addEventListener("close", async () => {
+  mine.addEventListener("message", ({data}) => heard(JSON.parse(data)));
+  mine.addEventListener("close", async () => {
+    if (mine !== socket) return;  // another one has taken its place
     told.lost(true);
     if (!opened && await renewed() === 401) {
       told.ended(() => listen(told));
       return;
     }
-    setTimeout(() => listen(told), pause * (0.75 + Math.random() / 2));
+    timer = setTimeout(() => listen(told), pause * (0.75 + Math.random() / 2));
     pause = Math.min(pause * 2, LONGEST);
   });
 }
