@@ -1,7 +1,7 @@
 """`make words`: brings the texts of pages into the catalogs of translations; new ones are left to be translated.
 
 Texts are what templates and `api/pages` give to gettext, and the sentences of the engine that pages show: string
-literals that begin with a capital and end with a full stop. What is gone from the code goes from the catalogs.
+literals that begin with a capital and end with a full stop; and what the settings of the environment are. What is gone from the code goes from the catalogs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
+
+from api.pages.admin.setting_words import WORDS
+from config.settings import Settings
+from engine.settings.admin import public_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "api" / "pages"
@@ -36,6 +41,9 @@ def texts() -> dict[Message, list[str]]:
     for path in sorted(path for room in SPOKEN for path in (ROOT / room).rglob("*.py")):
         for message in _sentences(ast.parse(path.read_text())):
             found.setdefault(message, []).append(path.relative_to(ROOT).as_posix())
+    for setting in fields(Settings):
+        if public_name(setting.name) not in WORDS:
+            found.setdefault(setting.metadata["help"], []).append("config/settings.py")
     return found
 
 

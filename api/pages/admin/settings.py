@@ -78,7 +78,8 @@ def save_settings(visit: Visit) -> Response:
         texts = setting_entries.changed_by(states, visit.form)
         settings_admin.change(db, live.environment, texts, visit.actor)
     live.expire()
-    changed = listed(f"“{_label(states[settings_admin.public_name(name)])}”" for name in texts)
+    labels = (_label(states[settings_admin.public_name(name)]) for name in texts)
+    changed = listed(_("“{title}”").format(title=label) for label in labels)
     told = _("Saved: {names}.").format(names=changed) if texts else _("Nothing was changed.")
     return visit.go(f"admin/settings?group={group}", told)
 
@@ -93,4 +94,5 @@ def _states(visit: Visit, db: Session, group: str) -> dict[str, SettingState]:
 def _label(state: SettingState) -> str:
     """What a setting is called; one that only the environment sets may have the words of the documentation."""
     words = WORDS.get(state.name)
-    return _(words.label) if words else state.description[:1].upper() + state.description[1:]
+    text = _(words.label if words else state.description)
+    return text[:1].upper() + text[1:]

@@ -106,6 +106,7 @@ class Visit(Call):
         """
         answer = redirect(link(path), 303)
         assert isinstance(answer, Response)
+        answer.set_data(b"")  # nobody sees werkzeug's page, which speaks English
         if text:
             flashes.give(answer, self.settings, [Flash(kind, text)])
         return answer
