@@ -16,7 +16,7 @@ from api.pages.title_cards import Card, cards, picture
 from api.wire.envelope import bare
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals
-from engine.downloads import downloads
+from engine.downloads import listing
 from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items
@@ -65,7 +65,7 @@ def home_page(visit: Visit) -> Response:
     return visit.show(
         "home.html",
         needs=needs_of(visit),
-        movers=downloads.moving(visit.db, user_id, _MOVERS) if visit.visitor.moving else [],
+        movers=listing.moving(visit.db, user_id, _MOVERS) if visit.visitor.moving else [],
         moving=visit.visitor.moving,
         may_download=visit.visitor.may(Permission.MEDIA_REQUEST),
         may_connect=visit.visitor.may(Permission.INTEGRATIONS_CONFIGURE),
@@ -94,7 +94,7 @@ def _begun(visit: Visit, found: Catalogue) -> list[Card]:
 
 def _arrived(visit: Visit, found: Catalogue, newest: list[Card]) -> Arrived | None:
     """The visitor's own newest arrival, else what is newest in the library."""
-    mine = downloads.listing(
+    mine = listing.newest(
         visit.db, owner_id=visit.identity.user_id, status="completed", page=1, limit=20
     ).items
     available = [state for state in arrivals.states(visit.db, mine).values() if _is_news(state)]

@@ -16,10 +16,10 @@ from api.pages.title_cards import cards, picture
 from api.wire.fields import Choice, Count, Flag, Schema, Text
 from engine.paging import Page
 from engine.permissions import Permission
-from engine.plex.catalogue import current
+from engine.plex.catalogue import current, filters
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue
-from engine.plex.catalogue.items import Wanted
+from engine.plex.catalogue.filters import Wanted
 from engine.plex.watching import work as watch_refresh
 from engine.search import titles
 from models.plex_library import PlexSection
@@ -92,7 +92,7 @@ def _show(visit: Visit, query: dict[str, Any], key: str | None) -> Response:
         query=query,
         searched=query["query"] or "",
         filters=[name for name in _FILTERS if query[name] is not None],
-        genres=catalogue_items.genres(visit.db, found, keys),
+        genres=filters.genres(visit.db, found, keys),
         base="library" if key is None else f"library/{key}",
         address=_address("library" if key is None else f"library/{key}", query),
         picture=lambda row, kind="poster", width=None: picture(visit, row, kind, width),

@@ -23,7 +23,7 @@ from engine.paging import Page
 from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items
-from engine.plex.catalogue.items import Wanted
+from engine.plex.catalogue.filters import Wanted
 from engine.plex.watching import states as watch_states
 from engine.plex.watching import work as watch_refresh
 from engine.plex.watching.states import NEVER

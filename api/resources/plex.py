@@ -19,7 +19,7 @@ from engine.permissions import Permission
 from engine.plex.catalogue import current, live_queries
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue
-from engine.plex.catalogue.items import Wanted
+from engine.plex.catalogue.filters import Wanted
 from engine.plex.catalogue.live_queries import PlexSilent
 from engine.plex.watching import work as watch_refresh
 from engine.search import titles

@@ -17,7 +17,7 @@ from api.wire.envelope import success
 from api.wire.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals
-from engine.downloads import downloads, waiting
+from engine.downloads import downloads, listing, waiting
 from engine.downloads.changes import Changing, visible_owner
 from engine.downloads.downloads import STATUSES
 from engine.downloads.previews.links import NOT_A_VIDEO
@@ -185,7 +185,7 @@ def changing(call: Call) -> Changing:
 
 def downloads_page(call: Call, query: dict[str, Any], *, owner_id: str | None) -> Response:
     """One page of downloads, of one user or of all."""
-    page = downloads.listing(
+    page = listing.newest(
         call.db, owner_id=owner_id, status=query.get("status"), page=query["page"], limit=query["limit"]
     )
     why = waiting.reasons(call.db, call.settings, page.items)

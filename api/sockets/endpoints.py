@@ -28,7 +28,7 @@ from api.sockets.relay import Relay, RelayOfProcess
 from api.wire.envelope import failure
 from api.wire.errors import RETRY_AFTER
 from engine import audit
-from engine.downloads import downloads
+from engine.downloads import listing
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
 from engine.identity import socket_tickets
 from engine.identity.credentials import identities
@@ -138,7 +138,7 @@ def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     if DOWNLOAD.name in audience.shown:
         everybodys = DOWNLOAD.name in audience.hears.others
-        found["downloads"] = downloads.snapshot(db, None if everybodys else audience.user_id)
+        found["downloads"] = listing.snapshot(db, None if everybodys else audience.user_id)
     if SYNC.name in audience.shown:
         found["syncs"] = sync.snapshot(db)
     return found

@@ -159,8 +159,14 @@ def _unknown(error: Exception) -> Response:
 
 
 def _record(code: str, status: int) -> None:
-    say = log.error if status >= 500 else log.warning if status in {401, 403} else log.info
+    suspicious = status == 403 or (status == 401 and not _navigates())
+    say = log.error if status >= 500 else log.warning if suspicious else log.info
     say("request.refused", code=code, status=status, method=request.method, path=_path())
+
+
+def _navigates() -> bool:
+    """Whether a browser opens a page: without a session it is led to signing in, which is nothing to warn of."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
 def _path() -> str:

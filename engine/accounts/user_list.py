@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +71,6 @@ def listing(
     count = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     rows = db.scalars(query.order_by(*_order(sort)).offset((page - 1) * limit).limit(limit)).all()
     return Page(rows, page, limit, count)
-
-
-def names(db: Session, user_ids: Collection[str]) -> dict[str, str]:
-    """The names of users by id; of one who is deleted there is none."""
-    query = select(User.id, User.name).where(User.id.in_(user_ids), User.deleted_at.is_(None))
-    return {row.id: row.name for row in db.execute(query)}
 
 
 def details(db: Session, user_id: str) -> tuple[User, Belongings]:

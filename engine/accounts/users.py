@@ -190,6 +190,6 @@ def _lock_super_admins(db: Session) -> None:
 
 
 def names(db: Session, user_ids: Collection[str]) -> dict[str, str]:
-    """The names of some users by their ids."""
-    rows = db.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
-    return {row.id: row.name for row in rows}
+    """The names of some users by their ids; of one who is deleted there is none."""
+    query = select(User.id, User.name).where(User.id.in_(user_ids), User.deleted_at.is_(None))
+    return {row.id: row.name for row in db.execute(query)}

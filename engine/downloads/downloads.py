@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.arrivals import arrivals
 from engine.correlation import correlation_id
-from engine.downloads.events import announce, event_data
-from engine.downloads.sources import urls as source_urls
-from engine.errors import Conflict, NotFound, Unauthorized, ValidationFailed
-from engine.formats import AUDIO_FORMATS, FORMATS, QUALITIES
+from engine.downloads import wishes
+from engine.downloads.events import announce
+from engine.errors import Conflict, NotFound, Unauthorized
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.jobs.kinds import forget_marks
-from engine.paging import Page
-from engine.storage.layout import confine
 from models.base import new_id
 from models.download import Download, FileRemoval
-from models.row_count import total
-from models.session import fetch_all
 from models.user import User
 
 STATUSES = ("queued", "downloading", "processing", "completed", "failed", "cancelled")
 
 _now = func.clock_timestamp
-_HIDDEN = {
-    "url_key",
-    "source_id",
-    "crash_count",
-    "epoch",
-    "lease_until",
-    "lease_owner",
-    "publishing",
-    "published",
-}
-PUBLIC_COLUMNS = tuple(column for column in Download.__table__.c if column.name not in _HIDDEN)
 
 
 def create(
@@ -67,7 +48,7 @@ def create(
             path leaves `DOWNLOAD_DIR`.
         Unauthorized: the user was disabled or deleted this moment.
     """
-    values = new_row(
+    values = wishes.row(
         settings, user_id=user_id, url=url, quality=quality, format=format, download_path=download_path
     )
     hold_user(db, user_id)
@@ -75,32 +56,6 @@ def create(
     if is_new:
         enqueue(db, Job.DOWNLOAD)
     return row, is_new
-
-
-def new_row(
-    settings: Settings,
-    *,
-    user_id: str,
-    url: str,
-    quality: str | None = None,
-    format: str | None = None,  # noqa: A002 - the API's word
-    download_path: str | None = None,
-) -> dict[str, Any]:
-    """The columns of the row that `create` makes, with what it raises of the wish."""
-    source = source_urls.accept(url, settings)
-    quality, format = choose(quality, format)  # noqa: A001
-    return {
-        "id": new_id("dl"),
-        "user_id": user_id,
-        "status": "queued",
-        "url": url,
-        "url_key": source.key,
-        "host": source.budget,
-        "quality": quality,
-        "format": format,
-        "folder": confine(download_path, settings.download_dir),
-        "correlation_id": correlation_id(),
-    }
 
 
 def _added_or_active(db: Session, values: Mapping[str, Any]) -> tuple[Download, bool]:
@@ -117,70 +72,6 @@ def _added_or_active(db: Session, values: Mapping[str, Any]) -> tuple[Download, 
             return row, False
 
 
-def choose(quality: str | None, format_: str | None) -> tuple[str, str]:
-    """Fill in what is missing of quality and format, each by the other.
-
-    Raises:
-        ValidationFailed: an unknown value, or quality `audio` with a video format.
-    """
-    if format_ is not None and format_ not in FORMATS:
-        raise ValidationFailed("Unknown format.", format=f"Must be one of: {', '.join(FORMATS)}.")
-    if quality is not None and quality not in QUALITIES:
-        raise ValidationFailed("Unknown quality.", quality=f"Must be one of: {', '.join(QUALITIES)}.")
-    if format_ in AUDIO_FORMATS:
-        return "audio", format_
-    if quality == "audio":
-        if format_ is not None:
-            raise ValidationFailed(
-                "Audio can't be put into a video format.",
-                format=f"With quality audio, must be one of: {', '.join(AUDIO_FORMATS)}.",
-            )
-        return "audio", "m4a"
-    return quality or "best", format_ or "mp4"
-
-
-def listing(
-    db: Session, *, owner_id: str | None, status: str | None, page: int, limit: int
-) -> Page[Row[Any]]:
-    """A page of downloads, newest first; of all users where `owner_id` is None.
-
-    Items are plain rows with the public columns of `Download` and `any_arrivals` (whether `arrivals.states` would
-    find anything): building ORM objects would double the cost.
-    """
-    values = {"owner_id": owner_id, "status": status, "limit": limit, "offset": (page - 1) * limit}
-    query, counted = _list_queries(owned=owner_id is not None, filtered=status is not None)
-    rows = fetch_all(db, query, values)
-    count = rows[0].total if rows else db.scalar(counted, values) if page > 1 else 0
-    return Page(rows, page, limit, count or 0)
-
-
-@cache
-def _list_queries(*, owned: bool, filtered: bool) -> tuple[Select[Any], Select[int]]:
-    """SELECT of a page with its total, and SELECT of the total alone; built once, of plain columns."""
-    counted = total("downloads", owned=owned, filtered=filtered)
-    table = Download.__table__.c
-    query = select(*PUBLIC_COLUMNS, counted.label("total"), arrivals.any_exist().label("any_arrivals"))
-    query = query.order_by(table.id.desc())
-    if owned:
-        query = query.where(table.user_id == bindparam("owner_id"))
-    if filtered:
-        query = query.where(table.status == bindparam("status"))
-    return query.limit(bindparam("limit")).offset(bindparam("offset")), select(counted)
-
-
-def active_count(db: Session, owner_id: str) -> int:
-    """How many downloads of a user have not ended."""
-    active = select(func.count()).where(Download.user_id == owner_id, Download.ended_at.is_(None))
-    return db.scalar(active) or 0
-
-
-def moving(db: Session, owner_id: str, limit: int) -> Sequence[Download]:
-    """A user's downloads that have not ended: those that run, the soonest finished first, then those that wait."""
-    order = (Download.lease_until.is_(None), Download.eta.asc().nulls_last(), Download.id)
-    mine = select(Download).where(Download.user_id == owner_id, Download.ended_at.is_(None))
-    return db.scalars(mine.order_by(*order).limit(limit)).all()
-
-
 def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
     """One download.
 
@@ -188,24 +79,6 @@ def get(db: Session, download_id: str, *, owner_id: str | None) -> Download:
         NotFound: there is none, or it is another user's.
     """
     return _find(db, download_id, owner_id, lock=False)
-
-
-def active_and_recent(db: Session, owner_id: str | None, minutes: float = 10) -> Sequence[Download]:
-    """Active downloads, then those that ended in the last `minutes`; newest first, at most 2,000."""
-    recently = _now() - timedelta(minutes=minutes)
-    query = select(Download).where(or_(Download.ended_at.is_(None), Download.ended_at > recently))
-    if owner_id is not None:
-        query = query.where(Download.user_id == owner_id)
-    return db.scalars(
-        query.order_by(Download.ended_at.is_(None).desc(), Download.id.desc()).limit(2000)
-    ).all()
-
-
-def snapshot(db: Session, owner_id: str | None) -> list[dict[str, Any]]:
-    """`active_and_recent` as event data, for the first frame of a socket."""
-    rows = active_and_recent(db, owner_id)
-    plex = arrivals.states(db, rows)
-    return [event_data(row, plex.get(row.id)) for row in rows]
 
 
 def delete(

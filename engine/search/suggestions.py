@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.plex.catalogue import current
 from engine.plex.catalogue.current import Catalogue
-from engine.plex.catalogue.items import beginnings, matching
+from engine.plex.catalogue.filters import beginnings, matching
 from models.base import TITLE_BEGIN
 from models.download import TITLE_WORDS, Download
 from models.media import MediaItem

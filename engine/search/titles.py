@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.paging import Page
+from engine.plex.catalogue import filters
 from engine.plex.catalogue import items as catalogue_items
 from engine.plex.catalogue.current import Catalogue, remembered
-from engine.plex.catalogue.items import Wanted
+from engine.plex.catalogue.filters import Wanted
 from models.media import MediaItem
 
 FOUND = ("movie", "show", "episode")
@@ -35,9 +36,9 @@ def search(
     """
     if not wanted.sections or not wanted.types:
         return Page([], page, limit, 0)
-    rest = catalogue_items.conditions(catalogue, user_id, wanted)
+    rest = filters.conditions(catalogue, user_id, wanted)
     about = (wanted, (user_id, catalogue.watched) if wanted.unwatched is not None else (), text)
-    found = _page(db, catalogue, about, text, [*rest, catalogue_items.matching(text)], page, limit)
+    found = _page(db, catalogue, about, text, [*rest, filters.matching(text)], page, limit)
     # "bourn" matches The Bourne Identity by prefix; "ourne" and CJK text only as a substring.
     if found.total == 0:
         inside = MediaItem.title.icontains(text, autoescape=True)

@@ -10,7 +10,7 @@ from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.downloads import listed
 from api.wire.fields import Choice, PageQuery, Text
-from engine.accounts import user_list
+from engine.accounts import user_list, users
 from engine.downloads import listing
 from engine.permissions import Permission
 
@@ -36,5 +36,5 @@ def all_downloads_page(visit: Visit, query: dict[str, Any]) -> Response:
         found = user_list.listing(visit.db, page=1, limit=_MOST_USERS, search=user)
         owner_ids = [each.id for each in found.items]
     shown = listed(visit, visit.db, query, owner_ids, HERE, **({"user": user} if user else {}))
-    names = user_list.names(visit.db, {row.user_id for row in shown["found"].items})
+    names = users.names(visit.db, {row.user_id for row in shown["found"].items})
     return visit.show("admin/downloads.html", HERE, user=user, names=names, list=shown)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.pages.look.shell import Flash, NavLink, Shell, Theme
 from api.pages.look.words import gettext as _
 from engine.accounts import users
-from engine.downloads import downloads
+from engine.downloads import listing
 from engine.identity.sessions import Identity
 from engine.notifications import notifications
 from engine.permissions import Permission
@@ -53,7 +53,7 @@ def visitor_of(db: Session, identity: Identity) -> Visitor:
         language=user.language,
         theme=theme,
         permissions=identity.permissions,
-        moving=downloads.active_count(db, user.id),
+        moving=listing.active_count(db, user.id),
         unread=notifications.unread_count(db, user.id),
     )
 

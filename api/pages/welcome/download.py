@@ -10,7 +10,7 @@ from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.welcome import steps
 from api.wire.fields import Schema, Text
-from engine.downloads import downloads
+from engine.downloads import downloads, listing
 from engine.permissions import Permission
 
 pages = PageBlueprint("welcome_download")
@@ -26,7 +26,7 @@ class FirstDownloadForm(Schema):
 @pages.page("/welcome/download", Permission.MEDIA_REQUEST)
 def first_download_page(visit: Visit, **_path: Any) -> Response:
     """One's newest download, and a field for a link."""
-    newest = downloads.listing(visit.db, owner_id=visit.identity.user_id, status=None, page=1, limit=1).items
+    newest = listing.newest(visit.db, owner_id=visit.identity.user_id, status=None, page=1, limit=1).items
     return steps.shown(visit, _PATH, newest=newest[0] if newest else None)
 
 

@@ -1,20 +1,20 @@
-"""Queries over the catalogue: pages, filters, order, single items; from PostgreSQL alone."""
+"""Queries over the catalogue: pages, order, single items; from PostgreSQL alone."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT, distinct_on
+from sqlalchemy import Select, func, select, union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.elements import ColumnElement
 
 from engine.errors import NotFound
 from engine.paging import Page
+from engine.plex.catalogue import filters
 from engine.plex.catalogue.current import Catalogue, remembered
+from engine.plex.catalogue.filters import Wanted
 from engine.plex.watching import states as watch_states
 from models.media import MediaItem
 from models.plex_library import PlexSection
@@ -48,33 +48,6 @@ SHOWN = tuple(
     for name, column in MediaItem.__mapper__.columns.items()
     if name not in {"guid", "hash", "listed_hash", "file", "files", "search", "created_at"}
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The filters of a listing; None: not filtered by that.
-
-    Attributes:
-        sections: keys of libraries.
-        year_from: the first year; year_to: the last.
-        unwatched: True: items that the user has not watched to the end; False: watched ones.
-        search: prefixes of words of the title.
-        deleted: items that the server no longer has, instead of the live ones.
-    """
-
-    sections: tuple[str, ...]
-    types: tuple[str, ...]
-    genre: str | None = None
-    year: int | None = None
-    year_from: int | None = None
-    year_to: int | None = None
-    resolution: str | None = None
-    unwatched: bool | None = None
-    search: str | None = None
-    imdb: str | None = None
-    tmdb: str | None = None
-    tvdb: str | None = None
-    deleted: bool = False
 
 
 def listing(
@@ -176,20 +149,6 @@ def recent(
     return Page(rows(db, [row.id for row in shown]), page, limit, total)
 
 
-def matching(search: str) -> ColumnElement[bool]:
-    """Whether all words of a search begin words of an item's title, original title or show, accents aside."""
-    return MediaItem.search.op("@@", is_comparison=True)(beginnings(search))
-
-
-def beginnings(search: str) -> ColumnElement[Any]:
-    """A `tsquery` of words that begin with the words of a search."""
-    # Taken apart before it is quoted, as `folded` does it: some characters become quotes by that.
-    apart = dict.fromkeys(unicodedata.normalize("NFKD", search).split())
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in apart)
-    words = " & ".join(f"'{word}':*" for word in quoted)
-    return func.to_tsquery(literal_column("'simple'"), func.folded(words))
-
-
 def _newest(db: Session, catalogue: Catalogue, section_key: str, kind: str, number: int) -> list[Any]:
     """The newest of a library, and more rows than needed, since only the last episode of a season counts."""
     query = _dated(catalogue, section_key, kind, MediaItem.id, MediaItem.added_at, _ONE_OF.label("one_of"))
@@ -224,63 +183,8 @@ def _dated(catalogue: Catalogue, section_key: str, kind: str, *columns: Any) -> 
     )
 
 
-def conditions(catalogue: Catalogue, user_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:
-    """What an item must fulfil to be in a listing."""
-    all_of: list[ColumnElement[bool]] = [
-        MediaItem.server_id == catalogue.server_id,
-        _any(MediaItem.section_key, wanted.sections),
-        _any(MediaItem.type, wanted.types),
-        MediaItem.deleted_at.is_not(None) if wanted.deleted else MediaItem.deleted_at.is_(None),
-    ]
-    equal = {
-        MediaItem.year: wanted.year,
-        MediaItem.imdb_id: wanted.imdb,
-        MediaItem.tmdb_id: wanted.tmdb,
-        MediaItem.tvdb_id: wanted.tvdb,
-    }
-    all_of += [column == value for column, value in equal.items() if value is not None]
-    if wanted.year_from is not None:
-        all_of.append(MediaItem.year >= wanted.year_from)
-    if wanted.year_to is not None:
-        all_of.append(MediaItem.year <= wanted.year_to)
-    if wanted.genre is not None:
-        genres = func.lower(MediaItem.genres.cast(TEXT)).cast(ARRAY(TEXT))
-        all_of.append(genres.contains([wanted.genre.lower()]))
-    if wanted.resolution is not None:
-        all_of.append(func.lower(MediaItem.resolution) == _resolution(wanted.resolution))
-    if wanted.search is not None:
-        all_of.append(matching(wanted.search))
-    if wanted.unwatched is not None:
-        all_of.append(_unwatched(catalogue, user_id, wanted))
-    return all_of
-
-
-def genres(db: Session, catalogue: Catalogue, sections: Sequence[str]) -> Sequence[str]:
-    """The genres of films and shows of some libraries, by name; read once as long as nothing changes."""
-
-    def read() -> Sequence[str]:
-        query = select(func.unnest(MediaItem.genres).label("genre")).where(
-            MediaItem.server_id == catalogue.server_id,
-            MediaItem.section_key.in_(sections),
-            MediaItem.type.in_(("movie", "show")),
-            MediaItem.deleted_at.is_(None),
-        )
-        return sorted(db.scalars(query.distinct()))
-
-    found: Sequence[str] = remembered((catalogue.stamp, "genres", *sections), read)
-    return found
-
-
 def _filtered(query: Select[Any], catalogue: Catalogue, user_id: str, wanted: Wanted) -> Select[Any]:
-    return query.where(*conditions(catalogue, user_id, wanted))
-
-
-def _unwatched(catalogue: Catalogue, user_id: str, wanted: Wanted) -> ColumnElement[bool]:
-    """Whether a user has not seen all of an item; negated where watched ones are wanted."""
-    seen = watch_states.seen_by(user_id, catalogue.server_id, wanted.types)
-    # Not correlated: computed once, and each item looked up in it.
-    whole = select(seen.c.id).where(seen.c.views >= func.greatest(seen.c.whole, 1))
-    return MediaItem.id.not_in(whole) if wanted.unwatched else MediaItem.id.in_(whole)
+    return query.where(*filters.conditions(catalogue, user_id, wanted))
 
 
 def _ids(catalogue: Catalogue, user_id: str, wanted: Wanted, sort: str, page: int, limit: int) -> Select[Any]:
@@ -335,16 +239,3 @@ def _total(db: Session, catalogue: Catalogue, user_id: str, wanted: Wanted) -> i
         return db.scalar(_filtered(select(func.count()).select_from(MediaItem), catalogue, user_id, wanted))
 
     return int(remembered((catalogue.stamp, wanted, whose), count) or 0)
-
-
-def _any(column: Any, values: tuple[str, ...]) -> ColumnElement[bool]:
-    """One of some values; of one written so that an index gives the order too."""
-    found: ColumnElement[bool] = column == values[0] if len(values) == 1 else column.in_(values)
-    return found
-
-
-def _resolution(text: str) -> str:
-    """As Plex spells it: 1080p is "1080" there, and 2160p "4k"."""
-    word = text.strip().lower()
-    plain = word.removesuffix("p")
-    return {"2160": "4k", "1440": "2k", "4320": "8k"}.get(plain, plain if plain.isdecimal() else word)

@@ -12,9 +12,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.downloads import downloads
-from engine.downloads.downloads import choose
+from engine.downloads import downloads, listing
 from engine.downloads.events import eta_text, speed_text
+from engine.downloads.wishes import choose
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.paging import compact_counts
@@ -147,12 +147,12 @@ def test_folders_elsewhere(tmp_path: Path) -> None:
 def test_lists_are_stable_and_counted(db: Session, user: User) -> None:
     made = [make_download(db, user, status=status).id for status in ["queued", "failed"] * 5]
     make_download(db, make_user(db))
-    page = downloads.listing(db, owner_id=user.id, status=None, page=2, limit=4)
+    page = listing.newest(db, owner_id=user.id, status=None, page=2, limit=4)
     assert [row.id for row in page.items] == sorted(made, reverse=True)[4:8]
     assert (page.total, page.total_pages, page.has_next, page.has_prev) == (10, 3, True, True)
-    assert downloads.listing(db, owner_id=user.id, status="failed", page=1, limit=20).total == 5
-    assert downloads.listing(db, owner_id=None, status=None, page=1, limit=20).total == 11
-    assert downloads.listing(db, owner_id=user.id, status="completed", page=1, limit=20).total_pages == 0
+    assert listing.newest(db, owner_id=user.id, status="failed", page=1, limit=20).total == 5
+    assert listing.newest(db, owner_id=None, status=None, page=1, limit=20).total == 11
+    assert listing.newest(db, owner_id=user.id, status="completed", page=1, limit=20).total_pages == 0
 
 
 def test_totals_follow_every_change(runtime: Runtime) -> None:

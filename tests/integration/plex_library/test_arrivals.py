@@ -22,7 +22,7 @@ from config.settings import Settings
 from engine.arrivals import arrivals
 from engine.arrivals import work as arrival_work
 from engine.arrivals.work import ARRIVE
-from engine.downloads import downloads, removal_work
+from engine.downloads import downloads, listing, removal_work
 from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.reconcile import rescue
@@ -684,7 +684,7 @@ def test_answers_and_lists_say_so_in_one_statement_more(
     assert listed[2]["plex"] == one
 
     with house.runtime.unit_of_work() as db:
-        shown = {row["id"]: row["plex"] for row in downloads.snapshot(db, owner.id)}
+        shown = {row["id"]: row["plex"] for row in listing.snapshot(db, owner.id)}
     for row in listed:
         for told in filter(None, (row["plex"], shown[row["id"]])):
             assert told.pop("since").endswith("Z")
