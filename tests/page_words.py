@@ -17,7 +17,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from api.pages.admin.setting_words import WORDS
+from api.pages.admin.settings.words import WORDS
 from config.settings import Settings
 from engine.settings.admin import public_name
 

@@ -12,7 +12,7 @@ from flask import Response, request
 from api.pages.admin.needs import needs_of
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
-from api.pages.title_cards import Card, cards, picture
+from api.pages.library.title_cards import Card, cards, picture
 from api.wire.envelope import bare
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals

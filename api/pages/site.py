@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from api.pages import (
-    download_adding,
-    download_media,
-    downloads,
-    forgotten_password,
-    home,
-    install,
-    item,
-    library,
-    mail_links,
-    notifications,
-    plex_sign_in,
-    sign_in,
-)
+from api.pages import home, install, notifications
 from api.pages.account import devices, keys, look, profile
 from api.pages.account import plex as account_plex
 from api.pages.admin import PAGES as ADMIN_PAGES
-from api.pages.admin import downloads as all_downloads
+from api.pages.downloads import adding as download_adding
+from api.pages.downloads import media as download_media
+from api.pages.downloads import own as downloads
+from api.pages.library import item
+from api.pages.library import libraries as library
+from api.pages.sign_in import forgotten as forgotten_password
+from api.pages.sign_in import mail_links
+from api.pages.sign_in import password as sign_in
+from api.pages.sign_in import plex as plex_sign_in
 from api.pages.welcome import download as welcome_download
 from api.pages.welcome import folders as welcome_folders
 from api.pages.welcome import invite as welcome_invite
@@ -40,7 +35,6 @@ PAGES = (
     downloads.pages,
     download_adding.pages,
     download_media.pages,
-    all_downloads.pages,
     profile.pages,
     account_plex.pages,
     devices.pages,

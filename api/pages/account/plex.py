@@ -7,11 +7,11 @@ from typing import Any
 from flask import Response
 
 from api.operations.proving import proving
-from api.pages import plex_codes
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
-from api.pages.plex_codes import PlexCodeQuery
+from api.pages.sign_in import plex_codes
+from api.pages.sign_in.plex_codes import PlexCodeQuery
 from api.wire.fields import Password, Schema
 from engine.accounts import plex_accounts, plex_sign_in, users
 from engine.errors import NotFound

@@ -8,7 +8,7 @@ from flask import Response
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
-from api.pages.downloads import listed
+from api.pages.downloads.own import listed
 from api.wire.fields import Choice, PageQuery, Text
 from engine.accounts import user_list, users
 from engine.downloads import listing

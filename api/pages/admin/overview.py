@@ -10,8 +10,9 @@ from importlib.metadata import version
 
 from flask import Response
 
-from api.pages.admin import service_words, syncs, webhooks
+from api.pages.admin import service_words, syncs
 from api.pages.admin.queues import QUEUE_NAMES
+from api.pages.admin.webhooks import inbox as webhooks
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.formats import listed

@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import Response
 
-from api.pages import plex_codes
 from api.pages.account.plex import link_account
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
-from api.pages.plex_codes import PlexCodeQuery
+from api.pages.sign_in import plex_codes
+from api.pages.sign_in.plex_codes import PlexCodeQuery
 from api.pages.welcome import steps
 from api.wire.fields import Schema, Text
 from engine.accounts import users

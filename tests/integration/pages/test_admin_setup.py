@@ -12,7 +12,7 @@ from door import Door
 from page_visits import PageVisits, title_of, words_of
 from sqlalchemy import select
 
-from api.pages.admin.setting_words import WORDS
+from api.pages.admin.settings.words import WORDS
 from engine.settings.admin import public_name
 from engine.webhooks import secrets
 from models.setting import StoredSetting

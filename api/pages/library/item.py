@@ -10,7 +10,7 @@ from flask import Response
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
-from api.pages.title_cards import card, picture
+from api.pages.library.title_cards import card, picture
 from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items

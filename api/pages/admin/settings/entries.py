@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, fields
 
 from werkzeug.datastructures import MultiDict
 
-from api.pages.admin.setting_words import WORDS, SettingWords
+from api.pages.admin.settings.words import WORDS, SettingWords
 from api.pages.look import formats
 from api.pages.look.words import gettext as _
 from api.pages.look.words import marked

@@ -12,8 +12,8 @@ from werkzeug.datastructures import MultiDict
 
 from api.pages.door.blueprint import PageBlueprint, Refusal
 from api.pages.door.visit import Visit
-from api.pages.download_words import added
-from api.pages.downloads import HERE, LONGEST_TEXT, downloads_page, show_downloads
+from api.pages.downloads.own import HERE, LONGEST_TEXT, downloads_page, show_downloads
+from api.pages.downloads.words import added
 from api.pages.look.words import gettext as _
 from api.wire.fields import Choice, Count, Flag, Lines, Schema, Text
 from engine.accounts import profile

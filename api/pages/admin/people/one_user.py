@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Response
 
-from api.pages.admin import audit_words, people
+from api.pages.admin import audit_words
+from api.pages.admin.people import roles as people
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _

@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Response, request
 
-from api.pages import plex_codes
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _
-from api.pages.plex_codes import PlexCodeQuery
-from api.pages.sign_in import wanted
+from api.pages.sign_in import plex_codes
+from api.pages.sign_in.password import wanted
+from api.pages.sign_in.plex_codes import PlexCodeQuery
 from api.security.authentication import device
 from api.security.session_cookies import begin
 from api.wire.fields import Flag, Schema

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from api.pages.admin import people
+from api.pages.admin.people import roles as people
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.words import gettext as _

@@ -11,8 +11,8 @@ from flask import Response
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
+from api.pages.library.title_cards import cards, picture
 from api.pages.look.rendering import link
-from api.pages.title_cards import cards, picture
 from api.wire.fields import Choice, Count, Flag, Schema, Text
 from engine.paging import Page
 from engine.permissions import Permission

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Response
 from sqlalchemy.orm import Session
 
-from api.pages.admin import setting_entries
-from api.pages.admin.setting_words import WORDS
+from api.pages.admin.settings import entries as setting_entries
+from api.pages.admin.settings.words import WORDS
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.formats import listed

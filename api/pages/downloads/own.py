@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
-from api.pages.download_words import changed, formats, kind_of, qualities, sentence, summary
+from api.pages.downloads.words import changed, formats, kind_of, qualities, sentence, summary
 from api.pages.look.rendering import link
 from api.pages.look.shell import Kind
 from api.pages.look.words import gettext as _

@@ -1,0 +1,1 @@
+"""Users and invitations, for who manages them."""
