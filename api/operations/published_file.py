@@ -10,7 +10,7 @@ from api.operations.call import Call
 from api.wire import files
 from engine.downloads import downloads
 from engine.downloads.changes import visible_owner
-from engine.downloads.files import open_published
+from engine.downloads.shown.files import open_published
 from engine.secrets import keys
 
 _PURPOSE = "entity tags of files"

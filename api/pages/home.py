@@ -16,7 +16,7 @@ from api.pages.library.title_cards import Card, cards, picture
 from api.wire.envelope import bare
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals
-from engine.downloads import listing
+from engine.downloads.shown import listing
 from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items

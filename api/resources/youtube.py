@@ -17,10 +17,11 @@ from api.wire.envelope import success
 from api.wire.fields import Choice, Flag, PageQuery, Schema, Text, page_data, page_of
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals
-from engine.downloads import downloads, listing, waiting
+from engine.downloads import downloads
 from engine.downloads.changes import Changing, visible_owner
 from engine.downloads.downloads import STATUSES
 from engine.downloads.previews.links import NOT_A_VIDEO
+from engine.downloads.shown import listing, waiting
 from engine.errors import Forbidden, UpstreamFailed, ValidationFailed
 from engine.formats import FORMATS, QUALITIES
 from engine.permissions import Permission

@@ -28,7 +28,7 @@ from api.sockets.relay import Relay, RelayOfProcess
 from api.wire.envelope import failure
 from api.wire.errors import RETRY_AFTER
 from engine import audit
-from engine.downloads import listing
+from engine.downloads.shown import listing
 from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, ValidationFailed
 from engine.identity import socket_tickets
 from engine.identity.credentials import identities

@@ -11,7 +11,7 @@ from api.pages.door.visit import Visit
 from api.pages.downloads.own import listed
 from api.wire.fields import Choice, PageQuery, Text
 from engine.accounts import user_list, users
-from engine.downloads import listing
+from engine.downloads.shown import listing
 from engine.permissions import Permission
 
 pages = PageBlueprint("admin_downloads")

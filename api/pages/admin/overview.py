@@ -20,8 +20,9 @@ from api.pages.look.rendering import link
 from api.pages.look.words import gettext as _
 from api.pages.look.words import ngettext
 from config.celery import QUEUES
-from engine.downloads import budget, failures
-from engine.downloads.failures import FailureCause
+from engine.downloads import budget
+from engine.downloads.shown import failures
+from engine.downloads.shown.failures import FailureCause
 from engine.monitoring import heartbeats, queues, services
 from engine.monitoring.queues import QueueState
 from engine.monitoring.services import Service

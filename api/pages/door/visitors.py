@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.pages.look.shell import Flash, NavLink, Shell, Theme
 from api.pages.look.words import gettext as _
 from engine.accounts import users
-from engine.downloads import listing
+from engine.downloads.shown import listing
 from engine.identity.sessions import Identity
 from engine.notifications import notifications
 from engine.permissions import Permission

@@ -10,9 +10,10 @@ from api.operations.published_file import sent_file
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.wire.fields import Flag, Schema
-from engine.downloads import downloads, thumbnails
+from engine.downloads import downloads
 from engine.downloads.changes import visible_owner
 from engine.downloads.previews import previews
+from engine.downloads.shown import thumbnails
 from engine.permissions import Permission
 
 pages = PageBlueprint("download_media")

@@ -21,9 +21,10 @@ from api.pages.look.words import gettext as _
 from api.wire.fields import Choice, Flag, Lines, PageQuery, Schema, Text
 from engine.accounts import users
 from engine.arrivals import arrivals
-from engine.downloads import batches, budget, downloads, listing, waiting
+from engine.downloads import batches, budget, downloads
 from engine.downloads.changes import ACTIONS, Changed, Changing, visible_owner
 from engine.downloads.previews.links import Link
+from engine.downloads.shown import listing, waiting
 from engine.errors import ValidationFailed
 from engine.permissions import Permission
 from engine.storage.layout import folders

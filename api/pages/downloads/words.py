@@ -60,7 +60,7 @@ def summary(counts: Mapping[str, int]) -> str:
     """How many there are of each, as a sentence.
 
     Args:
-        counts: by views of `engine.downloads.listing`.
+        counts: by views of `engine.downloads.shown.listing`.
     """
     parts = [
         ngettext("%(number)s moving", "%(number)s moving", counts["moving"]) % _told(counts["moving"]),

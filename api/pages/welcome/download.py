@@ -10,7 +10,8 @@ from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.welcome import steps
 from api.wire.fields import Schema, Text
-from engine.downloads import downloads, listing
+from engine.downloads import downloads
+from engine.downloads.shown import listing
 from engine.permissions import Permission
 
 pages = PageBlueprint("welcome_download")

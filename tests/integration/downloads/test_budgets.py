@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from config.celery import QUEUES
 from engine.audit import Actor
 from engine.clients.fetch_errors import FetchError
-from engine.downloads import downloads, waiting
+from engine.downloads import downloads
+from engine.downloads.shown import waiting
 from engine.downloads.sources import host_breaker
 from engine.downloads.work import DOWNLOAD, failure
 from engine.errors import Conflict, NotFound

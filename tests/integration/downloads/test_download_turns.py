@@ -16,9 +16,9 @@ from stack import eventually
 from config.celery import QUEUES
 from engine.audit import Actor
 from engine.downloads import turns as download_turns
-from engine.downloads import waiting
 from engine.downloads import work as download_work
 from engine.downloads.progress import Throughput
+from engine.downloads.shown import waiting
 from engine.downloads.sources import host_breaker
 from engine.downloads.work import DOWNLOAD
 from engine.jobs import lease

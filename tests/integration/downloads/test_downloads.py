@@ -12,8 +12,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.downloads import downloads, listing
+from engine.downloads import downloads
 from engine.downloads.events import eta_text, speed_text
+from engine.downloads.shown import listing
 from engine.downloads.wishes import choose
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.job_names import Job

@@ -22,7 +22,8 @@ from config.settings import Settings
 from engine.arrivals import arrivals
 from engine.arrivals import work as arrival_work
 from engine.arrivals.work import ARRIVE
-from engine.downloads import downloads, listing, removal_work
+from engine.downloads import downloads, removal_work
+from engine.downloads.shown import listing
 from engine.events import Event
 from engine.job_names import Job
 from engine.jobs.reconcile import rescue

@@ -1,0 +1,1 @@
+"""What people see of downloads: lists, what one waits for, why they failed, files and pictures."""
