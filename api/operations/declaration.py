@@ -87,7 +87,7 @@ class Operation:
         takes: what it reads of a request.
         limit: the rate limit that it counts for, beside that of the caller's tier; None: it is not counted.
         own_units: its view opens its own units of work, since it waits, or must keep what it wrote when it fails.
-        page: it is a page, or a form of one: whoever is signed in is known by the cookie of pages.
+        page: it is a page or a form of one, authenticated by the cookie of pages.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""`/`: what of mine moves, what has just arrived; for admins what needs somebody."""
+"""`/`: one's downloads that are not finished, what has just arrived; for admins, problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/parts`: every part in every state, for whoever works on the pages; on development servers only."""
+"""`/parts`: every part in every state, for developers; on development servers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/search`: what somebody may mean, over all that we have."""
+"""`/search`: suggestions over all titles."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class WebhookDetailSchema(WebhookSchema):
 
 
 class SenderRequest(Schema):
-    """Somebody new who may send."""
+    """A new sender of webhooks."""
 
     name = Text(
         40,

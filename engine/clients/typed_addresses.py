@@ -1,4 +1,4 @@
-"""Connections to addresses that somebody has named: never link-local or to a cloud's metadata; else as allowed.
+"""Connections to addresses from admins and from foreign sites: never link-local or to a cloud's metadata.
 
 An admin's may lead into any network, those that a foreign site names only to public addresses.
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.downloads import downloads, wishes
+from engine.downloads import downloads, requested
 from engine.errors import MediaNestError
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
@@ -81,7 +81,7 @@ def _values(
     if isinstance(wish, MediaNestError):
         return wish
     try:
-        return wishes.row(settings, user_id=user_id, **wish)
+        return requested.row(settings, user_id=user_id, **wish)
     except MediaNestError as error:
         return error
 

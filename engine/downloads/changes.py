@@ -120,5 +120,5 @@ class Changing:
 
 
 def visible_owner(mine: Identity) -> str | None:
-    """The user whose downloads somebody may see: themselves, or everybody (None)."""
+    """The owner to whose downloads a user is limited: themselves; None for those who may see all."""
     return None if Permission.REQUESTS_MANAGE in mine.permissions else mine.user_id

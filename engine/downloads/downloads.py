@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.correlation import correlation_id
-from engine.downloads import wishes
+from engine.downloads import requested
 from engine.downloads.events import announce
 from engine.errors import Conflict, NotFound, Unauthorized
 from engine.job_names import Job
@@ -48,7 +48,7 @@ def create(
             path leaves `DOWNLOAD_DIR`.
         Unauthorized: the user was disabled or deleted this moment.
     """
-    values = wishes.row(
+    values = requested.row(
         settings, user_id=user_id, url=url, quality=quality, format=format, download_path=download_path
     )
     hold_user(db, user_id)

@@ -1,4 +1,4 @@
-"""Titles that somebody may mean while they type: of the catalogue and of their own downloads, best first."""
+"""Suggestions of titles while a user types: of the catalogue and of their own downloads, best first."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def begin_link(visit: Visit) -> Response:
 
 @pages.form("/account/plex/link", Permission.PROFILE_EDIT, again=plex_page, own_units=True)
 def link_plex(visit: Visit) -> Response:
-    """Link the account of whoever typed the code."""
+    """Link the Plex account that the code was entered with."""
     link_account(visit)
     return visit.go("account", _("Your Plex account is linked: you can sign in with it too."))
 
@@ -58,7 +58,7 @@ def link_account(visit: Visit) -> None:
     """Link the Plex account that claimed the code which the form names.
 
     Raises:
-        NotFound: nobody has typed it yet, or it is no longer good.
+        NotFound: it was not entered yet, or has expired.
     """
     code = plex_codes.waiting(visit)
     if code is None:

@@ -39,7 +39,7 @@ _FEW = 5  # syncs and webhooks
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that somebody has to look after.
+    """A problem that an admin has to look at.
 
     Attributes:
         name: as the sentence on top of the page enumerates it.
@@ -154,5 +154,5 @@ def _report(
 
 
 def _product(service: Service) -> str:
-    """Product and version of what is no server of somebody's: its name is private."""
+    """Product and version; empty for an integration, whose server has a private name."""
     return f", {service.about}" if service.about and service.name in {"database", "redis"} else ""

@@ -68,5 +68,5 @@ def advice_for(service: Service) -> str:
 
 
 def is_ill(service: Service) -> bool:
-    """Whether somebody has to look after it; what is not set up is well."""
+    """Whether it is offline or degraded; a service that is not set up is neither."""
     return service.state in {"offline", "degraded"}

@@ -1,4 +1,4 @@
-"""Errors as pages: what happened, what to do, the correlation id; whoever must sign in first is led there."""
+"""Errors as pages: what happened, what to do, the correlation id; 401 is a redirect to signing in."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def give(response: Response, settings: Settings, told: Sequence[Flash]) -> None:
 
 
 def read(request: Request, settings: Settings) -> Sequence[Flash]:
-    """The messages that wait; none where somebody else wrote the cookie."""
+    """The messages that wait; none where the cookie has no valid signature."""
     try:
         signed = base64.urlsafe_b64decode(request.cookies.get(_COOKIE, ""))
     except (binascii.Error, ValueError):

@@ -37,7 +37,7 @@ class Visit(Call):
 
     @property
     def is_public(self) -> bool:
-        """Whether the page lets everybody in, and knows nobody."""
+        """Whether the page takes no permission, so that nobody is authenticated."""
         return self._identity is None
 
     @cached_property
@@ -121,7 +121,7 @@ class Visit(Call):
 
 
 def local_path(text: str, otherwise: str) -> str:
-    """A path below the root of our site as somebody sent it, without the leading slash; `otherwise` if it is none."""
+    """A path below the root of the site that a client sent, without the leading slash; `otherwise` if it is none."""
     path = text.partition("?")[0].partition("#")[0]
     ours = len(text) <= _LONGEST and text.isprintable() and _PATH.fullmatch(path) and ".." not in path
     return text if ours and text else otherwise

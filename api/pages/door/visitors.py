@@ -18,7 +18,7 @@ from engine.permissions import Permission
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who is signed in.
+    """The user who is signed in.
 
     Attributes:
         id: of the user.

@@ -17,7 +17,7 @@ from api.pages.downloads.words import added
 from api.pages.look.words import gettext as _
 from api.wire.fields import Choice, Count, Flag, Lines, Schema, Text
 from engine.accounts import profile
-from engine.downloads import batches, wishes
+from engine.downloads import batches, requested
 from engine.downloads.batches import Outcome
 from engine.downloads.previews import links
 from engine.errors import MediaNestError, ValidationFailed
@@ -90,7 +90,7 @@ def _add(visit: Visit, db: Session, entered: dict[str, Any], urls: list[str]) ->
         ValidationFailed: quality, format and folder are not possible, whatever the links are.
     """
     choice = {name: entered[name] for name in ("quality", "format", "download_path")}
-    wishes.choose(choice["quality"], choice["format"])
+    requested.choose(choice["quality"], choice["format"])
     confine(choice["download_path"], visit.settings.download_dir)
     if entered["remember"]:
         remembered = {name: value for name, value in choice.items() if value}

@@ -26,7 +26,7 @@ def forgotten_password_page(visit: Visit) -> Response:
 
 @pages.form("/forgotten-password", None, again=forgotten_password_page, limit="login")
 def ask_for_reset(visit: Visit) -> Response:
-    """Mail a link, if somebody has the address; the answer is the same where nobody has."""
+    """Mail a link if an account has the address; the answer is the same where none has."""
     email = visit.entered(ForgottenForm)["email"]
     visit.spend("password_reset", email=email)
     password_reset.request(visit.db, visit.settings, email, visit.actor)

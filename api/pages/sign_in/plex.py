@@ -44,7 +44,7 @@ def begin_plex_sign_in(visit: Visit) -> Response:
 
 @pages.form("/sign-in/plex/check", None, again=plex_sign_in_page, limit="poll", own_units=True)
 def check_plex_sign_in(visit: Visit) -> Response:
-    """Sign in, if somebody has typed the code."""
+    """Sign in, if the code was entered at plex.tv."""
     code = plex_codes.waiting(visit)
     if code is None:
         raise NotFound(_("The code is no longer good: get a new one."))

@@ -28,7 +28,7 @@ class PlexCodeQuery(Schema):
 
 
 class PlexFlowForm(Schema):
-    """How somebody wants to show who they are at Plex: by a code of four characters, or by plex.tv's own page."""
+    """The way to sign in at Plex: by a code of four characters, or by plex.tv's own page."""
 
     flow = Choice(("link", "browser"), load_default="link")
 

@@ -27,13 +27,13 @@ class InviteForm(Schema):
 
 @pages.page("/welcome/invite", Permission.USERS_MANAGE)
 def invite_page(visit: Visit, **_path: Any) -> Response:
-    """Invite somebody."""
+    """An invitation to be sent."""
     return _page(visit)
 
 
 @pages.form("/welcome/invite", Permission.USERS_MANAGE, again=invite_page, limit="work")
 def invite_first(visit: Visit) -> Response:
-    """Invite somebody; the link is shown once, in this answer."""
+    """Create an invitation; its link is shown once, in this answer."""
     entered = visit.entered(InviteForm)
     visit.spend("invitation", email=entered["email"])
     row, url = invitations.create(visit.db, visit.settings, by=visit.identity, actor=visit.actor, **entered)

@@ -60,7 +60,7 @@ def begin_with_plex(visit: Visit) -> Response:
 
 @pages.form("/welcome/plex/link", Permission.INTEGRATIONS_CONFIGURE, again=connect_plex_page, own_units=True)
 def link_own_plex(visit: Visit) -> Response:
-    """Link the account of whoever typed the code, so that its servers can be found."""
+    """Link the Plex account that the code was entered with, so that its servers can be found."""
     link_account(visit)
     return visit.go(_PATH)
 

@@ -32,7 +32,7 @@ def shown(visit: Visit, path: str, status: int = 200, **values: Any) -> Response
     """A step as a page.
 
     Args:
-        visit: of whoever takes it.
+        visit: the request.
         path: of the step; its template is named after it.
         status: of HTTP.
         values: that the template names.

@@ -30,7 +30,7 @@ class FirstForm(Schema):
 
 @pages.page("/welcome", None)
 def welcome_page(visit: Visit) -> Response:
-    """The first administrator, while nobody is there; else the step at which the first run was left."""
+    """The form for the first administrator while there is none; else the step at which the first run was left."""
     if users.is_bootstrapped(visit.db):
         return visit.go("welcome/next")
     return steps.shown(visit, "welcome/you", takes_token=users.takes_setup_token(visit.settings))

@@ -1,4 +1,4 @@
-"""Links that somebody has pasted: what each holds, whether they have it already, or why it is refused."""
+"""Links pasted by a user: what each holds, whether they have it already, or why it is refused."""
 
 from __future__ import annotations
 

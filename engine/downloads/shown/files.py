@@ -19,13 +19,13 @@ from models.download import Download
 
 log = structlog.get_logger(__name__)
 
-# Lost between looking at a name and opening it: somebody exchanges it this moment.
+# The name was replaced between lstat and open.
 _EXCHANGED = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """An open file; whoever got it closes it.
+    """An open file; the caller closes it.
 
     Attributes:
         file: unbuffered.

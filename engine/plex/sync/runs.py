@@ -91,7 +91,7 @@ def start(
 
 
 def start_by_hand(db: Session, settings: Settings, *, full: bool, actor: Actor) -> tuple[SyncRun, bool]:
-    """Start a sync for somebody who asks for it, as `start` does.
+    """Start a sync by hand, as `start` does, with an entry in the audit log.
 
     Raises:
         NotFound: Plex is switched off.
@@ -166,7 +166,7 @@ def cancel(db: Session, sync_id: str) -> SyncRun:
 
 
 def cancel_by_hand(db: Session, sync_id: str, actor: Actor) -> SyncRun:
-    """Cancel a run for somebody who asks for it, as `cancel` does."""
+    """Cancel a run by hand, as `cancel` does, with an entry in the audit log."""
     run = cancel(db, sync_id)
     audit.record(db, "sync.cancelled", actor, Subject("sync", run.id))
     return run

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.downloads import downloads
 from engine.downloads.events import eta_text, speed_text
+from engine.downloads.requested import choose
 from engine.downloads.shown import listing
-from engine.downloads.wishes import choose
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.job_names import Job
 from engine.paging import compact_counts

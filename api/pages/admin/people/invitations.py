@@ -65,7 +65,7 @@ def _page(visit: Visit, url: str = "", page: int = 1, limit: int = 20, status: s
 
 @pages.form("/admin/invitations", Permission.USERS_MANAGE, again=_shown_again, limit="work")
 def invite_somebody(visit: Visit) -> Response:
-    """Invite somebody; the answer has the link, which is not stored and can't be shown again."""
+    """Create an invitation; the answer has its link, which is not stored and can't be shown again."""
     entered = visit.entered(InvitationForm)
     visit.spend("invitation", email=entered["email"])
     _row, url = invitations.create(visit.db, visit.settings, by=visit.identity, actor=visit.actor, **entered)

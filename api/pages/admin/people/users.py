@@ -1,4 +1,4 @@
-"""`/admin/users`: who may sign in, and as what; adding somebody."""
+"""`/admin/users`: the list of users, and adding one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UsersFilter(PageQuery):
 
 
 class NewUserForm(Schema):
-    """Somebody who signs in with address and password."""
+    """A user who signs in with address and password."""
 
     name = Name(required=True)
     email = Email(required=True)
@@ -58,7 +58,7 @@ def users_page(visit: Visit, query: dict[str, Any]) -> Response:
 
 @pages.page("/admin/users/new", Permission.USERS_MANAGE)
 def new_user_page(visit: Visit) -> Response:
-    """Somebody new, with a password that is told to them."""
+    """Add a user, with a password that an admin hands over."""
     return visit.show(
         "admin/new-user.html",
         here="admin/users",

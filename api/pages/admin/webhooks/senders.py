@@ -18,7 +18,7 @@ _PATH = "admin/webhooks/senders"
 
 
 class SenderForm(Schema):
-    """Somebody new who may send."""
+    """A new sender of webhooks."""
 
     name = Text(
         40,

@@ -1,4 +1,4 @@
-"""What somebody asks a download for: checked, and as the columns of its row."""
+"""A request for a download: checked, and as the columns of its row."""
 
 from __future__ import annotations
 
