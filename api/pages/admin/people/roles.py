@@ -21,10 +21,10 @@ _TIER_NAMES = {"standard": marked("Standard"), "premium": marked("Premium")}
 
 
 def roles_below(identity: Identity, among: Sequence[str] = ROLES) -> list[tuple[str, str]]:
-    """The roles that somebody may give, with their words: none that may do more than they may.
+    """The roles that a user may assign, with their words: none with permissions that they lack.
 
     Args:
-        identity: who gives.
+        identity: the user.
         among: only these.
     """
     mine = roles_within(identity.permissions)
