@@ -8,7 +8,7 @@ import pytest
 from door import API, Door, Person, data_of, opened, refused
 from structlog.testing import capture_logs
 
-from engine.downloads import downloads
+from engine.downloads.shown import listing
 from engine.formats import QUALITIES
 
 
@@ -158,7 +158,7 @@ def test_a_mistake_of_ours_tells_nothing(door: Door, monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("SELECT secret FROM /etc/shadow")
 
-    monkeypatch.setattr(downloads, "listing", broken)
+    monkeypatch.setattr(listing, listing.newest.__name__, broken)
     with opened(door.runtime.settings, app_env=app_env) as there, capture_logs() as logs:
         answer = there.person().get("/youtube/downloads")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import requests
+from raw_http import answer_on
 from stack import Stack, eventually, running
 
 LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -133,7 +134,7 @@ def test_a_slow_but_honest_client_is_served(server: Stack) -> None:
         for part in (head[:30], head[30:], BODY[:20], BODY[20:]):
             slow.sendall(part)
             time.sleep(1)
-        assert slow.recv(65536).startswith(b"HTTP/1.1 401 ")
+        assert answer_on(slow).status == 401
 
 
 @pytest.mark.long
@@ -149,7 +150,7 @@ def test_a_large_body_may_take_as_long_as_its_size_is_worth(server: Stack, chunk
             time.sleep(0.95)
         if chunked:
             slow.sendall(b"0\r\n\r\n")
-        assert slow.recv(65536).startswith(b"HTTP/1.1 401 ")
+        assert answer_on(slow).status == 401
 
 
 def test_requests_that_come_at_once_are_answered_in_order(server: Stack) -> None:
@@ -203,11 +204,9 @@ def test_who_does_not_read_is_let_go(server: Stack) -> None:
 def test_what_the_server_itself_refuses_has_the_form_of_all_answers(server: Stack) -> None:
     with connected(server) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost x\r\n\r\n")
-        head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
+        _, headers, body = answer_on(sock)
     answer = json.loads(body)
     assert answer["error"]["details"]["request"]
-    lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
     usual = requests.get(f"{server.url}/nowhere", timeout=5).headers
     for name in ("Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options", "Cache-Control"):
         assert headers[name.lower()] == usual[name]

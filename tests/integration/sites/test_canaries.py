@@ -20,6 +20,7 @@ import websocket
 from fakes.mail_server import MailServer
 from fakes.plextv import FakePlexServer, FakePlexTv
 from psycopg import sql
+from raw_http import answer_on
 from stack import Stack, eventually, running
 
 from config.celery import QUEUES
@@ -352,7 +353,7 @@ def _nonsense(witness: Witness) -> None:
         with socket.create_connection(("127.0.0.1", witness.stack.port), timeout=10) as raw:
             raw.sendall(f"{line}\r\nAuthorization: Bearer {PLANTED['malformed']}\r\n\r\n".encode())
             with contextlib.suppress(OSError):
-                witness.heard.append(("malformed", raw.recv(65536).decode(errors="replace"), frozenset()))
+                witness.heard.append(("malformed", str(answer_on(raw)), frozenset()))
 
 
 def _failures(witness: Witness) -> None:

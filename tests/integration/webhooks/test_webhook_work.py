@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 from fakes.plex_server import send_webhook
+from raw_http import answer_on
 from stack import Client, Stack, eventually, free_port, running
 
 SERVER = {"title": "Office", "uuid": "5466"}
@@ -198,7 +199,7 @@ def test_the_secret_is_nowhere(installation: tuple[Stack, Client, str]) -> None:
         )
     with socket.create_connection(("127.0.0.1", stack.port)) as rude:
         rude.sendall(f"POST {url.removeprefix(stack.url)} HTTP/9\r\n\r\n".encode())
-        answers.append(rude.recv(4096).decode())
+        answers.append(str(answer_on(rude)))
     stack.query("ALTER TABLE webhooks RENAME TO elsewhere")
     answers.append(client.session.post(url, json=said("media.play"), timeout=20).text)
     stack.query("ALTER TABLE elsewhere RENAME TO webhooks")
