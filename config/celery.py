@@ -11,7 +11,7 @@ from kombu import Exchange, Queue
 
 from config.settings import Settings
 
-QUEUES = ("downloads", "plex", "webhooks", "media", "notifications", "maintenance")
+QUEUES = ("downloads", "plex", "webhooks", "media", "notifications", "requests", "maintenance")
 
 
 class Bell(Protocol):

@@ -21,6 +21,12 @@ class Job(StrEnum):
     CHECK_PLEX_ACCESS = "plex.check_access"
     WATCHED = "plex.watched"
     WEBHOOK = "webhooks.process"
+    FULFIL = "requests.fulfil"
+    ANNOUNCE = "requests.announce"
+    CHECK_AVAILABILITY = "requests.check_availability"
+    COMPARE_UPSTREAM = "requests.compare_upstream"
+    READ_WATCHLISTS = "requests.read_watchlists"
+    DELIVER = "notifications.deliver"
     RECONCILE = "maintenance.reconcile"
     CLEAN_UP = "maintenance.clean_up"
     NOOP = "maintenance.noop"
@@ -36,6 +42,9 @@ def periods(settings: Settings) -> dict[Job, timedelta]:
     return {
         Job.RECONCILE: timedelta(seconds=settings.reconcile_seconds),
         Job.CLEAN_UP: timedelta(minutes=1),
+        Job.CHECK_AVAILABILITY: timedelta(minutes=1),
+        Job.COMPARE_UPSTREAM: timedelta(minutes=5),
+        Job.READ_WATCHLISTS: timedelta(minutes=1),
         Job.SYNC_DUE: timedelta(seconds=settings.plex_sync_seconds),
         # A batch each time, so that a day's checks are spread over the day.
         Job.CHECK_PLEX_ACCESS: timedelta(seconds=min(600, settings.plex_check_seconds)),

@@ -44,6 +44,7 @@ _WATCH_ALL = _READ | {Permission.OPERATIONS_VIEW}
 DOWNLOAD = Datum("download", "download:", "media", _REQUEST, _MANAGE, owned=True)
 ARRIVAL = Datum("arrival", "media:added", "media", _REQUEST, _MANAGE, owned=True)
 CATALOGUE = Datum("catalogue", "media:", "media", _READ)
+REQUEST = Datum("request", "request:", "media", _REQUEST, _MANAGE, owned=True)
 SYNC = Datum("sync", "sync:", "system", frozenset({Permission.INTEGRATIONS_CONFIGURE}))
 WATCHING = Datum("watching", "plex:activity", "media", _READ, _WATCH_ALL, owned=True)
 WATCHING_OF_STRANGERS = Datum("watching of strangers", "plex:activity", "admin", _WATCH_ALL)
@@ -56,6 +57,7 @@ DATA = {
         DOWNLOAD,
         ARRIVAL,
         CATALOGUE,
+        REQUEST,
         SYNC,
         WATCHING,
         WATCHING_OF_STRANGERS,

@@ -3,6 +3,13 @@
 from models.api_key import ApiKey
 from models.audit import AuditEntry
 from models.base import Base
+from models.delivery import (
+    ActionLink,
+    DeliveredNotification,
+    Delivery,
+    NotificationChannel,
+    NotificationPreferences,
+)
 from models.download import Download, DownloadTurn, FileRemoval, Preview
 from models.heartbeat import Heartbeat
 from models.integration import Integration
@@ -10,6 +17,16 @@ from models.invitation import Invitation
 from models.login import Login
 from models.mail import Mail
 from models.media import MediaItem, WatchState
+from models.media_request import (
+    Fulfilment,
+    MediaRequest,
+    RequestAnnouncement,
+    RequestComment,
+    RequestFollower,
+    RequestRules,
+    RequestSeason,
+    RequestStep,
+)
 from models.notification import Notification
 from models.password_reset import PasswordReset
 from models.plex_activity import PlexActivity
@@ -23,25 +40,34 @@ from models.secret import Secret
 from models.setting import Fact, StoredSetting
 from models.socket_ticket import SocketTicket
 from models.sync_run import SyncChange, SyncRun
+from models.title import Title, TitleList
 from models.user import User
 from models.watch_refresh import WatchRefresh
+from models.watchlist import Watchlist, WatchlistEntry
 from models.webhook import Webhook
 
 __all__ = [
+    "ActionLink",
     "ApiKey",
     "AuditEntry",
     "Base",
+    "DeliveredNotification",
+    "Delivery",
     "Download",
     "DownloadTurn",
     "Fact",
     "FileRemoval",
+    "Fulfilment",
     "Heartbeat",
     "Integration",
     "Invitation",
     "Login",
     "Mail",
     "MediaItem",
+    "MediaRequest",
     "Notification",
+    "NotificationChannel",
+    "NotificationPreferences",
     "PasswordReset",
     "PlexActivity",
     "PlexArrival",
@@ -51,6 +77,12 @@ __all__ = [
     "PlexServer",
     "Preview",
     "Queue",
+    "RequestAnnouncement",
+    "RequestComment",
+    "RequestFollower",
+    "RequestRules",
+    "RequestSeason",
+    "RequestStep",
     "RowCount",
     "ScheduleSlot",
     "Secret",
@@ -59,8 +91,12 @@ __all__ = [
     "StoredSetting",
     "SyncChange",
     "SyncRun",
+    "Title",
+    "TitleList",
     "User",
     "WatchRefresh",
     "WatchState",
+    "Watchlist",
+    "WatchlistEntry",
     "Webhook",
 ]

@@ -36,6 +36,7 @@ class Download(JobRow, Base):
         file: of a completed one: `{"path", "size", "container", "height", "duration"}`.
         published: the file's identity (`engine.storage.file_identity`); None for rows of a release before this column.
         yielded_at: when it went back to the queue to free its slot for another user; None once it runs again.
+        request_id: the request that it fulfils, if any; not a foreign key: it outlives the request.
         speed: bytes per second. eta: seconds.
     """
 
@@ -96,6 +97,7 @@ class Download(JobRow, Base):
     file: Mapped[dict[str, Any] | None]
     published: Mapped[dict[str, Any] | None]
     yielded_at: Mapped[datetime | None]
+    request_id: Mapped[str | None]
 
 
 class DownloadTurn(Base):

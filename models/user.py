@@ -27,6 +27,7 @@ class User(Timestamps, Base):
         language: of pages, such as `de`; None: that of the browser.
         theme: of pages, `light` or `dark`; None: that of the system.
         download_choice: quality, format and folder as they were remembered for the next download.
+        requests_per_days: how much they may ask for, `{"count", "days"}`; None: as much as their role.
         deleted_at: when the account was deleted; the row stays without a name, as other rows refer to it.
     """
 
@@ -63,6 +64,7 @@ class User(Timestamps, Base):
     last_login_at: Mapped[datetime | None]
     language: Mapped[str | None]
     theme: Mapped[str | None]
+    requests_per_days: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     download_choice: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
 
     @property

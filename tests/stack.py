@@ -120,7 +120,7 @@ class Stack:
         return process
 
     def start_maintenance(self) -> subprocess.Popen[bytes] | WarmProcess:
-        return self.start_worker("worker", "plex,webhooks,notifications,maintenance")
+        return self.start_worker("worker", "plex,webhooks,notifications,requests,maintenance")
 
     def start_beat(self, name: str = "beat", **env: str) -> subprocess.Popen[bytes] | WarmProcess:
         schedule = str(self.folder / f"{name}-schedule")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine import events
+from engine.correlation import correlation_id
 from engine.errors import NotFound
 from engine.events import Event
 from engine.paging import Page
@@ -31,6 +32,8 @@ def notify(
     subject: tuple[str, str] | None = None,
     dedupe_key: str | None = None,
     by: str | None = None,
+    group: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> Notification | None:
     """Notify a user, once; publishes `notification:new` to their sockets.
 
@@ -43,6 +46,8 @@ def notify(
         subject: kind and id of what it is about, where that is an object of ours.
         dedupe_key: a second notification of the user with the same key is none.
         by: who caused it: nobody is notified of their own action.
+        group: notifications of one type with the same group that follow each other within minutes become one.
+        details: what its words are made of.
 
     Returns:
         The row; None where nobody was told.
@@ -61,6 +66,9 @@ def notify(
             subject_kind=kind,
             subject_id=subject_id,
             dedupe_key=dedupe_key,
+            group_key=group,
+            details=details,
+            correlation_id=correlation_id(),
         )
         .on_conflict_do_nothing(index_elements=["user_id", "dedupe_key"])
         .returning(Notification)

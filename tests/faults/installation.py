@@ -88,7 +88,9 @@ class Installation(Stack):
             if not self.runs(name):
                 self.start_beat(name)
         if not self.runs("maintenance"):
-            self.spawn_worker("maintenance", queues="plex,webhooks,notifications,maintenance", concurrency=2)
+            self.spawn_worker(
+                "maintenance", queues="plex,webhooks,notifications,requests,maintenance", concurrency=2
+            )
         for name in ("one", "two"):
             if not self.runs(name):
                 self.spawn_worker(name, app=app, **env)

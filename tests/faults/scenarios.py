@@ -91,7 +91,7 @@ def revive(installation: Installation) -> None:
         if not installation.runs(name):
             installation.spawn_worker(name)
     if not installation.runs("maintenance"):
-        queues = "plex,webhooks,notifications,maintenance"
+        queues = "plex,webhooks,notifications,requests,maintenance"
         installation.spawn_worker("maintenance", queues=queues, concurrency=2)
     if not installation.runs("beat"):
         installation.start_beat("beat")
@@ -184,7 +184,7 @@ def lethal(installation: Installation, ledger: Ledger) -> None:
     """Downloads whose every attempt takes its pool child down: three crashes each, then they fail; no other suffers."""
     installation.other_workers(app="fakes.poisoned_worker", POISON_CRASHES=str(POISON))
     installation.kill_group("maintenance")  # it counts the crashes
-    queues = "plex,webhooks,notifications,maintenance"
+    queues = "plex,webhooks,notifications,requests,maintenance"
     installation.spawn_worker("maintenance", queues=queues, concurrency=2, POISON_CRASHES=str(POISON))
     sound = ask_many(installation, ledger, int(max(8, 40 * installation.scale)))
     bad = [ledger.ask(poison=1, ends="failed") for _ in range(int(max(2, 6 * installation.scale)))]

@@ -21,6 +21,7 @@ QUEUE_NAMES = {
     "webhooks": marked("Webhooks"),
     "media": marked("Looking at links"),
     "notifications": marked("Mails"),
+    "requests": marked("Requests"),
     "maintenance": marked("Housekeeping"),
 }
 

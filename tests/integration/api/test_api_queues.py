@@ -25,7 +25,7 @@ def test_all_queues_are_listed_with_throttled_hosts(door: Door, admin: Person) -
         host_breaker.throttle(db, "youtube", "bot_check", 900)
     rows = data_of(admin.get("/admin/queues"))["queues"]
     assert [row["name"] for row in rows] == [
-        "downloads", "plex", "webhooks", "media", "notifications", "maintenance",
+        "downloads", "plex", "webhooks", "media", "notifications", "requests", "maintenance",
     ]  # fmt: skip
     (host,) = rows[0]["throttledHosts"]
     assert (host["host"], host["reason"]) == ("youtube", "bot_check")

@@ -1,0 +1,1 @@
+"""Requests for films, series and videos: asked, decided, fulfilled, and available once Plex has them."""
