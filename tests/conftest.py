@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ from engine.clients.gate import gate_of  # noqa: E402
 from engine.job_names import Job  # noqa: E402
 from engine.runtime import Runtime  # noqa: E402
 from models.migrate import upgrade  # noqa: E402
+
+# Whoever starts the tests in the background has them ignore Ctrl-C, which all that they start would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ENOUGH = 4 << 30  # bytes, for the servers of all test processes
 
