@@ -59,7 +59,7 @@ class TitleList(Base):
 
     Attributes:
         key: what was asked for: kind, words, year, language, TMDB's page.
-        members: `[[type, tmdb_id], ...]` in TMDB's order.
+        members: `[[type, tmdb_id], ...]` in TMDB's order; null for what is neither film nor series.
         total: results in all, by TMDB.
     """
 

@@ -36,6 +36,10 @@ class _Overseerr(Kind):
 
     name, title = "overseerr", "Overseerr"
 
+    def environment(self, settings: Settings) -> Given:
+        """`OVERSEERR_URL` and `OVERSEERR_API_KEY`."""
+        return Given(settings.overseerr_url, settings.overseerr_api_key)
+
     def examine(self, target: Target) -> Tested:
         """Test address and API key."""
         overseerr.examine(target.url, target.token, verify=target.verify)
@@ -46,6 +50,10 @@ class _Tmdb(Kind):
     """The Movie Database."""
 
     name, title, standard_url = "tmdb", "TMDB", tmdb.STANDARD_URL
+
+    def environment(self, settings: Settings) -> Given:
+        """`TMDB_URL` and `TMDB_TOKEN`."""
+        return Given(settings.tmdb_url, settings.tmdb_token)
 
     def examine(self, target: Target) -> Tested:
         """Test address and token."""
