@@ -12,7 +12,8 @@ class MediaNestError(Exception):
         code: of the API's table of error codes.
         status: the HTTP status that goes with it.
         message: a sentence for people; never a path of the server, a query or a secret.
-        details: the fields at fault of a validation error, otherwise only shown in development.
+        details: the fields at fault of a validation error, or facts that clients need (`tells_details`); otherwise only
+            shown in development.
         retry_after: seconds after which a temporary error may be over; None: unknown.
         attempt: the audit entry that belongs to it, an `engine.audit.Attempt`; None: none of its own.
     """
@@ -20,6 +21,7 @@ class MediaNestError(Exception):
     code = "INTERNAL_ERROR"
     status = 500
     attempt: object | None = None
+    tells_details = False
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class ValidationFailed(MediaNestError):
     """The request is malformed; `details` maps each field at fault to its messages."""
 
     code, status = "VALIDATION_ERROR", 400
+    tells_details = True
 
     def __init__(self, message: str, **fields: str) -> None:
         super().__init__(message, {name: [text] for name, text in fields.items()})
@@ -83,6 +86,19 @@ class Conflict(MediaNestError):
     """The present state of the object does not allow it."""
 
     code, status = "CONFLICT", 409
+
+
+class AlreadyThere(Conflict):
+    """What is asked for is in Plex; `details`: its `itemId` in the catalogue."""
+
+    tells_details = True
+
+
+class QuotaExceeded(MediaNestError):
+    """As much was asked for as the quota allows; `details`: `limit`, `used`, `resetsAt`."""
+
+    code, status = "QUOTA_EXCEEDED", 429
+    tells_details = True
 
 
 class UpstreamFailed(MediaNestError):

@@ -177,16 +177,19 @@ class Fulfilment(JobRow, Base):
 
     Attributes:
         dispatch: the request's `dispatches` that it belongs to: a fulfilment of an older one does nothing.
-        action: `send` (make it there), `decide` (approve or decline one that was made there), `remove`.
+        action: `send` (make it there), `decide` (decline one that was made there), `remove`.
+        reference, target: of one that is removed, whose request is gone.
     """
 
     __tablename__ = "fulfilments"
     __table_args__ = (*job_indexes("fulfilments"), Index("ix_fulfilments_request", "request_id"))
 
-    request_id: Mapped[str] = mapped_column(ForeignKey("media_requests.id", ondelete="CASCADE"))
+    request_id: Mapped[str]
     dispatch: Mapped[int]
     action: Mapped[str]
     actor_id: Mapped[str | None]
+    reference: Mapped[str | None]
+    target: Mapped[str | None]
 
 
 class RequestAnnouncement(JobRow, Base):

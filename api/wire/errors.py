@@ -59,8 +59,8 @@ class ErrorDetail(ma.Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Of a validation error the fields at fault with their messages; of others only in "
-            "development."
+            "description": "Of a validation error the fields at fault with their messages; of a quota, and of "
+            "what is there already, the facts; of others only in development."
         },
     )
 
@@ -77,6 +77,7 @@ class InvalidRequest(MediaNestError):
     """A request that does not fit its schema; `details` maps fields to messages."""
 
     code, status = "VALIDATION_ERROR", 400
+    tells_details = True
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         shown = {str(name)[:_MAX_NAME]: messages for name, messages in list(fields.items())[:_MAX_NAMES]}
@@ -126,9 +127,8 @@ def _known(error: MediaNestError) -> Response:
 
 
 def told_details(error: MediaNestError) -> Mapping[str, object] | str | None:
-    """The details of an error that clients may see: of a validation error, and in development."""
-    named = error.code == "VALIDATION_ERROR"
-    return error.details if named or _in_development() else None
+    """The details of an error that clients may see: of one that is of no use without them, and in development."""
+    return error.details if error.tells_details or _in_development() else None
 
 
 def _http(error: HTTPException) -> Response:

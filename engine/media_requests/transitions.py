@@ -93,7 +93,7 @@ def move(
     subject = Subject("request", request.id, request.title)
     audit.record(db, f"request.{status}", actor, subject, before=before)
     if tell and status in TOLD:
-        _announce(db, request, step, actor, batch)
+        announce(db, request, step, f"request.{status}", actor, batch)
     publish(db, request, actor)
     log.info("request.moved", request_id=request.id, status=status, before=before)
     return step
@@ -146,13 +146,21 @@ def publish(db: Session, request: MediaRequest, actor: Actor, user_id: str | Non
     events.publish(db, Event("request:updated", data, owner, REQUEST))
 
 
-def _announce(db: Session, request: MediaRequest, step: RequestStep, actor: Actor, batch: str | None) -> None:
+def announce(
+    db: Session,
+    request: MediaRequest,
+    step: RequestStep,
+    type_: str,
+    actor: Actor,
+    batch: str | None = None,
+) -> None:
+    """Have people told of a step by a job: `request.new` who may decide, of anything else who follows it."""
     row = RequestAnnouncement(
         id=new_id("ann"),
         status="queued",
         request_id=request.id,
         step_id=step.id,
-        type=f"request.{request.status}",
+        type=type_,
         actor_id=actor.user_id,
         batch=batch,
         correlation_id=correlation_id(),

@@ -37,6 +37,8 @@ class Hashed(IntEnum):
 
     WEBHOOK = 0
     PLEX_ACTIVITY = 1
+    REQUESTED_TITLE = 2
+    REQUESTS_OF_USER = 3
 
 
 Key = Lock | ColumnElement[int]

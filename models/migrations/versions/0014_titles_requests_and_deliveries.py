@@ -192,6 +192,8 @@ def upgrade() -> None:
     sa.Column('dispatch', sa.BigInteger(), nullable=False),
     sa.Column('action', sa.Text(), nullable=False),
     sa.Column('actor_id', sa.Text(), nullable=True),
+    sa.Column('reference', sa.Text(), nullable=True),
+    sa.Column('target', sa.Text(), nullable=True),
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('attempt', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
@@ -206,7 +208,6 @@ def upgrade() -> None:
     sa.Column('error', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('correlation_id', sa.Text(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
-    sa.ForeignKeyConstraint(['request_id'], ['media_requests.id'], name=op.f('fk_fulfilments_request_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_fulfilments'))
     )
     op.create_index('ix_fulfilments_held', 'fulfilments', ['lease_until'], unique=False, postgresql_where=sa.text('lease_until IS NOT NULL'))

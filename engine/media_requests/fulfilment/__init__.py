@@ -1,0 +1,1 @@
+"""How an approved request is fulfilled: by Overseerr or Seerr, by a download of ours, or by hand."""
