@@ -75,7 +75,8 @@ def when_ready(server: Any) -> None:
     if waiting:
         # Not through the log, which blanks secrets: this one is for the person who reads it here.
         token = settings.resolve_setup_token()
-        print(f"First time? Open /welcome, which asks for this setup token: {token}", flush=True)  # noqa: T201
+        words = "First time? Open /welcome, which asks for the setup token (setupToken in the API)"
+        print(f"{words}: {token}", flush=True)  # noqa: T201
 
 
 def post_fork(server: Any, worker: Any) -> None:
