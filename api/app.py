@@ -16,6 +16,7 @@ from api.pages.look import static_files
 from api.pages.site import PAGES
 from api.resources import (
     admin,
+    admin_requests,
     audit,
     auth,
     confirmation,
@@ -28,6 +29,7 @@ from api.resources import (
     invitations,
     me,
     media,
+    media_requests,
     notifications,
     password_reset,
     plex_activity,
@@ -36,6 +38,7 @@ from api.resources import (
     plex_syncs,
     search,
     testing,
+    titles,
     users,
     webhook_inbox,
     webhooks,
@@ -79,6 +82,9 @@ BLUEPRINTS = (
     webhook_inbox.blueprint,
     plex_collections.blueprint,  # that of api.resources.plex, with all operations of both
     media.blueprint,
+    titles.blueprint,
+    media_requests.blueprint,
+    admin_requests.blueprint,
     search.blueprint,
     plex_syncs.blueprint,
     plex_activity.blueprint,

@@ -14,6 +14,8 @@ from engine.jobs.kinds import JobKind
 from engine.mails import work as mail_work
 from engine.mails.texts import Template
 from engine.mails.work import MAIL
+from engine.media_requests.announcing import ANNOUNCE
+from engine.media_requests.fulfilment.work import FULFIL
 from engine.plex.sync.work import SYNC
 from engine.plex.watching.work import WATCH_REFRESH
 from engine.webhooks.work import WEBHOOK
@@ -27,6 +29,8 @@ KINDS: tuple[JobKind[Any], ...] = (
     WATCH_REFRESH,
     WEBHOOK,
     MAIL,
+    FULFIL,
+    ANNOUNCE,
 )
 
 # The link of a reset is made when its mail is written, so that no row and no backup holds a token.

@@ -96,6 +96,8 @@ class MediaRequest(Timestamps, Base):
 class RequestSeason(Base):
     """A season that a request of a series asks for; `status` is pending, processing, partial or available.
 
+    `had`: how many of its episodes were there when it became available.
+
     A season is asked for by one request only, whatever became of it (`tmdb_id` repeats that of the request).
     """
 
@@ -108,6 +110,7 @@ class RequestSeason(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     tmdb_id: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="pending")
+    had: Mapped[int | None]
 
 
 class RequestFollower(Timestamps, Base):

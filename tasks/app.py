@@ -35,6 +35,7 @@ app.conf.include = [
     "tasks.downloads",
     "tasks.accounts",
     "tasks.notifications",
+    "tasks.requests",
     "tasks.plex",
     "tasks.webhooks",
     "tasks.maintenance",

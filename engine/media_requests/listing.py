@@ -114,7 +114,10 @@ def find(
 def counts(db: Session, user_id: str, scope: Scope) -> Counter[str]:
     """How many requests of each status there are."""
     query = select(MediaRequest.status, func.count()).where(*_visible(user_id, scope))
-    return Counter({status: number for status, number in db.execute(query.group_by(MediaRequest.status))})
+    found = Counter[str]()
+    for status, number in db.execute(query.group_by(MediaRequest.status)):
+        found[status] = number
+    return found
 
 
 def get(db: Session, settings: Settings, request_id: str, user_id: str, *, manages: bool) -> RequestView:

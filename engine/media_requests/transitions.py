@@ -60,6 +60,7 @@ def move(
     actor: Actor,
     text: str,
     tell: bool = True,
+    hand_on: bool = True,
     batch: str | None = None,
     **columns: Any,
 ) -> RequestStep:
@@ -75,6 +76,7 @@ def move(
         actor: who causes it; `audit.SERVER` for the catalogue, rules and jobs.
         text: a sentence for its history.
         tell: False where a later transition of the same unit is what people are told of.
+        hand_on: False where an approved one is there already, and nobody needs to fetch it.
         batch: common to all that are decided together.
         columns: further columns of the request that change with it.
 
@@ -87,7 +89,7 @@ def move(
     for name, value in columns.items():
         setattr(request, name, value)
     step = note(db, request, status, text, actor)
-    if status == "approved":
+    if status == "approved" and hand_on:
         request.dispatches += 1
         dispatch(db, request, "send", actor)
     subject = Subject("request", request.id, request.title)

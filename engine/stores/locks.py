@@ -19,6 +19,8 @@ class Lock(IntEnum):
     SYNC_RUNS = 7_240_413
     PUSH_LISTENER = 7_240_414
     ARRIVAL_SCANS = 7_240_416
+    AVAILABILITY = 7_240_417
+    UPSTREAM_REQUESTS = 7_240_418
 
 
 class Named(StrEnum):

@@ -10,7 +10,7 @@ import structlog
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt
-from engine.webhooks import plex
+from engine.webhooks import overseerr, plex
 from engine.webhooks.meaning import Handler
 from models.webhook import Webhook
 
@@ -21,7 +21,7 @@ WEBHOOK = JobKind(
 )
 
 # By source; messages of other sources are stored and ignored.
-HANDLERS: Mapping[str, Handler] = {"plex": plex.handle}
+HANDLERS: Mapping[str, Handler] = {"plex": plex.handle, "overseerr": overseerr.handle}
 
 
 def work(attempt: Attempt[Webhook]) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from engine import events
 from engine.events import Event
+from engine.job_names import Job
+from engine.jobs.bell import enqueue
 from engine.plex.recognition.staging import Changes
 from engine.readers import CATALOGUE
 from models.sync_run import SyncChange
@@ -25,7 +27,7 @@ _EVENT_NAMES = {
 
 
 def record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
-    """Add changes of single items to the report of the run."""
+    """Add changes of single items to the report of the run; whoever asked for one of them learns of it."""
     rows = [
         {"sync_id": sync_id, "item_id": one.item_id, "kind": one.kind, "type": one.type, "title": one.title}
         for some in changes
@@ -33,6 +35,7 @@ def record(db: Session, sync_id: str, changes: Sequence[Changes]) -> None:
     ]
     if rows:
         db.execute(insert(SyncChange), rows)
+        enqueue(db, Job.CHECK_AVAILABILITY)
 
 
 def moved(db: Session, sync_id: str, item_ids: Sequence[str]) -> None:

@@ -266,6 +266,7 @@ def upgrade() -> None:
     sa.Column('number', sa.BigInteger(), nullable=False),
     sa.Column('tmdb_id', sa.Text(), nullable=False),
     sa.Column('status', sa.Text(), server_default='pending', nullable=False),
+    sa.Column('had', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['request_id'], ['media_requests.id'], name=op.f('fk_request_seasons_request_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('request_id', 'number', name=op.f('pk_request_seasons')),
     sa.UniqueConstraint('tmdb_id', 'number', name=op.f('uq_request_seasons_tmdb_id_number'))

@@ -1,0 +1,33 @@
+"""Tasks of requests: handing them on, telling of them, comparing them with the catalogue and with Overseerr."""
+
+from __future__ import annotations
+
+from engine.job_names import Job
+from engine.media_requests import announcing, availability_pass, upstream
+from engine.media_requests.fulfilment import work as fulfilment_work
+from tasks.app import app, runtime
+from tasks.work import work_off
+
+
+@app.task(name=Job.FULFIL.value)
+def fulfil() -> None:
+    """Hand the next approved request on."""
+    work_off(fulfilment_work.FULFIL, fulfilment_work.work)
+
+
+@app.task(name=Job.ANNOUNCE.value)
+def announce() -> None:
+    """Tell people of the next step of a request."""
+    work_off(announcing.ANNOUNCE, announcing.work)
+
+
+@app.task(name=Job.CHECK_AVAILABILITY.value)
+def check_availability() -> None:
+    """Compare requests with the catalogue; rung for by what changes it, and by the timetable in case that was lost."""
+    availability_pass.check(runtime())
+
+
+@app.task(name=Job.COMPARE_UPSTREAM.value)
+def compare_upstream() -> None:
+    """Compare requests with those at Overseerr; rung for by its webhooks, and by the timetable."""
+    upstream.compare(runtime())
