@@ -182,6 +182,23 @@ class OverseerrClient:
         number = ids.get("tvdbId") or info.get("tvdbId")
         return str(number) if isinstance(number, int) and number > 0 else None
 
+    def title(self, media_type: str, tmdb_id: str) -> tuple[str, int | None]:
+        """Name and year of a title.
+
+        Raises:
+            OverseerrError: one of its kinds.
+        """
+        found = _object(
+            self._ask("GET", f"/{'movie' if media_type == 'movie' else 'tv'}/{_number(tmdb_id)}")[1]
+        )
+        name = found.get("title") or found.get("name")
+        if not isinstance(name, str) or not name.strip():
+            raise OverseerrGarbled("Overseerr's answer describes no title.")
+        date = str(found.get("releaseDate") or found.get("firstAirDate") or "")[:4]
+        return name.strip()[:500], int(date) if date.isascii() and date.isdecimal() and len(
+            date
+        ) == 4 else None
+
     def decide(self, reference: str, decision: Literal["approve", "decline"]) -> None:
         """Approve or decline a request.
 

@@ -28,7 +28,8 @@ WINDOW = timedelta(minutes=10)  # deduplication: within it, equal messages of a 
 RETENTION = timedelta(days=30)
 STATUSES = ("received", "processing", "processed", "ignored", "failed")
 
-_EVENT_KEYS = ("event", "notification_type", "type", "action")  # the event's name, by sender
+# The event's name, by sender; what Overseerr calls `event` is a sentence.
+_EVENT_KEYS = ("notification_type", "event", "type", "action")
 _LONGEST_EVENT = 100  # characters
 _TOKEN_IN_URL = re.compile(r"(?i)((?:token|api_?key|secret|password)=)[^&\s\"'#]+")
 
