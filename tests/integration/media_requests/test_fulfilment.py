@@ -1,0 +1,252 @@
+"""How approved requests are fulfilled: by Overseerr, by downloads, by hand; and what happens when that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from door import Person, data_of
+from sqlalchemy import text
+from village import Village
+
+from engine.jobs.runner import run_next
+from engine.media_requests.fulfilment import work as fulfilment_work
+from tests.fakes.overseerr_server import APPROVED, DECLINED, FAULTS, PENDING
+
+FILM = {"tmdbId": "949", "mediaType": "movie"}
+SERIES = {"tmdbId": "70523", "mediaType": "tv"}
+
+
+@pytest.fixture
+def ann(seerr_village: Village) -> Person:
+    return seerr_village.door.person()
+
+
+@pytest.fixture
+def admin(seerr_village: Village) -> Person:
+    return seerr_village.door.person("admin")
+
+
+def approved(person: Person, admin: Person, what: dict[str, Any], **how: Any) -> str:
+    row = data_of(person.post("/media/request", json=what))
+    assert admin.post(f"/media/requests/{row['id']}/approve", json=how).status_code == 200
+    return str(row["id"])
+
+
+def seen(person: Person, request_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = data_of(person.get(f"/media/requests/{request_id}"))
+    return found
+
+
+def at_once(village: Village) -> None:
+    """Let what waits for its next attempt have it now."""
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE fulfilments SET next_run_at = clock_timestamp() WHERE ended_at IS NULL"))
+
+
+def test_overseerr_is_asked_as_who_asked(seerr_village: Village, ann: Person, admin: Person) -> None:
+    there = seerr_village.overseerr
+    user = there.user(plex_id=4711, name="ann")
+    with seerr_village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE users SET plex_id = '4711' WHERE id = :id"), {"id": ann.id})
+    there.approves_itself = False
+
+    request_id = approved(ann, admin, SERIES | {"seasons": [1, 2], "quality": "2160p"})
+    seerr_village.work()
+
+    (made,) = there.requests.values()
+    assert (made["requestedBy"], made["status"], made["is4k"]) == (user, APPROVED, True)
+    assert [one["seasonNumber"] for one in made["seasons"]] == [1, 2]
+    found = seen(ann, request_id)
+    assert found["status"] == "processing"
+    assert found["fulfilment"] == {
+        "by": "overseerr", "reference": str(made["id"]), "status": "approved", "error": None,
+    }  # fmt: skip
+
+
+def test_what_died_behind_its_making_is_not_made_twice(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    there.dies_after = "POST /request"
+    request_id = approved(ann, admin, FILM)
+    assert run_next(seerr_village.runtime, fulfilment_work.FULFIL, fulfilment_work.work)
+    assert seen(ann, request_id)["status"] == "approved"
+    at_once(seerr_village)
+    seerr_village.work()
+
+    assert len(there.requests) == 1
+    assert seen(ann, request_id)["status"] == "processing"
+
+
+def test_one_that_somebody_made_there_is_taken_up(seerr_village: Village, ann: Person, admin: Person) -> None:
+    made = seerr_village.overseerr.made("movie", 949)
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+
+    assert len(seerr_village.overseerr.requests) == 1
+    assert seen(ann, request_id)["fulfilment"]["reference"] == str(made["id"])
+    assert made["status"] == APPROVED
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_target_that_fails_ends_with_a_cause_and_a_retry(
+    seerr_village: Village, ann: Person, admin: Person, fault: str
+) -> None:
+    seerr_village.overseerr.fault = fault
+    request_id = approved(ann, admin, FILM)
+    for _ in range(9):
+        seerr_village.work()
+        at_once(seerr_village)
+
+    found = seen(ann, request_id)
+    error = found["fulfilment"]["error"]
+    assert (found["status"], error["retryable"]) == ("failed", True)
+    assert error["message"] in found["waitingFor"]
+    assert seerr_village.overseerr.key not in str(found)
+    seerr_village.work()
+    assert seerr_village.notices(ann.id)[-1] == ("request.failed", "“Heat” could not be fetched")
+
+    seerr_village.overseerr.fault = None
+    assert data_of(admin.post(f"/media/requests/{request_id}/retry", json={}))["status"] == "approved"
+    seerr_village.work()
+    assert seen(ann, request_id)["status"] == "processing"
+
+
+def test_nothing_left_there_is_no_failure(seerr_village: Village, ann: Person, admin: Person) -> None:
+    seerr_village.overseerr.nothing_left = True
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    assert seen(ann, request_id)["status"] == "processing"
+
+
+def test_an_admin_chooses_where_the_id_at_tvdb_is_missing(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    there.known["tv", 70523] = {"title": "Dark", "tvdb": None}
+    seerr_village.tmdb.titles[-1].tvdb_id = None
+    request_id = approved(ann, admin, SERIES)
+    seerr_village.work()
+
+    error = seen(ann, request_id)["fulfilment"]["error"]
+    assert error["kind"] == "tvdb_missing"
+    assert [choice["by"] for choice in error["choices"]] == ["overseerr", "hand"]
+    assert admin.post(f"/media/requests/{request_id}/retry", json={"tvdbId": "334824"}).status_code == 200
+    seerr_village.work()
+    (made,) = there.requests.values()
+    assert made["media"]["tvdbId"] == 334824
+
+
+def test_by_hand_where_an_admin_says_so(seerr_village: Village, ann: Person, admin: Person) -> None:
+    request_id = approved(ann, admin, FILM, by="hand")
+    seerr_village.work()
+    assert not seerr_village.overseerr.requests
+    assert seen(ann, request_id)["fulfilment"]["by"] == "hand"
+    other = data_of(ann.post("/media/request", json=SERIES))["id"]
+    answer = admin.post(f"/media/requests/{other}/approve", json={"by": "download"})
+    assert answer.status_code == 400
+
+
+def test_what_was_made_there_appears_here_and_is_decided_here(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    with seerr_village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE users SET plex_id = '4711' WHERE id = :id"), {"id": ann.id})
+    there.known["movie", 949] = {"title": "Heat", "tvdb": None}
+    waits = there.made("movie", 949, by=there.user(plex_id=4711, name="ann there"))
+    runs = there.made("tv", 70523, by=there.user(plex_id=None, name="carl"), status=APPROVED, seasons=(1,))
+    denied = there.made("movie", 348)
+    for _ in range(2):
+        seerr_village.compare()
+
+    rows = {row["tmdbId"]: row for row in data_of(admin.get("/admin/requests"))["items"]}
+    assert {tmdb_id: row["status"] for tmdb_id, row in rows.items()} == {
+        "949": "pending", "70523": "processing", "348": "pending",
+    }  # fmt: skip
+    assert rows["949"]["requestedBy"]["id"] == ann.id
+    assert rows["70523"]["requestedBy"] == {"id": None, "name": "carl"}
+    admin.post(f"/media/requests/{rows['949']['id']}/approve", json={})
+    admin.post(f"/media/requests/{rows['348']['id']}/deny", json={})
+    seerr_village.work()
+    assert (waits["status"], runs["status"], denied["status"]) == (APPROVED, APPROVED, DECLINED)
+    assert len(there.requests) == 3
+
+
+def test_what_is_decided_or_deleted_there_does_not_hang_here(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    first, second = approved(ann, admin, FILM), approved(ann, admin, SERIES)
+    imported = there.made("movie", 348, status=PENDING)
+    seerr_village.work()
+    seerr_village.compare()
+    there.of(949)[0]["status"] = DECLINED
+    del there.requests[there.of(70523)[0]["id"]]
+    imported["status"] = APPROVED
+    seerr_village.compare()
+
+    assert seen(ann, first)["fulfilment"]["error"]["kind"] == "declined_upstream"
+    assert seen(ann, second)["fulfilment"]["error"]["kind"] == "deleted_upstream"
+    rows = {row["tmdbId"]: row["status"] for row in data_of(admin.get("/admin/requests"))["items"]}
+    assert rows == {"949": "failed", "70523": "failed", "348": "processing"}
+    admin.post(f"/media/requests/{second}/retry", json={})
+    seerr_village.work()
+    assert len(there.of(70523)) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_overseerr_that_is_away_changes_nothing(
+    seerr_village: Village, ann: Person, admin: Person, fault: str
+) -> None:
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    seerr_village.overseerr.fault = fault
+    assert seerr_village.compare() == 0
+    assert seen(ann, request_id)["status"] == "processing"
+
+
+def test_a_request_that_is_removed_is_removed_there(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    assert admin.delete(f"/media/requests/{request_id}").status_code == 200
+    seerr_village.work()
+    assert not seerr_village.overseerr.requests
+
+
+def test_a_video_is_downloaded_as_one_of_who_asked(village: Village) -> None:
+    ann, admin = village.door.person(), village.door.person("admin")
+    url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+    row = data_of(ann.post("/media/request", json={"url": url, "quality": "720p", "comment": "for the kids"}))
+    assert (row["mediaType"], row["url"], row["status"]) == ("video", url, "pending")
+    assert data_of(ann.get("/youtube/downloads"))["items"] == []
+    again = village.door.person().post("/media/request", json={"url": "https://youtu.be/dQw4w9WgXcQ"})
+    assert (again.status_code, data_of(again)["id"]) == (200, row["id"])
+
+    admin.post(f"/media/requests/{row['id']}/approve", json={})
+    village.work()
+
+    (download,) = data_of(ann.get("/youtube/downloads"))["items"]
+    found = seen(ann, row["id"])
+    assert (found["status"], found["downloadId"], download["quality"]) == (
+        "processing",
+        download["id"],
+        "720p",
+    )
+    assert found["waitingFor"] == "Its download waits for its turn."
+    with village.runtime.unit_of_work() as db:
+        end = 'UPDATE downloads SET status = \'failed\', ended_at = now(), error = \'{"kind": "gone", "message": "It is private."}\''
+        db.execute(text(end))
+    village.sync()
+    found = seen(ann, row["id"])
+    assert (found["status"], found["fulfilment"]["error"]["message"]) == ("failed", "It is private.")
+    admin.post(f"/media/requests/{row['id']}/retry", json={})
+    village.work()
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE downloads SET status = 'completed', ended_at = now() WHERE ended_at IS NULL"))
+    village.sync()
+    assert seen(ann, row["id"])["status"] == "available"
+    assert village.notices(ann.id)[-1][0] == "request.available"
