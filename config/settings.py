@@ -17,6 +17,7 @@ from config.settings_accounts import AccountSettings
 from config.settings_downloads import DownloadSettings
 from config.settings_limits import LimitSettings
 from config.settings_media import MediaSettings
+from config.settings_notices import NoticeSettings
 from config.settings_plex import PlexSettings
 from config.settings_server import ServerSettings
 from config.variables import Rate
@@ -30,7 +31,15 @@ class SettingsError(ValueError):
 
 # Their fields come in the order of docs/configuration.md: those of the last base first.
 @dataclass(frozen=True, kw_only=True)
-class Settings(LimitSettings, MediaSettings, PlexSettings, DownloadSettings, AccountSettings, ServerSettings):
+class Settings(
+    LimitSettings,
+    NoticeSettings,
+    MediaSettings,
+    PlexSettings,
+    DownloadSettings,
+    AccountSettings,
+    ServerSettings,
+):
     """Everything that can be set, with a default that works on a laptop.
 
     Durations are seconds, sizes are bytes. `Settings.load()` reads an environment; tests build one by hand.

@@ -16,6 +16,7 @@ from engine.mails.texts import Template
 from engine.mails.work import MAIL
 from engine.media_requests.announcing import ANNOUNCE
 from engine.media_requests.fulfilment.work import FULFIL
+from engine.notifications.delivery_work import DELIVER
 from engine.plex.sync.work import SYNC
 from engine.plex.watching.work import WATCH_REFRESH
 from engine.webhooks.work import WEBHOOK
@@ -31,6 +32,7 @@ KINDS: tuple[JobKind[Any], ...] = (
     MAIL,
     FULFIL,
     ANNOUNCE,
+    DELIVER,
 )
 
 # The link of a reset is made when its mail is written, so that no row and no backup holds a token.

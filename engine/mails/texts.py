@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -105,12 +105,19 @@ def render(template: Template, details: Mapping[str, str]) -> MailText:
     shown = {name: readable(" ".join(value.split())) for name, value in details.items()}
     before = [part.format_map(shown) for part in wording.before]
     after = [part.format_map(shown) for part in wording.after]
-    links = [f"{wording.link}:\n{shown['url']}"] if wording.link else []
-    button = _BUTTON.format(html.escape(shown["url"]), html.escape(wording.link)) if wording.link else ""
+    links = [(wording.link, shown["url"])] if wording.link else []
+    return written(wording.subject.format_map(shown), before, links, after)
+
+
+def written(
+    subject: str, before: Sequence[str], links: Sequence[tuple[str, str]], after: Sequence[str]
+) -> MailText:
+    """A mail of paragraphs, buttons (label and address), and further paragraphs, as plain text and HTML."""
+    buttons = "".join(_BUTTON.format(html.escape(url), html.escape(label)) for label, url in links)
     return MailText(
-        subject=wording.subject.format_map(shown),
-        plain="\n\n".join([*before, *links, *after]) + "\n",
-        html=_PAGE.format(_paragraphs(before) + button + _paragraphs(after)),
+        subject=subject,
+        plain="\n\n".join([*before, *(f"{label}:\n{url}" for label, url in links), *after]) + "\n",
+        html=_PAGE.format(_paragraphs(before) + buttons + _paragraphs(after)),
     )
 
 
@@ -121,5 +128,5 @@ def readable(value: str) -> str:
     return f"{datetime.fromisoformat(value):%d %B %Y, %H:%M} UTC".lstrip("0")
 
 
-def _paragraphs(parts: list[str]) -> str:
+def _paragraphs(parts: Sequence[str]) -> str:
     return "".join(f"<p>{html.escape(part)}</p>" for part in parts)

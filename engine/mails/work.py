@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from email.message import EmailMessage
 from typing import Any
 
 import structlog
-from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients import smtp
-from engine.clients.smtp import Interrupted, MailFailed, MailServer, OutcomeUnknown
 from engine.errors import ServiceUnavailable
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind, growing_pause
-from engine.jobs.lease import CancelRequested, Fenced
-from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
-from engine.jobs.shutdown import ShuttingDown
+from engine.jobs.runner import Attempt, GiveUp
 from engine.mails import mails
 from engine.mails import texts as mail_texts
+from engine.mails.sending import NOT_CONFIGURED, UNKNOWN_OUTCOME, send_once
 from engine.mails.texts import MailText, Template
 from models.mail import Mail
 
@@ -31,19 +26,6 @@ LateDetails = Callable[[Session, Settings, str], tuple[str, Mapping[str, str]] |
 
 _ATTEMPTS = 12  # over about two hours: greylisting servers accept later
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
-
-_UNKNOWN_OUTCOME = {
-    "kind": "unknown_outcome",
-    "message": "The mail server was given the mail, but nobody knows whether it took it.",
-    "advice": "It is not sent again, so that it does not arrive twice.",
-    "retryable": False,
-}
-_NOT_CONFIGURED = {
-    "kind": "not_configured",
-    "message": "There is no mail server to send with.",
-    "advice": "Set SMTP_URL.",
-    "retryable": False,
-}
 
 
 def _forget(db: Session, row: Mail) -> None:
@@ -85,18 +67,18 @@ def work(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> Mappin
     """
     row, settings = attempt.row, attempt.runtime.settings
     if row.handed_over_at is not None:
-        raise GiveUp(_UNKNOWN_OUTCOME)
+        raise GiveUp(UNKNOWN_OUTCOME)
     written = _write(attempt, late)
     if written is None:
         return {}
     recipient, text = written
     if settings.smtp_url:
-        _send(attempt, settings, recipient, text)
+        send_once(attempt, settings, recipient, text)
     elif settings.app_env == "development":
         log.info("mail.written", recipient=recipient, subject=text.subject, text=_InTheClear(text.plain))
     else:
         log.warning("mail.not_configured", template=row.template)
-        raise GiveUp(_NOT_CONFIGURED)
+        raise GiveUp(NOT_CONFIGURED)
     return {}
 
 
@@ -113,46 +95,3 @@ def _write(attempt: Attempt[Mail], late: Mapping[Template, LateDetails]) -> tupl
     except ServiceUnavailable as error:
         said = {"kind": "unreadable", "message": error.message, "advice": "Ask for the mail again."}
         raise GiveUp({**said, "retryable": False}) from error
-
-
-def _send(attempt: Attempt[Mail], settings: Settings, recipient: str, text: MailText) -> None:
-    try:
-        message = smtp.compose(
-            message_id=attempt.row.id,
-            sender=settings.mail_from,
-            recipient=recipient,
-            subject=text.subject,
-            plain=text.plain,
-            html=text.html,
-        )
-        _hand_over(attempt, MailServer.parse(settings.smtp_url), message)
-    except OutcomeUnknown as error:
-        raise GiveUp(_UNKNOWN_OUTCOME) from error
-    except MailFailed as failure:
-        said = {"kind": failure.kind, "message": failure.message, "advice": failure.advice}
-        if not failure.passing:
-            raise GiveUp({**said, "retryable": False}) from failure
-        attempt.write(handed_over_at=None)  # the server said that it did not take it
-        raise Retry({**said, "retryable": True}) from failure
-
-
-def _hand_over(attempt: Attempt[Mail], server: MailServer, message: EmailMessage) -> None:
-    """Send under a lease that is kept; noted in the row right before the server is given the text."""
-    with Keeper(attempt) as keeper:
-
-        def note() -> None:
-            keeper.check()
-            attempt.write(handed_over_at=func.clock_timestamp())
-
-        def interrupted() -> bool:
-            try:
-                keeper.check()
-            except (CancelRequested, ShuttingDown, Fenced):
-                return True
-            return False
-
-        try:
-            smtp.send(server, message, before_text=note, interrupted=interrupted)
-        except Interrupted:
-            keeper.check()
-            raise

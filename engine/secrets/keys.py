@@ -14,6 +14,7 @@ CSRF_TOKENS = "csrf tokens"
 BROWSERS = "browsers"
 PAGES = "pages"
 FLASHES = "flashes"
+UNSUBSCRIBE = "unsubscribe"
 
 _LENGTH = 32
 

@@ -18,6 +18,7 @@ SEALED = (
     ("stored_settings", "name", "value"),
     ("mails", "id", "details"),
     ("integrations", "name", "token"),
+    ("notification_channels", "id", "url"),
 )
 
 

@@ -41,6 +41,8 @@ class Hashed(IntEnum):
     PLEX_ACTIVITY = 1
     REQUESTED_TITLE = 2
     REQUESTS_OF_USER = 3
+    NOTIFICATION_GROUP = 4
+    CHANNELS_OF_USER = 5
 
 
 Key = Lock | ColumnElement[int]

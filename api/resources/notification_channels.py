@@ -1,0 +1,210 @@
+"""`/users/me/notifications`: where one is told of what, and when; and the link that ends it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from marshmallow import validate
+
+from api.operations.blueprint import Blueprint
+from api.operations.call import Call
+from api.operations.declaration import PUBLIC, Access, Answers, Takes
+from api.wire.envelope import success
+from api.wire.fields import Choice, Flag, Schema, Text, nullable, required
+from engine.notifications import deliveries, kinds, links, preferences
+from engine.notifications.preferences import CHANNEL_KINDS, DIGESTS, ChannelWish, Preferences
+from engine.permissions import Permission
+from models.delivery import Delivery
+
+blueprint = Blueprint("notification_channels", "/users/me/notifications", "Where one is told of what.")
+unsubscribing = Blueprint("unsubscribing", "/notifications", "The links that end messages.")
+
+TEST_SECONDS = 20.0  # that a test is waited for
+_KINDS = (*CHANNEL_KINDS, "webpush")
+
+
+class ChannelSchema(Schema):
+    """A place where one is told of things."""
+
+    id = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True, validate=validate.OneOf(CHANNEL_KINDS))
+    name = ma.fields.String(required=True)
+    url = nullable(ma.fields.String, about="Its scheme and host; the rest is not read back.")
+    enabled = ma.fields.Boolean(required=True)
+    error = nullable(ma.fields.String, about="Why the last message did not arrive.")
+
+
+class ChannelBody(Schema):
+    """A channel; one with an id is one that exists."""
+
+    id = Text(80)
+    kind = Choice(_KINDS, required=True)
+    name = Text(100, strip=True, required=True)
+    url = Text(
+        2000,
+        allow_none=True,
+        metadata={"description": "Of kind apprise: an address of Apprise. Left out, it stays as it is."},
+    )
+    enabled = Flag(load_default=True)
+    error = ma.fields.Raw(allow_none=True, metadata={"description": "Is ignored."})
+
+
+class QuietHours(Schema):
+    """When messages wait."""
+
+    from_ = Text(8, required=True, data_key="from", metadata={"description": "Such as 22:30."})
+    to = Text(8, required=True)
+    time_zone = Text(60, required=True, metadata={"description": "Such as Europe/Berlin."})
+
+
+class NotificationPreferencesBody(Schema):
+    """What changes; what is left out stays."""
+
+    channels = ma.fields.List(ma.fields.Nested(ChannelBody), validate=validate.Length(max=50))
+    events = ma.fields.Dict(
+        keys=ma.fields.String(validate=validate.OneOf(list(kinds.KINDS))),
+        values=ma.fields.List(Text(80), validate=validate.Length(max=50)),
+    )
+    quiet_hours = ma.fields.Nested(QuietHours, allow_none=True)
+    digest = Choice(DIGESTS)
+
+
+class NotificationPreferencesSchema(Schema):
+    """Where one is told of what, and when."""
+
+    channels = ma.fields.List(ma.fields.Nested(ChannelSchema), required=True)
+    events = required(
+        ma.fields.Dict,
+        keys=ma.fields.String(),
+        values=ma.fields.List(ma.fields.String()),
+        about="By type of notification: socket, and ids of channels.",
+    )
+    quiet_hours = nullable(ma.fields.Nested, QuietHours)
+    digest = ma.fields.String(required=True, validate=validate.OneOf(DIGESTS))
+
+
+class ChannelTestBody(Schema):
+    """Which channel."""
+
+    channel_id = Text(80, required=True)
+
+
+class DeliveredSchema(Schema):
+    """Whether it arrived."""
+
+    delivered = ma.fields.Boolean(required=True)
+    error = nullable(ma.fields.String)
+
+
+class UnsubscribedSchema(Schema):
+    """That it was switched off."""
+
+    unsubscribed = ma.fields.Boolean(required=True)
+
+
+@blueprint.operation("GET", "", Access(Permission.MEDIA_READ), Answers({200: NotificationPreferencesSchema}))
+def get_notification_preferences(call: Call) -> Response:
+    """Channels, events, quiet hours and digest."""
+    return success(_row(call, preferences.of(call.db, call.identity.user_id)))
+
+
+@blueprint.operation(
+    "PUT",
+    "",
+    Access(Permission.PROFILE_EDIT),
+    Answers({200: NotificationPreferencesSchema}, errors=(404,)),
+    Takes(body=NotificationPreferencesBody),
+)
+def put_notification_preferences(call: Call, body: dict[str, Any]) -> Response:
+    """Replace what is given; channels that are not in the list are removed."""
+    channels = body.get("channels")
+    if any(channel["kind"] == "webpush" for channel in channels or ()):
+        raise ma.ValidationError({"channels": ["Web Push is not offered here: use email or apprise."]})
+    quiet = body.get("quiet_hours", "same")
+    if isinstance(quiet, dict):
+        quiet = {"from": quiet["from_"], "to": quiet["to"], "time_zone": quiet["time_zone"]}
+    found = preferences.put(
+        call.db,
+        call.settings,
+        call.identity.user_id,
+        call.actor,
+        channels=None if channels is None else [_wish(channel) for channel in channels],
+        events=body.get("events"),
+        quiet_hours=quiet,
+        digest=body.get("digest"),
+    )
+    return success(_row(call, found))
+
+
+@blueprint.operation(
+    "POST",
+    "/test",
+    Access(Permission.PROFILE_EDIT),
+    Answers({200: DeliveredSchema}),
+    Takes(body=ChannelTestBody),
+    limit="work",
+    own_units=True,
+)
+def test_notification_channel(call: Call, body: dict[str, Any]) -> Response:
+    """Send a message to a channel now, and say whether it arrived."""
+    with call.runtime.unit_of_work() as db:
+        channel = preferences.channel_of(db, call.identity.user_id, body["channel_id"])
+        row = deliveries.test(db, channel)
+    ended = _waited_for(call, row.id)
+    if ended is None:
+        return success(
+            {"delivered": False, "error": "No worker has sent it yet; it is sent when one is there."}
+        )
+    error = None if ended.status == "completed" else (ended.error or {}).get("message")
+    return success({"delivered": ended.status == "completed", "error": error})
+
+
+@unsubscribing.operation(
+    "POST",
+    "/unsubscribe/<token>",
+    PUBLIC,
+    Answers({200: UnsubscribedSchema}, errors=(404,)),
+    Takes(any_query=True),
+)
+def unsubscribe(call: Call, token: str) -> Response:
+    """End the messages of a channel, as mail programs do it with one click (RFC 8058)."""
+    preferences.switch_off(call.db, links.unsubscribed_channel(call.settings, token))
+    return success({"unsubscribed": True})
+
+
+def _waited_for(call: Call, delivery_id: str) -> Delivery | None:
+    """A delivery once its first attempt has ended; None: nobody began it in time."""
+    until = time.monotonic() + TEST_SECONDS
+    while time.monotonic() < until:
+        with call.runtime.reading() as db:
+            row = db.get(Delivery, delivery_id)
+        if row is None or row.ended_at is not None or row.error is not None:
+            return row
+        time.sleep(0.1)
+    return None
+
+
+def _wish(channel: dict[str, Any]) -> ChannelWish:
+    return ChannelWish(
+        channel.get("id"), channel["kind"], channel["name"], channel.get("url"), channel["enabled"]
+    )
+
+
+def _row(call: Call, found: Preferences) -> dict[str, Any]:
+    offered = kinds.offered(call.identity.permissions)
+    quiet = None
+    if found.quiet_from is not None and found.quiet_to is not None:
+        quiet = {
+            "from": f"{found.quiet_from:%H:%M}",
+            "to": f"{found.quiet_to:%H:%M}",
+            "timeZone": found.time_zone,
+        }
+    return {
+        "channels": [ChannelSchema.row(channel, url=channel.shown) for channel in found.channels],
+        "events": {name: list(found.events.get(name, (kinds.SOCKET,))) for name in offered},
+        "quietHours": quiet,
+        "digest": found.digest,
+    }

@@ -1,0 +1,25 @@
+"""Settings of what people are told, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.setting import named_by_fields, setting
+from config.variables import boolean, integer
+
+
+@dataclass(frozen=True, kw_only=True)
+@named_by_fields
+class NoticeSettings:
+    """Settings of what people are told, and where."""
+
+    notification_days: int = setting(
+        integer(1, 3650), 90, "days that notifications and deliveries are kept, read or not", live=True
+    )
+    notify_allow_private_networks: bool = setting(
+        boolean,
+        False,
+        "true: users' Apprise addresses may lie in private networks, such as an ntfy at home",
+        live=True,
+        guarded=True,
+    )

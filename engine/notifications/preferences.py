@@ -1,0 +1,246 @@
+"""Where and when a user is told of what: channels, events, quiet hours, digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from engine import audit
+from engine.audit import Actor, Subject
+from engine.clients import apprise_targets
+from engine.errors import NotFound, ValidationFailed
+from engine.notifications.kinds import KINDS, SOCKET, preferred
+from engine.secrets import secret_box
+from engine.stores import locks
+from engine.stores.locks import Hashed
+from models.base import new_id
+from models.delivery import NotificationChannel, NotificationPreferences
+from models.user import User
+
+ChannelKind = Literal["email", "apprise"]
+CHANNEL_KINDS: tuple[ChannelKind, ...] = ("email", "apprise")
+DIGESTS = ("none", "daily")
+MOST_CHANNELS = 10
+DIGEST_HOUR = 8  # of the user's clock
+
+_now = func.clock_timestamp
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What a user chose; a type that is missing in `events` goes to the socket."""
+
+    channels: Sequence[NotificationChannel]
+    events: Mapping[str, Sequence[str]]
+    quiet_from: time | None = None
+    quiet_to: time | None = None
+    time_zone: str = "UTC"
+    digest: str = "none"
+
+    def listens(self, type_: str) -> bool:
+        """Whether the user's sockets are told of a type."""
+        return SOCKET in self._chosen(type_)
+
+    def channels_for(self, type_: str) -> list[NotificationChannel]:
+        """The channels that are on and are told of a type."""
+        chosen = self._chosen(type_)
+        return [channel for channel in self.channels if channel.enabled and channel.id in chosen]
+
+    def due(self, now: datetime, wait: timedelta) -> datetime:
+        """When a message of `now` may leave: after `wait`, not in the quiet hours; with a digest the next one."""
+        zone = ZoneInfo(self.time_zone)
+        if self.digest == "daily":
+            return _next(now, time(DIGEST_HOUR), zone)
+        at = now + wait
+        if self.quiet_from is None or self.quiet_to is None or self.quiet_from == self.quiet_to:
+            return at
+        local = at.astimezone(zone).time()
+        within = (
+            self.quiet_from <= local < self.quiet_to
+            if self.quiet_from < self.quiet_to
+            else local >= self.quiet_from or local < self.quiet_to
+        )
+        return _next(at, self.quiet_to, zone) if within else at
+
+    def _chosen(self, type_: str) -> Sequence[str]:
+        name = preferred(type_)
+        return (SOCKET,) if name is None else self.events.get(name, (SOCKET,))
+
+
+@dataclass(frozen=True)
+class ChannelWish:
+    """A channel as a user wants it; `id` of one that exists, whose address stays where `url` is None."""
+
+    id: str | None
+    kind: ChannelKind
+    name: str
+    url: str | None
+    enabled: bool
+
+
+def of(db: Session, user_id: str) -> Preferences:
+    """The preferences of a user, in one statement."""
+    table = NotificationPreferences
+    query = (
+        select(NotificationChannel, table)
+        .select_from(User)
+        .outerjoin(NotificationChannel, NotificationChannel.user_id == User.id)
+        .outerjoin(table, table.user_id == User.id)
+        .where(User.id == user_id)
+        .order_by(NotificationChannel.id)
+    )
+    rows = db.execute(query).all()
+    chosen = rows[0][1] if rows else None
+    channels = [row[0] for row in rows if row[0] is not None]
+    if chosen is None:
+        return Preferences(channels, {})
+    return Preferences(
+        channels,
+        chosen.events,
+        None if chosen.quiet_from is None else time.fromisoformat(chosen.quiet_from),
+        None if chosen.quiet_to is None else time.fromisoformat(chosen.quiet_to),
+        chosen.time_zone or "UTC",
+        chosen.digest,
+    )
+
+
+def put(
+    db: Session,
+    settings: Settings,
+    user_id: str,
+    actor: Actor,
+    *,
+    channels: Sequence[ChannelWish] | None = None,
+    events: Mapping[str, Sequence[str]] | None = None,
+    quiet_hours: Mapping[str, Any] | Literal["same"] | None = "same",
+    digest: str | None = None,
+) -> Preferences:
+    """Replace what is given of a user's preferences; what is left out stays.
+
+    Raises:
+        NotFound: a channel with that id is not theirs.
+        ValidationFailed: a value is not accepted; says what is.
+    """
+    locks.hold(db, locks.hashed(Hashed.CHANNELS_OF_USER, user_id))
+    if channels is not None:
+        _put_channels(db, settings, user_id, channels)
+        audit.record(
+            db, "notification_channels.changed", actor, Subject("user", user_id), channels=len(channels)
+        )
+    before = of(db, user_id)
+    known = {SOCKET, *(channel.id for channel in before.channels)}
+    chosen = dict(before.events if events is None else events)
+    if events is not None:
+        _check_events(events, known)
+    kept = {name: [one for one in where if one in known] for name, where in chosen.items()}
+    values: dict[str, Any] = {"events": kept, "updated_at": _now()}
+    if digest is not None:
+        values["digest"] = digest
+    if quiet_hours != "same":
+        values |= _quiet(quiet_hours)
+    query = insert(NotificationPreferences).values(user_id=user_id, **values)
+    db.execute(query.on_conflict_do_update(index_elements=["user_id"], set_=values))
+    db.flush()
+    db.expire_all()
+    return of(db, user_id)
+
+
+def channel_of(db: Session, user_id: str, channel_id: str) -> NotificationChannel:
+    """One of a user's channels.
+
+    Raises:
+        NotFound: it is not theirs.
+    """
+    found = db.get(NotificationChannel, channel_id)
+    if found is None or found.user_id != user_id:
+        raise NotFound("You have no such channel.")
+    return found
+
+
+def switch_off(db: Session, channel_id: str) -> bool:
+    """Switch a channel off, as somebody asked who holds its signed link; whether there is one."""
+    found = db.get(NotificationChannel, channel_id, with_for_update=True)
+    if found is None:
+        return False
+    found.enabled = False
+    return True
+
+
+def _put_channels(db: Session, settings: Settings, user_id: str, wishes: Sequence[ChannelWish]) -> None:
+    mine = select(NotificationChannel).where(NotificationChannel.user_id == user_id).with_for_update()
+    there = {channel.id: channel for channel in db.scalars(mine)}
+    if len(wishes) > MOST_CHANNELS:
+        raise ValidationFailed("Too many channels.", channels=f"Must be {MOST_CHANNELS} at most.")
+    if sum(wish.kind == "email" for wish in wishes) > 1:
+        raise ValidationFailed(
+            "There is one address to mail to.", channels="Must have one of kind email at most."
+        )
+    for wish in wishes:
+        if wish.id is not None and wish.id not in there:
+            raise NotFound("You have no such channel.")
+        channel = there.pop(wish.id, None) if wish.id is not None else None
+        if channel is not None and channel.kind != wish.kind:
+            raise ValidationFailed(
+                "A channel keeps its kind.", channels=f"{wish.id} is of kind {channel.kind}."
+            )
+        if channel is None:
+            channel = NotificationChannel(id=new_id("chn"), user_id=user_id, kind=wish.kind)
+            if wish.kind == "apprise" and not wish.url:
+                raise ValidationFailed("The address is missing.", channels="Of kind apprise it needs a url.")
+            db.add(channel)
+        if wish.kind == "email" and wish.url:
+            raise ValidationFailed(
+                "Mails go to the address of the account.", channels="Of kind email it has no url."
+            )
+        if wish.url:
+            try:
+                channel.shown = apprise_targets.shown(wish.url)
+            except ValueError as error:
+                raise ValidationFailed("This address is not accepted.", url=str(error)) from None
+            channel.url, channel.error = secret_box.sealed(settings, wish.url), None
+        channel.name, channel.enabled = wish.name, wish.enabled
+    for gone in there.values():
+        db.delete(gone)
+    db.flush()
+
+
+def _check_events(events: Mapping[str, Sequence[str]], known: set[str]) -> None:
+    for name, where in events.items():
+        if name not in KINDS:
+            raise ValidationFailed("There is no such event.", events=f"Must be some of: {', '.join(KINDS)}.")
+        if unknown := sorted(set(where) - known):
+            accepted = ", ".join(sorted(known))
+            raise ValidationFailed(
+                "There is no such channel.", events=f"{unknown[0]} is none of: {accepted}."
+            )
+
+
+def _quiet(hours: Mapping[str, Any] | None) -> dict[str, Any]:
+    if hours is None:
+        return {"quiet_from": None, "quiet_to": None}
+    found: dict[str, Any] = {"time_zone": hours["time_zone"]}
+    if hours["time_zone"] not in available_timezones():
+        raise ValidationFailed("Unknown time zone.", timeZone="Must be one such as Europe/Berlin.")
+    for name in ("from", "to"):
+        try:
+            found[f"quiet_{name}"] = f"{time.fromisoformat(hours[name]):%H:%M}"
+        except ValueError:
+            raise ValidationFailed("Unknown time.", quietHours="Must be times such as 22:30.") from None
+    return found
+
+
+def _next(after: datetime, at: time, zone: ZoneInfo) -> datetime:
+    """The next time that a clock in the zone shows `at`, in UTC."""
+    local = after.astimezone(zone)
+    found = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+    if found <= local:
+        found = (found + timedelta(days=1)).replace(hour=at.hour, minute=at.minute)
+    return found.astimezone(UTC)
