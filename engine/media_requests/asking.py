@@ -18,7 +18,7 @@ from engine.errors import AlreadyThere, Forbidden, Unauthorized, ValidationFaile
 from engine.formats import CAPS
 from engine.media_requests import availability, following, rules, transitions
 from engine.media_requests.availability import Availability, TitleIds
-from engine.media_requests.rules import Decision, Wished
+from engine.media_requests.rules import RuleDecision, Wished
 from engine.permissions import Permission, permissions_of
 from engine.runtime import Runtime
 from engine.stores import locks
@@ -30,7 +30,7 @@ from models.base import new_id
 from models.media_request import MediaRequest, RequestSeason
 from models.user import User
 
-Source = Literal["user", "watchlist", "overseerr"]
+RequestSource = Literal["user", "watchlist", "overseerr"]
 
 QUALITIES = tuple(CAPS)
 MOST_SEASONS = 500
@@ -59,14 +59,16 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedFor:
     """The request of a wish; `created`: there was none before."""
 
     request: MediaRequest
     created: bool
 
 
-def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str, source: Source = "user") -> Asked:
+def ask(
+    runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str, source: RequestSource = "user"
+) -> AskedFor:
     """Ask for something, by all rules and quotas.
 
     Args:
@@ -93,7 +95,7 @@ def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str, source: Sou
     wanted = seasons_wanted(facts, wish.seasons) if facts.type == "tv" else []
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"{facts.type}:{facts.tmdb_id}"))
-        return _Asking(db, runtime.settings, wish, actor, _active(db, user_id), source).title(facts, wanted)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).title(facts, wanted)
 
 
 def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "latest"]) -> list[int]:
@@ -116,7 +118,9 @@ def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "l
     return sorted(aired) if seasons == "all" else [max(aired)]
 
 
-def _ask_for_video(runtime: Runtime, wish: Wish, actor: Actor, user_id: str, source: Source) -> Asked:
+def _ask_for_video(
+    runtime: Runtime, wish: Wish, actor: Actor, user_id: str, source: RequestSource
+) -> AskedFor:
     checked = requested.row(
         runtime.settings,
         user_id=user_id,
@@ -127,7 +131,7 @@ def _ask_for_video(runtime: Runtime, wish: Wish, actor: Actor, user_id: str, sou
     )
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"video:{checked['url_key']}"))
-        return _Asking(db, runtime.settings, wish, actor, _active(db, user_id), source).video(checked)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).video(checked)
 
 
 def _active(db: Session, user_id: str) -> User:
@@ -137,16 +141,16 @@ def _active(db: Session, user_id: str) -> User:
     return user
 
 
-class _Asking:
+class _OneWish:
     """One wish of one user, under the lock of its title."""
 
     def __init__(
-        self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User, source: Source
+        self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User, source: RequestSource
     ) -> None:
         self._db, self._settings, self._wish = db, settings, wish
         self._actor, self._user, self._source = actor, user, source
 
-    def title(self, facts: TitleFacts, wanted: Sequence[int]) -> Asked:
+    def title(self, facts: TitleFacts, wanted: Sequence[int]) -> AskedFor:
         """Ask for a film or series."""
         ids = TitleIds(
             facts.type,
@@ -184,7 +188,7 @@ class _Asking:
             return self._one(known, decision, columns)
         return self._seasons(known, decision, columns, missing)
 
-    def video(self, checked: dict[str, Any]) -> Asked:
+    def video(self, checked: dict[str, Any]) -> AskedFor:
         """Ask for a video."""
         known = self._known(MediaRequest.url_key == checked["url_key"])
         decision = self._decision(Wished("video", self._user.role, self._user.id))
@@ -202,15 +206,15 @@ class _Asking:
         query = select(MediaRequest).where(*which).order_by(MediaRequest.id).with_for_update()
         return list(self._db.scalars(query))
 
-    def _decision(self, wished: Wished) -> Decision:
+    def _decision(self, wished: Wished) -> RuleDecision:
         found = rules.decide(rules.get(self._db).rules, wished)
         if found is not None and found.verdict == "block":
             raise Forbidden(found.reason or "This can't be asked for here.")
         if found is None and Permission.REQUESTS_MANAGE in permissions_of(self._user.role):
-            return Decision("approve", None)
-        return found or Decision("ask", None)
+            return RuleDecision("approve", None)
+        return found or RuleDecision("ask", None)
 
-    def _one(self, known: list[MediaRequest], decision: Decision, columns: dict[str, Any]) -> Asked:
+    def _one(self, known: list[MediaRequest], decision: RuleDecision, columns: dict[str, Any]) -> AskedFor:
         """A film or video, of which there is one request for ever."""
         if not known:
             return self._created(decision, columns, ())
@@ -219,10 +223,10 @@ class _Asking:
     def _seasons(
         self,
         known: list[MediaRequest],
-        decision: Decision,
+        decision: RuleDecision,
         columns: dict[str, Any],
         missing: Sequence[int],
-    ) -> Asked:
+    ) -> AskedFor:
         """A series: a season belongs to one request."""
         owners = {
             number: request_id
@@ -241,13 +245,13 @@ class _Asking:
             return self._created(decision, columns, free)
         self._add_seasons(pending, free)
         following.add(self._db, pending.id, self._user.id, own=False)
-        return Asked(pending, created=False)
+        return AskedFor(pending, created=False)
 
-    def _again(self, request: MediaRequest, decision: Decision) -> Asked:
+    def _again(self, request: MediaRequest, decision: RuleDecision) -> AskedFor:
         """Somebody asks for what was asked for: they follow it; with a comment a denied one is decided anew."""
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "denied" and self._wish.comment:
-            text = f"Asked again by {self._user.name}."
+            text = f"AskedFor again by {self._user.name}."
             transitions.move(
                 self._db,
                 request,
@@ -260,7 +264,7 @@ class _Asking:
                 decided_at=None,
             )
             self._settle(request, decision)
-        return Asked(request, created=False)
+        return AskedFor(request, created=False)
 
     def _add_seasons(self, request: MediaRequest, numbers: Sequence[int]) -> None:
         self._db.add_all(
@@ -271,7 +275,7 @@ class _Asking:
         transitions.note(self._db, request, "seasons", text, self._actor)
         transitions.publish(self._db, request, self._actor)
 
-    def _created(self, decision: Decision, columns: dict[str, Any], seasons: Sequence[int]) -> Asked:
+    def _created(self, decision: RuleDecision, columns: dict[str, Any], seasons: Sequence[int]) -> AskedFor:
         db, user = self._db, self._user
         locks.hold(db, locks.hashed(Hashed.REQUESTS_OF_USER, user.id))
         rules.take_place(db, user)
@@ -293,7 +297,9 @@ class _Asking:
         )
         following.add(db, request.id, user.id, own=True)
         text = (
-            f"Asked by {user.name}." if self._source == "user" else f"On the Plex watchlist of {user.name}."
+            f"AskedFor by {user.name}."
+            if self._source == "user"
+            else f"On the Plex watchlist of {user.name}."
         )
         step = transitions.note(db, request, "asked", text, self._actor)
         audit.record(db, "request.created", self._actor, Subject("request", request.id, request.title))
@@ -302,9 +308,9 @@ class _Asking:
             transitions.announce(db, request, step, "request.new", self._actor)
             transitions.publish(db, request, self._actor)
         db.refresh(request)
-        return Asked(request, created=True)
+        return AskedFor(request, created=True)
 
-    def _settle(self, request: MediaRequest, decision: Decision) -> None:
+    def _settle(self, request: MediaRequest, decision: RuleDecision) -> None:
         """Approve at once what a rule approves, or who may approve asks for."""
         if decision.verdict != "approve":
             return
@@ -339,7 +345,7 @@ def replace_seasons(db: Session, request: MediaRequest, numbers: Sequence[int]) 
     if taken:
         listed = ", ".join(map(str, sorted(taken)))
         raise ValidationFailed(
-            "Another request asks for that season.", seasons=f"Asked for elsewhere: {listed}."
+            "Another request asks for that season.", seasons=f"AskedFor for elsewhere: {listed}."
         )
     db.execute(delete(RequestSeason).where(RequestSeason.request_id == request.id))
     db.add_all(RequestSeason(request_id=request.id, number=one, tmdb_id=request.tmdb_id) for one in numbers)

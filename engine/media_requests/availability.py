@@ -83,7 +83,7 @@ NOTHING = Availability()
 
 
 @dataclass
-class _Found:
+class _Knowledge:
     """What is known of one title."""
 
     items: list[Any]
@@ -97,7 +97,7 @@ def of(db: Session, settings: Settings, titles: Sequence[TitleIds]) -> dict[Key,
     if not titles:
         return {}
     server_id = connection.server_id(db, settings)
-    found = {title.key: _Found([], [], set(), {}) for title in titles}
+    found = {title.key: _Knowledge([], [], set(), {}) for title in titles}
     if server_id is not None:
         _find_items(db, server_id, titles, found)
         _count_episodes(db, server_id, found)
@@ -106,7 +106,9 @@ def of(db: Session, settings: Settings, titles: Sequence[TitleIds]) -> dict[Key,
     return {title.key: _availability(title, found[title.key], aired.get(title.key, {})) for title in titles}
 
 
-def _find_items(db: Session, server_id: str, titles: Sequence[TitleIds], found: Mapping[Key, _Found]) -> None:
+def _find_items(
+    db: Session, server_id: str, titles: Sequence[TitleIds], found: Mapping[Key, _Knowledge]
+) -> None:
     """The items with one of a title's ids; one statement, which uses an index for each kind of id."""
     by_id = defaultdict[tuple[str, str, str], list[Key]](list)
     for title in titles:
@@ -133,7 +135,7 @@ def _find_items(db: Session, server_id: str, titles: Sequence[TitleIds], found: 
             found[key].items.append(row)
 
 
-def _count_episodes(db: Session, server_id: str, found: Mapping[Key, _Found]) -> None:
+def _count_episodes(db: Session, server_id: str, found: Mapping[Key, _Knowledge]) -> None:
     """Of each series how many different episodes of each season are there, in all libraries together."""
     shows = [
         (tmdb_id, item.rating_key)
@@ -159,7 +161,7 @@ def _count_episodes(db: Session, server_id: str, found: Mapping[Key, _Found]) ->
         found["tv", tmdb_id].episodes[number] = episodes
 
 
-def _find_requests(db: Session, found: Mapping[Key, _Found]) -> None:
+def _find_requests(db: Session, found: Mapping[Key, _Knowledge]) -> None:
     keys = list(found)
     query = (
         select(
@@ -195,7 +197,7 @@ def _aired(db: Session, titles: Sequence[TitleIds]) -> dict[Key, Mapping[int, in
     return known
 
 
-def _availability(title: TitleIds, found: _Found, aired: Mapping[int, int]) -> Availability:
+def _availability(title: TitleIds, found: _Knowledge, aired: Mapping[int, int]) -> Availability:
     there = found.items[0].id if found.items else None
     newest = found.requests[-1] if found.requests else None
     seasons = _seasons(found, aired) if title.type == "tv" else ()
@@ -209,7 +211,7 @@ def _availability(title: TitleIds, found: _Found, aired: Mapping[int, int]) -> A
     )
 
 
-def _seasons(found: _Found, aired: Mapping[int, int]) -> tuple[SeasonAvailability, ...]:
+def _seasons(found: _Knowledge, aired: Mapping[int, int]) -> tuple[SeasonAvailability, ...]:
     numbers = sorted({number for number, episodes in aired.items() if episodes} | found.episodes.keys())
     return tuple(
         SeasonAvailability(
@@ -223,7 +225,7 @@ def _seasons(found: _Found, aired: Mapping[int, int]) -> tuple[SeasonAvailabilit
 
 
 def _status(
-    title: TitleIds, found: _Found, seasons: Sequence[SeasonAvailability], *, known: bool
+    title: TitleIds, found: _Knowledge, seasons: Sequence[SeasonAvailability], *, known: bool
 ) -> AvailabilityStatus:
     """Specials do not count: a series without them is whole. Of one that nobody knows more of, what is there is all."""
     if found.items:

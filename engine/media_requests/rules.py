@@ -38,7 +38,7 @@ class Wished:
 
 
 @dataclass(frozen=True)
-class Decision:
+class RuleDecision:
     """What a rule decides, and the reason that it gives."""
 
     verdict: Verdict
@@ -88,11 +88,11 @@ def put(
     return get(db)
 
 
-def decide(rules: Sequence[Mapping[str, Any]], wished: Wished) -> Decision | None:
+def decide(rules: Sequence[Mapping[str, Any]], wished: Wished) -> RuleDecision | None:
     """The decision of the first rule that fits; None where none does."""
     for rule in rules:
         if _fits(rule.get("match") or {}, wished):
-            return Decision(rule["then"], rule.get("reason"))
+            return RuleDecision(rule["then"], rule.get("reason"))
     return None
 
 

@@ -146,10 +146,9 @@ def _written(
     told: Sequence[Notification],
 ) -> _Letter:
     base = settings.public_base
-    unsubscribe = (
-        f"{settings.api_base}/api/v1/notifications/unsubscribe/{links.unsubscribe_token(settings, channel.id)}"
-    )
-    page = f"{base}/unsubscribe/{links.unsubscribe_token(settings, channel.id)}"
+    token = links.unsubscribe_token(settings, channel.id)
+    unsubscribe = f"{settings.api_base}/api/v1/notifications/unsubscribe/{token}"
+    page = f"{base}/unsubscribe/{token}"
     if row.type == deliveries.TEST:
         title, parts = "This channel works", ["You are told here of what you chose in MediaNest."]
         places: list[tuple[str, str]] = []

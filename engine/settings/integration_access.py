@@ -12,7 +12,7 @@ from models.integration import Integration
 
 
 @dataclass(frozen=True)
-class Access:
+class IntegrationAccess:
     """How an integration is reached; `verify`: whether certificates are checked."""
 
     url: str
@@ -22,7 +22,7 @@ class Access:
 
 def of(
     db: Session, settings: Settings, name: str, *, url: str, token: str, standard_url: str = ""
-) -> Access | None:
+) -> IntegrationAccess | None:
     """The access to an integration; None where it is not configured.
 
     Args:
@@ -42,4 +42,6 @@ def of(
         token = secret_box.opened(settings, name, row.token)
     if not url or not token:
         return None
-    return Access(url, token, verify=((row is not None and row.options) or {}).get("verifyTls", True))
+    return IntegrationAccess(
+        url, token, verify=((row is not None and row.options) or {}).get("verifyTls", True)
+    )

@@ -52,7 +52,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ListSource:
     """A list of TMDB's: its address and question, and the type of entries that do not say theirs."""
 
     path: str
@@ -108,7 +108,9 @@ def trending(runtime: Runtime, type_: ListType, *, page: int, limit: int, langua
         ServiceUnavailable, UpstreamFailed: as `search`.
     """
     usual: Type | None = None if type_ == "all" else type_
-    return _listed(runtime, [_Source(f"/trending/{type_}/week", {}, usual, language)], page, limit, language)
+    return _listed(
+        runtime, [_ListSource(f"/trending/{type_}/week", {}, usual, language)], page, limit, language
+    )
 
 
 def popular(runtime: Runtime, type_: ListType, *, page: int, limit: int, language: str) -> TitlePage:
@@ -117,7 +119,7 @@ def popular(runtime: Runtime, type_: ListType, *, page: int, limit: int, languag
     Raises:
         ServiceUnavailable, UpstreamFailed: as `search`.
     """
-    sources = [_Source(f"/{one}/popular", {}, one, language) for one in _types(type_)]
+    sources = [_ListSource(f"/{one}/popular", {}, one, language) for one in _types(type_)]
     return _listed(runtime, sources, page, limit, language)
 
 
@@ -128,11 +130,13 @@ def upcoming(runtime: Runtime, type_: ListType, *, page: int, limit: int, langua
         ServiceUnavailable, UpstreamFailed: as `search`.
     """
     paths = {"movie": "/movie/upcoming", "tv": "/tv/on_the_air"}
-    sources = [_Source(paths[one], {}, one, language) for one in _types(type_)]
+    sources = [_ListSource(paths[one], {}, one, language) for one in _types(type_)]
     return _listed(runtime, sources, page, limit, language)
 
 
-def _listed(runtime: Runtime, sources: Sequence[_Source], page: int, limit: int, language: str) -> TitlePage:
+def _listed(
+    runtime: Runtime, sources: Sequence[_ListSource], page: int, limit: int, language: str
+) -> TitlePage:
     try:
         return _page(runtime, sources, page, limit, language)
     except (TmdbError, ServiceUnavailable) as error:
@@ -143,18 +147,20 @@ def _types(type_: ListType) -> tuple[Type, ...]:
     return normal.TYPES if type_ == "all" else (type_,)
 
 
-def _search_sources(query: str, type_: ListType, year: int | None, language: str) -> Sequence[_Source]:
+def _search_sources(query: str, type_: ListType, year: int | None, language: str) -> Sequence[_ListSource]:
     """Searches of both types at once can't be narrowed to a year by TMDB: then each is asked for."""
     if type_ == "all" and year is None:
-        return [_Source("/search/multi", {"query": query}, None, language)]
+        return [_ListSource("/search/multi", {"query": query}, None, language)]
     years: Mapping[str, str] = {"movie": "primary_release_year", "tv": "first_air_date_year"}
     return [
-        _Source(f"/search/{one}", {"query": query, **({years[one]: year} if year else {})}, one, language)
+        _ListSource(f"/search/{one}", {"query": query, **({years[one]: year} if year else {})}, one, language)
         for one in _types(type_)
     ]
 
 
-def _page(runtime: Runtime, sources: Sequence[_Source], page: int, limit: int, language: str) -> TitlePage:
+def _page(
+    runtime: Runtime, sources: Sequence[_ListSource], page: int, limit: int, language: str
+) -> TitlePage:
     """A part of one list, or of two in turns; parts of TMDB's are 20 long."""
     start, parts, keys = (page - 1) * limit, list[_Part](), list[Key]()
     if len(sources) == 1:
@@ -199,7 +205,7 @@ def _in_turns(titles: Sequence[TitleFacts]) -> list[TitleFacts]:
     return [*pairs, *films[shorter:], *series[shorter:]]
 
 
-def _parts(runtime: Runtime, source_: _Source, start: int, end: int) -> list[_Part]:
+def _parts(runtime: Runtime, source_: _ListSource, start: int, end: int) -> list[_Part]:
     """The parts of TMDB's with the entries from `start` to before `end`."""
     found = list[_Part]()
     for number in range(start // PAGE + 1, (min(end, _MOST) - 1) // PAGE + 2):
@@ -215,7 +221,7 @@ def _cut(parts: Sequence[_Part], start: int, limit: int) -> list[Key]:
     return [key for key in some if key is not None]
 
 
-def _part(runtime: Runtime, source_: _Source, number: int) -> _Part:
+def _part(runtime: Runtime, source_: _ListSource, number: int) -> _Part:
     """One part: kept and fresh, else from TMDB, else kept.
 
     Raises:
@@ -237,11 +243,11 @@ def _part(runtime: Runtime, source_: _Source, number: int) -> _Part:
         return _told(runtime, source_, key, body)
 
 
-def _question(source_: _Source, number: int) -> Callable[[TmdbClient], Mapping[str, Any]]:
+def _question(source_: _ListSource, number: int) -> Callable[[TmdbClient], Mapping[str, Any]]:
     return lambda client: client.page(source_.path, number, source_.language, **source_.query)
 
 
-def _told(runtime: Runtime, source_: _Source, key: str, body: Mapping[str, Any]) -> _Part:
+def _told(runtime: Runtime, source_: _ListSource, key: str, body: Mapping[str, Any]) -> _Part:
     """A part as TMDB told it; a place in it that is no title stays empty, so that later ones keep theirs."""
     entries = [*normal.objects(body["results"])][:PAGE]
     kinds = [normal.type_of(entry, source_.type) for entry in entries]

@@ -22,7 +22,7 @@ from engine.errors import ServiceUnavailable
 from engine.rate_limits.sliding_windows import Asked, LocalWindows, RedisWindows
 from engine.runtime import Runtime
 from engine.settings import integration_access
-from engine.settings.integration_access import Access
+from engine.settings.integration_access import IntegrationAccess
 from engine.stores import cache
 from engine.stores.redis_breaker import RedisBreaker
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def configured(runtime: Runtime) -> Access | None:
+def configured(runtime: Runtime) -> IntegrationAccess | None:
     """How TMDB is reached; None where it is not set up.
 
     Raises:

@@ -19,7 +19,7 @@ from engine.clients.overseerr import (
 from engine.media_requests.fulfilment.base import BY_HAND, HandedOn, NotFulfilled
 from engine.runtime import Runtime
 from engine.settings import integration_access
-from engine.settings.integration_access import Access
+from engine.settings.integration_access import IntegrationAccess
 from models.media_request import MediaRequest
 from models.user import User
 
@@ -31,7 +31,7 @@ _ADVICE = {
 }
 
 
-def configured(db: Session, settings: Settings) -> Access | None:
+def configured(db: Session, settings: Settings) -> IntegrationAccess | None:
     """How Overseerr is reached; None where it is not set up.
 
     Raises:
@@ -42,7 +42,7 @@ def configured(db: Session, settings: Settings) -> Access | None:
     )
 
 
-def client_of(access: Access) -> OverseerrClient:
+def client_of(access: IntegrationAccess) -> OverseerrClient:
     """A client for it."""
     return OverseerrClient(access.url, access.token, verify=access.verify)
 
