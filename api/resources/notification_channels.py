@@ -171,7 +171,8 @@ def test_notification_channel(call: Call, body: dict[str, Any]) -> Response:
 )
 def unsubscribe(call: Call, token: str) -> Response:
     """End the messages of a channel, as mail programs do it with one click (RFC 8058)."""
-    preferences.switch_off(call.db, links.unsubscribed_channel(call.settings, token))
+    channel_id = links.unsubscribed_channel(call.settings, token)
+    preferences.switch_off(call.db, channel_id, call.actor.address)
     return success({"unsubscribed": True})
 
 
