@@ -248,7 +248,7 @@ class TestOnce:
         self, office: Office, mail_server: MailServer
     ) -> None:
         mail_id = office.queue()
-        stolen = mail_work._send
+        stolen = mail_work.send_once
 
         def steal(*args: Any) -> None:
             with office.runtime.unit_of_work() as db:
@@ -256,7 +256,7 @@ class TestOnce:
             stolen(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mail_work, "_send", steal)
+            patch.setattr(mail_work, "send_once", steal)
             assert office.work()
 
         assert mail_server.received == []
