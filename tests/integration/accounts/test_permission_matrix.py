@@ -275,7 +275,7 @@ def test_owner_and_others(door: Door, row: Row, role: str) -> None:
     if row.path.endswith("/picture"):  # theirs has none
         assert mine.get_json()["error"]["message"] == "There is no such picture."
     else:
-        assert mine.status_code in {200, 202, 303, 400, 409}, mine.text
+        assert mine.status_code in {200, 201, 202, 303, 400, 409}, mine.text
     if row.objects == EVERYBODYS:
         reaches_all = True
     elif row.objects == ONES_OWN:
