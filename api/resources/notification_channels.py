@@ -13,6 +13,7 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.wire.envelope import success
+from api.wire.errors import InvalidRequest
 from api.wire.fields import Choice, Flag, Schema, Text, nullable, required
 from engine.notifications import deliveries, kinds, links, preferences
 from engine.notifications.preferences import CHANNEL_KINDS, DIGESTS, ChannelWish, Preferences
@@ -122,7 +123,7 @@ def put_notification_preferences(call: Call, body: dict[str, Any]) -> Response:
     """Replace what is given; channels that are not in the list are removed."""
     channels = body.get("channels")
     if any(channel["kind"] == "webpush" for channel in channels or ()):
-        raise ma.ValidationError({"channels": ["Web Push is not offered here: use email or apprise."]})
+        raise InvalidRequest({"channels": ["Web Push is not offered here: use email or apprise."]})
     quiet = body.get("quiet_hours", "same")
     if isinstance(quiet, dict):
         quiet = {"from": quiet["from_"], "to": quiet["to"], "time_zone": quiet["time_zone"]}
@@ -143,7 +144,7 @@ def put_notification_preferences(call: Call, body: dict[str, Any]) -> Response:
     "POST",
     "/test",
     Access(Permission.PROFILE_EDIT),
-    Answers({200: DeliveredSchema}),
+    Answers({200: DeliveredSchema}, errors=(404,)),
     Takes(body=ChannelTestBody),
     limit="work",
     own_units=True,

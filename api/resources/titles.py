@@ -14,6 +14,7 @@ from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
 from api.resources.availability_rows import AvailabilitySchema, availability_row
 from api.wire.envelope import success
+from api.wire.errors import InvalidRequest
 from api.wire.fields import Choice, Count, PageQuery, Pagination, Schema, Text, nullable, page_data, required
 from engine.media_requests import availability
 from engine.media_requests.availability import NOTHING, Availability, TitleIds
@@ -149,7 +150,7 @@ class TitleSearchQuery(ListQuery):
 def search_titles(call: Call, query: dict[str, Any]) -> Response:
     """Films and series whose title has the words; while TMDB is away, what it answered before."""
     if not query["query"]:
-        raise ma.ValidationError({"query": ["Must have a word."]})
+        raise InvalidRequest({"query": ["Must have a word."]})
     return _listed(
         call,
         query,

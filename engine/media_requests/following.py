@@ -39,7 +39,7 @@ def unfollow(db: Session, request_id: str, user_id: str) -> None:
     """
     row = db.get(RequestFollower, (request_id, user_id), with_for_update=True)
     if row is None:
-        raise NotFound("There is no such request among those that you follow.")
+        raise NotFound("There is no such request.")
     if row.own:
         raise Conflict("Who asked for something follows it: take the request back instead.")
     db.execute(

@@ -20,7 +20,6 @@ class Lock(IntEnum):
     PUSH_LISTENER = 7_240_414
     ARRIVAL_SCANS = 7_240_416
     AVAILABILITY = 7_240_417
-    UPSTREAM_REQUESTS = 7_240_418
 
 
 class Named(StrEnum):

@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from cli.embedded import EmbeddedRedis
+from tests.fakes.tmdb_server import TmdbDouble
 
 ROLES = ("guest", "user", "admin")
 # They need what is not there: plex.tv, Flower, a worker.
@@ -45,12 +46,16 @@ def door(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
     with (
         EmbeddedRedis(folder / "redis").running() as redis_url,
         opened_once(postgres, folder) as door,
+        TmdbDouble() as tmdb,
         opened(
             door.runtime.settings,
             app_env="production",
             redis_url=redis_url,
             rate_limit_enabled=False,
             plex_tv_url="http://127.0.0.1:9",
+            tmdb_url=tmdb.url,
+            tmdb_token=tmdb.token,
+            tmdb_requests_per_second=1000,
             flower_port=0,
             preview_seconds=0.2,
         ) as there,
@@ -77,9 +82,9 @@ def test_every_answer_is_the_documented_one(door: Door, mode: GenerationMode, ex
 
 
 def may_be_wrong(operation: Any) -> bool:
-    """Whether it takes more than an identifier of the request, or the name of a file, which may be any text."""
+    """Whether it takes more than what may be any text: an identifier of the request, the name of a file, a token."""
     names = {parameter.name for parameter in operation.iter_parameters()}
-    return bool(names - {"X-Correlation-ID", "file"} or list(operation.body))
+    return bool(names - {"X-Correlation-ID", "file", "token"} or list(operation.body))
 
 
 def proofs(door: Door) -> list[dict[str, str]]:

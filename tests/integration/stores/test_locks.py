@@ -9,12 +9,13 @@ from engine.runtime import Runtime
 from engine.stores import locks
 from engine.stores.locks import Hashed, Key, Lock, Named
 
-# What versions before the registry asked for.
+# What versions before asked for, and what the next one must ask for.
 FORMER: list[tuple[Key, str]] = [
     (Lock.SUPER_ADMINS, "7240412"),
     (Lock.SYNC_RUNS, "7240413"),
     (Lock.PUSH_LISTENER, "7240414"),
     (Lock.ARRIVAL_SCANS, "7240416"),
+    (Lock.AVAILABILITY, "7240417"),
     (locks.named(Named.JOB_KIND, "downloads.download"), "hashtext('downloads.download')"),
     (locks.named(Named.PREVIEWS_OF_USER, "user-1"), "hashtext('previews of user-1')"),
     (locks.named(Named.INVITATION_TO, "a@b.example"), "hashtext('invitation:a@b.example')"),
@@ -23,6 +24,10 @@ FORMER: list[tuple[Key, str]] = [
     (locks.named(Named.MAKING_ROOM), "hashtext('downloads that make room')"),
     (locks.hashed(Hashed.WEBHOOK, "plex:abc"), "hashtextextended('plex:abc', 0)"),
     (locks.hashed(Hashed.PLEX_ACTIVITY, "plex:abc"), "hashtextextended('plex:abc', 1)"),
+    (locks.hashed(Hashed.REQUESTED_TITLE, "movie:949"), "hashtextextended('movie:949', 2)"),
+    (locks.hashed(Hashed.REQUESTS_OF_USER, "user-1"), "hashtextextended('user-1', 3)"),
+    (locks.hashed(Hashed.NOTIFICATION_GROUP, "user-1:a:b"), "hashtextextended('user-1:a:b', 4)"),
+    (locks.hashed(Hashed.CHANNELS_OF_USER, "user-1"), "hashtextextended('user-1', 5)"),
 ]
 
 
