@@ -25,6 +25,7 @@ from engine.downloads import budget as download_budget
 from engine.downloads import publishing
 from engine.downloads import turns as download_turns
 from engine.downloads.events import announce
+from engine.downloads.notices import tell_owner
 from engine.downloads.progress import AttemptMonitor
 from engine.downloads.sources import cookies, host_breaker
 from engine.downloads.sources import urls as source_urls
@@ -52,6 +53,7 @@ def _on_status_change(db: Session, row: Download) -> None:
     if row.status == "completed":
         host_breaker.forgive(db, row.host)
         arrivals.wake(db, row.id)
+    tell_owner(db, row)
     announce(db, row)
 
 
