@@ -149,6 +149,14 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def targets(text: str) -> tuple[str, ...]:
+    """URLs of Apprise, separated by commas."""
+    found = words(text)
+    if not all(re.match(r"[a-z][a-z0-9]*://.", each) for each in found):
+        raise ValueError("URLs of Apprise such as ntfys://ntfy.example.org/topic, separated by commas")
+    return found
+
+
 def database_url(text: str) -> str:
     """A URL of PostgreSQL, in the spelling of our driver."""
     found = url("postgresql", "postgres", "postgresql+psycopg")(text)

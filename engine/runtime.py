@@ -26,6 +26,12 @@ log = structlog.get_logger(__name__)
 _PAUSE = 5.0  # seconds during which a Redis that failed is not given events that another will follow
 
 
+def settings_of(db: Session) -> Settings:
+    """The settings of the unit of work that a session stands for."""
+    found: Settings = db.info["settings"]
+    return found
+
+
 class Runtime:
     """Settings in, objects out.
 
@@ -60,6 +66,7 @@ class Runtime:
         """One transaction; its events and bells go out after the commit."""
         with self.database.unit_of_work() as db:
             self.live.refresh(db)
+            db.info["settings"] = self.settings
             yield db
 
     @contextmanager
@@ -73,6 +80,7 @@ class Runtime:
     def unit_on(self, connection: Connection) -> Iterator[Session]:
         """One transaction on a connection of the caller's, which may have temporary tables; else as `unit_of_work`."""
         with Session(connection, expire_on_commit=False) as db:
+            db.info["settings"] = self.settings
             yield db
             db.commit()
             info = db.info

@@ -62,7 +62,10 @@ class Delivery(JobRow, Base):
     """One message to one channel, about one notification or several.
 
     Attributes:
-        kind, shown: of the channel, which may be removed since.
+        user_id: None for one to a target of the whole installation (`NOTIFY_URLS`), whose digest is `target`.
+        kind, shown: of the channel, which may be removed since; `installation` is a kind too.
+        type: of the first notification; `test` for a message that is tried.
+        dedupe_key: a second delivery with the same key is none.
         handed_over_at: set right before the server is given the message. An e-mail is never sent again after it.
         digest: whether it is the daily one.
     """
@@ -79,13 +82,15 @@ class Delivery(JobRow, Base):
         ),
     )
 
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     channel_id: Mapped[str | None] = mapped_column(
         ForeignKey("notification_channels.id", ondelete="SET NULL")
     )
     kind: Mapped[str]
     shown: Mapped[str]
     type: Mapped[str]
+    target: Mapped[str | None]
+    dedupe_key: Mapped[str | None] = mapped_column(unique=True)
     handed_over_at: Mapped[datetime | None]
     digest: Mapped[bool] = mapped_column(server_default=text("false"))
 

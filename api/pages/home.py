@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -13,10 +14,13 @@ from api.pages.admin.needs import needs_of
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.library.title_cards import Card, cards, picture
+from api.pages.requests import words as request_words
 from api.wire.envelope import bare
 from api.wire.unversioned_paths import PREFIX
 from engine.arrivals import arrivals
 from engine.downloads.shown import listing
+from engine.media_requests import listing as requests
+from engine.media_requests.listing import RequestView
 from engine.permissions import Permission
 from engine.plex.catalogue import current
 from engine.plex.catalogue import items as catalogue_items
@@ -67,6 +71,8 @@ def home_page(visit: Visit) -> Response:
         needs=needs_of(visit),
         movers=listing.moving(visit.db, user_id, _MOVERS) if visit.visitor.moving else [],
         moving=visit.visitor.moving,
+        asked=_asked(visit),
+        request_words=request_words,
         may_download=visit.visitor.may(Permission.MEDIA_REQUEST),
         may_connect=visit.visitor.may(Permission.INTEGRATIONS_CONFIGURE),
         found=found,
@@ -75,6 +81,18 @@ def home_page(visit: Visit) -> Response:
         newest=newest,
         picture=lambda row, kind="poster", width=None: picture(visit, row, kind, width),
     )
+
+
+def _asked(visit: Visit) -> Sequence[RequestView]:
+    """The visitor's own requests that are not there yet, the newest first."""
+    if not visit.visitor.may(Permission.MEDIA_REQUEST):
+        return ()
+    mine = visit.identity.user_id
+    open_ones = ("pending", "approved", "processing", "failed")
+    found = requests.find(
+        visit.db, visit.settings, mine, scope="own", statuses=open_ones, page=1, limit=_MOVERS
+    )
+    return found.items
 
 
 def _newest(visit: Visit, found: Catalogue) -> list[Card]:

@@ -11,6 +11,9 @@ from api.pages.downloads import media as download_media
 from api.pages.downloads import own as downloads
 from api.pages.library import item
 from api.pages.library import libraries as library
+from api.pages.requests import list as requests
+from api.pages.requests import one as one_request
+from api.pages.requests import rules as request_rules
 from api.pages.sign_in import forgotten as forgotten_password
 from api.pages.sign_in import mail_links
 from api.pages.sign_in import password as sign_in
@@ -35,6 +38,9 @@ PAGES = (
     downloads.pages,
     download_adding.pages,
     download_media.pages,
+    requests.pages,
+    one_request.pages,
+    request_rules.pages,
     profile.pages,
     account_plex.pages,
     devices.pages,

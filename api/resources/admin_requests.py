@@ -12,7 +12,7 @@ from marshmallow import validate
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
-from api.resources.media_requests import MOST_COMMENT, RequestsQuery
+from api.resources.media_requests import MOST_COMMENT, RequestsQuery, by_status
 from api.resources.request_rows import MEDIA_TYPES, RequestPage, request_row
 from api.wire.envelope import success
 from api.wire.errors import told_details
@@ -129,7 +129,7 @@ class RequestRulesBody(Schema):
 @blueprint.operation("GET", "/requests", _DECIDES, Answers({200: RequestPage}), Takes(query=AllRequestsQuery))
 def list_all_requests(call: Call, query: dict[str, Any]) -> Response:
     """Everybody's requests."""
-    page = listing.find(call.db, call.settings, call.identity.user_id, scope="all", **query)
+    page = listing.find(call.db, call.settings, call.identity.user_id, scope="all", **by_status(query))
     return success(page_data(page, [request_row(view) for view in page.items]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
@@ -19,6 +20,8 @@ from engine.notifications.preferences import CHANNEL_KINDS
 from engine.permissions import Permission
 from models.delivery import Delivery
 
+KINDS = (*CHANNEL_KINDS, deliveries.INSTALLATION)
+
 blueprint = Blueprint("deliveries", "/admin/deliveries", "Messages on their way to people.")
 
 
@@ -27,7 +30,7 @@ class DeliveriesQuery(PageQuery):
 
     status = Choice(deliveries.STATUSES)
     user = Text(80, metadata={"description": "The id of who is told."})
-    kind = Choice(CHANNEL_KINDS)
+    kind = Choice(KINDS)
 
 
 class DeliveryUserSchema(Schema):
@@ -49,8 +52,8 @@ class DeliverySchema(Schema):
     """One message to one channel."""
 
     id = ma.fields.String(required=True)
-    user = ma.fields.Nested(DeliveryUserSchema, required=True)
-    kind = ma.fields.String(required=True, validate=validate.OneOf(CHANNEL_KINDS))
+    user = nullable(ma.fields.Nested, DeliveryUserSchema, about="Null for one to NOTIFY_URLS.")
+    kind = ma.fields.String(required=True, validate=validate.OneOf(KINDS))
     channel = ma.fields.String(required=True)
     type = ma.fields.String(required=True)
     status = ma.fields.String(required=True, validate=validate.OneOf(deliveries.STATUSES))
@@ -78,8 +81,8 @@ def list_deliveries(call: Call, query: dict[str, Any]) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    names = users.names(call.db, {row.user_id for row in page.items})
-    return success(page_data(page, [_row(row, names.get(row.user_id)) for row in page.items]))
+    names = users.names(call.db, {row.user_id for row in page.items if row.user_id is not None})
+    return success(page_data(page, [_row(row, names) for row in page.items]))
 
 
 @blueprint.operation(
@@ -91,10 +94,10 @@ def list_deliveries(call: Call, query: dict[str, Any]) -> Response:
 def retry_delivery(call: Call, delivery_id: str) -> Response:
     """Send one again that failed."""
     row = deliveries.retry(call.db, delivery_id, call.actor)
-    return success(_row(row, users.names(call.db, {row.user_id}).get(row.user_id)), 202)
+    return success(_row(row, users.names(call.db, [row.user_id] if row.user_id else [])), 202)
 
 
-def _row(row: Delivery, name: str | None) -> dict[str, Any]:
+def _row(row: Delivery, names: Mapping[str, str]) -> dict[str, Any]:
     error = row.error and {
         "kind": row.error["kind"],
         "message": row.error["message"],
@@ -102,7 +105,7 @@ def _row(row: Delivery, name: str | None) -> dict[str, Any]:
     }
     return DeliverySchema.row(
         row,
-        user={"id": row.user_id, "name": name},
+        user=None if row.user_id is None else {"id": row.user_id, "name": names.get(row.user_id)},
         channel=row.shown,
         attempts=row.attempt,
         error=error,

@@ -160,7 +160,7 @@ def request_media(call: Call, body: dict[str, Any]) -> Response:
 @blueprint.operation("GET", "/requests", _MINE, Answers({200: RequestPage}), Takes(query=RequestsQuery))
 def list_requests(call: Call, query: dict[str, Any]) -> Response:
     """What one asked for and what one follows."""
-    page = listing.find(call.db, call.settings, call.identity.user_id, scope="both", **query)
+    page = listing.find(call.db, call.settings, call.identity.user_id, scope="both", **by_status(query))
     return success(page_data(page, [request_row(view) for view in page.items]))
 
 
@@ -294,6 +294,12 @@ def comment_on_request(call: Call, body: dict[str, Any], request_id: str) -> Res
     row = deciding.comment(call.db, request_id, mine, body["text"], call.actor)
     (comment,) = [one for one in listing.comments(call.db, request_id) if one.id == row.id]
     return success(comment_row(comment), 201)
+
+
+def by_status(query: dict[str, Any]) -> dict[str, Any]:
+    """A query as `listing.find` takes it."""
+    status = query.pop("status", None)
+    return query | {"statuses": () if status is None else (status,)}
 
 
 def _answered(call: Call, request_id: str) -> Response:

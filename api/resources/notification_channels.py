@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import marshmallow as ma
@@ -15,15 +14,14 @@ from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
 from api.wire.fields import Choice, Flag, Schema, Text, nullable, required
-from engine.notifications import deliveries, kinds, links, preferences
+from engine.notifications import kinds, links, preferences
+from engine.notifications.channel_tests import try_channel
 from engine.notifications.preferences import CHANNEL_KINDS, DIGESTS, ChannelWish, Preferences
 from engine.permissions import Permission
-from models.delivery import Delivery
 
 blueprint = Blueprint("notification_channels", "/users/me/notifications", "Where one is told of what.")
 unsubscribing = Blueprint("unsubscribing", "/notifications", "The links that end messages.")
 
-TEST_SECONDS = 20.0  # that a test is waited for
 _KINDS = (*CHANNEL_KINDS, "webpush")
 
 
@@ -151,16 +149,8 @@ def put_notification_preferences(call: Call, body: dict[str, Any]) -> Response:
 )
 def test_notification_channel(call: Call, body: dict[str, Any]) -> Response:
     """Send a message to a channel now, and say whether it arrived."""
-    with call.runtime.unit_of_work() as db:
-        channel = preferences.channel_of(db, call.identity.user_id, body["channel_id"])
-        row = deliveries.test(db, channel)
-    ended = _waited_for(call, row.id)
-    if ended is None:
-        return success(
-            {"delivered": False, "error": "No worker has sent it yet; it is sent when one is there."}
-        )
-    error = None if ended.status == "completed" else (ended.error or {}).get("message")
-    return success({"delivered": ended.status == "completed", "error": error})
+    tried = try_channel(call.runtime, call.identity.user_id, body["channel_id"])
+    return success({"delivered": tried.delivered, "error": tried.error})
 
 
 @unsubscribing.operation(
@@ -172,20 +162,9 @@ def test_notification_channel(call: Call, body: dict[str, Any]) -> Response:
 )
 def unsubscribe(call: Call, token: str) -> Response:
     """End the messages of a channel, as mail programs do it with one click (RFC 8058)."""
-    preferences.switch_off(call.db, links.unsubscribed_channel(call.settings, token))
+    channel_id = links.unsubscribed_channel(call.settings, token)
+    preferences.switch_off(call.db, channel_id, call.actor.address)
     return success({"unsubscribed": True})
-
-
-def _waited_for(call: Call, delivery_id: str) -> Delivery | None:
-    """A delivery once its first attempt has ended; None: nobody began it in time."""
-    until = time.monotonic() + TEST_SECONDS
-    while time.monotonic() < until:
-        with call.runtime.reading() as db:
-            row = db.get(Delivery, delivery_id)
-        if row is None or row.ended_at is not None or row.error is not None:
-            return row
-        time.sleep(0.1)
-    return None
 
 
 def _wish(channel: dict[str, Any]) -> ChannelWish:

@@ -28,6 +28,7 @@ from engine.permissions import GUEST, Permission, is_admin, permissions_of
 from engine.plex.server.user_tokens import secret_name
 from engine.secrets import secret_box
 from models.api_key import ApiKey
+from models.delivery import ActionLink, Delivery, NotificationChannel, NotificationPreferences
 from models.invitation import Invitation
 from models.login import Login
 from models.notification import Notification
@@ -187,7 +188,8 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
     if is_admin(user.role):
         require_person(actor, "user.deleted", subject_of(user))
     cancelled = downloads.cancel_all(db, user.id)
-    for table in (Login, ApiKey, Notification, PasswordReset):
+    channels = (NotificationChannel, NotificationPreferences, Delivery, ActionLink)
+    for table in (Login, ApiKey, Notification, PasswordReset, *channels):
         db.execute(sql_delete(table).where(table.user_id == user.id))
     db.execute(sql_delete(Invitation).where(Invitation.accepted_by == user.id))  # it bears their address
     closing.take_back_invitations(db, user.id)

@@ -25,6 +25,7 @@ from engine.downloads import budget as download_budget
 from engine.downloads import publishing
 from engine.downloads import turns as download_turns
 from engine.downloads.events import announce
+from engine.downloads.notices import tell_owner
 from engine.downloads.progress import AttemptMonitor
 from engine.downloads.sources import cookies, host_breaker
 from engine.downloads.sources import urls as source_urls
@@ -55,6 +56,7 @@ def _on_status_change(db: Session, row: Download) -> None:
         arrivals.wake(db, row.id)
     if row.ended_at is not None and row.request_id is not None:
         enqueue(db, Job.CHECK_AVAILABILITY)
+    tell_owner(db, row)
     announce(db, row)
 
 

@@ -88,7 +88,7 @@ WORDINGS = {
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 _PAGE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<!doctype html><html lang="{}"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
     '<body style="font-family:sans-serif;font-size:16px;line-height:1.5;color:#1c2430;max-width:34em;'
     'margin:0 auto;padding:16px">{}</body></html>'
@@ -110,14 +110,19 @@ def render(template: Template, details: Mapping[str, str]) -> MailText:
 
 
 def written(
-    subject: str, before: Sequence[str], links: Sequence[tuple[str, str]], after: Sequence[str]
+    subject: str,
+    before: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    after: Sequence[str],
+    *,
+    language: str = "en",
 ) -> MailText:
     """A mail of paragraphs, buttons (label and address), and further paragraphs, as plain text and HTML."""
     buttons = "".join(_BUTTON.format(html.escape(url), html.escape(label)) for label, url in links)
     return MailText(
         subject=subject,
         plain="\n\n".join([*before, *(f"{label}:\n{url}" for label, url in links), *after]) + "\n",
-        html=_PAGE.format(_paragraphs(before) + buttons + _paragraphs(after)),
+        html=_PAGE.format(language, _paragraphs(before) + buttons + _paragraphs(after)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -197,23 +197,34 @@ def change(
         facts = titles.look_up(runtime, "tv", asked[1] or "")
         numbers = asking.seasons_wanted(facts, changes["seasons"])
     with runtime.unit_of_work() as db:
-        request = transitions.locked(db, request_id)
-        _own(db, request, user_id, manages=manages)
-        if request.status != "pending":
-            raise Conflict(f"Only a pending request can be changed; this one is {request.status}.")
+        request = _changeable(db, request_id, user_id, manages=manages)
         if "seasons" in changes and numbers is None:
             raise ValidationFailed("Only a series has seasons.", seasons="Only for a series.")
         if (quality := changes.get("quality")) is not None and quality not in asking.QUALITIES:
             raise ValidationFailed(
                 "Unknown quality.", quality=f"Must be one of: {', '.join(asking.QUALITIES)}."
             )
-        for name in ("comment", "quality"):
-            if name in changes:
-                setattr(request, name, changes[name])
+        _set(request, changes)
         if numbers is not None:
             asking.replace_seasons(db, request, numbers)
         transitions.note(db, request, "changed", f"Changed: {', '.join(sorted(changes))}.", actor)
         transitions.publish(db, request, actor)
+
+
+def change_comment(
+    db: Session, request_id: str, user_id: str, text: str | None, *, manages: bool, actor: Actor
+) -> None:
+    """Change what was written with a request while it is pending.
+
+    Raises:
+        NotFound: there is none that they see.
+        Forbidden: they only follow it.
+        Conflict: it is not pending any more.
+    """
+    request = _changeable(db, request_id, user_id, manages=manages)
+    _set(request, {"comment": text})
+    transitions.note(db, request, "changed", "Changed: comment.", actor)
+    transitions.publish(db, request, actor)
 
 
 def comment(db: Session, request_id: str, user_id: str, text: str, actor: Actor) -> RequestComment:
@@ -246,6 +257,20 @@ def remove(db: Session, request_id: str, user_id: str, *, manages: bool, actor: 
     db.execute(delete(MediaRequest).where(MediaRequest.id == request.id))
     db.expunge(request)
     return request
+
+
+def _changeable(db: Session, request_id: str, user_id: str, *, manages: bool) -> MediaRequest:
+    request = transitions.locked(db, request_id)
+    _own(db, request, user_id, manages=manages)
+    if request.status != "pending":
+        raise Conflict(f"Only a pending request can be changed; this one is {request.status}.")
+    return request
+
+
+def _set(request: MediaRequest, changes: Mapping[str, Any]) -> None:
+    for name in ("comment", "quality"):
+        if name in changes:
+            setattr(request, name, changes[name])
 
 
 def _own(db: Session, request: MediaRequest, user_id: str, *, manages: bool) -> None:

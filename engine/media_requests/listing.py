@@ -73,7 +73,7 @@ def find(
     user_id: str,
     *,
     scope: Scope,
-    status: str | None = None,
+    statuses: Collection[str] = (),
     media_type: str | None = None,
     query: str | None = None,
     requested_by: str | None = None,
@@ -88,7 +88,7 @@ def find(
         settings: with the Plex server whose catalogue is compared.
         user_id: who looks.
         scope: those that they asked for, those that they follow, both, or everybody's.
-        status: only of this status.
+        statuses: only of these; empty: of any.
         media_type: only of this type.
         query: words of the title.
         requested_by: only of this user.
@@ -97,8 +97,8 @@ def find(
         limit: requests a page.
     """
     where = _visible(user_id, scope)
-    if status is not None:
-        where.append(MediaRequest.status == status)
+    if statuses:
+        where.append(MediaRequest.status.in_(statuses))
     if media_type is not None:
         where.append(MediaRequest.media_type == media_type)
     if requested_by is not None:
@@ -118,6 +118,11 @@ def counts(db: Session, user_id: str, scope: Scope) -> Counter[str]:
     for status, number in db.execute(query.group_by(MediaRequest.status)):
         found[status] = number
     return found
+
+
+def undecided(db: Session) -> int:
+    """How many requests wait for a decision."""
+    return db.scalar(select(func.count()).where(MediaRequest.status == "pending")) or 0
 
 
 def get(db: Session, settings: Settings, request_id: str, user_id: str, *, manages: bool) -> RequestView:

@@ -1,9 +1,10 @@
-"""Messages to users' channels: written with the notification, due by preferences, merged while they wait."""
+"""Messages on their way to channels, each a job; as admins see them, and sent again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -16,33 +17,22 @@ from engine.errors import Conflict, NotFound
 from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.jobs.kinds import forget_marks
-from engine.notifications.preferences import Preferences
 from engine.paging import Page
 from models.base import new_id
 from models.delivery import DeliveredNotification, Delivery, NotificationChannel
 from models.notification import Notification
 
-STATUSES = ("queued", "sending", "completed", "failed", "cancelled")
+QUEUED = "queued"
+STATUSES = (QUEUED, "sending", "completed", "failed", "cancelled")
 TEST = "test"
+INSTALLATION = "installation"  # the kind of deliveries to `NOTIFY_URLS`
 
 _now = func.clock_timestamp
 
 
-def queue(db: Session, row: Notification, chosen: Preferences, wait: timedelta) -> None:
-    """Have a user's channels told of a notification, each by one message with what else waits for the same time."""
-    for channel in chosen.channels_for(row.type):
-        due = chosen.due(datetime.now(UTC), wait)
-        waits = due > datetime.now(UTC)
-        delivery = _waiting(db, channel) if waits else None
-        if delivery is None:
-            delivery = _add(db, channel, row.type, due, digest=chosen.digest == "daily")
-        told = insert(DeliveredNotification).values(delivery_id=delivery.id, notification_id=row.id)
-        db.execute(told.on_conflict_do_nothing())
-
-
 def test(db: Session, channel: NotificationChannel) -> Delivery:
     """A message that says that the channel works, at once."""
-    return _add(db, channel, TEST, datetime.now(UTC), digest=False)
+    return db.get_one(Delivery, add(db, TEST, None, **to_channel(channel)))
 
 
 def listing(
@@ -70,13 +60,13 @@ def retry(db: Session, delivery_id: str, actor: Actor) -> Delivery:
         raise NotFound("There is no such delivery.")
     if row.status != "failed":
         raise Conflict(f"Only a delivery that failed can be sent again; this one is {row.status}.")
-    if row.channel_id is None:
+    if row.channel_id is None and row.kind != INSTALLATION:
         raise Conflict("Its channel was removed.")
     if row.handed_over_at is not None:
         raise Conflict(
             "The mail server may have taken it: it is not sent again, so that it does not arrive twice."
         )
-    row.status, row.attempt, row.crash_count = "queued", 0, 0
+    row.status, row.attempt, row.crash_count = QUEUED, 0, 0
     row.ended_at = row.error = row.started_at = None
     row.lease_owner = forget_marks(row.lease_owner)
     row.next_run_at = _now()
@@ -102,37 +92,29 @@ def forget_old(db: Session, age: timedelta) -> None:
     db.execute(delete(Delivery).where(Delivery.ended_at < _now() - age))
 
 
-def _waiting(db: Session, channel: NotificationChannel) -> Delivery | None:
-    """The message to a channel that waits for its time; locked, so that nobody sends it meanwhile."""
-    query = (
-        select(Delivery)
-        .where(
-            Delivery.channel_id == channel.id,
-            Delivery.ended_at.is_(None),
-            Delivery.lease_until.is_(None),
-            Delivery.attempt == 0,
-            Delivery.next_run_at > _now(),
-        )
-        .order_by(Delivery.next_run_at)
-        .limit(1)
-    )
-    return db.scalars(query.with_for_update(skip_locked=True)).one_or_none()
+def add(db: Session, type_: str, due: datetime | None, **values: Any) -> str | None:
+    """Add a delivery, and ring for it where it need not wait; returns its id, None where there is one with its key.
 
-
-def _add(db: Session, channel: NotificationChannel, type_: str, due: datetime, *, digest: bool) -> Delivery:
-    row = Delivery(
+    Args:
+        db: the unit of work of what happened.
+        type_: of the notification, or `TEST`.
+        due: when it may be sent; None: now.
+        values: further columns.
+    """
+    query = insert(Delivery).values(
         id=new_id("dlv"),
-        status="queued",
-        user_id=channel.user_id,
-        channel_id=channel.id,
-        kind=channel.kind,
-        shown=channel.shown or channel.name,
+        status=QUEUED,
         type=type_,
-        next_run_at=due,
-        digest=digest,
-        correlation_id=correlation_id(),
+        next_run_at=_now() if due is None else due,
+        **{"correlation_id": correlation_id(), **values},
     )
-    db.add(row)
-    db.flush()
-    enqueue(db, Job.DELIVER)
-    return row
+    added = db.scalar(query.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(Delivery.id))
+    if added is not None and due is None:
+        enqueue(db, Job.DELIVER)
+    return added
+
+
+def to_channel(channel: NotificationChannel) -> dict[str, Any]:
+    """The columns of a delivery that say which channel it goes to."""
+    shown = channel.shown or channel.name
+    return {"user_id": channel.user_id, "channel_id": channel.id, "kind": channel.kind, "shown": shown}

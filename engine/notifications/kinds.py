@@ -1,14 +1,17 @@
-"""The types of notifications that preferences know, who gets each, and how several become one."""
+"""The types of notifications that preferences know, and who gets each."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from engine.permissions import Permission
 
 SOCKET = "socket"
-_MOST_NAMED = 5
+_OF_ADMINS = frozenset(
+    {Permission.REQUESTS_MANAGE, Permission.INTEGRATIONS_CONFIGURE, Permission.OPERATIONS_VIEW}
+)
+_FAMILIES = {"security": "security", "user": "security", "sync": "sync.failed", "alert": "alert"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ KINDS: Mapping[str, NoticeKind] = {
     "request.failed": NoticeKind("A request could not be fetched", Permission.MEDIA_REQUEST),
     "download.completed": NoticeKind("A download is finished", Permission.MEDIA_REQUEST),
     "download.failed": NoticeKind("A download failed", Permission.MEDIA_REQUEST),
+    "download.available": NoticeKind("A download can be watched in Plex", Permission.MEDIA_REQUEST),
+    "download.not_in_plex": NoticeKind("A download is missing in Plex", Permission.MEDIA_REQUEST),
+    "security": NoticeKind("A sign-in, a password, a key: the safety of accounts", Permission.MEDIA_READ),
     "sync.failed": NoticeKind("Plex could not be read", Permission.INTEGRATIONS_CONFIGURE),
     "alert": NoticeKind("Something is wrong with the server", Permission.OPERATIONS_VIEW),
 }
@@ -44,21 +50,15 @@ def offered(permissions: Collection[str]) -> list[str]:
 
 def preferred(type_: str) -> str | None:
     """The type in the preferences that a notification falls under; None: it goes to the socket alone."""
-    if type_ in KINDS:
-        return type_
-    return "alert" if type_.startswith("alert.") else None
+    return type_ if type_ in KINDS else _FAMILIES.get(type_.partition(".")[0])
 
 
-def grouped(type_: str, names: Sequence[str], count: int) -> tuple[str, str] | None:
-    """Title and message of several notifications of one type; None for a type that is never grouped."""
-    some = ", ".join(f"“{name}”" for name in list(dict.fromkeys(names))[:_MOST_NAMED])
-    left = count - min(len(dict.fromkeys(names)), _MOST_NAMED)
-    listed = f"{some} and {left} more" if left > 0 else some
-    words = {
-        "request.approved": (f"{count} requests were approved", f"On their way: {listed}."),
-        "request.denied": (f"{count} requests were denied", f"Denied: {listed}."),
-        "request.available": (f"{count} requests can be watched", f"In Plex now: {listed}."),
-        "request.failed": (f"{count} requests could not be fetched", f"Not fetched: {listed}."),
-        "request.new": (f"{count} requests wait for a decision", f"Asked for: {listed}."),
-    }
-    return words.get(type_)
+def concerns_admins(type_: str) -> bool:
+    """Whether a type is told to those who look after the installation, and so to `NOTIFY_URLS` too."""
+    name = preferred(type_)
+    return name is not None and KINDS[name].permission in _OF_ADMINS
+
+
+def is_urgent(type_: str) -> bool:
+    """Whether a type waits neither for quiet hours nor for a digest: what is about the safety of an account."""
+    return preferred(type_) == "security"

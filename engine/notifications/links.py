@@ -18,6 +18,7 @@ from models.base import new_id
 from models.delivery import ActionLink
 
 LIFETIME = timedelta(hours=24)
+DECIDE = "decide"  # about a request: approve or deny
 
 _now = func.clock_timestamp
 

@@ -14,16 +14,11 @@ from engine import events
 from engine.correlation import correlation_id
 from engine.errors import NotFound
 from engine.events import Event
-from engine.notifications import deliveries, kinds, preferences
-from engine.notifications.preferences import Preferences
+from engine.notifications import grouping, planning, preferences
 from engine.paging import Page
 from engine.readers import NOTIFICATION
-from engine.stores import locks
-from engine.stores.locks import Hashed
 from models.base import new_id
 from models.notification import Notification
-
-GROUP_WINDOW = timedelta(minutes=5)  # notices of one group that come within it are one
 
 _now = func.clock_timestamp
 
@@ -41,7 +36,9 @@ def notify(
     group: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Notification | None:
-    """Notify a user, once; publishes `notification:new` to their sockets.
+    """Notify a user, once; publishes `notification:new` to their sockets, and plans messages to their channels.
+
+    One that joins its group publishes the event again, with the id of the notification that it became part of.
 
     Args:
         db: the unit of work of what happened.
@@ -60,76 +57,39 @@ def notify(
     """
     if by == user_id:
         return None
-    if group is not None:
-        joined = _joined(db, user_id, type, group, dedupe_key, details or {})
-        if joined is not None:
-            return joined
     kind, subject_id = subject or (None, None)
+    values = {
+        "type": type,
+        "title": title,
+        "message": message,
+        "subject_kind": kind,
+        "subject_id": subject_id,
+        "details": None if details is None else dict(details),
+        "correlation_id": correlation_id(),
+    }
+    if group is None:
+        row = _insert(db, user_id, dedupe_key, values)
+    else:
+        row = grouping.added(db, user_id, group, dedupe_key, values, insert=_insert)
+    if row is not None:
+        chosen = preferences.of(db, user_id)
+        planning.plan(db, chosen, row)
+        if chosen.listens(type):
+            data = {**shown(row), "createdAt": events.timestamp(row.created_at)}
+            events.publish(db, Event("notification:new", data, user_id, NOTIFICATION))
+    return row
+
+
+def _insert(
+    db: Session, user_id: str, dedupe_key: str | None, values: Mapping[str, Any]
+) -> Notification | None:
     query = (
         insert(Notification)
-        .values(
-            id=new_id("ntf"),
-            user_id=user_id,
-            type=type,
-            title=title,
-            message=message,
-            subject_kind=kind,
-            subject_id=subject_id,
-            dedupe_key=dedupe_key,
-            group_key=group,
-            details=details and dict(details),
-            correlation_id=correlation_id(),
-        )
+        .values(id=new_id("ntf"), user_id=user_id, dedupe_key=dedupe_key, **values)
         .on_conflict_do_nothing(index_elements=["user_id", "dedupe_key"])
         .returning(Notification)
     )
-    row = db.scalars(query).one_or_none()
-    if row is not None:
-        chosen = preferences.of(db, user_id)
-        _publish(db, row, chosen)
-        deliveries.queue(db, row, chosen, GROUP_WINDOW if group is not None else timedelta())
-    return row
-
-
-def _joined(
-    db: Session, user_id: str, type_: str, group: str, dedupe_key: str | None, details: Mapping[str, Any]
-) -> Notification | None:
-    """The notification of the same group that a new one becomes a part of; None where there is none of late.
-
-    Its row says of which parts it was told, so that none counts twice.
-    """
-    locks.hold(db, locks.hashed(Hashed.NOTIFICATION_GROUP, f"{user_id}:{type_}:{group}"))
-    since = _now() - GROUP_WINDOW
-    mine = (Notification.user_id == user_id, Notification.type == type_, Notification.group_key == group)
-    row = db.scalars(
-        select(Notification)
-        .where(*mine, Notification.created_at > since)
-        .order_by(Notification.id.desc())
-        .limit(1)
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        return None
-    before = dict(row.details or {})
-    parts = list(before.get("parts") or [{"key": row.dedupe_key, "title": before.get("title")}])
-    if dedupe_key is not None and dedupe_key in {part["key"] for part in parts}:
-        return row
-    parts.append({"key": dedupe_key, "title": details.get("title")})
-    words = kinds.grouped(type_, [part["title"] or "?" for part in parts], len(parts))
-    if words is None:
-        return None
-    row.details = {**before, "parts": parts}
-    row.count, row.read_at = len(parts), None
-    row.title, row.message = words
-    db.flush()
-    _publish(db, row, preferences.of(db, user_id))
-    return row
-
-
-def _publish(db: Session, row: Notification, chosen: Preferences) -> None:
-    if chosen.listens(row.type):
-        data = {**shown(row), "createdAt": events.timestamp(row.created_at)}
-        events.publish(db, Event("notification:new", data, row.user_id, NOTIFICATION))
+    return db.scalars(query).one_or_none()
 
 
 def listing(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -17,19 +17,19 @@ from engine import audit
 from engine.audit import Actor, Subject
 from engine.clients import apprise_targets
 from engine.errors import NotFound, ValidationFailed
-from engine.notifications.kinds import KINDS, SOCKET, preferred
+from engine.notifications.kinds import KINDS, SOCKET, is_urgent, preferred
+from engine.notifications.timing import Schedule
 from engine.secrets import secret_box
 from engine.stores import locks
 from engine.stores.locks import Hashed
 from models.base import new_id
-from models.delivery import NotificationChannel, NotificationPreferences
+from models.delivery import Delivery, NotificationChannel, NotificationPreferences
 from models.user import User
 
 ChannelKind = Literal["email", "apprise"]
 CHANNEL_KINDS: tuple[ChannelKind, ...] = ("email", "apprise")
 DIGESTS = ("none", "daily")
 MOST_CHANNELS = 10
-DIGEST_HOUR = 8  # of the user's clock
 
 _now = func.clock_timestamp
 
@@ -54,21 +54,19 @@ class Preferences:
         chosen = self._chosen(type_)
         return [channel for channel in self.channels if channel.enabled and channel.id in chosen]
 
-    def due(self, now: datetime, wait: timedelta) -> datetime:
-        """When a message of `now` may leave: after `wait`, not in the quiet hours; with a digest the next one."""
-        zone = ZoneInfo(self.time_zone)
-        if self.digest == "daily":
-            return _next(now, time(DIGEST_HOUR), zone)
-        at = now + wait
-        if self.quiet_from is None or self.quiet_to is None or self.quiet_from == self.quiet_to:
-            return at
-        local = at.astimezone(zone).time()
-        within = (
-            self.quiet_from <= local < self.quiet_to
-            if self.quiet_from < self.quiet_to
-            else local >= self.quiet_from or local < self.quiet_to
-        )
-        return _next(at, self.quiet_to, zone) if within else at
+    def due(self, type_: str, now: datetime, digest_hour: int) -> datetime:
+        """When a message of a type may be sent.
+
+        Args:
+            type_: of the notification.
+            now: in UTC.
+            digest_hour: local hour of daily digests.
+        """
+        if is_urgent(type_):
+            return now
+        quiet = None if self.quiet_from is None or self.quiet_to is None else (self.quiet_from, self.quiet_to)
+        hour = digest_hour if self.digest == "daily" else None
+        return Schedule(ZoneInfo(self.time_zone), quiet, hour).due(now)
 
     def _chosen(self, type_: str) -> Sequence[str]:
         name = preferred(type_)
@@ -165,13 +163,20 @@ def channel_of(db: Session, user_id: str, channel_id: str) -> NotificationChanne
     return found
 
 
-def switch_off(db: Session, channel_id: str) -> bool:
-    """Switch a channel off, as somebody asked who holds its signed link; whether there is one."""
+def switch_off(db: Session, channel_id: str, address: str | None) -> None:
+    """Switch a channel off, as somebody asked who holds its signed link; twice is once.
+
+    Args:
+        db: the unit of work.
+        channel_id: of the channel.
+        address: of who asked, for the audit log.
+    """
     found = db.get(NotificationChannel, channel_id, with_for_update=True)
-    if found is None:
-        return False
-    found.enabled = False
-    return True
+    if found is not None and found.enabled:
+        found.enabled = False
+        _cancel_waiting(db, [found.id])
+        actor = Actor(found.user_id, via="unsubscribe link", address=address)
+        audit.record(db, "notification_channel.unsubscribed", actor, Subject("channel", found.id, found.name))
 
 
 def _put_channels(db: Session, settings: Settings, user_id: str, wishes: Sequence[ChannelWish]) -> None:
@@ -207,9 +212,24 @@ def _put_channels(db: Session, settings: Settings, user_id: str, wishes: Sequenc
                 raise ValidationFailed("This address is not accepted.", url=str(error)) from None
             channel.url, channel.error = secret_box.sealed(settings, wish.url), None
         channel.name, channel.enabled = wish.name, wish.enabled
+    off = [wish.id for wish in wishes if wish.id is not None and not wish.enabled]
+    _cancel_waiting(db, [*there, *off])
     for gone in there.values():
         db.delete(gone)
     db.flush()
+
+
+def _cancel_waiting(db: Session, channel_ids: Sequence[str]) -> None:
+    """End what waits for channels that are told nothing any more."""
+    waiting = (
+        Delivery.channel_id.in_(channel_ids),
+        Delivery.ended_at.is_(None),
+        Delivery.lease_until.is_(None),
+    )
+    db.execute(
+        update(Delivery).where(*waiting).values(status="cancelled", ended_at=_now()),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _check_events(events: Mapping[str, Sequence[str]], known: set[str]) -> None:
@@ -234,13 +254,6 @@ def _quiet(hours: Mapping[str, Any] | None) -> dict[str, Any]:
             found[f"quiet_{name}"] = f"{time.fromisoformat(hours[name]):%H:%M}"
         except ValueError:
             raise ValidationFailed("Unknown time.", quietHours="Must be times such as 22:30.") from None
+    if found["quiet_from"] == found["quiet_to"]:
+        raise ValidationFailed("Quiet hours end before they begin.", quietHours="from and to must differ.")
     return found
-
-
-def _next(after: datetime, at: time, zone: ZoneInfo) -> datetime:
-    """The next time that a clock in the zone shows `at`, in UTC."""
-    local = after.astimezone(zone)
-    found = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
-    if found <= local:
-        found = (found + timedelta(days=1)).replace(hour=at.hour, minute=at.minute)
-    return found.astimezone(UTC)

@@ -12,6 +12,7 @@ from pathlib import Path
 from catalogues import synced
 from factories import make_download, make_user
 from flask import Response
+from showroom_requests import fill_requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from stack import Stack, running
@@ -74,6 +75,7 @@ class Showroom:
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
             "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
             "name": "SELECT 'overseerr' WHERE %s <> ''",
+            "request_id": "SELECT r.id FROM media_requests r WHERE %s <> '' AND status = 'pending' LIMIT 1",
             "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
         }
 
@@ -150,6 +152,7 @@ def _fill(db: Session) -> None:
     for role in ("super_admin", "user"):
         _fill_downloads(db, people[role])
     _fill_notifications(db, people)
+    fill_requests(db, people)
 
 
 def _fill_downloads(db: Session, user: User) -> None:

@@ -35,6 +35,13 @@ def needs_of(visit: Visit) -> Sequence[Need]:
         return []
     seen = troubles.lately(visit.db)
     found = []
+    if visit.visitor.undecided:
+        words = ngettext(
+            "One request waits for you", "%(num)d requests wait for you", visit.visitor.undecided
+        )
+        about = _("Approve, or deny with a reason.")
+        words = words % {"num": visit.visitor.undecided}
+        found.append(Need("requests?view=pending", "undecided", words, about))
     if seen.downloads:
         words = ngettext("%(num)d download failed", "%(num)d downloads failed", seen.downloads)
         found.append(

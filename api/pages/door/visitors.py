@@ -12,6 +12,7 @@ from api.pages.look.words import gettext as _
 from engine.accounts import users
 from engine.downloads.shown import listing
 from engine.identity.sessions import Identity
+from engine.media_requests import listing as requests
 from engine.notifications import notifications
 from engine.permissions import Permission
 
@@ -28,6 +29,7 @@ class Visitor:
         permissions: what they may do.
         moving: their downloads that are not finished.
         unread: their notifications that were not read.
+        undecided: requests that wait for a decision; 0 for who may not decide.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Visitor:
     permissions: frozenset[Permission]
     moving: int
     unread: int
+    undecided: int = 0
 
     def may(self, permission: Permission) -> bool:
         """Whether they have a permission."""
@@ -55,6 +58,7 @@ def visitor_of(db: Session, identity: Identity) -> Visitor:
         permissions=identity.permissions,
         moving=listing.active_count(db, user.id),
         unread=notifications.unread_count(db, user.id),
+        undecided=requests.undecided(db) if Permission.REQUESTS_MANAGE in identity.permissions else 0,
     )
 
 
@@ -72,7 +76,7 @@ def shell_of(visitor: Visitor, proof: str, here: str, told: Sequence[Flash]) -> 
         csrf_token=proof,
         here=here,
         places=_places(visitor),
-        admin=[place for permission, place in _admin() if visitor.may(permission)],
+        admin=[place for permission, place in _admin(visitor) if visitor.may(permission)],
         account=_account(visitor),
         unread=visitor.unread,
         theme=visitor.theme,
@@ -92,15 +96,28 @@ def _places(visitor: Visitor) -> Sequence[NavLink]:
 
 def _account(visitor: Visitor) -> Sequence[NavLink]:
     keys = NavLink(_("API keys"), "key", "account/keys")
+    asked = NavLink(_("Requests"), "inbox", "requests")
     return (
         NavLink(visitor.name, "you", "account"),
+        *([asked] if visitor.may(Permission.MEDIA_REQUEST) else []),
         *([keys] if visitor.may(Permission.PROFILE_EDIT) else []),
     )
 
 
-def _admin() -> Sequence[tuple[Permission, NavLink]]:
+def _admin(visitor: Visitor) -> Sequence[tuple[Permission, NavLink]]:
     return (
         (Permission.OPERATIONS_VIEW, NavLink(_("Overview"), "gauge", "admin")),
+        (
+            Permission.REQUESTS_MANAGE,
+            NavLink(
+                _("Requests"),
+                "inbox",
+                "requests",
+                visitor.undecided,
+                _("to decide"),
+                urgent=bool(visitor.undecided),
+            ),
+        ),
         (Permission.REQUESTS_MANAGE, NavLink(_("Downloads of all"), "jobs", "admin/downloads")),
         (Permission.USERS_MANAGE, NavLink(_("Users"), "users", "admin/users")),
         (Permission.INTEGRATIONS_CONFIGURE, NavLink(_("Integrations"), "plug", "admin/integrations")),

@@ -157,11 +157,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_watchlists'))
     )
     op.create_table('deliveries',
-    sa.Column('user_id', sa.Text(), nullable=False),
+    sa.Column('user_id', sa.Text(), nullable=True),
     sa.Column('channel_id', sa.Text(), nullable=True),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('shown', sa.Text(), nullable=False),
     sa.Column('type', sa.Text(), nullable=False),
+    sa.Column('target', sa.Text(), nullable=True),
+    sa.Column('dedupe_key', sa.Text(), nullable=True),
     sa.Column('handed_over_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('digest', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('id', sa.Text(), nullable=False),
@@ -180,7 +182,8 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.ForeignKeyConstraint(['channel_id'], ['notification_channels.id'], name=op.f('fk_deliveries_channel_id'), ondelete='SET NULL'),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_deliveries_user_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_deliveries'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_deliveries')),
+    sa.UniqueConstraint('dedupe_key', name=op.f('uq_deliveries_dedupe_key'))
     )
     op.create_index('ix_deliveries_held', 'deliveries', ['lease_until'], unique=False, postgresql_where=sa.text('lease_until IS NOT NULL'))
     op.create_index('ix_deliveries_list', 'deliveries', [sa.literal_column('id DESC')], unique=False)

@@ -19,6 +19,8 @@ from api.wire.fields import Choice, Schema
 from config.settings_accounts import AccountSettings
 from config.settings_downloads import DownloadSettings
 from config.settings_limits import LimitSettings
+from config.settings_media import MediaSettings
+from config.settings_notices import NoticeSettings
 from config.settings_plex import PlexSettings
 from config.settings_server import ServerSettings
 from engine.permissions import Permission
@@ -33,6 +35,8 @@ _GROUPS = {  # by name: title, and the class that has the settings
     "downloads": (marked("Downloads"), DownloadSettings),
     "limits": (marked("Limits"), LimitSettings),
     "plex": ("Plex", PlexSettings),
+    "titles": (marked("Films and series"), MediaSettings),
+    "notices": (marked("Notifications"), NoticeSettings),
 }
 
 

@@ -78,6 +78,16 @@ WORDS = {
         marked("Hour in which everything is compared with Plex"),
         hint=marked("0 to 23, by this server's clock."),
     ),
+    "tmdbListSeconds": SettingWords(marked("How long lists of films and series are reused"), "seconds"),
+    "tmdbDetailsSeconds": SettingWords(marked("How long what TMDB tells of a title is reused"), "seconds"),
+    "tmdbKeepDays": SettingWords(
+        marked("Days that what TMDB told is kept"), hint=marked("TMDB's terms allow 180.")
+    ),
+    "notificationDays": SettingWords(marked("Days that notifications are kept")),
+    "notifyAllowPrivateNetworks": SettingWords(
+        marked("Messages may go to addresses in private networks"),
+        hint=marked("Such as an ntfy or Gotify at home."),
+    ),
     "socketAddressLimit": SettingWords(
         marked("Live connections of one address that is not signed in"), hint=_ANY
     ),

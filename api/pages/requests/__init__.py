@@ -1,0 +1,1 @@
+"""Pages of requests: the list, one of them, the rules."""
