@@ -33,6 +33,7 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         self.asked: list[tuple[str, str]] = []
         self.fault: str | None = None
         self.nothing_left = False
+        self.has_4k = True
         self.approves_itself = True  # the key's user may approve
         self.dies_after: str | None = (
             None  # the connection ends behind what was done, such as "POST /request"
@@ -146,7 +147,7 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         said: dict[str, Any],
     ) -> tuple[int, Any]:
         if path == "/settings/public":
-            return 200, {"initialized": True}
+            return 200, {"initialized": True, "movie4kEnabled": self.has_4k, "series4kEnabled": self.has_4k}
         if handler.headers.get("X-Api-Key") != self.key:
             return 403, {"status": 403, "error": "You do not have permission to access this endpoint"}
         words = path.strip("/").split("/")
@@ -173,8 +174,13 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         wanted = set(said.get("seasons") or ())
         for one in self.of(tmdb_id):
             there = {season["seasonNumber"] for season in one["seasons"]}
-            if one["status"] not in {DECLINED, FAILED} and (kind == "movie" or wanted <= there):
+            if one["is4k"] != said.get("is4k", False) or one["status"] in {DECLINED, COMPLETED}:
+                continue
+            if kind == "movie":
                 return 409, {"message": "Request for this media already exists."}
+            wanted -= there
+        if kind == "tv" and not wanted:
+            return 202, {"message": "No seasons available to request"}
         by = next((user for user in self.users if user["id"] == said.get("userId")), None)
         status = APPROVED if self.approves_itself else PENDING
         made = self.made(kind, tmdb_id, by=by, status=status, seasons=tuple(sorted(wanted)))
@@ -196,10 +202,11 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         known = self.known.get((kind, tmdb_id), {"title": f"Title {tmdb_id}", "tvdb": tmdb_id})
         requests = self.of(tmdb_id)
         plain = [{name: value for name, value in one.items() if name != "media"} for one in requests]
-        info = {"tmdbId": tmdb_id, "mediaType": kind, "status": 3, "status4k": 1, "requests": plain}
+        media = 5 if self.nothing_left else 3
+        info = {"tmdbId": tmdb_id, "mediaType": kind, "status": media, "status4k": 1, "requests": plain}
         name = {"title": known["title"]} if kind == "movie" else {"name": known["title"]}
         found = {"id": tmdb_id, **name, "externalIds": {"tvdbId": known.get("tvdb")}}
-        return 200, found | ({"mediaInfo": info} if requests else {})
+        return 200, found | ({"mediaInfo": info} if requests or self.nothing_left else {})
 
 
 def _page(rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
