@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.pages import home, install, notifications
+from api.pages import home, install, message_links
 from api.pages.account import devices, keys, look, profile
 from api.pages.account import plex as account_plex
 from api.pages.admin import PAGES as ADMIN_PAGES
@@ -11,6 +11,8 @@ from api.pages.downloads import media as download_media
 from api.pages.downloads import own as downloads
 from api.pages.library import item
 from api.pages.library import libraries as library
+from api.pages.notifications import history as notifications
+from api.pages.notifications import preferences as notification_preferences
 from api.pages.requests import list as requests
 from api.pages.requests import one as one_request
 from api.pages.requests import rules as request_rules
@@ -35,6 +37,8 @@ PAGES = (
     library.pages,
     item.pages,
     notifications.pages,
+    notification_preferences.pages,
+    message_links.pages,
     downloads.pages,
     download_adding.pages,
     download_media.pages,

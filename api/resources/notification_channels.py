@@ -14,9 +14,10 @@ from api.operations.declaration import PUBLIC, Access, Answers, Takes
 from api.wire.envelope import success
 from api.wire.errors import InvalidRequest
 from api.wire.fields import Choice, Flag, Schema, Text, nullable, required
-from engine.notifications import kinds, links, preferences
+from engine.notifications import choosing, kinds, links, preferences
 from engine.notifications.channel_tests import try_channel
-from engine.notifications.preferences import CHANNEL_KINDS, DIGESTS, ChannelWish, Preferences
+from engine.notifications.choosing import ChannelWish
+from engine.notifications.preferences import CHANNEL_KINDS, DIGESTS, Preferences
 from engine.permissions import Permission
 
 blueprint = Blueprint("notification_channels", "/users/me/notifications", "Where one is told of what.")
@@ -125,7 +126,7 @@ def put_notification_preferences(call: Call, body: dict[str, Any]) -> Response:
     quiet = body.get("quiet_hours", "same")
     if isinstance(quiet, dict):
         quiet = {"from": quiet["from_"], "to": quiet["to"], "time_zone": quiet["time_zone"]}
-    found = preferences.put(
+    found = choosing.put(
         call.db,
         call.settings,
         call.identity.user_id,
@@ -163,7 +164,7 @@ def test_notification_channel(call: Call, body: dict[str, Any]) -> Response:
 def unsubscribe(call: Call, token: str) -> Response:
     """End the messages of a channel, as mail programs do it with one click (RFC 8058)."""
     channel_id = links.unsubscribed_channel(call.settings, token)
-    preferences.switch_off(call.db, channel_id, call.actor.address)
+    choosing.switch_off(call.db, channel_id, call.actor.address)
     return success({"unsubscribed": True})
 
 

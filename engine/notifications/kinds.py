@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from engine.permissions import Permission
 
 SOCKET = "socket"
+# What a new channel is told of, until its owner chooses.
+SUGGESTED = ("request.new", "request.approved", "request.denied", "request.available", "request.failed")
 _OF_ADMINS = frozenset(
     {Permission.REQUESTS_MANAGE, Permission.INTEGRATIONS_CONFIGURE, Permission.OPERATIONS_VIEW}
 )

@@ -1,6 +1,16 @@
 """The pages below `/admin`: for those who look after the installation."""
 
-from api.pages.admin import audit, cookies, downloads, integrations, overview, plex_servers, queues, syncs
+from api.pages.admin import (
+    audit,
+    cookies,
+    deliveries,
+    downloads,
+    integrations,
+    overview,
+    plex_servers,
+    queues,
+    syncs,
+)
 from api.pages.admin.people import invitations, one_user, users
 from api.pages.admin.settings import groups as settings
 from api.pages.admin.webhooks import inbox as webhooks
@@ -15,6 +25,7 @@ PAGES = (
     one_user.pages,
     invitations.pages,
     webhooks.pages,
+    deliveries.pages,
     senders.pages,
     integrations.pages,
     plex_servers.pages,

@@ -22,6 +22,7 @@ from engine.identity.sessions import Device, Identity
 from engine.media_requests import following
 from engine.permissions import LOWEST_ROLE, ROLES, Permission, permissions_of
 from models.base import new_id
+from models.delivery import NotificationChannel
 from models.media_request import MediaRequest
 from models.user import User
 
@@ -79,6 +80,12 @@ def key_of(db: Session, user: User, settings: Settings) -> str:
     return made_key(db, user, {Permission.PROFILE_READ})[0]
 
 
+def channel_of(db: Session, user: User, settings: Settings) -> str:
+    row = NotificationChannel(id=new_id("chn"), user_id=user.id, kind="email", name="Mail", enabled=True)
+    db.add(row)
+    return row.id
+
+
 # Ids in paths that mean an object of a person: how they get one.
 def asked_for(db: Session, user: User, settings: Settings) -> str:
     """A film that they asked for."""
@@ -101,6 +108,7 @@ OWNED: dict[str, Callable[[Session, User, Settings], str]] = {
     "download_id": failed_download,
     "session_id": another_session,
     "key_id": key_of,
+    "channel_id": channel_of,
     "request_id": asked_for,
 }
 

@@ -8,21 +8,15 @@ from flask import Response
 
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit, local_path
+from api.pages.look.words import language
 from api.wire.fields import Count, Flag, Schema, Text
-from engine.notifications import notifications
+from engine.notifications import notifications, places, words
 from engine.permissions import Permission
 from models.notification import Notification
 
 pages = PageBlueprint("notifications")
 
 _PAGE = 30
-_PAGES_OF = {
-    "download": "downloads/{id}",
-    "session": "account#sessions",
-    "sync": "admin/syncs/{id}",
-    "user": "admin/users/{id}",
-    "webhook": "admin/webhooks/{id}",
-}
 _KINDS = {
     "available": "done",
     "completed": "done",
@@ -57,7 +51,9 @@ def notifications_page(visit: Visit, query: dict[str, Any]) -> Response:
         "notifications.html",
         found=found,
         only_unread=bool(unread),
-        about=_page_about,
+        about=places.page_about,
+        told=_told,
+        may_choose=Permission.PROFILE_EDIT in visit.identity.permissions,
         kind=_kind,
         here="notifications",
     )
@@ -72,11 +68,10 @@ def mark_read(visit: Visit) -> Response:
     return visit.go(local_path(form.get("go", ""), visit.back("notifications")))
 
 
-def _page_about(row: Notification) -> str:
-    """The path of the page of what it is about; empty where there is none."""
-    path = _PAGES_OF.get(row.subject_kind or "", "")
-    return path.format(id=row.subject_id)
-
-
 def _kind(row: Notification) -> str | None:
     return _KINDS.get(row.type.rpartition(".")[2])
+
+
+def _told(row: Notification) -> tuple[str, str]:
+    """Title and message in the language of the page."""
+    return words.told(row, language())

@@ -1,0 +1,1 @@
+"""What one has been told, and what one is told where."""
