@@ -61,7 +61,7 @@ def handle(db: Session, settings: Settings, row: Webhook) -> WebhookOutcome:
 
 def _titles(media: Any) -> list[tuple[str, str]]:
     """The title that a message names; a film and a series where it does not say which."""
-    tmdb_id = _number(media, "tmdbId")
+    tmdb_id = _number(media, "tmdbId") or _number(media, "tmdb_id")
     if tmdb_id is None:
         return []
     kind = media.get("media_type")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -32,7 +33,10 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         self.users: list[dict[str, Any]] = [{"id": 1, "plexId": 1, "displayName": "owner"}]
         self.asked: list[tuple[str, str]] = []
         self.fault: str | None = None
-        self.nothing_left = False
+        self.nothing_left = False  # it has everything already, and makes no request
+        self.makes_nothing = False  # it makes no request, and has nothing either
+        self.unknown: set[int] = set()  # titles that TMDB has dropped
+        self.at_create: Callable[[], object] | None = None  # called while it makes a request
         self.has_4k = True
         self.approves_itself = True  # the key's user may approve
         self.dies_after: str | None = (
@@ -151,6 +155,8 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         if handler.headers.get("X-Api-Key") != self.key:
             return 403, {"status": 403, "error": "You do not have permission to access this endpoint"}
         words = path.strip("/").split("/")
+        if words == ["request"] and method == "POST" and self.at_create is not None:
+            self.at_create()
         with self.lock:
             if words == ["request"] and method == "POST":
                 return self._created(said)
@@ -168,7 +174,7 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         return 404, {"message": "Not found"}
 
     def _created(self, said: dict[str, Any]) -> tuple[int, Any]:
-        if self.nothing_left:
+        if self.nothing_left or self.makes_nothing:
             return 202, {"message": "No seasons available to request"}
         kind, tmdb_id = said["mediaType"], said["mediaId"]
         wanted = set(said.get("seasons") or ())
@@ -199,6 +205,8 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         return 200, one
 
     def _title(self, kind: str, tmdb_id: int) -> tuple[int, Any]:
+        if tmdb_id in self.unknown:
+            return 500, {"message": "Unable to retrieve this title."}
         known = self.known.get((kind, tmdb_id), {"title": f"Title {tmdb_id}", "tvdb": tmdb_id})
         requests = self.of(tmdb_id)
         plain = [{name: value for name, value in one.items() if name != "media"} for one in requests]
