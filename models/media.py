@@ -52,6 +52,7 @@ class MediaItem(Timestamps, Base):
         Index("ix_media_items_guid", "guid", postgresql_where=text("guid IS NOT NULL")),
         Index("ix_media_items_file", "file", postgresql_where=text("file IS NOT NULL")),
         Index("ix_media_items_tmdb", "tmdb_id", postgresql_where=text("tmdb_id IS NOT NULL")),
+        Index("ix_media_items_tvdb", "tvdb_id", postgresql_where=text("tvdb_id IS NOT NULL")),
         Index("ix_media_items_imdb", "imdb_id", postgresql_where=text("imdb_id IS NOT NULL")),
         Index(
             "ix_media_items_parent",

@@ -143,6 +143,8 @@ def changed(db: Session, row: PlexArrival) -> None:
     download = db.get(Download, row.download_id)
     if download is None:
         return
+    if download.request_id is not None:
+        enqueue(db, Job.CHECK_AVAILABILITY)
     item = None if row.item_id is None else db.get(MediaItem, row.item_id)
     available = row.status == "completed"
     data = {

@@ -33,6 +33,7 @@ from engine.errors import ValidationFailed
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.attempt_process import OverMemory, run_isolated
+from engine.jobs.bell import enqueue
 from engine.jobs.kinds import SINCE, JobKind, growing_pause
 from engine.jobs.lease import CancelRequested, now
 from engine.jobs.runner import Attempt, GiveUp, Retry
@@ -53,6 +54,8 @@ def _on_status_change(db: Session, row: Download) -> None:
     if row.status == "completed":
         host_breaker.forgive(db, row.host)
         arrivals.wake(db, row.id)
+    if row.ended_at is not None and row.request_id is not None:
+        enqueue(db, Job.CHECK_AVAILABILITY)
     tell_owner(db, row)
     announce(db, row)
 

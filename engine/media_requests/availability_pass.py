@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, func, or_, select, union
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.arrivals import arrivals
 from engine.audit import SERVER
 from engine.errors import NotFound
-from engine.media_requests import availability, transitions
+from engine.media_requests import availability, differing, transitions
 from engine.media_requests.availability import Availability, TitleIds
 from engine.plex.server import connection
 from engine.runtime import Runtime
 from engine.stores import locks
 from engine.stores.locks import Lock
 from models.download import Download
-from models.media import MediaItem
 from models.media_request import MediaRequest, RequestSeason
+from models.plex_library import PlexServer
+from models.sync_run import SyncRun
 
 log = structlog.get_logger(__name__)
 
-_WAITS = ("pending", "approved", "processing", "failed")
+_OUTSIDE = "outside"  # the reason of a file that no library of Plex is to have
 _PATHS: Mapping[str, Sequence[transitions.Status]] = {
     "pending": ("approved", "processing", "available"),
     "failed": ("approved", "processing", "available"),
@@ -44,12 +44,13 @@ def check(runtime: Runtime) -> int:
         if not locks.try_hold(db, Lock.AVAILABILITY):
             return 0
         server_id = connection.server_id(db, runtime.settings)
-        ids = list(db.scalars(_ended_downloads()))
+        ids = [*differing.videos(db)]
         if server_id is not None:
-            ids += db.scalars(_films(server_id))
-            ids += _series(db, runtime.settings, server_id)
+            losing = _may_lose(db, server_id)
+            ids += differing.films(db, server_id, losing=losing)
+            ids += differing.series(db, server_id, losing=losing)
     changed = 0
-    for request_id in dict.fromkeys(ids):
+    for request_id in ids:
         with runtime.unit_of_work() as db:
             changed += _settle(db, runtime.settings, request_id)
     if changed:
@@ -57,64 +58,15 @@ def check(runtime: Runtime) -> int:
     return changed
 
 
-def _films(server_id: str) -> Select[str]:
-    """Requests of films that are there without being available, or the reverse."""
-    film = (
-        MediaItem.server_id == server_id,
-        MediaItem.type == "movie",
-        MediaItem.deleted_at.is_(None),
-    )
-    of_film = (MediaRequest.media_type == "movie", MediaRequest.status != "denied")
-    there = union(
-        *(
-            select(MediaRequest.id)
-            .join(MediaItem, getattr(MediaItem, name) == getattr(MediaRequest, name))
-            .where(*film, *of_film)
-            for name in ("tmdb_id", "imdb_id", "tvdb_id")
-        )
-    ).subquery()
-    is_there = MediaRequest.id.in_(select(there.c.id))
-    return select(MediaRequest.id).where(
-        *of_film,
-        or_(
-            MediaRequest.status.in_(_WAITS) & is_there,
-            (MediaRequest.status == "available") & ~is_there,
-        ),
-    )
+def _may_lose(db: Session, server_id: str) -> bool:
+    """Whether what the catalogue lacks is not in Plex: it was read whole once, and is not being read this moment.
 
-
-def _series(db: Session, settings: Settings, server_id: str) -> list[str]:
-    """Requests of series whose seasons are not as they are noted; only series that are in the catalogue, or were."""
-    show = (MediaItem.server_id == server_id, MediaItem.type == "show", MediaItem.deleted_at.is_(None))
-    of_series = (MediaRequest.media_type == "tv", MediaRequest.status != "denied")
-    there = union(
-        *(
-            select(MediaRequest.id)
-            .join(MediaItem, getattr(MediaItem, name) == getattr(MediaRequest, name))
-            .where(*show, *of_series)
-            for name in ("tmdb_id", "imdb_id", "tvdb_id")
-        ),
-        select(MediaRequest.id).where(*of_series, MediaRequest.status == "available"),
-        select(RequestSeason.request_id).where(RequestSeason.status.in_(("partial", "available"))),
-    ).subquery()
-    query = select(MediaRequest).where(*of_series, MediaRequest.id.in_(select(there.c.id)))
-    found, rows = [], db.scalars(query.order_by(MediaRequest.id)).all()
-    for start in range(0, len(rows), 500):
-        some = rows[start : start + 500]
-        known = availability.of(db, settings, [_ids(row) for row in some])
-        seasons = _seasons(db, [row.id for row in some])
-        found += [
-            row.id for row in some if _differs(row, seasons[row.id], known[row.media_type, row.tmdb_id or ""])
-        ]
-    return found
-
-
-def _differs(request: MediaRequest, seasons: Sequence[RequestSeason], there: Availability) -> bool:
-    states = _states(request, seasons, there)
-    whole = bool(states) and all(state == "available" for state in states.values())
-    if whole != (request.status == "available"):
-        return True
-    return any(season.status != states[season.number] for season in seasons)
+    A sync goes through one library after another, so what was moved between two is nowhere for a while. A sync that
+    can't end, as Plex is away, says nothing either.
+    """
+    read = select(PlexServer.id).where(PlexServer.id == server_id, PlexServer.synced_at.is_not(None))
+    reading = select(SyncRun.id).where(SyncRun.ended_at.is_(None))
+    return bool(db.scalar(select(read.exists() & ~reading.exists())))
 
 
 def _states(request: MediaRequest, seasons: Sequence[RequestSeason], there: Availability) -> dict[int, str]:
@@ -133,15 +85,6 @@ def _states(request: MediaRequest, seasons: Sequence[RequestSeason], there: Avai
     return states
 
 
-def _ended_downloads() -> Select[str]:
-    """Requests of videos whose download has ended."""
-    return (
-        select(MediaRequest.id)
-        .join(Download, Download.id == MediaRequest.download_id)
-        .where(MediaRequest.status == "processing", Download.ended_at.is_not(None))
-    )
-
-
 def _settle(db: Session, settings: Settings, request_id: str) -> bool:
     """Look again under the lock of the request, and bring it in step."""
     try:
@@ -153,58 +96,92 @@ def _settle(db: Session, settings: Settings, request_id: str) -> bool:
     if request.media_type == "video":
         return _settle_video(db, request)
     there = availability.of(db, settings, [_ids(request)])[request.media_type, request.tmdb_id or ""]
-    seasons = _seasons(db, [request.id])[request.id]
     if request.media_type == "movie":
-        return _settle_whole(db, request, there, whole=there.plex)
+        return _settle_whole(db, settings, request, there, whole=there.plex)
+    return _settle_series(db, settings, request, there)
+
+
+def _settle_series(db: Session, settings: Settings, request: MediaRequest, there: Availability) -> bool:
+    """Note what each season is; the request is available while all of them are."""
+    seasons = db.scalars(
+        select(RequestSeason)
+        .where(RequestSeason.request_id == request.id)
+        .order_by(RequestSeason.number)
+        .execution_options(populate_existing=True)
+    ).all()
     states = _states(request, seasons, there)
-    changed = False
+    different = [season for season in seasons if season.status != states[season.number]]
+    lost = any(season.status == "available" for season in different)
+    if lost and not _loses(db, settings):
+        return False
     episodes = {season.number: season.available for season in there.seasons}
-    for season in seasons:
-        if season.status != states[season.number]:
-            season.status, changed = states[season.number], True
-            if season.status == "available":
-                season.had = episodes[season.number]
+    for season in different:
+        season.status = states[season.number]
+        season.had = episodes[season.number] if season.status == "available" else season.had
+    db.flush()
     whole = bool(states) and all(state == "available" for state in states.values())
-    if _settle_whole(db, request, there, whole=whole):
+    if _settle_whole(db, settings, request, there, whole=whole):
         return True
-    if changed:
+    if different:
         arrived = [str(season.number) for season in seasons if season.status == "available"]
         text = f"In Plex: season {', '.join(arrived)}." if arrived else "Some of it is in Plex."
         transitions.note(db, request, "partial", text, SERVER)
         transitions.publish(db, request, SERVER)
-    return changed
+    return bool(different)
 
 
-def _settle_whole(db: Session, request: MediaRequest, there: Availability, *, whole: bool) -> bool:
+def _settle_whole(
+    db: Session, settings: Settings, request: MediaRequest, there: Availability, *, whole: bool
+) -> bool:
     if whole and request.status in _PATHS:
         _arrive(db, request, "It is in Plex.", item_id=there.item_id)
         return True
-    if not whole and request.status == "available":
+    if not whole and request.status == "available" and _loses(db, settings):
         text = "Plex does not have it any more."
         transitions.move(db, request, "processing", actor=SERVER, text=text, item_id=None, available_at=None)
         return True
     return False
 
 
+def _loses(db: Session, settings: Settings) -> bool:
+    """Whether what is not there may be taken back at this moment."""
+    server_id = connection.server_id(db, settings)
+    return server_id is not None and _may_lose(db, server_id)
+
+
 def _settle_video(db: Session, request: MediaRequest) -> bool:
     download = db.get(Download, request.download_id or "")
-    if download is None or request.status != "processing":
+    if request.status not in {"processing", "failed"} or (download is not None and download.ended_at is None):
         return False
-    if download.status == "completed":
+    if download is not None and download.status == "completed":
         plex = arrivals.states(db, [download]).get(download.id)
-        if plex is not None and plex["state"] == "waiting":
+        if plex is None or plex["available"] or (plex["reason"] or {}).get("kind") == _OUTSIDE:
+            there = plex is not None and plex["available"]
+            text = "It is in Plex." if there else "The file is in its folder."
+            _arrive(db, request, text, item_id=None if plex is None else plex["itemId"])
+            return True
+        if plex["state"] == "waiting":
             return False
-        text = "It is in Plex." if plex is not None and plex["available"] else "The file is in its folder."
-        _arrive(db, request, text, item_id=None if plex is None else plex["itemId"])
-        return True
-    error = download.error or {}
-    cause = {
-        "kind": error.get("kind", download.status),
-        "message": error.get("message") or f"Its download was {download.status}.",
-        "advice": error.get("advice") or "Try again.",
+        return _failed(db, request, plex["reason"])
+    if download is None:
+        return _failed(db, request, {"kind": "removed", "message": "Its download was removed."})
+    return _failed(db, request, download.error or {"kind": download.status})
+
+
+def _failed(db: Session, request: MediaRequest, cause: Mapping[str, Any]) -> bool:
+    """Say why it can't be had; where that was said already, nothing is done."""
+    if request.status == "failed":
+        return False
+    kind = cause.get("kind") or "failed"
+    message = cause.get("message") or f"Its download was {kind}."
+    error: dict[str, Any] = {
+        "kind": kind,
+        "message": message,
+        "advice": cause.get("advice") or "Try again.",
         "retryable": True,
+        "choices": [],
     }
-    transitions.move(db, request, "failed", actor=SERVER, text=cause["message"], error=cause)
+    transitions.move(db, request, "failed", actor=SERVER, text=message, error=error)
     return True
 
 
@@ -221,12 +198,3 @@ def _arrive(db: Session, request: MediaRequest, text: str, *, item_id: str | Non
 
 def _ids(request: MediaRequest) -> TitleIds:
     return TitleIds(request.media_type, request.tmdb_id or "", request.imdb_id, request.tvdb_id)
-
-
-def _seasons(db: Session, ids: Sequence[str]) -> Mapping[str, list[RequestSeason]]:
-    found = defaultdict[str, list[RequestSeason]](list)
-    for season in db.scalars(
-        select(RequestSeason).where(RequestSeason.request_id.in_(ids)).order_by(RequestSeason.number)
-    ):
-        found[season.request_id].append(season)
-    return found

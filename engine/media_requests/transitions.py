@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from engine import audit, events
@@ -17,7 +17,7 @@ from engine.job_names import Job
 from engine.jobs.bell import enqueue
 from engine.readers import REQUEST
 from models.base import new_id
-from models.media_request import Fulfilment, MediaRequest, RequestAnnouncement, RequestStep
+from models.media_request import Fulfilment, MediaRequest, RequestAnnouncement, RequestSeason, RequestStep
 from models.user import User
 
 log = structlog.get_logger(__name__)
@@ -89,6 +89,7 @@ def move(
     for name, value in columns.items():
         setattr(request, name, value)
     step = note(db, request, status, text, actor)
+    _move_seasons(db, request)
     if status == "approved" and hand_on:
         request.dispatches += 1
         dispatch(db, request, "send", actor)
@@ -99,6 +100,17 @@ def move(
     publish(db, request, actor)
     log.info("request.moved", request_id=request.id, status=status, before=before)
     return step
+
+
+def _move_seasons(db: Session, request: MediaRequest) -> None:
+    """Seasons of which nothing is there are as far as their request: pending, or under way."""
+    before, now = ("processing", "pending") if request.status == "pending" else ("pending", "processing")
+    if request.media_type != "tv" or request.status == "denied":
+        return
+    query = update(RequestSeason).where(
+        RequestSeason.request_id == request.id, RequestSeason.status == before
+    )
+    db.execute(query.values(status=now))
 
 
 def note(db: Session, request: MediaRequest, step: str, text: str, actor: Actor) -> RequestStep:

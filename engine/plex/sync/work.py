@@ -20,6 +20,7 @@ from engine.clients.plex.errors import PlexError, PlexGarbled, PlexGone, PlexUna
 from engine.clients.plex.library import PlexLibrary
 from engine.job_names import Job
 from engine.jobs import lease
+from engine.jobs.bell import enqueue
 from engine.jobs.kinds import JobKind
 from engine.jobs.runner import Attempt, GiveUp, Retry
 from engine.plex.recognition.staging import PART, Changes, StagingTable
@@ -47,6 +48,8 @@ def _one_at_a_time(db: Session, settings: object) -> Sequence[Any]:
 
 def _changed(db: Session, run: SyncRun) -> None:
     sync.announce(db, run)
+    if run.ended_at is not None and run.counts["deleted"]:
+        enqueue(db, Job.CHECK_AVAILABILITY)  # while it ran, nothing was taken back
     if run.status == "failed":
         admin_notices.failed(db, run)
     elif run.status == "completed":

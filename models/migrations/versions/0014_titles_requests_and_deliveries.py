@@ -316,3 +316,4 @@ def upgrade() -> None:
     op.add_column('notifications', sa.Column('correlation_id', sa.Text(), nullable=True))
     op.create_index('ix_notifications_group', 'notifications', ['user_id', 'group_key'], unique=False, postgresql_where=sa.text('group_key IS NOT NULL'))
     op.add_column('users', sa.Column('requests_per_days', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True))
+    op.create_index('ix_media_items_tvdb', 'media_items', ['tvdb_id'], unique=False, postgresql_where=sa.text('tvdb_id IS NOT NULL'))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalogues import synced
 from door import Person, data_of, refused
 from sqlalchemy import text
 from village import Village
 
 from engine.media_requests import availability_pass
+from engine.plex.sync import runs as sync
 from models.base import new_id
 
 FILM = {"tmdbId": "949", "mediaType": "movie"}
@@ -189,3 +191,65 @@ def test_a_thousand_requests_cost_a_few_statements(village: Village) -> None:
     with village.runtime.reading() as db:
         query = text("SELECT count(*) FROM media_requests WHERE status = 'available'")
         assert db.scalar(query) == 30
+
+
+def test_nothing_is_taken_back_while_plex_is_read(village: Village) -> None:
+    ann = village.door.person()
+    row = ask(ann, FILM)
+    item = village.plex.library.add_film("Films", "Heat", 1995, tmdb=949)
+    village.sync()
+    village.plex.library.remove(item)
+    synced(village.runtime, full=True)
+    with village.runtime.unit_of_work() as db:
+        run, _ = sync.start(db, full=True, trigger="manual")
+
+    availability_pass.check(village.runtime)
+    assert status_of(ann, row) == "available"
+
+    with village.runtime.unit_of_work() as db:
+        sync.cancel(db, run.id)
+    availability_pass.check(village.runtime)
+    assert status_of(ann, row) == "processing"
+
+
+def test_another_server_takes_nothing_back_before_it_was_read(village: Village) -> None:
+    ann = village.door.person()
+    row = ask(ann, FILM)
+    village.plex.library.add_film("Films", "Heat", 1995, tmdb=949)
+    village.sync()
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE media_items SET deleted_at = now()"))
+        db.execute(text("UPDATE plex_servers SET synced_at = NULL"))
+
+    availability_pass.check(village.runtime)
+    assert status_of(ann, row) == "available"
+    synced(village.runtime)
+    availability_pass.check(village.runtime)
+    assert status_of(ann, row) == "available"
+
+
+def test_a_series_in_two_libraries_counts_together(village: Village) -> None:
+    ann, library = village.door.person(), village.plex.library
+    library.add_section("show", "Old series")
+    row = ask(ann, SERIES | {"seasons": [2]})
+    one, two = (
+        library.add_show("Series", "Dark", tmdb=70523),
+        library.add_show("Old series", "Dark", tmdb=70523),
+    )
+    library.add_episode(one, 2, 1)
+    library.add_episode(two, 2, 1)
+    library.add_episode(two, 2, 2)
+    village.sync()
+    assert status_of(ann, row) == "pending"
+    library.add_episode(one, 2, 3)
+    village.sync()
+    assert status_of(ann, row) == "available"
+
+
+def test_seasons_are_as_far_as_their_request(village: Village) -> None:
+    ann, admin = village.door.person(), village.door.person("admin")
+    row = ask(ann, SERIES | {"seasons": [1, 2]})
+    admin.post(f"/media/requests/{row['id']}/approve", json={})
+    village.work()
+    found = data_of(ann.get(f"/media/requests/{row['id']}"))
+    assert [one["status"] for one in found["seasons"]] == ["processing", "processing"]
