@@ -12,6 +12,7 @@ from pathlib import Path
 from catalogues import synced
 from factories import make_download, make_user
 from flask import Response
+from showroom_channels import fill_channels, message_link
 from showroom_requests import fill_requests, fill_titles
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -81,6 +82,10 @@ class Showroom:
             "request_id": "SELECT r.id FROM media_requests r WHERE %s <> '' AND status = 'pending' LIMIT 1",
             "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
         }
+
+        if "<token>" in rule:
+            with self.runtime.unit_of_work() as db:
+                rule = rule.replace("<token>", message_link(db, self.runtime.settings, rule))
 
         def found(name: re.Match[str]) -> str:
             return str(self.stack.query(ids[name[1]], email)[0][0])
@@ -160,6 +165,7 @@ def _fill(db: Session) -> None:
         _fill_downloads(db, people[role])
     _fill_notifications(db, people)
     fill_requests(db, people)
+    fill_channels(db, people)
 
 
 def _fill_downloads(db: Session, user: User) -> None:
