@@ -16,7 +16,7 @@ from engine.notifications import choosing, links, preferences
 pages = PageBlueprint("message_links")
 
 
-class DecisionForm(Schema):
+class LinkDecisionForm(Schema):
     """What is decided, and why."""
 
     decision = Choice(["approve", "deny"], required=True)
@@ -54,7 +54,7 @@ def decide_page(visit: Visit, token: str) -> Response:
 @pages.form("/decide/<token>", None, again=decide_page, limit="tier")
 def decide_by_link(visit: Visit, token: str) -> Response:
     """Decide as the recipient of the message."""
-    form: dict[str, Any] = visit.entered(DecisionForm)
+    form: dict[str, Any] = visit.entered(LinkDecisionForm)
     request = link_decisions.decide(
         visit.db,
         token,

@@ -251,7 +251,7 @@ class _OneWish:
         """Somebody asks for what was asked for: they follow it; with a comment a denied one is decided anew."""
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "denied" and self._wish.comment:
-            text = f"AskedFor again by {self._user.name}."
+            text = f"Asked again by {self._user.name}."
             transitions.move(
                 self._db,
                 request,
@@ -297,7 +297,7 @@ class _OneWish:
         )
         following.add(db, request.id, user.id, own=True)
         text = (
-            f"AskedFor by {user.name}."
+            f"Asked by {user.name}."
             if self._source == "user"
             else f"On the Plex watchlist of {user.name}."
         )
@@ -345,7 +345,7 @@ def replace_seasons(db: Session, request: MediaRequest, numbers: Sequence[int]) 
     if taken:
         listed = ", ".join(map(str, sorted(taken)))
         raise ValidationFailed(
-            "Another request asks for that season.", seasons=f"AskedFor for elsewhere: {listed}."
+            "Another request asks for that season.", seasons=f"Asked for elsewhere: {listed}."
         )
     db.execute(delete(RequestSeason).where(RequestSeason.request_id == request.id))
     db.add_all(RequestSeason(request_id=request.id, number=one, tmdb_id=request.tmdb_id) for one in numbers)

@@ -32,7 +32,7 @@ class PreferencesForm(Schema):
     to = ma.fields.List(Text(200), load_default=list)
     quiet_from = Text(8)
     quiet_to = Text(8)
-    time_zone = Choice(_ZONES, load_default="UTC")
+    time_zone = Text(60, strip=True, load_default="UTC")
     digest = Choice(DIGESTS, required=True)
 
 
@@ -44,9 +44,9 @@ class ChannelForm(Schema):
 
 
 class SwitchForm(Schema):
-    """Whether a channel is to be on."""
+    """Whether a channel is to be on; off where it does not say."""
 
-    on = Flag(required=True)
+    on = Flag(load_default=False)
 
 
 @pages.page("/notifications/preferences", Permission.PROFILE_EDIT)
@@ -64,7 +64,7 @@ def preferences_page(visit: Visit, **_path: Any) -> Response:
         events=[(name, _(EVENTS[name]), chosen.places_of(name)) for name in offered],
         kinds={name: _(words) for name, words in CHANNELS.items()},
         examples=EXAMPLES,
-        zones=[(zone, zone.replace("_", " ")) for zone in _ZONES],
+        zones=_ZONES,
     )
 
 
@@ -126,7 +126,7 @@ def try_own_channel(visit: Visit, channel_id: str) -> Response:
     tried = try_channel(visit.runtime, visit.identity.user_id, channel_id)
     if tried.delivered:
         return visit.go(_PATH, _("The message was taken. Look whether it is there."))
-    return visit.go(_PATH, _(tried.error or ""), "failed")
+    return visit.go(_PATH, "" if tried.error is None else _(tried.error), "failed")
 
 
 @pages.form("/notifications/channels/<id:channel_id>/switch", Permission.PROFILE_EDIT, back=_PATH)

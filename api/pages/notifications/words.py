@@ -38,5 +38,5 @@ EXAMPLES = (
     ("Pushover", "pover://user-key@token"),
     ("Slack", "slack://token-a/token-b/token-c/channel"),
     ("Matrix", "matrixs://user:password@matrix.example.org/#room"),
-    ("Webhook (JSON)", "jsons://example.org/path"),
+    ("json", "jsons://example.org/path"),
 )

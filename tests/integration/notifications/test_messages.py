@@ -5,13 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from door import Person, data_of
+from factories import make_download
 from fakes.mail_server import MailServer
 from fakes.webhook_target import WebhookTarget
 from post import Post
 from sqlalchemy import select, update
 
+from engine.downloads.notices import tell_owner
+from engine.events import CHANNEL_PATTERN
 from engine.notifications.notifications import notify
 from engine.notifications.recipients import notify_holders
 from engine.permissions import Permission
@@ -227,3 +231,45 @@ def test_a_notification_is_told_by_each_channel_once(post: Post, ann: Person) ->
     assert (len(post.history(ann)), len(post.deliveries())) == (1, 1)
     with post.runtime.unit_of_work() as db:
         assert len(db.scalars(select(DeliveredNotification)).all()) == 1
+
+
+def test_downloads_that_end_are_told_to_their_owner(post: Post, ann: Person, target: WebhookTarget) -> None:
+    post.channel(ann, ("download.completed", "download.failed"), url=target.url())
+    with post.runtime.unit_of_work() as db:
+        owner = db.get_one(User, ann.id)
+        for number, status in enumerate(("completed", "completed", "failed", "cancelled")):
+            row = make_download(db, owner, status=status, title=f"Video {number}", epoch=1)
+            tell_owner(db, row)
+            tell_owner(db, row)  # by a worker that died behind it, and its successor
+        tell_owner(db, make_download(db, owner, status="completed", request_id="req-1"))
+
+    post.make_due()
+    post.send()
+
+    assert [(row.type, row.count) for row in post.history(ann)] == [
+        ("download.completed", 2),
+        ("download.failed", 1),
+    ]
+    assert sorted(title for title, _ in target.received) == ["3 notifications from MediaNest"]
+
+
+def test_a_group_that_grows_is_published_again(post: Post, ann: Person) -> None:
+    with post.runtime.redis.pubsub(ignore_subscribe_messages=True) as listening:
+        listening.psubscribe(CHANNEL_PATTERN)
+        listening.get_message(timeout=5)
+        episodes(post, ann, range(2))
+        heard = [listening.get_message(timeout=5) for _ in range(2)]
+
+    first, second = (orjson.loads(each["data"])["frame"]["data"] for each in heard if each is not None)
+    assert first["id"] == second["id"]
+    assert second["title"] == "2 requests were approved"
+
+
+def test_settings_show_no_address(post: Post, target: WebhookTarget) -> None:
+    chief = post.door.person("super_admin")
+
+    changed = chief.request("PATCH", "/admin/settings", json={"notifyUrls": target.url("canary")})
+
+    assert changed.status_code == 200, changed.text
+    assert post.runtime.settings.notify_urls == (target.url("canary"),)
+    assert "canary" not in changed.text + chief.get("/admin/settings").text

@@ -79,7 +79,9 @@ def test_ticks_quiet_hours_and_digest_are_stored(ann: PageVisits) -> None:
     assert found["events"]["request.failed"] == []
     assert found["quietHours"] == {"from": "22:30", "to": "07:00", "timeZone": "Europe/Berlin"}
     assert found["digest"] == "daily"
-    assert 'value="Europe/Berlin" selected' in ann.get(PATH).text
+    assert 'name="timeZone" type="text" value="Europe/Berlin"' in ann.get(PATH).text
+    refused = ann.send(PATH, {**proof(ann), **times, "timeZone": "Mars/Olympus"})
+    assert (refused.status_code, "Must be one such as Europe/Berlin." in refused.text) == (400, True)
 
 
 def test_a_channel_is_switched_off_and_removed(ann: PageVisits) -> None:

@@ -73,6 +73,7 @@ PAGES = sorted(
 # What is stored, or set, or named by others, in an installation that is empty but for its administrator.
 DATA = re.compile(
     r"Ann|user-\w+@example\.com|test|development|info|plex|overseerr|library\.new|/\S+|127\.0\.0\.1|PostgreSQL .*"
+    r"|[a-z]+://\S+|Europe/Berlin|Discord|Telegram|Gotify|Pushover|Slack|Matrix|ntfy|json"
 )
 
 

@@ -88,6 +88,14 @@ WORDS = {
         marked("Messages may go to addresses in private networks"),
         hint=marked("Such as an ntfy or Gotify at home."),
     ),
+    "notifyUrls": SettingWords(
+        marked("Rooms that are told what admins are told"),
+        hint=marked("Addresses of Apprise, separated by commas, such as discord://…"),
+    ),
+    "notifyGroupSeconds": SettingWords(marked("How long the same is gathered into one message"), "seconds"),
+    "notifyDigestHour": SettingWords(
+        marked("Hour of the daily digest"), hint=marked("0 to 23, on the clock of each person.")
+    ),
     "socketAddressLimit": SettingWords(
         marked("Live connections of one address that is not signed in"), hint=_ANY
     ),
