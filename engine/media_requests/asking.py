@@ -297,9 +297,7 @@ class _OneWish:
         )
         following.add(db, request.id, user.id, own=True)
         text = (
-            f"Asked by {user.name}."
-            if self._source == "user"
-            else f"On the Plex watchlist of {user.name}."
+            f"Asked by {user.name}." if self._source == "user" else f"On the Plex watchlist of {user.name}."
         )
         step = transitions.note(db, request, "asked", text, self._actor)
         audit.record(db, "request.created", self._actor, Subject("request", request.id, request.title))
