@@ -69,7 +69,7 @@ class ByOverseerr:
             )
         try:
             with client_of(access) as client:
-                made = _Sending(client, request, seasons).made(None if user is None else user.plex_id)
+                made = _ToOverseerr(client, request, seasons).made(None if user is None else user.plex_id)
                 if made is not None and made.progress in _NEXT:
                     client.decide(made.id, _NEXT[made.progress])
         except OverseerrError as error:
@@ -87,8 +87,8 @@ class ByOverseerr:
         )
 
 
-class _Sending:
-    """One request on its way to Overseerr."""
+class _ToOverseerr:
+    """Brings one request to Overseerr."""
 
     def __init__(self, client: OverseerrClient, request: MediaRequest, seasons: Sequence[int]) -> None:
         self._client, self._request, self._seasons = client, request, seasons
