@@ -55,6 +55,8 @@ PLANTED = {
         "inventedkey",
         "inventedticket",
         "malformed",
+        "channelsecret",
+        "roomsecret",
     )
 }
 
@@ -204,6 +206,7 @@ def live(witness: Witness, mail: MailServer, plextv: FakePlexTv) -> None:
     _keys(witness)
     _passwords(witness, boss)
     _mails(witness, mail)
+    _channels(witness)
     _plex(witness, plextv)
     _looking(witness)
     _nonsense(witness)
@@ -271,6 +274,25 @@ def _passwords(witness: Witness, boss: dict[str, Any]) -> None:
     body = {"email": "carol@example.com", "password": PLANTED["newpassword"], "name": "Carol", "role": "user"}
     witness.ask("POST", "/admin/users", 201, json=body)
     witness.ask("POST", "/admin/users", 409, json=body)
+
+
+def _channels(witness: Witness) -> None:
+    """Messages by addresses with secrets in them: accepted, refused, and not delivered."""
+    secret = PLANTED["channelsecret"]
+    mine = {"kind": "apprise", "name": "Phone", "url": f"json://me:{secret}@127.0.0.1:9/{secret}"}
+    witness.ask(
+        "PUT", "/users/me/notifications", 400, json={"channels": [{**mine, "url": f"mailto://{secret}"}]}
+    )
+    made = witness.ask("PUT", "/users/me/notifications", 200, json={"channels": [mine]}).json()["data"]
+    body = {"channelId": made["channels"][0]["id"]}
+    tried = witness.ask("POST", "/users/me/notifications/test", 200, json=body).json()["data"]
+    assert tried == {
+        "delivered": False,
+        "error": "This address lies in a network where messages are not sent to.",
+    }
+    rooms = f"json://127.0.0.1:9/{PLANTED['roomsecret']}"
+    witness.ask("PATCH", "/admin/settings", 200, json={"notifyUrls": rooms})
+    witness.ask("GET", "/admin/deliveries", 200)
 
 
 def _mails(witness: Witness, mail: MailServer) -> None:
