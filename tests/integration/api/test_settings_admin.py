@@ -103,7 +103,7 @@ def test_secrets_are_never_read_back(door: Door, root: Person) -> None:
     secrets = {name for name, setting in shown(root).items() if setting["secret"]}
     assert secrets == {
         "databaseUrl", "redisUrl", "secretKey", "secretKeyPrevious", "setupToken", "plexToken", "smtpUrl",
-        "tmdbToken", "overseerrApiKey",
+        "tmdbToken", "overseerrApiKey", "notifyUrls",
     }  # fmt: skip
     assert "canary" not in everything
     assert "s" * 48 not in everything
