@@ -25,7 +25,7 @@ class Job(StrEnum):
     ANNOUNCE = "requests.announce"
     CHECK_AVAILABILITY = "requests.check_availability"
     COMPARE_UPSTREAM = "requests.compare_upstream"
-    READ_WATCHLISTS = "requests.read_watchlists"
+    REFRESH_TITLES = "requests.refresh_titles"
     DELIVER = "notifications.deliver"
     RECONCILE = "maintenance.reconcile"
     CLEAN_UP = "maintenance.clean_up"
@@ -44,7 +44,8 @@ def periods(settings: Settings) -> dict[Job, timedelta]:
         Job.CLEAN_UP: timedelta(minutes=1),
         Job.CHECK_AVAILABILITY: timedelta(minutes=1),
         Job.COMPARE_UPSTREAM: timedelta(minutes=5),
-        Job.READ_WATCHLISTS: timedelta(minutes=1),
+        # A batch each time, so that a day's look-ups are spread over the day.
+        Job.REFRESH_TITLES: timedelta(minutes=10),
         Job.SYNC_DUE: timedelta(seconds=settings.plex_sync_seconds),
         # A batch each time, so that a day's checks are spread over the day.
         Job.CHECK_PLEX_ACCESS: timedelta(seconds=min(600, settings.plex_check_seconds)),

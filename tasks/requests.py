@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from engine.job_names import Job
-from engine.media_requests import announcing, availability_pass, upstream
+from engine.media_requests import announcing, availability_pass, refreshing, upstream
 from engine.media_requests.fulfilment import work as fulfilment_work
 from tasks.app import app, runtime
-from tasks.work import work_off
+from tasks.work import run_in_slot, work_off
 
 
 @app.task(name=Job.FULFIL.value)
@@ -31,3 +31,10 @@ def check_availability() -> None:
 def compare_upstream() -> None:
     """Compare requests with those at Overseerr; rung for by its webhooks, and by the timetable."""
     upstream.compare(runtime())
+
+
+@app.task(name=Job.REFRESH_TITLES.value)
+def refresh_titles() -> None:
+    """Ask TMDB anew about series that are asked for, once in each slot of the timetable."""
+    if run_in_slot(Job.REFRESH_TITLES, lambda db: None):
+        refreshing.refresh(runtime())

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Response, request
 
 from api.pages.admin.needs import needs_of
+from api.pages.discover.finding import poster_of
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.library.title_cards import Card, cards, picture
@@ -73,6 +74,7 @@ def home_page(visit: Visit) -> Response:
         moving=visit.visitor.moving,
         asked=_asked(visit),
         request_words=request_words,
+        poster=poster_of(visit),
         may_download=visit.visitor.may(Permission.MEDIA_REQUEST),
         may_connect=visit.visitor.may(Permission.INTEGRATIONS_CONFIGURE),
         found=found,

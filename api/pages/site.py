@@ -6,6 +6,9 @@ from api.pages import home, install, message_links
 from api.pages.account import devices, keys, look, profile
 from api.pages.account import plex as account_plex
 from api.pages.admin import PAGES as ADMIN_PAGES
+from api.pages.discover import finding as discover
+from api.pages.discover import pictures as title_pictures
+from api.pages.discover import title
 from api.pages.downloads import adding as download_adding
 from api.pages.downloads import media as download_media
 from api.pages.downloads import own as downloads
@@ -34,6 +37,9 @@ PAGES = (
     forgotten_password.pages,
     mail_links.pages,
     install.pages,
+    discover.pages,
+    title.pages,
+    title_pictures.pages,
     library.pages,
     item.pages,
     notifications.pages,

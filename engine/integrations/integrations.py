@@ -16,7 +16,7 @@ from config.redaction import without_credentials
 from config.settings import Settings
 from engine import audit, events
 from engine.audit import Actor, Subject
-from engine.clients import connection_test, overseerr, tmdb
+from engine.clients import connection_test, overseerr_examination, tmdb
 from engine.clients.connection_test import ConnectionTestFailed
 from engine.errors import Conflict, NotFound, ValidationFailed
 from engine.identity.confirmation import require_person
@@ -42,7 +42,7 @@ class _Overseerr(Kind):
 
     def examine(self, target: Target) -> Tested:
         """Test address and API key."""
-        overseerr.examine(target.url, target.token, verify=target.verify)
+        overseerr_examination.examine(target.url, target.token, verify=target.verify)
         return Tested(ok=True)
 
 

@@ -30,8 +30,6 @@ from models.base import new_id
 from models.media_request import MediaRequest, RequestSeason
 from models.user import User
 
-RequestSource = Literal["user", "watchlist", "overseerr"]
-
 QUALITIES = tuple(CAPS)
 MOST_SEASONS = 500
 
@@ -66,9 +64,7 @@ class AskedFor:
     created: bool
 
 
-def ask(
-    runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str, source: RequestSource = "user"
-) -> AskedFor:
+def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str) -> AskedFor:
     """Ask for something, by all rules and quotas.
 
     Args:
@@ -76,7 +72,6 @@ def ask(
         wish: what is asked for.
         actor: who does it, for the audit log.
         user_id: who asks.
-        source: what it comes from.
 
     Raises:
         ValidationFailed: a value is not accepted; says what is.
@@ -88,14 +83,14 @@ def ask(
         Unauthorized: the user was disabled or deleted this moment.
     """
     if wish.media_type == "video":
-        return _ask_for_video(runtime, wish, actor, user_id, source)
+        return _ask_for_video(runtime, wish, actor, user_id)
     if wish.quality is not None and wish.quality not in QUALITIES:
         raise ValidationFailed("Unknown quality.", quality=f"Must be one of: {', '.join(QUALITIES)}.")
     facts = titles.look_up(runtime, cast(Type, wish.media_type), wish.tmdb_id or "")
     wanted = seasons_wanted(facts, wish.seasons) if facts.type == "tv" else []
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"{facts.type}:{facts.tmdb_id}"))
-        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).title(facts, wanted)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id)).title(facts, wanted)
 
 
 def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "latest"]) -> list[int]:
@@ -118,9 +113,7 @@ def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "l
     return sorted(aired) if seasons == "all" else [max(aired)]
 
 
-def _ask_for_video(
-    runtime: Runtime, wish: Wish, actor: Actor, user_id: str, source: RequestSource
-) -> AskedFor:
+def _ask_for_video(runtime: Runtime, wish: Wish, actor: Actor, user_id: str) -> AskedFor:
     checked = requested.row(
         runtime.settings,
         user_id=user_id,
@@ -131,7 +124,7 @@ def _ask_for_video(
     )
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"video:{checked['url_key']}"))
-        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).video(checked)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id)).video(checked)
 
 
 def _active(db: Session, user_id: str) -> User:
@@ -144,11 +137,9 @@ def _active(db: Session, user_id: str) -> User:
 class _OneWish:
     """One wish of one user, under the lock of its title."""
 
-    def __init__(
-        self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User, source: RequestSource
-    ) -> None:
+    def __init__(self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User) -> None:
         self._db, self._settings, self._wish = db, settings, wish
-        self._actor, self._user, self._source = actor, user, source
+        self._actor, self._user = actor, user
 
     def title(self, facts: TitleFacts, wanted: Sequence[int]) -> AskedFor:
         """Ask for a film or series."""
@@ -251,7 +242,7 @@ class _OneWish:
         """Somebody asks for what was asked for: they follow it; with a comment a denied one is decided anew."""
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "denied" and self._wish.comment:
-            text = f"AskedFor again by {self._user.name}."
+            text = f"Asked again by {self._user.name}."
             transitions.move(
                 self._db,
                 request,
@@ -285,7 +276,7 @@ class _OneWish:
             status="pending",
             comment=self._wish.comment,
             user_id=user.id,
-            source=self._source,
+            source="user",
             updated_at=_now(),
             correlation_id=correlation_id(),
             **columns,
@@ -296,11 +287,7 @@ class _OneWish:
             RequestSeason(request_id=request.id, number=number, tmdb_id=request.tmdb_id) for number in seasons
         )
         following.add(db, request.id, user.id, own=True)
-        text = (
-            f"AskedFor by {user.name}."
-            if self._source == "user"
-            else f"On the Plex watchlist of {user.name}."
-        )
+        text = f"Asked by {user.name}."
         step = transitions.note(db, request, "asked", text, self._actor)
         audit.record(db, "request.created", self._actor, Subject("request", request.id, request.title))
         self._settle(request, decision)
@@ -345,7 +332,7 @@ def replace_seasons(db: Session, request: MediaRequest, numbers: Sequence[int]) 
     if taken:
         listed = ", ".join(map(str, sorted(taken)))
         raise ValidationFailed(
-            "Another request asks for that season.", seasons=f"AskedFor for elsewhere: {listed}."
+            "Another request asks for that season.", seasons=f"Asked for elsewhere: {listed}."
         )
     db.execute(delete(RequestSeason).where(RequestSeason.request_id == request.id))
     db.add_all(RequestSeason(request_id=request.id, number=one, tmdb_id=request.tmdb_id) for one in numbers)

@@ -120,6 +120,12 @@ def counts(db: Session, user_id: str, scope: Scope) -> Counter[str]:
     return found
 
 
+def visible(db: Session, request_id: str, user_id: str) -> bool:
+    """Whether a user sees a request as one who asked for it or follows it."""
+    query = select(MediaRequest.id).where(MediaRequest.id == request_id, *_visible(user_id, "both"))
+    return db.scalar(query) is not None
+
+
 def undecided(db: Session) -> int:
     """How many requests wait for a decision."""
     return db.scalar(select(func.count()).where(MediaRequest.status == "pending")) or 0

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.arrivals import arrivals
 from engine.media_requests.availability import Availability
+from engine.media_requests.fulfilment import work as fulfilment_work
 from engine.media_requests.listing import RequestView
 from models.download import Download
 from models.media_request import MediaRequest, RequestStep
@@ -43,7 +44,7 @@ def waiting_for(db: Session, view: RequestView) -> str | None:
     if request.status == "pending":
         return "It waits for somebody to decide."
     if request.status == "approved":
-        return "It was approved, and is handed on this moment."
+        return fulfilment_work.trouble(db, request) or "It was approved, and is handed on this moment."
     if request.status == "failed":
         error = request.error or {}
         return " ".join(part for part in (error.get("message"), error.get("advice")) if part) or "It failed."

@@ -15,6 +15,7 @@ BROWSERS = "browsers"
 PAGES = "pages"
 FLASHES = "flashes"
 UNSUBSCRIBE = "unsubscribe"
+PICTURES = "pictures"
 
 _LENGTH = 32
 

@@ -40,8 +40,8 @@ def summary(entry: Mapping[str, Any], type_: Type, language: str) -> dict[str, A
         "names": {language: {"title": name, "overview": overview}},
         "released": _date(entry.get("release_date") or entry.get("first_air_date")),
         "overview": overview,
-        "poster": _path(entry.get("poster_path")),
-        "backdrop": _path(entry.get("backdrop_path")),
+        "poster": picture_path(entry.get("poster_path")),
+        "backdrop": picture_path(entry.get("backdrop_path")),
         "language": _text(entry.get("original_language"), 10),
         "genres": [genre for genre in _list(genres) if isinstance(genre, int)],
         "rating": _number(entry.get("vote_average"), 10),
@@ -58,7 +58,7 @@ def details(body: Mapping[str, Any], type_: Type) -> dict[str, Any]:
     times = [time for time in _list(body.get("episode_run_time")) if isinstance(time, int) and time > 0]
     runtime = body.get("runtime") if isinstance(body.get("runtime"), int) else None
     created = [
-        {"name": name, "job": "Creator", "photo": _path(one.get("profile_path"))}
+        {"name": name, "job": "Creator", "photo": picture_path(one.get("profile_path"))}
         for one in objects(body.get("created_by"))
         if (name := _text(one.get("name")))
     ]
@@ -124,7 +124,7 @@ def _cast(people: Mapping[str, Any]) -> list[dict[str, Any]]:
         roles = [_text(role.get("character")) for role in objects(one.get("roles"))]
         role = _text(one.get("character")) or next((role for role in roles if role), None)
         if name := _text(one.get("name")):
-            found.append({"name": name, "role": role, "photo": _path(one.get("profile_path"))})
+            found.append({"name": name, "role": role, "photo": picture_path(one.get("profile_path"))})
     return found[:_MOST_PEOPLE]
 
 
@@ -135,7 +135,7 @@ def _crew(people: Mapping[str, Any]) -> list[dict[str, Any]]:
         name = _text(one.get("name"))
         for job in jobs:
             if name and job in _CREW:
-                found[name, job] = {"name": name, "job": job, "photo": _path(one.get("profile_path"))}
+                found[name, job] = {"name": name, "job": job, "photo": picture_path(one.get("profile_path"))}
     return list(found.values())[:_MOST_PEOPLE]
 
 
@@ -185,7 +185,7 @@ def _seasons(body: Mapping[str, Any], last: Mapping[str, Any]) -> list[dict[str,
             "episodes": episodes,
             "aired": aired,
             "airDate": None if air_date is None else air_date.isoformat(),
-            "poster": _path(one.get("poster_path")),
+            "poster": picture_path(one.get("poster_path")),
         }
     return [found[number] for number in sorted(found)]
 
@@ -195,14 +195,14 @@ def _collection(body: Mapping[str, Any]) -> dict[str, Any] | None:
     name, number = _text(found.get("name")), found.get("id")
     if name is None or not isinstance(number, int):
         return None
-    return {"id": str(number), "name": name, "poster": _path(found.get("poster_path"))}
+    return {"id": str(number), "name": name, "poster": picture_path(found.get("poster_path"))}
 
 
 def _text(value: object, most: int = _MOST_NAME) -> str | None:
     return value.strip()[:most] or None if isinstance(value, str) else None
 
 
-def _path(value: object) -> str | None:
+def picture_path(value: object) -> str | None:
     """The path of a picture: one name, so that nothing else can be asked for with it."""
     text = _text(value, 200)
     if text is None or not text.startswith("/") or not text.isascii():

@@ -9,7 +9,7 @@ import structlog
 
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind
-from engine.jobs.runner import Attempt
+from engine.jobs.runner import Attempt, Keeper
 from engine.webhooks import overseerr, plex
 from engine.webhooks.meaning import Handler
 from models.webhook import Webhook
@@ -25,13 +25,19 @@ HANDLERS: Mapping[str, Handler] = {"plex": plex.handle, "overseerr": overseerr.h
 
 
 def work(attempt: Attempt[Webhook]) -> Mapping[str, Any]:
-    """Handle the message in one transaction; one without a handler, or that its handler ignores, ends as `ignored`."""
+    """Handle the message in one transaction, then do what follows from it.
+
+    One without a handler, or that its handler ignores, ends as `ignored`.
+    """
     row, runtime = attempt.row, attempt.runtime
     handle = HANDLERS.get(row.source)
     if handle is None:
         return {"status": "ignored", "outcome": f"Nothing here understands messages of {row.source}."}
     with runtime.unit_of_work() as db:
         outcome = handle(db, runtime.settings, row)
+    if outcome.then is not None:
+        with Keeper(attempt):
+            outcome.then(runtime)
     log.info("webhook.done", source=row.source, event_name=row.event, ignored=outcome.ignored)
     ended = {"status": "ignored"} if outcome.ignored else {}
     return {"outcome": outcome.words, **ended}

@@ -12,7 +12,6 @@ from pathlib import Path
 from catalogues import synced
 from factories import make_download, make_user
 from flask import Response
-from showroom_requests import fill_requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from stack import Stack, running
@@ -38,8 +37,10 @@ from models.user import User
 from models.webhook import Webhook
 from tests.browser.films import fill_library, fill_watching
 from tests.browser.showroom_channels import fill_channels, message_link
+from tests.browser.showroom_requests import fill_requests, fill_titles
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakePlexTv
+from tests.fakes.tmdb_server import TmdbDouble
 
 PASSWORD = "lantern-orchard-kestrel"
 MINUTE = 60.0
@@ -76,6 +77,8 @@ class Showroom:
             "user_id": "SELECT id FROM users WHERE %s <> '' AND role = 'user' LIMIT 1",
             "sync_id": "SELECT id FROM sync_runs WHERE %s <> '' LIMIT 1",
             "name": "SELECT 'overseerr' WHERE %s <> ''",
+            "media_type": "SELECT 'tv' WHERE %s <> ''",
+            "tmdb_id": "SELECT '7003' WHERE %s <> ''",
             "request_id": "SELECT r.id FROM media_requests r WHERE %s <> '' AND status = 'pending' LIMIT 1",
             "webhook_id": "SELECT id FROM webhooks WHERE %s <> '' LIMIT 1",
         }
@@ -109,8 +112,9 @@ class Showroom:
 @contextmanager
 def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showroom]:
     """Build it, serve it, end it."""
-    with PlexDouble() as plex, FakePlexTv() as plextv:
+    with PlexDouble() as plex, FakePlexTv() as plextv, TmdbDouble() as tmdb:
         fill_library(plex)
+        fill_titles(tmdb)
         stack = Stack(
             folder,
             database_url,
@@ -118,6 +122,9 @@ def showroom(folder: Path, database_url: str, redis_url: str) -> Iterator[Showro
             PLEX_URL=plex.url,
             PLEX_TOKEN=plex.token,
             PLEX_TV_URL=plextv.url,
+            TMDB_URL=tmdb.url,
+            TMDB_TOKEN=tmdb.token,
+            TMDB_IMAGE_URL=tmdb.image_url,
         )
         settings = Settings(
             app_env="development",

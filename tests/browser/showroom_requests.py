@@ -18,9 +18,18 @@ from models.media_request import (
     RequestStep,
 )
 from models.user import User
+from tests.fakes.tmdb_server import TmdbDouble
 
 _now = func.clock_timestamp
 
+ASKED = (
+    ("Nightferry", 2025, "movie"),
+    ("Wintergreen Accounts", 2024, "tv"),
+    ("Kestrels at Night", 2026, "movie"),
+    ("Copperfold", 2023, "tv"),
+    ("Lumen & Ash", 2026, "movie"),
+    ("Marrowby", 2022, "tv"),
+)
 _STEPS = {
     "pending": ("asked",),
     "approved": ("asked", "approved"),
@@ -39,18 +48,27 @@ _TEXTS = {
 }
 
 
+def fill_titles(tmdb: TmdbDouble) -> None:
+    """What TMDB knows: all that is asked for, and a few others."""
+    for number, (title, year, kind) in enumerate(ASKED):
+        if kind == "movie":
+            tmdb.film(title, year, id=7000 + number)
+        else:
+            tmdb.series(title, year, id=7000 + number, seasons={1: 8, 2: 10, 3: 10}, aired={3: 0})
+    for number, title in enumerate(
+        ("Salt Meridian", "Half a Sun", "Orchard & Daughters", "Tidewright", "The Quiet Mile")
+    ):
+        tmdb.film(title, 2020 + number, id=7100 + number)
+    tmdb.series(
+        "Kestrel Nine", 2023, id=7200, seasons={1: 10, 2: 10, 3: 12}, translations={"de": "Turmfalke Neun"}
+    )
+
+
 def fill_requests(db: Session, people: Mapping[str, User]) -> None:
     """Make them: of the user, followed by the super admin, decided by the admin."""
     user, admin = people["user"], people["admin"]
-    for number, (title, year, kind, status) in enumerate(
-        (
-            ("Nightferry", 2025, "movie", "available"),
-            ("Wintergreen Accounts", 2024, "tv", "denied"),
-            ("Kestrels at Night", 2026, "movie", "failed"),
-            ("Copperfold", 2023, "tv", "processing"),
-            ("Lumen & Ash", 2026, "movie", "pending"),
-            ("Marrowby", 2022, "tv", "pending"),
-        )
+    for number, ((title, year, kind), status) in enumerate(
+        zip(ASKED, ("available", "denied", "failed", "processing", "pending", "pending"), strict=True)
     ):
         seasons = {"processing": ("partial", "processing")}.get(status, ("pending",)) if kind == "tv" else ()
         row = MediaRequest(
@@ -61,6 +79,7 @@ def fill_requests(db: Session, people: Mapping[str, User]) -> None:
             title=title,
             year=year,
             quality="1080p",
+            poster=f"/poster{7000 + number}.jpg",
             comment="For Sunday, when everybody is here?" if number == 4 else None,
             user_id=user.id,
             decided_by=None if status == "pending" else admin.id,

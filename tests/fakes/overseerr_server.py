@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -32,7 +33,11 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         self.users: list[dict[str, Any]] = [{"id": 1, "plexId": 1, "displayName": "owner"}]
         self.asked: list[tuple[str, str]] = []
         self.fault: str | None = None
-        self.nothing_left = False
+        self.nothing_left = False  # it has everything already, and makes no request
+        self.makes_nothing = False  # it makes no request, and has nothing either
+        self.unknown: set[int] = set()  # titles that TMDB has dropped
+        self.at_create: Callable[[], object] | None = None  # called while it makes a request
+        self.has_4k = True
         self.approves_itself = True  # the key's user may approve
         self.dies_after: str | None = (
             None  # the connection ends behind what was done, such as "POST /request"
@@ -146,10 +151,12 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         said: dict[str, Any],
     ) -> tuple[int, Any]:
         if path == "/settings/public":
-            return 200, {"initialized": True}
+            return 200, {"initialized": True, "movie4kEnabled": self.has_4k, "series4kEnabled": self.has_4k}
         if handler.headers.get("X-Api-Key") != self.key:
             return 403, {"status": 403, "error": "You do not have permission to access this endpoint"}
         words = path.strip("/").split("/")
+        if words == ["request"] and method == "POST" and self.at_create is not None:
+            self.at_create()
         with self.lock:
             if words == ["request"] and method == "POST":
                 return self._created(said)
@@ -167,14 +174,19 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         return 404, {"message": "Not found"}
 
     def _created(self, said: dict[str, Any]) -> tuple[int, Any]:
-        if self.nothing_left:
+        if self.nothing_left or self.makes_nothing:
             return 202, {"message": "No seasons available to request"}
         kind, tmdb_id = said["mediaType"], said["mediaId"]
         wanted = set(said.get("seasons") or ())
         for one in self.of(tmdb_id):
             there = {season["seasonNumber"] for season in one["seasons"]}
-            if one["status"] not in {DECLINED, FAILED} and (kind == "movie" or wanted <= there):
+            if one["is4k"] != said.get("is4k", False) or one["status"] in {DECLINED, COMPLETED}:
+                continue
+            if kind == "movie":
                 return 409, {"message": "Request for this media already exists."}
+            wanted -= there
+        if kind == "tv" and not wanted:
+            return 202, {"message": "No seasons available to request"}
         by = next((user for user in self.users if user["id"] == said.get("userId")), None)
         status = APPROVED if self.approves_itself else PENDING
         made = self.made(kind, tmdb_id, by=by, status=status, seasons=tuple(sorted(wanted)))
@@ -193,13 +205,16 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         return 200, one
 
     def _title(self, kind: str, tmdb_id: int) -> tuple[int, Any]:
+        if tmdb_id in self.unknown:
+            return 500, {"message": "Unable to retrieve this title."}
         known = self.known.get((kind, tmdb_id), {"title": f"Title {tmdb_id}", "tvdb": tmdb_id})
         requests = self.of(tmdb_id)
         plain = [{name: value for name, value in one.items() if name != "media"} for one in requests]
-        info = {"tmdbId": tmdb_id, "mediaType": kind, "status": 3, "status4k": 1, "requests": plain}
+        media = 5 if self.nothing_left else 3
+        info = {"tmdbId": tmdb_id, "mediaType": kind, "status": media, "status4k": 1, "requests": plain}
         name = {"title": known["title"]} if kind == "movie" else {"name": known["title"]}
         found = {"id": tmdb_id, **name, "externalIds": {"tvdbId": known.get("tvdb")}}
-        return 200, found | ({"mediaInfo": info} if requests else {})
+        return 200, found | ({"mediaInfo": info} if requests or self.nothing_left else {})
 
 
 def _page(rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:

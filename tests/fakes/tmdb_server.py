@@ -12,9 +12,12 @@ In a test::
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 import threading
 import time
+import zlib
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,6 +130,7 @@ class TmdbDouble(AbstractContextManager["TmdbDouble"]):
         self.titles: list[FakeTitle] = []
         self.people = 0  # strangers at the head of each multi search
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.pictures: list[str] = []
         self.languages: list[str] = []
         self.fault: str | None = None
         self.retry_after = "7"
@@ -148,6 +152,7 @@ class TmdbDouble(AbstractContextManager["TmdbDouble"]):
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/3"
+        self.image_url = self.url.removesuffix("/3") + "/t/p"
 
     def __enter__(self) -> TmdbDouble:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -172,6 +177,10 @@ class TmdbDouble(AbstractContextManager["TmdbDouble"]):
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
+        if parts.path.startswith("/t/p/"):
+            self.pictures.append(parts.path)
+            _send(handler, 200, {"Content-Type": "image/png"}, _picture(parts.path))
+            return
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         path = parts.path.removeprefix("/3")
         proven = handler.headers.get("Authorization") == f"Bearer {self.token}" or (
@@ -199,13 +208,7 @@ class TmdbDouble(AbstractContextManager["TmdbDouble"]):
             handler.close_connection = True
             handler.connection.close()
             return
-        with suppress(OSError):
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(raw)))
-            handler.end_headers()
-            handler.wfile.write(raw)
+        _send(handler, status, headers, raw)
 
     def _found(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         language = query.get("language", "en")
@@ -250,6 +253,34 @@ class TmdbDouble(AbstractContextManager["TmdbDouble"]):
             "total_pages": -(-len(entries) // 20),
             "total_results": len(entries),
         }
+
+
+def _send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], raw: bytes) -> None:
+    with suppress(OSError):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(raw)))
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+
+def _picture(path: str) -> bytes:
+    """A picture of one colour, which follows from its path."""
+    colour = bytes(64 + part % 128 for part in hashlib.sha256(path.encode()).digest()[:3])
+    width, height = 20, 30
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + colour * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

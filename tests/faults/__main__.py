@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import cancelling, pieces, scenarios, shares, strangers, surroundings, webhook_storm
+from tests.faults import asked, cancelling, pieces, scenarios, shares, strangers, surroundings, webhook_storm
 from tests.faults.installation import LEASE, RECONCILE, Installation
 from tests.faults.ledger import Ledger
 from tests.faults.surroundings import Skipped
@@ -34,6 +34,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "api": scenarios.api_killed,
     "identical": scenarios.identical,
     "webhooks": webhook_storm.told,
+    "requests": asked.fulfilled,
     "republished": shares.republished,
     "slow": shares.slow,
     "greedy": shares.greedy,

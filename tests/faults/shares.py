@@ -102,9 +102,9 @@ def held(installation: Installation) -> int:
     return int(installation.rows("SELECT count(*) FROM downloads WHERE lease_until IS NOT NULL")[0][0])
 
 
-def another(installation: Installation) -> Client:
+def another(installation: Installation, name: str = "bob") -> Client:
     """A user beside the administrator."""
-    body = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "user"}
+    body = {"email": f"{name}@example.com", "name": name, "password": PASSWORD, "role": "user"}
     installation.client.call("POST", "/admin/users", json=body)
     answer = requests.post(
         f"{installation.url}/api/v1/auth/login",

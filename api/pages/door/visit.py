@@ -33,7 +33,7 @@ class Visit(Call):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        words.speak(self._language())
+        words.speak(self.language)
 
     @property
     def is_public(self) -> bool:
@@ -115,7 +115,9 @@ class Visit(Call):
         """The path of the page that the form stands on, with its query; never one of another site."""
         return local_path(request.form.get(BACK, ""), otherwise)
 
-    def _language(self) -> str:
+    @property
+    def language(self) -> str:
+        """The language that they chose, else their browser's."""
         own = self.visitor.language if self._identity is not None else None
         return own or words.chosen([tag for tag, _ in request.accept_languages])
 

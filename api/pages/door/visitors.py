@@ -88,6 +88,7 @@ def _places(visitor: Visitor) -> Sequence[NavLink]:
     activity = NavLink(_("Activity"), "activity", "downloads", visitor.moving, _("moving"))
     return (
         NavLink(_("Home"), "home", ""),
+        NavLink(_("Discover"), "discover", "discover"),
         NavLink(_("Library"), "library", "library"),
         *([activity] if visitor.may(Permission.MEDIA_REQUEST) else []),
         NavLink(_("You"), "you", "account"),

@@ -9,6 +9,7 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
+from api.pages.discover.finding import poster_of
 from api.pages.door.blueprint import PageBlueprint
 from api.pages.door.visit import Visit
 from api.pages.look.rendering import link
@@ -98,6 +99,7 @@ def requests_page(visit: Visit, query: dict[str, Any]) -> Response:
         at=at,
         manages=manages,
         words=words,
+        poster=poster_of(visit),
     )
 
 

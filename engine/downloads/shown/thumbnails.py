@@ -54,12 +54,13 @@ class _Fetches:
 _of_process: dict[int, _Fetches] = {}
 
 
-def show(runtime: Runtime, url: str | None) -> Picture:
+def show(runtime: Runtime, url: str | None, *, trusted: bool = False) -> Picture:
     """The picture at an address that a site has named, at most 2 MB.
 
     Args:
         runtime: its `DATA_DIR` has the cache, Redis remembers what failed.
         url: of the picture.
+        trusted: its host is one of our settings, which may lie anywhere.
 
     Raises:
         NotFound: there is none, it does not come within 3 s, or did not lately.
@@ -76,13 +77,18 @@ def show(runtime: Runtime, url: str | None) -> Picture:
     if failed is not None and failed.age < _FORGET_FAILURES:
         raise _none()
     with suppress(NoPicture, TooSlow):
-        return _fetches().begin(name, lambda: _fetched(runtime, store, name, url)).result(_PATIENCE)
+        return (
+            _fetches()
+            .begin(name, lambda: _fetched(runtime, store, name, url, trusted=trusted))
+            .result(_PATIENCE)
+        )
     raise _none()
 
 
-def _fetched(runtime: Runtime, store: PictureStore, name: str, url: str) -> Picture:
+def _fetched(runtime: Runtime, store: PictureStore, name: str, url: str, *, trusted: bool) -> Picture:
     try:
-        picture = pictures.fetch(url, allow_private=runtime.settings.download_allow_private_networks)
+        allow_private = trusted or runtime.settings.download_allow_private_networks
+        picture = pictures.fetch(url, allow_private=allow_private)
     except NoPicture:
         cache.of(runtime.settings).put(f"thumbnail:{name}", True)
         raise

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from engine.downloads import downloads
 from engine.errors import MediaNestError
 from engine.media_requests.fulfilment.base import BY_HAND, HandedOn, NotFulfilled
 from engine.runtime import Runtime
+from models.download import Download
 from models.media_request import MediaRequest
 from models.user import User
 
@@ -37,14 +39,17 @@ class ByDownload:
                     "Approve it yourself.",
                 )
             try:
-                row, _ = downloads.create(
-                    db,
-                    runtime.settings,
-                    user_id=owner,
-                    url=request.url or "",
-                    quality=request.quality,
-                    format=request.format,
-                    download_path=request.download_path,
+                row = (
+                    _interrupted(db, request, owner)
+                    or downloads.create(
+                        db,
+                        runtime.settings,
+                        user_id=owner,
+                        url=request.url or "",
+                        quality=request.quality,
+                        format=request.format,
+                        download_path=request.download_path,
+                    )[0]
                 )
             except MediaNestError as error:
                 raise NotFulfilled(
@@ -53,5 +58,18 @@ class ByDownload:
                     "Deny it, or change what downloads may do.",
                     choices=[BY_HAND],
                 ) from None
-            row.request_id = request.id
+            if db.scalar(select(MediaRequest.id).where(MediaRequest.id == request.id).with_for_update()):
+                row.request_id = request.id
             return HandedOn("Its download was started.", {"download_id": row.id})
+
+
+def _interrupted(db: Session, request: MediaRequest, owner: str) -> Download | None:
+    """The download of a dispatch that died before it noted it, though it may be complete meanwhile."""
+    query = select(Download).where(
+        Download.user_id == owner,
+        Download.url_key == request.url_key,
+        Download.request_id == request.id,
+        Download.status.not_in(("failed", "cancelled")),
+        Download.id > (request.download_id or ""),
+    )
+    return db.scalars(query.order_by(Download.id.desc()).limit(1)).one_or_none()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from engine.clients.overseerr import (
+from engine.clients.overseerr import OverseerrClient
+from engine.clients.overseerr_answers import (
     OverseerrAway,
-    OverseerrClient,
     OverseerrError,
     OverseerrExists,
     OverseerrNothingLeft,
@@ -24,6 +25,7 @@ from models.media_request import MediaRequest
 from models.user import User
 
 NAME = "overseerr"
+_NEXT: Mapping[str, Literal["approve", "retry"]] = {"pending": "approve", "failed": "retry"}
 _ADVICE = {
     "unreachable": "Look whether Overseerr runs and can be reached from here; then try again.",
     "refused": "Look at its API key, and at what its own quotas and blocklist say.",
@@ -67,38 +69,41 @@ class ByOverseerr:
             )
         try:
             with client_of(access) as client:
-                made = self._made(client, request, seasons, None if user is None else user.plex_id)
-                if made.progress == "pending":
-                    client.decide(made.id, "approve")
-        except OverseerrNothingLeft:
+                made = _ToOverseerr(client, request, seasons).made(None if user is None else user.plex_id)
+                if made is not None and made.progress in _NEXT:
+                    client.decide(made.id, _NEXT[made.progress])
+        except OverseerrError as error:
+            away = isinstance(error, OverseerrAway)
+            advice = _ADVICE.get(error.kind, "Try again.")
+            choices = [] if away else [BY_HAND]
+            raise NotFulfilled(error.kind, str(error), advice, passing=away, choices=choices) from None
+        if made is None:
             text = "Overseerr has nothing left to ask for: it has it, or looks for it already."
             return HandedOn(text, {"reference": None, "target": access.url, "upstream": "nothing_left"})
-        except OverseerrError as error:
-            raise NotFulfilled(
-                error.kind,
-                str(error),
-                _ADVICE.get(error.kind, "Try again."),
-                passing=isinstance(error, OverseerrAway),
-                choices=[] if isinstance(error, OverseerrAway) else [BY_HAND],
-            ) from None
-        upstream = "approved" if made.progress == "pending" else made.progress
+        upstream = "approved" if made.progress in _NEXT else made.progress
         return HandedOn(
             f"Sent to Overseerr (request {made.id} there).",
             {"reference": made.id, "target": access.url, "upstream": upstream},
         )
 
-    def _made(
-        self, client: OverseerrClient, request: MediaRequest, seasons: Sequence[int], plex_id: str | None
-    ) -> UpstreamRequest:
-        """A request there: the one of a dispatch that was interrupted, or of somebody there, or a new one."""
-        known = _known(client, request, seasons)
-        if known is not None:
+
+class _ToOverseerr:
+    """Brings one request to Overseerr."""
+
+    def __init__(self, client: OverseerrClient, request: MediaRequest, seasons: Sequence[int]) -> None:
+        self._client, self._request, self._seasons = client, request, seasons
+        self._kind, self._tmdb_id = request.media_type, request.tmdb_id or ""
+        self._in_4k = request.quality == "2160p" and client.takes_4k(request.media_type)
+
+    def made(self, plex_id: str | None) -> UpstreamRequest | None:
+        """A request there: the one of a dispatch that was interrupted, or of somebody there, or a new one.
+
+        None: nothing is left to ask for, as it is there or is looked for.
+        """
+        title = self._client.title(self._kind, self._tmdb_id)
+        if (known := self._known(title.requests, whole=True)) is not None:
             return known
-        if (
-            request.media_type == "tv"
-            and request.tvdb_id is None
-            and client.tvdb_id(request.tmdb_id or "") is None
-        ):
+        if self._kind == "tv" and self._request.tvdb_id is None and title.tvdb_id is None:
             raise NotFulfilled(
                 "tvdb_missing",
                 "Overseerr does not find this series at TVDB, which it needs to ask Sonarr.",
@@ -106,28 +111,50 @@ class ByOverseerr:
                 choices=[{"by": NAME, "label": "With an id at TVDB"}, BY_HAND],
             )
         try:
-            return client.create(
-                request.media_type,
-                request.tmdb_id or "",
-                seasons=seasons,
-                is_4k=request.quality == "2160p",
-                user_id=None if plex_id is None else client.user_of(plex_id),
-                tvdb_id=request.tvdb_id if request.media_type == "tv" else None,
-            )
+            return self._created(plex_id)
         except OverseerrExists:
-            known = _known(client, request, seasons)
+            known = self._known(self._client.title(self._kind, self._tmdb_id).requests, whole=False)
             if known is None:
-                raise OverseerrRefused(
-                    "Overseerr says that it is asked for already, but does not show it."
-                ) from None
+                message = "Overseerr says that it is asked for already, but does not show it."
+                raise OverseerrRefused(message) from None
             return known
+        except OverseerrNothingLeft:
+            return self._of_others()
 
+    def _created(self, plex_id: str | None) -> UpstreamRequest:
+        return self._client.create(
+            self._kind,
+            self._tmdb_id,
+            seasons=self._seasons,
+            is_4k=self._in_4k,
+            user_id=None if plex_id is None else self._client.user_of(plex_id),
+            tvdb_id=self._request.tvdb_id if self._kind == "tv" else None,
+        )
 
-def _known(client: OverseerrClient, request: MediaRequest, seasons: Sequence[int]) -> UpstreamRequest | None:
-    """A request there that asks for all of it and was not declined."""
-    wants_4k = request.quality == "2160p"
-    for one in client.of_title(request.media_type, request.tmdb_id or ""):
-        covers = request.media_type == "movie" or set(seasons) <= set(one.seasons)
-        if one.progress not in {"declined", "failed"} and one.is_4k == wants_4k and covers:
-            return one
-    return None
+    def _of_others(self) -> UpstreamRequest | None:
+        """What asks there for at least a part of it, where nothing was left."""
+        title = self._client.title(self._kind, self._tmdb_id)
+        if (known := self._known(title.requests, whole=False)) is not None:
+            return known
+        if title.looked_for_4k if self._in_4k else title.looked_for:
+            return None
+        raise NotFulfilled(
+            "nothing_left",
+            "Overseerr made no request, as it finds nothing to ask for, and does not look for it either.",
+            "Look at this title in Overseerr: its seasons may be marked as available, or be unknown to it.",
+            choices=[BY_HAND],
+        )
+
+    def _known(self, requests: Sequence[UpstreamRequest], *, whole: bool) -> UpstreamRequest | None:
+        """One that asks for all of it, or else for a part, and was not declined; one that failed comes last."""
+        wanted = set(self._seasons)
+        fitting = [
+            one
+            for one in requests
+            if one.progress not in {"declined", "deleted"}
+            and one.is_4k == self._in_4k
+            and (
+                self._kind == "movie" or (wanted <= set(one.seasons) if whole else wanted & set(one.seasons))
+            )
+        ]
+        return min(fitting, key=lambda one: one.progress == "failed", default=None)

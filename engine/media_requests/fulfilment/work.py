@@ -11,13 +11,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from engine.audit import SERVER
-from engine.clients.overseerr import OverseerrAway, OverseerrError, OverseerrGone
+from engine.clients.overseerr_answers import OverseerrAway, OverseerrError, OverseerrGone
 from engine.errors import NotFound
 from engine.job_names import Job
 from engine.jobs.kinds import JobKind, growing_pause
 from engine.jobs.runner import Attempt, GiveUp, Keeper, Retry
 from engine.media_requests import transitions
-from engine.media_requests.fulfilment import overseerr
+from engine.media_requests.fulfilment import overseerr, withdrawing
 from engine.media_requests.fulfilment.base import Fulfiller, NotFulfilled
 from engine.media_requests.fulfilment.downloads import ByDownload
 from engine.media_requests.fulfilment.hand import ByHand
@@ -91,10 +91,18 @@ def _send(attempt: Attempt[Fulfilment], keeper: Keeper) -> None:
     handed = _WAYS[by].hand_on(runtime, request, sorted(seasons), row.actor_id)
     keeper.check()
     with runtime.unit_of_work() as db:
-        now = transitions.locked(db, row.request_id)
-        if now.status != "approved" or now.dispatches != row.dispatch:
+        try:
+            now = transitions.locked(db, row.request_id)
+        except NotFound:  # removed meanwhile: what was made there is taken back too
+            withdrawing.take_back(db, request, handed.columns.get("reference"), handed.columns.get("target"))
             return
-        transitions.move(db, now, "processing", actor=SERVER, text=handed.text, by=by, **handed.columns)
+        if now.dispatches != row.dispatch:
+            return
+        if now.status == "approved":
+            transitions.move(db, now, "processing", actor=SERVER, text=handed.text, by=by, **handed.columns)
+        elif now.status == "available":  # it appeared meanwhile; what was made there is followed all the same
+            for name, value in {"by": by, **handed.columns}.items():
+                setattr(now, name, value)
 
 
 def _usual(db: Session, runtime: Runtime, request: MediaRequest) -> str:
@@ -131,3 +139,15 @@ def _tell_upstream(runtime: Runtime, row: Fulfilment) -> None:
 def forget_old(db: Session, age: timedelta) -> None:
     """Drop fulfilments that ended longer than `age` ago."""
     db.execute(delete(Fulfilment).where(Fulfilment.ended_at < func.clock_timestamp() - age))
+
+
+def trouble(db: Session, request: MediaRequest) -> str | None:
+    """Why the last attempt to hand a request on failed, while another one follows; None where none did."""
+    query = select(Fulfilment.error).where(
+        Fulfilment.request_id == request.id,
+        Fulfilment.dispatch == request.dispatches,
+        Fulfilment.action == "send",
+        Fulfilment.ended_at.is_(None),
+    )
+    error = db.scalar(query)
+    return None if error is None else f"{error['message']} It is tried again by itself."

@@ -1,4 +1,4 @@
-"""Titles, requests, watchlists and deliveries."""
+"""Titles, requests and deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -146,16 +146,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_notification_preferences_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_notification_preferences'))
     )
-    op.create_table('watchlists',
-    sa.Column('user_id', sa.Text(), nullable=False),
-    sa.Column('opted_in_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('etag', sa.Text(), nullable=True),
-    sa.Column('checked_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('error', sa.Text(), nullable=True),
-    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_watchlists_user_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('user_id', name=op.f('pk_watchlists'))
-    )
     op.create_table('deliveries',
     sa.Column('user_id', sa.Text(), nullable=True),
     sa.Column('channel_id', sa.Text(), nullable=True),
@@ -287,20 +277,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_request_steps'))
     )
     op.create_index('ix_request_steps_request', 'request_steps', ['request_id', 'id'], unique=False)
-    op.create_table('watchlist_entries',
-    sa.Column('user_id', sa.Text(), nullable=False),
-    sa.Column('rating_key', sa.Text(), nullable=False),
-    sa.Column('type', sa.Text(), nullable=False),
-    sa.Column('title', sa.Text(), nullable=False),
-    sa.Column('year', sa.BigInteger(), nullable=True),
-    sa.Column('tmdb_id', sa.Text(), nullable=True),
-    sa.Column('outcome', sa.Text(), nullable=False),
-    sa.Column('reason', sa.Text(), nullable=True),
-    sa.Column('request_id', sa.Text(), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
-    sa.ForeignKeyConstraint(['user_id'], ['watchlists.user_id'], name=op.f('fk_watchlist_entries_user_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('user_id', 'rating_key', name=op.f('pk_watchlist_entries'))
-    )
     op.create_table('delivered_notifications',
     sa.Column('delivery_id', sa.Text(), nullable=False),
     sa.Column('notification_id', sa.Text(), nullable=False),

@@ -56,6 +56,8 @@ WITHOUT_OWNER = {
     "preview_id",
     "file",
     "tmdb_id",
+    "media_type",
+    "size",
     "token",
     "delivery_id",
 }

@@ -43,7 +43,9 @@ from models.audit import AuditEntry
 from models.integration import Integration
 from models.plex_library import PlexServer
 from models.sync_run import SyncRun
+from tests.fakes.overseerr_server import OverseerrDouble
 from tests.fakes.plex_server import PlexDouble
+from tests.fakes.tmdb_server import TmdbDouble
 
 NOBODY = "http://127.0.0.1:1"
 PLEX = "/integrations/plex"
@@ -533,6 +535,25 @@ def test_the_environment_wins(
         refused(boss.delete(PLEX), 409, "CONFLICT")
     row = data_of(own_admin.get(PLEX))
     assert (row["configured"], row["source"]) == (True, "database"), "what was stored before is still there"
+
+
+@pytest.mark.parametrize("name", ["overseerr", "tmdb"])
+def test_the_environment_fixes_others_too(settings: Settings, name: str) -> None:
+    with OverseerrDouble() as overseerr, TmdbDouble() as tmdb:
+        given = {
+            "overseerr": {"overseerr_url": overseerr.url, "overseerr_api_key": overseerr.key},
+            "tmdb": {"tmdb_url": tmdb.url, "tmdb_token": tmdb.token},
+        }[name]
+        with opened(settings, **given) as fixed:
+            boss, path = fixed.person("admin"), f"/integrations/{name}"
+            row = data_of(boss.get(path))
+            assert (row["configured"], row["source"], row["readOnly"]) == (True, "environment", True)
+            assert (row["url"], row["fixed"]) == (given[f"{name}_url"], ["url", "token"])
+            assert data_of(boss.post(f"{path}/test", json={}))["ok"] is True
+            changed = put(boss, path, url=NOBODY, token="t")
+            assert "environment" in refused(changed, 409, "CONFLICT")["message"]
+            refused(boss.delete(path), 409, "CONFLICT")
+            assert not any(secret in str(row) for secret in (overseerr.key, tmdb.token))
 
 
 def test_plex_switched_off(own_door: Door, own_admin: Person, plex: PlexDouble, settings: Settings) -> None:

@@ -9,8 +9,9 @@ from door import Person, data_of, refused
 from sqlalchemy import text
 from village import Village
 
-from engine.media_requests import availability_pass
+from engine.media_requests import availability_pass, refreshing
 from engine.plex.sync import runs as sync
+from engine.titles import source
 from models.base import new_id
 
 FILM = {"tmdbId": "949", "mediaType": "movie"}
@@ -253,3 +254,29 @@ def test_seasons_are_as_far_as_their_request(village: Village) -> None:
     village.work()
     found = data_of(ann.get(f"/media/requests/{row['id']}"))
     assert [one["status"] for one in found["seasons"]] == ["processing", "processing"]
+
+
+def test_episodes_that_were_aired_meanwhile_are_waited_for(village: Village) -> None:
+    ann, library = village.door.person(), village.plex.library
+    row = ask(ann, SERIES | {"seasons": [2]})
+    show = library.add_show("Series", "Dark", tmdb=70523)
+    village.tmdb.titles[-1].seasons[2] = 4
+    assert refreshing.refresh(village.runtime) == 0
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE titles SET detailed_at = detailed_at - interval '2 days'"))
+    village.tmdb.fault = "503"
+    assert refreshing.refresh(village.runtime) == 0
+    village.tmdb.fault = None
+    source._pauses.clear()
+    assert refreshing.refresh(village.runtime) == 1
+
+    for number in (1, 2, 3):
+        library.add_episode(show, 2, number)
+    village.sync()
+    assert status_of(ann, row) == "pending"
+    library.add_episode(show, 2, 4)
+    village.sync()
+    assert status_of(ann, row) == "available"
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE titles SET detailed_at = detailed_at - interval '2 days'"))
+    assert refreshing.refresh(village.runtime) == 0

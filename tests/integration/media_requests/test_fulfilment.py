@@ -11,7 +11,7 @@ from village import Village
 
 from engine.jobs.runner import run_next
 from engine.media_requests.fulfilment import work as fulfilment_work
-from tests.fakes.overseerr_server import APPROVED, DECLINED, FAULTS, PENDING
+from tests.fakes.overseerr_server import APPROVED, DECLINED, FAILED, FAULTS, PENDING
 
 FILM = {"tmdbId": "949", "mediaType": "movie"}
 SERIES = {"tmdbId": "70523", "mediaType": "tv"}
@@ -250,3 +250,195 @@ def test_a_video_is_downloaded_as_one_of_who_asked(village: Village) -> None:
     village.sync()
     assert seen(ann, row["id"])["status"] == "available"
     assert village.notices(ann.id)[-1][0] == "request.available"
+
+
+def test_4k_is_asked_for_only_where_a_server_for_it_is_set_up(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    seerr_village.overseerr.has_4k = False
+    approved(ann, admin, FILM | {"quality": "2160p"})
+    seerr_village.work()
+    (made,) = seerr_village.overseerr.requests.values()
+    assert made["is4k"] is False
+
+
+def test_what_failed_there_is_tried_again_there(seerr_village: Village, ann: Person, admin: Person) -> None:
+    there = seerr_village.overseerr
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    (made,) = there.requests.values()
+    made["status"] = FAILED
+    seerr_village.compare()
+    assert seen(ann, request_id)["fulfilment"]["error"]["kind"] == "failed_upstream"
+
+    admin.post(f"/media/requests/{request_id}/retry", json={})
+    seerr_village.work()
+    assert [one["status"] for one in there.requests.values()] == [APPROVED]
+    assert seen(ann, request_id)["status"] == "processing"
+
+    made["status"] = FAILED
+    seerr_village.compare()
+    made["status"] = APPROVED  # somebody tried again there
+    seerr_village.compare()
+    assert seen(ann, request_id)["status"] == "processing"
+
+
+def test_seasons_that_others_asked_for_there_are_followed(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    others = there.made("tv", 70523, status=APPROVED, seasons=(1, 2, 3))
+    first = approved(ann, admin, SERIES | {"seasons": [1]})
+    second = approved(seerr_village.door.person(), admin, SERIES | {"seasons": [2]})
+    seerr_village.work()
+    assert len(there.requests) == 1
+    assert {seen(admin, one)["fulfilment"]["reference"] for one in (first, second)} == {str(others["id"])}
+
+    assert admin.delete(f"/media/requests/{first}").status_code == 200
+    seerr_village.work()
+    assert others["id"] in there.requests  # the second one needs it
+    del there.requests[others["id"]]
+    seerr_village.compare()
+    assert seen(admin, second)["fulfilment"]["error"]["kind"] == "deleted_upstream"
+
+
+def test_a_part_of_it_that_is_asked_for_there_is_followed(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    for season in (1, 2):
+        there.made("tv", 70523, status=APPROVED, seasons=(season,))
+    request_id = approved(ann, admin, SERIES | {"seasons": [1, 2]})
+    seerr_village.work()
+    found = seen(ann, request_id)
+    assert (len(there.requests), found["status"]) == (2, "processing")
+    assert found["fulfilment"]["reference"] in {str(number) for number in there.requests}
+
+
+def test_nothing_made_and_nothing_looked_for_is_a_failure(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    there.makes_nothing = True
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    error = seen(ann, request_id)["fulfilment"]["error"]
+    assert (error["kind"], [choice["by"] for choice in error["choices"]]) == ("nothing_left", ["hand"])
+
+
+def test_why_it_is_not_handed_on_yet_is_said(seerr_village: Village, ann: Person, admin: Person) -> None:
+    seerr_village.overseerr.fault = "503"
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    assert seen(ann, request_id)["waitingFor"].startswith("Overseerr is not well (status 503)")
+
+
+def test_an_unknown_status_decides_nothing(seerr_village: Village, admin: Person) -> None:
+    made = seerr_village.overseerr.made("movie", 949)
+    seerr_village.compare()
+    made["status"] = 42
+    seerr_village.compare()
+    (row,) = data_of(admin.get("/admin/requests"))["items"]
+    assert row["status"] == "pending"
+
+
+def test_a_number_that_another_title_has_is_not_believed(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    (number,) = there.requests
+    there.requests[number] = there.made("movie", 348) | {"id": number, "status": DECLINED}
+    seerr_village.compare()
+    assert seen(ann, request_id)["fulfilment"]["error"]["kind"] == "deleted_upstream"
+
+
+def test_a_title_that_nobody_knows_keeps_back_no_other(seerr_village: Village, admin: Person) -> None:
+    there = seerr_village.overseerr
+    there.made("movie", 348)
+    there.unknown.add(4242)
+    there.made("movie", 4242)
+    seerr_village.compare()
+    assert [row["tmdbId"] for row in data_of(admin.get("/admin/requests"))["items"]] == ["348"]
+
+
+def test_one_of_ours_is_the_one_that_somebody_makes_there(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    row = data_of(ann.post("/media/request", json=FILM))
+    made = seerr_village.overseerr.made("movie", 949)
+    for _ in range(2):
+        seerr_village.compare()
+    assert seen(ann, row["id"])["fulfilment"]["reference"] == str(made["id"])
+    made["status"] = APPROVED
+    seerr_village.compare()
+    assert seen(ann, row["id"])["status"] == "processing"
+    assert seerr_village.notices(ann.id) == [("request.approved", "“Heat” was approved")]
+
+
+def test_one_that_was_removed_here_is_not_taken_up_again(seerr_village: Village, admin: Person) -> None:
+    there = seerr_village.overseerr
+    there.made("movie", 949)
+    seerr_village.compare()
+    (row,) = data_of(admin.get("/admin/requests"))["items"]
+    there.fault = "503"
+    admin.delete(f"/media/requests/{row['id']}")
+    seerr_village.work()
+    there.fault = None
+    seerr_village.compare()
+    assert data_of(admin.get("/admin/requests"))["items"] == []
+    at_once(seerr_village)
+    seerr_village.work()
+    assert there.requests == {}
+
+
+def test_what_is_denied_here_does_not_wait_there(seerr_village: Village, admin: Person) -> None:
+    made = seerr_village.overseerr.made("movie", 949)
+    seerr_village.compare()
+    (row,) = data_of(admin.get("/admin/requests"))["items"]
+    seerr_village.overseerr.fault = "403"
+    admin.post(f"/media/requests/{row['id']}/deny", json={})
+    seerr_village.work()
+    seerr_village.overseerr.fault = None
+    seerr_village.compare()
+    assert made["status"] == DECLINED
+
+
+def test_one_that_is_removed_while_it_is_sent_is_taken_back(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    there = seerr_village.overseerr
+    request_id = approved(ann, admin, FILM)
+    there.at_create = lambda: admin.delete(f"/media/requests/{request_id}")
+    seerr_village.work()
+    assert ("POST", "/request") in there.asked
+    assert there.requests == {}
+
+
+def test_another_address_of_the_same_overseerr_changes_nothing(
+    seerr_village: Village, ann: Person, admin: Person
+) -> None:
+    request_id = approved(ann, admin, FILM)
+    seerr_village.work()
+    with seerr_village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE media_requests SET target = 'http://elsewhere:5055'"))
+    seerr_village.compare()
+    assert seen(ann, request_id)["status"] == "processing"
+    assert admin.delete(f"/media/requests/{request_id}").status_code == 200
+    seerr_village.work()
+    assert seerr_village.overseerr.requests == {}
+
+
+def test_a_download_that_is_gone_fails_with_the_cause(village: Village) -> None:
+    ann, admin = village.door.person(), village.door.person("admin")
+    url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+    request_id = approved(ann, admin, {"url": url})
+    village.work()
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("DELETE FROM downloads"))
+    village.sync()
+    assert seen(ann, request_id)["fulfilment"]["error"]["message"] == "Its download was removed."
+    admin.post(f"/media/requests/{request_id}/retry", json={})
+    village.work()
+    assert len(data_of(ann.get("/youtube/downloads"))["items"]) == 1

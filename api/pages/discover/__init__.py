@@ -1,0 +1,1 @@
+"""Pages that films and series are found on, and asked for."""
