@@ -12,8 +12,6 @@ from pathlib import Path
 from catalogues import synced
 from factories import make_download, make_user
 from flask import Response
-from showroom_channels import fill_channels, message_link
-from showroom_requests import fill_requests, fill_titles
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from stack import Stack, running
@@ -38,6 +36,8 @@ from models.invitation import Invitation
 from models.user import User
 from models.webhook import Webhook
 from tests.browser.films import fill_library, fill_watching
+from tests.browser.showroom_channels import fill_channels, message_link
+from tests.browser.showroom_requests import fill_requests, fill_titles
 from tests.fakes.plex_server import PlexDouble
 from tests.fakes.plextv import FakePlexTv
 from tests.fakes.tmdb_server import TmdbDouble
