@@ -11,6 +11,7 @@ from marshmallow import validate
 from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import Access, Answers, Takes
+from api.resources.admin_requests import QuotaSchema
 from api.wire.envelope import success
 from api.wire.fields import (
     Choice,
@@ -64,6 +65,11 @@ class UserChangeRequest(Schema):
     email = Email()
     tier = Choice(TIERS)
     disabled = Flag(metadata={"description": "Disabling ends all sessions and API keys."})
+    requests_per_days = ma.fields.Nested(
+        QuotaSchema,
+        allow_none=True,
+        metadata={"description": "Their own quota of requests; null: that of their role."},
+    )
 
 
 class RoleRequest(Schema):
@@ -87,6 +93,9 @@ class ManagedUserSchema(Schema):
     disabled = ma.fields.Boolean(required=True)
     disabled_reason = nullable(
         ma.fields.String, about="admin, or plex where their access to the Plex server ended."
+    )
+    requests_per_days = nullable(
+        ma.fields.Nested, QuotaSchema, about="Their own quota of requests; null: that of their role."
     )
     created_at = ma.fields.DateTime(required=True)
     last_login_at = nullable(ma.fields.DateTime)

@@ -8,7 +8,8 @@ and unmaking admins, and changing a sign-in address, takes a recent proof of the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select, update
@@ -83,8 +84,11 @@ def change(
     email: str | None = None,
     tier: str | None = None,
     disabled: bool | None = None,
+    requests_per_days: Mapping[str, int] | Literal["same"] | None = "same",
 ) -> User:
     """Change a user; what is None stays. Disabling ends all their sessions and API keys.
+
+    `requests_per_days` is their own quota of requests, `{"count", "days"}`; None: that of their role.
 
     Raises:
         NotFound: there is no such user, or they are deleted.
@@ -111,6 +115,9 @@ def change(
         invitations.refuse_invited(db, changes["email"]["after"])
         closing.forget_resets(db, user.id)
         user.email_claimed_at = None
+    if requests_per_days != "same" and requests_per_days != user.requests_per_days:
+        after = None if requests_per_days is None else dict(requests_per_days)
+        changes["requests_per_days"] = {"before": user.requests_per_days, "after": after}
     for field, values in changes.items():
         setattr(user, field, values["after"])
     users.flush_address(db)
@@ -188,6 +195,7 @@ def delete(db: Session, user_id: str, *, by: Identity, actor: Actor) -> User:
     if is_admin(user.role):
         require_person(actor, "user.deleted", subject_of(user))
     cancelled = downloads.cancel_all(db, user.id)
+    deciding.forget_user(db, user.id)
     channels = (NotificationChannel, NotificationPreferences, Delivery, ActionLink)
     for table in (Login, ApiKey, Notification, PasswordReset, *channels):
         db.execute(sql_delete(table).where(table.user_id == user.id))

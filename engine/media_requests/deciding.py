@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from engine import audit, events
@@ -257,6 +257,24 @@ def remove(db: Session, request_id: str, user_id: str, *, manages: bool, actor: 
     db.execute(delete(MediaRequest).where(MediaRequest.id == request.id))
     db.expunge(request)
     return request
+
+
+def forget_user(db: Session, user_id: str) -> None:
+    """Take back what a user who is deleted asked for, as far as it is pending and nobody else waits for it.
+
+    The rest stays, without their name; they follow nothing more.
+    """
+    mine = (MediaRequest.user_id == user_id, MediaRequest.status == "pending", MediaRequest.followers == 0)
+    db.execute(delete(MediaRequest).where(*mine))
+    followed = select(RequestFollower.request_id).where(
+        RequestFollower.user_id == user_id, RequestFollower.own.is_(False)
+    )
+    db.execute(
+        update(MediaRequest)
+        .where(MediaRequest.id.in_(followed))
+        .values(followers=func.greatest(MediaRequest.followers - 1, 0))
+    )
+    db.execute(delete(RequestFollower).where(RequestFollower.user_id == user_id))
 
 
 def _changeable(db: Session, request_id: str, user_id: str, *, manages: bool) -> MediaRequest:

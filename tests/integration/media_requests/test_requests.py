@@ -292,3 +292,29 @@ def test_lists_are_filtered_sorted_and_paged(village: Village, ann: Person, admi
     refused(ann.get("/admin/requests"), 403, "FORBIDDEN")
     for bad in ("status=lost", "mediaType=show", "sort=colour", "colour=red"):
         refused(ann.get(f"/media/requests?{bad}"), 400, "VALIDATION_ERROR")
+
+
+def test_ones_own_quota_beats_that_of_the_role(village: Village, ann: Person, admin: Person) -> None:
+    admin.request("PUT", "/admin/request-rules", json={"requestsPerDays": {"user": {"count": 1, "days": 7}}})
+    mine = {"requestsPerDays": {"count": 2, "days": 30}}
+    assert (
+        data_of(admin.request("PATCH", f"/admin/users/{ann.id}", json=mine))["requestsPerDays"]
+        == mine["requestsPerDays"]
+    )
+    ask(ann, FILM)
+    ask(ann, SERIES)
+    error = refused(
+        ann.post("/media/request", json={"tmdbId": "348", "mediaType": "movie"}), 429, "QUOTA_EXCEEDED"
+    )
+    assert error["details"]["limit"] == 2
+    admin.request("PATCH", f"/admin/users/{ann.id}", json={"requestsPerDays": None})
+    assert data_of(admin.get(f"/admin/users/{ann.id}"))["requestsPerDays"] is None
+
+
+def test_who_is_deleted_leaves_what_others_wait_for(village: Village, ann: Person, admin: Person) -> None:
+    alone, shared, bob = ask(ann, FILM), ask(ann, SERIES), village.door.person()
+    ask(bob, SERIES, 200)
+    assert admin.delete(f"/admin/users/{ann.id}").status_code == 200
+    refused(admin.get(f"/media/requests/{alone['id']}"), 404, "NOT_FOUND")
+    left = data_of(bob.get(f"/media/requests/{shared['id']}"))
+    assert (left["requestedBy"], left["followers"]) == (None, 1)
