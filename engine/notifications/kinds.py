@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from engine.permissions import Permission
 
@@ -16,38 +15,26 @@ _OF_ADMINS = frozenset(
 _FAMILIES = {"security": "security", "user": "security", "sync": "sync.failed", "alert": "alert"}
 
 
-@dataclass(frozen=True)
-class NoticeKind:
-    """A type of notifications.
-
-    Attributes:
-        about: what it tells of, for people.
-        permission: who gets it.
-    """
-
-    about: str
-    permission: Permission
-
-
-KINDS: Mapping[str, NoticeKind] = {
-    "request.new": NoticeKind("Somebody asks for something", Permission.REQUESTS_MANAGE),
-    "request.approved": NoticeKind("A request was approved", Permission.MEDIA_REQUEST),
-    "request.denied": NoticeKind("A request was denied", Permission.MEDIA_REQUEST),
-    "request.available": NoticeKind("A request can be watched", Permission.MEDIA_REQUEST),
-    "request.failed": NoticeKind("A request could not be fetched", Permission.MEDIA_REQUEST),
-    "download.completed": NoticeKind("A download is finished", Permission.MEDIA_REQUEST),
-    "download.failed": NoticeKind("A download failed", Permission.MEDIA_REQUEST),
-    "download.available": NoticeKind("A download can be watched in Plex", Permission.MEDIA_REQUEST),
-    "download.not_in_plex": NoticeKind("A download is missing in Plex", Permission.MEDIA_REQUEST),
-    "security": NoticeKind("A sign-in, a password, a key: the safety of accounts", Permission.MEDIA_READ),
-    "sync.failed": NoticeKind("Plex could not be read", Permission.INTEGRATIONS_CONFIGURE),
-    "alert": NoticeKind("Something is wrong with the server", Permission.OPERATIONS_VIEW),
+# By type the permission that who is told has.
+KINDS: Mapping[str, Permission] = {
+    "request.new": Permission.REQUESTS_MANAGE,
+    "request.approved": Permission.MEDIA_REQUEST,
+    "request.denied": Permission.MEDIA_REQUEST,
+    "request.available": Permission.MEDIA_REQUEST,
+    "request.failed": Permission.MEDIA_REQUEST,
+    "download.completed": Permission.MEDIA_REQUEST,
+    "download.failed": Permission.MEDIA_REQUEST,
+    "download.available": Permission.MEDIA_REQUEST,
+    "download.not_in_plex": Permission.MEDIA_REQUEST,
+    "security": Permission.MEDIA_READ,
+    "sync.failed": Permission.INTEGRATIONS_CONFIGURE,
+    "alert": Permission.OPERATIONS_VIEW,
 }
 
 
 def offered(permissions: Collection[str]) -> list[str]:
     """The types that somebody with these permissions may choose channels for."""
-    return [name for name, kind in KINDS.items() if kind.permission in permissions]
+    return [name for name, permission in KINDS.items() if permission in permissions]
 
 
 def preferred(type_: str) -> str | None:
@@ -58,7 +45,7 @@ def preferred(type_: str) -> str | None:
 def concerns_admins(type_: str) -> bool:
     """Whether a type is told to those who look after the installation, and so to `NOTIFY_URLS` too."""
     name = preferred(type_)
-    return name is not None and KINDS[name].permission in _OF_ADMINS
+    return name is not None and KINDS[name] in _OF_ADMINS
 
 
 def is_urgent(type_: str) -> bool:
