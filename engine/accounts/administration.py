@@ -25,6 +25,7 @@ from engine.errors import Conflict, Forbidden, NotFound, Unauthorized
 from engine.identity import closing, sessions
 from engine.identity.confirmation import require_person
 from engine.identity.sessions import Identity
+from engine.media_requests import deciding
 from engine.permissions import GUEST, Permission, is_admin, permissions_of
 from engine.plex.server.user_tokens import secret_name
 from engine.secrets import secret_box

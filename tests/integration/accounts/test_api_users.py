@@ -83,6 +83,7 @@ class TestList:
             "email": "user@example.com",
             "name": "John Doe",
             "username": "johndoe",
+            "requestsPerDays": None,
             "role": "user",
             "tier": "standard",
             "plexUsername": "johndoe",
