@@ -21,7 +21,8 @@ from engine.media_requests.availability import NOTHING, Availability, TitleIds
 from engine.paging import Page
 from engine.permissions import Permission
 from engine.titles import lists, titles
-from engine.titles.lists import ListType, TitlePage
+from engine.titles.list_pages import TitlePage
+from engine.titles.lists import ListType
 from engine.titles.titles import PHOTO_SIZE, POSTER_SIZE, TitleFacts, picture
 from models.user import User
 
@@ -305,18 +306,8 @@ def _person(one: Any) -> dict[str, Any]:
 
 
 def _availability(call: Call, found: Sequence[TitleFacts]) -> dict[tuple[str, str], Availability]:
-    ids = [
-        TitleIds(
-            one.type,
-            one.tmdb_id,
-            one.imdb_id,
-            one.tvdb_id,
-            {season.number: season.aired for season in one.seasons} if one.detailed else None,
-        )
-        for one in found
-    ]
     with call.runtime.reading() as db:
-        return availability.of(db, call.settings, ids)
+        return availability.of(db, call.settings, list(map(TitleIds.of, found)))
 
 
 def _language(call: Call) -> str:

@@ -143,13 +143,7 @@ class _OneWish:
 
     def title(self, facts: TitleFacts, wanted: Sequence[int]) -> AskedFor:
         """Ask for a film or series."""
-        ids = TitleIds(
-            facts.type,
-            facts.tmdb_id,
-            facts.imdb_id,
-            facts.tvdb_id,
-            {season.number: season.aired for season in facts.seasons},
-        )
+        ids = TitleIds.of(facts)
         there = availability.of(self._db, self._settings, [ids])[ids.key]
         missing = _missing(there, facts, wanted)
         if not missing:

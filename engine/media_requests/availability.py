@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.plex.server import connection
+from engine.titles.titles import TitleFacts
 from models.media import MediaItem
 from models.media_request import MediaRequest, RequestSeason
 from models.title import Title
@@ -37,6 +38,11 @@ class TitleIds:
     imdb_id: str | None = None
     tvdb_id: str | None = None
     seasons: Mapping[int, int] | None = None
+
+    @classmethod
+    def of(cls, facts: TitleFacts) -> TitleIds:
+        """Those that TMDB told."""
+        return cls(facts.type, facts.tmdb_id, facts.imdb_id, facts.tvdb_id, facts.aired)
 
     @property
     def key(self) -> Key:

@@ -58,7 +58,7 @@ def configured(runtime: Runtime) -> IntegrationAccess | None:
         )
 
 
-def ask(runtime: Runtime, question: Callable[[TmdbClient], T], *, seconds: float = SECONDS) -> T:
+def ask(runtime: Runtime, question: Callable[[TmdbClient], T], *, seconds: float) -> T:
     """Ask TMDB within a time; no unit of work should be open.
 
     Args:
@@ -92,6 +92,38 @@ def ask(runtime: Runtime, question: Callable[[TmdbClient], T], *, seconds: float
     raise unknown
 
 
+class Patience:
+    """How long the questions of one answer may take together; after one that failed no other is asked.
+
+    Args:
+        seconds: for all of them, from now on.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._until = time.monotonic() + (SECONDS if seconds is None else seconds)
+        self._failed: TmdbError | None = None
+
+    def ask(self, runtime: Runtime, question: Callable[[TmdbClient], T]) -> T:
+        """Ask TMDB in the time that is left.
+
+        Raises:
+            ServiceUnavailable: TMDB is not set up.
+            TmdbError: one of its kinds; the one from before, if there was one.
+        """
+        left = self._until - time.monotonic()
+        if self._failed is None and left <= 0:
+            self._failed = TmdbAway("TMDB does not answer in time.")
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return ask(runtime, question, seconds=left)
+        except TmdbUnknown:
+            raise
+        except TmdbError as error:
+            self._failed = error
+            raise
+
+
 @contextmanager
 def once(name: str) -> Iterator[bool]:
     """Around a question that others of this process may ask too: False for who has waited for one that did.
@@ -101,13 +133,14 @@ def once(name: str) -> Iterator[bool]:
     with _lock:
         lock, waiting = _asked.get(name, (threading.Lock(), 0))
         _asked[name] = (lock, waiting + 1)
-    waited = not lock.acquire(blocking=False)
+    held = lock.acquire(blocking=False)
+    waited = not held
     if waited:
-        lock.acquire(timeout=SECONDS)
+        held = lock.acquire(timeout=SECONDS)
     try:
         yield not waited
     finally:
-        if lock.locked():
+        if held:
             lock.release()
         with _lock:
             lock, waiting = _asked[name]

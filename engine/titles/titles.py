@@ -89,6 +89,11 @@ class TitleFacts:
         """Type and id."""
         return (self.type, self.tmdb_id)
 
+    @property
+    def aired(self) -> Mapping[int, int] | None:
+        """How many episodes of each season were aired; None where details are not known."""
+        return {season.number: season.aired for season in self.seasons} if self.detailed else None
+
 
 def look_up(
     runtime: Runtime, type_: Type, tmdb_id: str, *, language: str = "en", fresh: float | None = None
@@ -110,12 +115,13 @@ def look_up(
     if not (tmdb_id.isascii() and tmdb_id.isdecimal() and len(tmdb_id) <= 10):
         raise NotFound("There is no such title: ids of TMDB are numbers.")
     age = timedelta(seconds=runtime.settings.tmdb_details_seconds if fresh is None else fresh)
+    patience = source.Patience()
     with source.once(f"{type_}:{tmdb_id}"):
         row = _kept(runtime, (type_, tmdb_id))
         if row is not None and row.details is not None and _age(row.detailed_at) < age:
             return facts(row, language)
         try:
-            body = source.ask(runtime, lambda client: client.details(type_, tmdb_id, language))
+            body = patience.ask(runtime, lambda client: client.details(type_, tmdb_id, language))
         except TmdbUnknown:
             raise NotFound("TMDB has no such title.") from None
         except (TmdbError, ServiceUnavailable) as error:

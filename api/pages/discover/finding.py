@@ -21,7 +21,9 @@ from engine.media_requests.availability import NOTHING, Availability, TitleIds
 from engine.paging import Page
 from engine.permissions import Permission
 from engine.titles import lists, pictures
-from engine.titles.lists import ListType, TitlePage
+from engine.titles.list_pages import TitlePage
+from engine.titles.lists import ListType
+from engine.titles.source import Patience
 from engine.titles.titles import TitleFacts
 
 pages = PageBlueprint("discover")
@@ -57,12 +59,11 @@ def discover_page(visit: Visit, query: dict[str, Any]) -> Response:
     language = visit.language
     if searched or query.get("list"):
         return _found(visit, query, searched, language)
+    patience = Patience()  # for all shelves together
     shelves = [
-        _shelf(
-            "trending", _("Much talked about this week"), lambda: _list(visit, "trending", "all", 1, _SHELF)
-        ),
-        _shelf("popular", _("Popular"), lambda: _list(visit, "popular", "all", 1, _SHELF)),
-        _shelf("upcoming", _("Coming soon"), lambda: _list(visit, "upcoming", "movie", 1, _SHELF)),
+        _shelf(visit, patience, "trending", _("Much talked about this week"), "all"),
+        _shelf(visit, patience, "popular", _("Popular"), "all"),
+        _shelf(visit, patience, "upcoming", _("Coming soon"), "movie"),
     ]
     error = next((shelf.error for shelf in shelves if shelf.error), None)
     shown = [shelf for shelf in shelves if shelf.titles]
@@ -132,32 +133,24 @@ def _found(visit: Visit, query: dict[str, Any], searched: str, language: str) ->
     )
 
 
-def _list(visit: Visit, name: str, kind: ListType, page: int, limit: int) -> TitlePage:
+def _list(
+    visit: Visit, name: str, kind: ListType, page: int, limit: int, patience: Patience | None = None
+) -> TitlePage:
     ask = {"trending": lists.trending, "popular": lists.popular, "upcoming": lists.upcoming}[name]
-    return ask(visit.runtime, kind, page=page, limit=limit, language=visit.language)
+    return ask(visit.runtime, kind, page=page, limit=limit, language=visit.language, patience=patience)
 
 
-def _shelf(name: str, title: str, ask: Callable[[], TitlePage]) -> Shelf:
+def _shelf(visit: Visit, patience: Patience, name: str, title: str, kind: ListType) -> Shelf:
     try:
-        return Shelf(name, title, ask().titles)
+        return Shelf(name, title, _list(visit, name, kind, 1, _SHELF, patience).titles)
     except MediaNestError as failed:
         return Shelf(name, title, [], failed.message)
 
 
 def there_of(visit: Visit, titles: Sequence[TitleFacts]) -> dict[tuple[str, str], Availability]:
     """What of some titles is there."""
-    ids = [
-        TitleIds(
-            one.type,
-            one.tmdb_id,
-            one.imdb_id,
-            one.tvdb_id,
-            {season.number: season.aired for season in one.seasons} if one.detailed else None,
-        )
-        for one in titles
-    ]
     with visit.runtime.reading() as db:
-        return availability.of(db, visit.settings, ids)
+        return availability.of(db, visit.settings, [TitleIds.of(one) for one in titles])
 
 
 def poster_of(visit: Visit) -> Callable[..., str | None]:
