@@ -142,9 +142,9 @@ def test(runtime: Runtime, name: str, *, url: str | None, token: str | None) -> 
         row = db.get(Integration, kind.name)
         target, stored = _target(db, runtime.settings, kind, row, accepted(url, token))
     tested = _examined(kind, target)
-    if stored and row is not None:
+    if stored:
         with runtime.unit_of_work() as db:
-            _note_test(db, kind, tested)
+            _note_test(db, runtime.settings, kind, tested)
     return tested
 
 
@@ -263,7 +263,7 @@ def _view(db: Session, settings: Settings, kind: Kind, row: Integration | None) 
         state=kind.state(db, settings, row) if configured and on else "disabled",
         read_only=bool(fixed),
         fixed=fixed,
-        source="environment" if fixed else "database" if row is not None else None,
+        source="environment" if fixed else "database" if row is not None and (row.url or row.token) else None,
         url=without_credentials(url) if url else None,
         token_configured=token,
         options={name: _options(row).get(name) for name in kind.options},
@@ -320,7 +320,11 @@ def _examined(kind: Kind, target: Target) -> Tested:
     return replace(tested, seconds=time.monotonic() - began)
 
 
-def _note_test(db: Session, kind: Kind, tested: Tested) -> None:
+def _note_test(db: Session, settings: Settings, kind: Kind, tested: Tested) -> None:
+    """Store the result beside the configuration; one of the environment alone gets a row for it."""
+    if any(_names_of(kind.environment(settings))):
+        only_it = insert(Integration).values(name=kind.name, updated_at=_now())
+        db.execute(only_it.on_conflict_do_nothing(index_elements=["name"]))
     row = db.scalars(select(Integration).where(Integration.name == kind.name).with_for_update()).one_or_none()
     if row is not None:
         row.options = {**(row.options or {}), "checked": _checked(tested)}

@@ -222,9 +222,11 @@ class _OneWish:
             )
         }
         by_id = {request.id: request for request in known}
+        for request_id in dict.fromkeys(owners[number] for number in missing if number in owners):
+            self._again(by_id[request_id], decision)
         free = [number for number in missing if number not in owners]
         if not free:
-            return self._again(by_id[owners[missing[-1]]], decision)
+            return AskedFor(by_id[owners[missing[-1]]], created=False)
         pending = next((request for request in known if request.status == "pending"), None)
         if pending is None:
             return self._created(decision, columns, free)
@@ -237,7 +239,7 @@ class _OneWish:
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "denied" and self._wish.comment:
             text = f"Asked again by {self._user.name}."
-            transitions.move(
+            step = transitions.move(
                 self._db,
                 request,
                 "pending",
@@ -249,6 +251,8 @@ class _OneWish:
                 decided_at=None,
             )
             self._settle(request, decision)
+            if request.status == "pending":
+                transitions.announce(self._db, request, step, "request.new", self._actor)
         return AskedFor(request, created=False)
 
     def _add_seasons(self, request: MediaRequest, numbers: Sequence[int]) -> None:

@@ -191,10 +191,13 @@ def change(
     """
     with runtime.reading() as db:
         seen = db.get(MediaRequest, request_id)
-        asked = None if seen is None else (seen.media_type, seen.tmdb_id)
+        if seen is None:
+            raise NotFound("There is no such request.")
+        _own(db, seen, user_id, manages=manages)
+        media_type, tmdb_id = seen.media_type, seen.tmdb_id
     numbers = None
-    if asked is not None and asked[0] == "tv" and "seasons" in changes:
-        facts = titles.look_up(runtime, "tv", asked[1] or "")
+    if media_type == "tv" and "seasons" in changes:
+        facts = titles.look_up(runtime, "tv", tmdb_id or "")
         numbers = asking.seasons_wanted(facts, changes["seasons"])
     with runtime.unit_of_work() as db:
         request = _changeable(db, request_id, user_id, manages=manages)

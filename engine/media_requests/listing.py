@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -104,7 +104,7 @@ def find(
     if requested_by is not None:
         where.append(MediaRequest.user_id == requested_by)
     for word in (query or "").split():
-        where.append(MediaRequest.folded_title.contains(func.folded(word), autoescape=False))
+        where.append(func.strpos(MediaRequest.folded_title, func.folded(word)) > 0)
     total = db.scalar(select(func.count()).select_from(MediaRequest).where(*where)) or 0
     some = select(MediaRequest).where(*where).order_by(*_ORDERS[sort])
     rows = db.scalars(some.offset((page - 1) * limit).limit(limit)).all()
@@ -197,7 +197,7 @@ def _visible(user_id: str, scope: Scope) -> list[ColumnElement[bool]]:
     mine: Select[str] = select(RequestFollower.request_id).where(RequestFollower.user_id == user_id)
     if scope == "followed":
         return [MediaRequest.id.in_(mine.where(~RequestFollower.own))]
-    return [or_(MediaRequest.user_id == user_id, MediaRequest.id.in_(mine))]
+    return [MediaRequest.id.in_(mine)]  # who asked is among them
 
 
 def _people(db: Session, ids: Collection[str]) -> dict[str, Person]:

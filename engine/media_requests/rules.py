@@ -142,7 +142,7 @@ def take_place(db: Session, user: User) -> None:
     if quota is None or quota.used < quota.limit:
         return
     resets = None if quota.resets_at is None else events.timestamp(quota.resets_at)
-    unit = "day" if quota.days == 1 else f"{quota.days} days"
+    unit = "a day" if quota.days == 1 else f"{quota.days} days"
     raise QuotaExceeded(
         f"You may ask for {quota.limit} in {unit}, and did.",
         {"limit": quota.limit, "used": quota.used, "resetsAt": resets},

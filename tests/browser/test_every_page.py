@@ -28,6 +28,7 @@ FOREIGN = (
     "/manifest",
     "/service-worker",
     "/share",
+    "/pictures/",
 )
 FILES = ("/file", "/picture")
 

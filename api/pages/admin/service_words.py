@@ -68,5 +68,6 @@ def advice_for(service: Service) -> str:
 
 
 def is_ill(service: Service) -> bool:
-    """Whether it is offline or degraded; a service that is not set up is neither."""
-    return service.state in {"offline", "degraded"}
+    """Whether it is offline or degraded; what is not set up, or was never tested, is neither."""
+    untested = service.name in {"overseerr", "tmdb"} and service.seen_at is None
+    return service.state == "offline" or (service.state == "degraded" and not untested)

@@ -44,11 +44,12 @@ class DiscoverQuery(PageQuery):
 
 @dataclass(frozen=True)
 class Shelf:
-    """A row of titles; `error`: why there are none."""
+    """A row of titles; `stale`: TMDB said so some time ago; `error`: why there are none."""
 
     name: str
     title: str
     titles: Sequence[TitleFacts]
+    stale: bool = False
     error: str | None = None
 
 
@@ -76,7 +77,7 @@ def discover_page(visit: Visit, query: dict[str, Any]) -> Response:
         shelves=shown,
         found=None,
         error=error,
-        stale=False,
+        stale=any(shelf.stale for shelf in shown),
         there=there,
         nothing=NOTHING,
         words=words,
@@ -142,9 +143,10 @@ def _list(
 
 def _shelf(visit: Visit, patience: Patience, name: str, title: str, kind: ListType) -> Shelf:
     try:
-        return Shelf(name, title, _list(visit, name, kind, 1, _SHELF, patience).titles)
+        found = _list(visit, name, kind, 1, _SHELF, patience)
     except MediaNestError as failed:
-        return Shelf(name, title, [], failed.message)
+        return Shelf(name, title, [], error=failed.message)
+    return Shelf(name, title, found.titles, found.stale)
 
 
 def there_of(visit: Visit, titles: Sequence[TitleFacts]) -> dict[tuple[str, str], Availability]:

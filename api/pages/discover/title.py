@@ -62,6 +62,7 @@ def title_page(visit: Visit, media_type: str, tmdb_id: str) -> Response:
         may_ask=may_ask,
         asked=_asked(visit, mine.request_id) if may_ask else None,
         quota=_quota(visit) if may_ask else None,
+        entered=visit.form,
         qualities=[("", _("As it comes")), *((name, name) for name in asking.QUALITIES if name != "best")],
         words=words,
         poster=poster_of(visit),

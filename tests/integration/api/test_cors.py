@@ -71,6 +71,7 @@ def test_a_browser_may_ask_before_every_route(door: Door) -> None:
         if rule.websocket:
             continue
         values = dict.fromkeys(rule.arguments, "start.js" if "/docs/" in rule.rule else "x-1")
+        values |= {"media_type": "movie"} if "media_type" in values else {}
         path = door.app.url_map.bind("localhost").build(
             rule.endpoint, values, method=next(iter(rule.methods or ()))
         )

@@ -550,6 +550,7 @@ def test_the_environment_fixes_others_too(settings: Settings, name: str) -> None
             assert (row["configured"], row["source"], row["readOnly"]) == (True, "environment", True)
             assert (row["url"], row["fixed"]) == (given[f"{name}_url"], ["url", "token"])
             assert data_of(boss.post(f"{path}/test", json={}))["ok"] is True
+            assert [data_of(boss.get(path))[key] for key in ("state", "source")] == ["online", "environment"]
             changed = put(boss, path, url=NOBODY, token="t")
             assert "environment" in refused(changed, 409, "CONFLICT")["message"]
             refused(boss.delete(path), 409, "CONFLICT")

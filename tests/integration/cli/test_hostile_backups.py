@@ -151,7 +151,7 @@ def test_a_function_or_trigger_of_a_stranger_does_not_come_along(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda dump: "SELECT 1;\n", "it has no api_keys"),
+        (lambda dump: "SELECT 1;\n", "it has no action_links, api_keys"),
         (lambda dump: dump.replace("COPY public.users (id,", "COPY public.users (evil,"), "users has no column evil"),
         (lambda dump: dump.partition("COPY public.users ")[0] + "COPY public.users (id) FROM stdin;\n1\n", "has no end"),
         (lambda dump: dump + "COPY public.users (id) FROM stdin;\n\\.\n", "two tables users"),

@@ -318,3 +318,46 @@ def test_who_is_deleted_leaves_what_others_wait_for(village: Village, ann: Perso
     refused(admin.get(f"/media/requests/{alone['id']}"), 404, "NOT_FOUND")
     left = data_of(bob.get(f"/media/requests/{shared['id']}"))
     assert (left["requestedBy"], left["followers"]) == (None, 1)
+
+
+def test_who_decides_is_told_of_what_is_asked_again(village: Village, ann: Person, admin: Person) -> None:
+    row = ask(ann, FILM)
+    admin.post(f"/media/requests/{row['id']}/deny", json={})
+    village.work()
+
+    ask(ann, FILM, 200, comment="Please.")
+    village.work()
+
+    assert [type_ for type_, _ in village.notices(admin.id)] == ["request.new", "request.new"]
+
+
+def test_who_asks_for_seasons_of_several_requests_follows_each(
+    village: Village, ann: Person, admin: Person
+) -> None:
+    denied = ask(ann, SERIES, seasons=[1])
+    admin.post(f"/media/requests/{denied['id']}/deny", json={})
+    approved = ask(ann, SERIES, seasons=[2])
+    admin.post(f"/media/requests/{approved['id']}/approve", json={})
+    bob, cleo = village.door.person(), village.door.person()
+
+    new = ask(cleo, SERIES, 201, seasons=[2, 3])
+    ask(bob, SERIES, 200, seasons=[1, 2], comment="Please.")
+
+    seen = {row["id"]: row["status"] for row in data_of(bob.get("/media/requests"))["items"]}
+    assert seen == {denied["id"]: "pending", approved["id"]: "approved"}
+    assert {row["id"] for row in data_of(cleo.get("/media/requests"))["items"]} == {new["id"], approved["id"]}
+
+
+def test_a_change_tells_nothing_of_anothers_request(village: Village, ann: Person) -> None:
+    row = ask(ann, SERIES, seasons=[1])
+
+    answer = village.door.person().request("PATCH", f"/media/requests/{row['id']}", json={"seasons": [99]})
+
+    refused(answer, 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("query", ["%", "_", "\\"])
+def test_words_of_a_title_are_no_patterns(ann: Person, query: str) -> None:
+    ask(ann, FILM)
+
+    assert data_of(ann.get("/media/requests", query_string={"query": query}))["items"] == []

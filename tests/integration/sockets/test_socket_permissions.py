@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from house import House, Person, hear, hear_until
 
 from api.sockets.endpoints import NAMESPACES
 from engine.identity import api_keys, sessions
+from engine.media_requests import following
 from engine.notifications.notifications import notify
 from engine.permissions import ROLES, Permission
 from engine.plex.sync import runs as sync
 from engine.readers import DATA
 from models.base import new_id
+from models.media_request import MediaRequest
 from models.plex_activity import PlexActivity
 from models.user import User
 
@@ -29,6 +32,7 @@ ROW = re.compile(r"^\| ([a-z ]+) \| `([a-z:]+)\*` \| (.*?) \| (.*?) \| (.*?) \|$
 PATHS = [path for path in NAMESPACES if path != "/ws"]
 # Those that decide about a datum, each alone, and two that don't.
 DECIDING = {permission for datum in DATA.values() for permission in {*datum.asks, *(datum.others or ())}}
+_films = itertools.count(40_000)
 EACH_ALONE = sorted({*DECIDING, Permission.PROFILE_EDIT, Permission.SETTINGS_MANAGE})
 
 
@@ -70,6 +74,14 @@ class Facts:
             self.notification = note.id
             run = sync.start(db, full=False, trigger="manual")[0]
             self.sync = sync.cancel(db, run.id).id
+            asked = MediaRequest(
+                id=new_id("req"), media_type="movie", status="pending", tmdb_id=str(next(_films)), title="Heat",
+                user_id=owner.id, updated_at=datetime.now(UTC),
+            )  # fmt: skip
+            db.add(asked)
+            db.flush()
+            following.add(db, asked.id, owner.id, own=True)
+            self.request = asked.id
             self.watched, self.strange = (self.activity(db, user_id) for user_id in (owner.id, None))
 
     def activity(self, db: Any, user_id: str | None) -> str:
@@ -89,6 +101,7 @@ class Facts:
             ("notification:new", self.owner, self.notification),
             ("plex:activity", self.owner, self.watched),
             ("plex:activity", None, self.strange),
+            ("request:updated", self.owner, self.request),
             ("sync:completed", None, self.sync),
             ("media:added", None, "catalogue"),
         ):
@@ -102,6 +115,7 @@ class Facts:
             self.notification: "account",
             self.watched: "media",
             self.strange: "admin",
+            self.request: "media",
             self.sync: "system",
             "catalogue": "media",
         }
@@ -113,6 +127,8 @@ class Facts:
             ("/youtube/downloads?limit=100", "items", {self.download}),
             ("/admin/downloads?limit=100", "items", {self.download}),
             ("/dashboard/notifications?limit=100", "items", {self.notification}),
+            ("/media/requests?limit=100", "items", {self.request}),
+            ("/admin/requests?limit=100", "items", {self.request}),
             ("/plex/activity?limit=100", "items", {self.watched, self.strange}),
             ("/plex/syncs?limit=100", "items", {self.sync}),
         ):
