@@ -42,6 +42,7 @@ from api.resources import (
     testing,
     titles,
     users,
+    watchlist,
     webhook_inbox,
     webhooks,
 )
@@ -79,6 +80,7 @@ BLUEPRINTS = (
     invitations.blueprint,
     invitations.accepting,
     notifications.blueprint,
+    watchlist.blueprint,
     notification_channels.blueprint,
     notification_channels.unsubscribing,
     deliveries.blueprint,

@@ -17,6 +17,9 @@ class PlexSettings:
     plex_url: str = setting(url("http", "https"), "", "our Plex Media Server")
     plex_token: str = setting(str, "", "token of that server's owner", secret=True)
     plex_tv_url: str = setting(url("http", "https"), "https://plex.tv", "where people sign in with Plex")
+    plex_discover_url: str = setting(
+        url("http", "https"), "https://discover.provider.plex.tv", "where Plex keeps people's watchlists"
+    )
     plex_owner_is_admin: bool = setting(
         boolean,
         False,

@@ -26,6 +26,7 @@ class Job(StrEnum):
     CHECK_AVAILABILITY = "requests.check_availability"
     COMPARE_UPSTREAM = "requests.compare_upstream"
     REFRESH_TITLES = "requests.refresh_titles"
+    READ_WATCHLISTS = "requests.read_watchlists"
     DELIVER = "notifications.deliver"
     RECONCILE = "maintenance.reconcile"
     CLEAN_UP = "maintenance.clean_up"
@@ -46,6 +47,7 @@ def periods(settings: Settings) -> dict[Job, timedelta]:
         Job.COMPARE_UPSTREAM: timedelta(minutes=5),
         # A batch each time, so that a day's look-ups are spread over the day.
         Job.REFRESH_TITLES: timedelta(minutes=10),
+        Job.READ_WATCHLISTS: timedelta(minutes=1),
         Job.SYNC_DUE: timedelta(seconds=settings.plex_sync_seconds),
         # A batch each time, so that a day's checks are spread over the day.
         Job.CHECK_PLEX_ACCESS: timedelta(seconds=min(600, settings.plex_check_seconds)),

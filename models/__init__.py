@@ -43,6 +43,7 @@ from models.sync_run import SyncChange, SyncRun
 from models.title import Title, TitleList
 from models.user import User
 from models.watch_refresh import WatchRefresh
+from models.watchlist import Watchlist, WatchlistEntry
 from models.webhook import Webhook
 
 __all__ = [
@@ -95,5 +96,7 @@ __all__ = [
     "User",
     "WatchRefresh",
     "WatchState",
+    "Watchlist",
+    "WatchlistEntry",
     "Webhook",
 ]

@@ -24,7 +24,7 @@ class MediaRequest(Timestamps, Base):
         title, year, poster: as TMDB or the site told them. folded_title: for filters.
         format, download_path: of a video, as for a download.
         user_id: who asked; None: somebody at Overseerr whom we do not know, or whose account was deleted.
-        source: `user` or `overseerr`.
+        source: `user`, `watchlist` or `overseerr`.
         decided_by: None while nobody decided, and where a rule or the catalogue did.
         by: the way of fulfilment, `overseerr`, `download` or `hand`; None before it is approved.
         reference: Overseerr's id of its request. target: the address that this id belongs to.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.job_names import Job
 from engine.media_requests import announcing, availability_pass, refreshing, upstream
 from engine.media_requests.fulfilment import work as fulfilment_work
+from engine.watchlists import reading
 from tasks.app import app, runtime
 from tasks.work import run_in_slot, work_off
 
@@ -38,3 +39,9 @@ def refresh_titles() -> None:
     """Ask TMDB anew about series that are asked for, once in each slot of the timetable."""
     if run_in_slot(Job.REFRESH_TITLES, lambda db: None):
         refreshing.refresh(runtime())
+
+
+@app.task(name=Job.READ_WATCHLISTS.value)
+def read_watchlists() -> None:
+    """Ask for what users put on their Plex watchlists, of those that are due."""
+    reading.read_due(runtime())

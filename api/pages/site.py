@@ -19,6 +19,7 @@ from api.pages.notifications import preferences as notification_preferences
 from api.pages.requests import list as requests
 from api.pages.requests import one as one_request
 from api.pages.requests import rules as request_rules
+from api.pages.requests import watchlist
 from api.pages.sign_in import forgotten as forgotten_password
 from api.pages.sign_in import mail_links
 from api.pages.sign_in import password as sign_in
@@ -49,6 +50,7 @@ PAGES = (
     download_adding.pages,
     download_media.pages,
     requests.pages,
+    watchlist.pages,
     one_request.pages,
     request_rules.pages,
     profile.pages,

@@ -30,6 +30,8 @@ from models.base import new_id
 from models.media_request import MediaRequest, RequestSeason
 from models.user import User
 
+RequestSource = Literal["user", "watchlist", "overseerr"]
+
 QUALITIES = tuple(CAPS)
 MOST_SEASONS = 500
 
@@ -64,7 +66,9 @@ class AskedFor:
     created: bool
 
 
-def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str) -> AskedFor:
+def ask(
+    runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str, source: RequestSource = "user"
+) -> AskedFor:
     """Ask for something, by all rules and quotas.
 
     Args:
@@ -72,6 +76,7 @@ def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str) -> AskedFor
         wish: what is asked for.
         actor: who does it, for the audit log.
         user_id: who asks.
+        source: where the wish comes from.
 
     Raises:
         ValidationFailed: a value is not accepted; says what is.
@@ -83,14 +88,14 @@ def ask(runtime: Runtime, wish: Wish, actor: Actor, *, user_id: str) -> AskedFor
         Unauthorized: the user was disabled or deleted this moment.
     """
     if wish.media_type == "video":
-        return _ask_for_video(runtime, wish, actor, user_id)
+        return _ask_for_video(runtime, wish, actor, user_id, source)
     if wish.quality is not None and wish.quality not in QUALITIES:
         raise ValidationFailed("Unknown quality.", quality=f"Must be one of: {', '.join(QUALITIES)}.")
     facts = titles.look_up(runtime, cast(Type, wish.media_type), wish.tmdb_id or "")
     wanted = seasons_wanted(facts, wish.seasons) if facts.type == "tv" else []
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"{facts.type}:{facts.tmdb_id}"))
-        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id)).title(facts, wanted)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).title(facts, wanted)
 
 
 def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "latest"]) -> list[int]:
@@ -113,7 +118,9 @@ def seasons_wanted(facts: TitleFacts, seasons: Sequence[int] | Literal["all", "l
     return sorted(aired) if seasons == "all" else [max(aired)]
 
 
-def _ask_for_video(runtime: Runtime, wish: Wish, actor: Actor, user_id: str) -> AskedFor:
+def _ask_for_video(
+    runtime: Runtime, wish: Wish, actor: Actor, user_id: str, source: RequestSource
+) -> AskedFor:
     checked = requested.row(
         runtime.settings,
         user_id=user_id,
@@ -124,7 +131,7 @@ def _ask_for_video(runtime: Runtime, wish: Wish, actor: Actor, user_id: str) -> 
     )
     with runtime.unit_of_work() as db:
         locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"video:{checked['url_key']}"))
-        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id)).video(checked)
+        return _OneWish(db, runtime.settings, wish, actor, _active(db, user_id), source).video(checked)
 
 
 def _active(db: Session, user_id: str) -> User:
@@ -137,9 +144,11 @@ def _active(db: Session, user_id: str) -> User:
 class _OneWish:
     """One wish of one user, under the lock of its title."""
 
-    def __init__(self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User) -> None:
+    def __init__(
+        self, db: Session, settings: Settings, wish: Wish, actor: Actor, user: User, source: RequestSource
+    ) -> None:
         self._db, self._settings, self._wish = db, settings, wish
-        self._actor, self._user = actor, user
+        self._actor, self._user, self._source = actor, user, source
 
     def title(self, facts: TitleFacts, wanted: Sequence[int]) -> AskedFor:
         """Ask for a film or series."""
@@ -274,7 +283,7 @@ class _OneWish:
             status="pending",
             comment=self._wish.comment,
             user_id=user.id,
-            source="user",
+            source=self._source,
             updated_at=_now(),
             correlation_id=correlation_id(),
             **columns,
@@ -285,7 +294,11 @@ class _OneWish:
             RequestSeason(request_id=request.id, number=number, tmdb_id=request.tmdb_id) for number in seasons
         )
         following.add(db, request.id, user.id, own=True)
-        text = f"Asked by {user.name}."
+        text = (
+            f"On the Plex watchlist of {user.name}."
+            if self._source == "watchlist"
+            else f"Asked by {user.name}."
+        )
         step = transitions.note(db, request, "asked", text, self._actor)
         audit.record(db, "request.created", self._actor, Subject("request", request.id, request.title))
         self._settle(request, decision)

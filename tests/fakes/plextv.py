@@ -128,7 +128,7 @@ class Seen:
     at: float = field(default_factory=time.monotonic)
 
 
-class _Service(ABC):
+class Service(ABC):
     """A server on a socket of its own."""
 
     def __init__(self) -> None:
@@ -155,11 +155,11 @@ class _Service(ABC):
         self.outage, self.outage_paths = how, paths or ("/",)
 
     @abstractmethod
-    def answer(self, seen: Seen) -> tuple[int, Any]:
-        """The status and the body, as JSON, of a request."""
+    def answer(self, seen: Seen) -> tuple[int, Any] | tuple[int, Any, dict[str, str]]:
+        """The status and the body, as JSON, of a request; and further headers."""
 
 
-class FakePlexTv(_Service):
+class FakePlexTv(Service):
     """plex.tv, with what tests do to it."""
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class FakePlexTv(_Service):
     def answer(self, seen: Seen) -> tuple[int, Any]:
         for name in REQUIRED:
             if not seen.headers.get(name.lower()):
-                return 400, _error(1000, f"{name} is missing", 400)
+                return 400, error(1000, f"{name} is missing", 400)
         match seen.method, seen.path.strip("/").split("/"):
             case "POST", ["api", "v2", "pins"]:
                 return self.created, self._make(seen).row()
@@ -200,7 +200,7 @@ class FakePlexTv(_Service):
                 return self._of_account(seen, FakeAccount.row)
             case "GET", ["api", "v2", "resources"]:
                 return self._of_account(seen, FakeAccount.resources)
-        return 404, _error(1, "Not Found", 404)
+        return 404, error(1, "Not Found", 404)
 
     def _make(self, seen: Seen) -> FakePin:
         strong = seen.query.get("strong") == "true"
@@ -222,13 +222,13 @@ class FakePlexTv(_Service):
         token = seen.headers.get("x-plex-token")
         found = next((each for each in self.accounts if each.token == token), None)
         if found is None:
-            return 401, _error(1001, "User could not be authenticated", 401)
+            return 401, error(1001, "User could not be authenticated", 401)
         if found.token_status != 200:
-            return found.token_status, _error(1001, "Token expired", found.token_status)
+            return found.token_status, error(1001, "Token expired", found.token_status)
         return 200, show(found)
 
 
-class FakePlexServer(_Service):
+class FakePlexServer(Service):
     """A Plex Media Server, as far as it tells anyone who it is."""
 
     def __init__(self, identifier: str = "our-server") -> None:
@@ -254,7 +254,7 @@ class FakePlexServer(_Service):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    service: _Service
+    service: Service
     over: threading.Event
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -281,8 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
         service.seen.append(seen)
         if service.outage is not None and parts.path.startswith(service.outage_paths):
             return self._fail(service.outage)
-        status, body = service.answer(seen)
-        return self._send(status, body)
+        status, body, *more = service.answer(seen)
+        return self._send(status, body, **(more[0] if more else {}))
 
     def _send(self, status: int, body: Any, **headers: str) -> None:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -361,7 +361,7 @@ def _resource(name: str, identifier: str, provides: str, *, owned: bool, token: 
     }
 
 
-def _error(code: int, message: str, status: int) -> dict[str, Any]:
+def error(code: int, message: str, status: int) -> dict[str, Any]:
     return {"errors": [{"code": code, "message": message, "status": status}]}
 
 

@@ -41,6 +41,15 @@ STEPS: Mapping[str, str] = {
     "failed": "failed",
     "told": "done",
 }  # the kind of a step's mark
+# By what became of a title on a watchlist.
+OUTCOMES: Mapping[str, tuple[str, str]] = {
+    "requested": ("done", marked("Asked for")),
+    "followed": ("done", marked("Followed")),
+    "available": ("done", marked("In Plex already")),
+    "refused": ("denied", marked("Not allowed")),
+    "unknown": ("failed", marked("Not recognised")),
+    "waiting": ("waiting", marked("Waits")),
+}
 REASONS = (
     marked("We have something like it."),
     marked("It takes too much room."),

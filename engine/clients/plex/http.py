@@ -136,8 +136,20 @@ class PlexConversation:
         """End it."""
         self._session.close()
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, token: str | None = None) -> Response:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        token: str | None = None,
+        etag: str | None = None,
+    ) -> Response:
         """Ask; twice where the first answer was a failure that may pass.
+
+        Args:
+            path: of what is asked for.
+            params: of the query.
+            token: of whom the question is.
+            etag: of an answer that is known: where it still holds, the status is 304.
 
         Raises:
             PlexOutage: no answer, a redirect, 429 or 5xx.
@@ -148,7 +160,7 @@ class PlexConversation:
             retry=retry_if_exception(lambda error: isinstance(error, PlexOutage) and error.transient),
             reraise=True,
         )
-        return self._gated(lambda: tries(self._once, "GET", path, params, token))
+        return self._gated(lambda: tries(self._once, "GET", path, params, token, etag))
 
     def post(self, path: str, params: Mapping[str, str] | None = None) -> Response:
         """Ask for something to be made; once.
@@ -156,7 +168,7 @@ class PlexConversation:
         Raises:
             PlexOutage: as for `get`.
         """
-        return self._gated(lambda: self._once("POST", path, params, None))
+        return self._gated(lambda: self._once("POST", path, params))
 
     def read(self, answer: Response, parse: Callable[[bytes], T], usual: tuple[int, ...] = (200,)) -> T:
         """What `parse` makes of the body of an answer.
@@ -186,7 +198,14 @@ class PlexConversation:
             log.warning("plex.unreachable", who=self.who, reason=error.reason)
             raise
 
-    def _once(self, method: str, path: str, params: Mapping[str, str] | None, token: str | None) -> Response:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        token: str | None = None,
+        etag: str | None = None,
+    ) -> Response:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise PlexOutage(self.who, "no time left")
@@ -195,12 +214,17 @@ class PlexConversation:
                 method,
                 self._base + path,
                 params=params,
-                headers={"X-Plex-Token": token} if token else None,
+                headers={
+                    **({"X-Plex-Token": token} if token else {}),
+                    **({"If-None-Match": etag} if etag else {}),
+                },
                 limits=_limits(left),
             )
         except HttpFailure as failure:
             raise PlexOutage(self.who, failure.kind, transient=failure.kind != "too_large") from None
         status = answer.status_code
+        if status == 304 and etag:
+            return answer
         if status >= 500 or status == 429 or 300 <= status < 400:
             raise PlexOutage(self.who, f"HTTP {status}", transient=status >= 500)
         return answer

@@ -1,0 +1,1 @@
+"""Plex watchlists: what users want to watch is asked for."""
