@@ -45,3 +45,4 @@ def test_a_refused_form_stays_open_with_what_was_entered(village: Village) -> No
     assert re.search(r'<dialog[^>]* id="ask"[^>]* open>', refused.text)
     assert ticked(refused.text) == ['which" value="chosen', 'seasons" value="1', 'seasons" value="2']
     assert "Both, please" in refused.text
+    assert refused.text.index('id="asking"') < refused.text.index('id="about"')
