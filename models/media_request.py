@@ -207,6 +207,7 @@ class RequestAnnouncement(JobRow, Base):
         actor_id: who caused the step, and is not told.
         batch: common to all that were decided together, which become one notification a person.
         told_until: the last user that was told; whose id is larger is told next.
+        told: how many were told so far; 0 again once the history of the request says so.
     """
 
     __tablename__ = "request_announcements"
@@ -221,3 +222,4 @@ class RequestAnnouncement(JobRow, Base):
     actor_id: Mapped[str | None]
     batch: Mapped[str | None]
     told_until: Mapped[str | None]
+    told: Mapped[int] = mapped_column(server_default=text("0"))

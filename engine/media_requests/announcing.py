@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from engine.audit import Actor
+from engine.audit import SERVER, Actor
 from engine.job_names import Job
 from engine.jobs import lease
 from engine.jobs.kinds import JobKind
@@ -33,19 +33,30 @@ def work(attempt: Attempt[RequestAnnouncement]) -> Mapping[str, Any]:
         Fenced, CancelRequested, ShuttingDown: see `engine.jobs`.
     """
     row, runtime = attempt.row, attempt.runtime
-    until = row.told_until or ""
+    until, told = row.told_until or "", row.told
     with Keeper(attempt) as keeper:
         while True:
             keeper.check()
             with runtime.unit_of_work() as db:
                 request = db.get(MediaRequest, row.request_id)
                 people = [] if request is None else _people(db, row, request, until)
-                if request is None or not people:
+                if request is None:
+                    return {}
+                if not people:
+                    if told and row.type != "request.new":
+                        _note(db, request, told, until)
+                        lease.write(db, ANNOUNCE, row, told=0)
                     return {}
                 for user_id in people:
                     _tell(db, row, request, user_id)
-                until = people[-1]
-                lease.write(db, ANNOUNCE, row, told_until=until)
+                until, told = people[-1], told + len(people)
+                lease.write(db, ANNOUNCE, row, told_until=until, told=told)
+
+
+def _note(db: Session, request: MediaRequest, told: int, last: str) -> None:
+    """Keep in the history who was told: a name where it was one, else how many."""
+    one = db.get(User, last) if told == 1 else None
+    transitions.note(db, request, "told", f"{one.name if one else f'{told} people'} told.", SERVER)
 
 
 def _people(db: Session, row: RequestAnnouncement, request: MediaRequest, until: str) -> Sequence[str]:

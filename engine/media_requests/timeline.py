@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.arrivals import arrivals
@@ -15,10 +15,7 @@ from engine.media_requests.fulfilment import work as fulfilment_work
 from engine.media_requests.listing import RequestView
 from models.download import Download
 from models.media_request import MediaRequest, RequestStep
-from models.notification import Notification
 from models.user import User
-
-_TOLD = {"approved", "denied", "available", "failed"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class TimelineEntry:
 
 
 def of(db: Session, request: MediaRequest) -> list[TimelineEntry]:
-    """Every step, the oldest first; then what its download does now, and how many people were told of what."""
-    found = [*_steps(db, request), *_download(db, request), *_told(db, request)]
+    """Every step, the oldest first; then what its download does now."""
+    found = [*_steps(db, request), *_download(db, request)]
     return sorted(found, key=lambda entry: entry.at)
 
 
@@ -119,29 +116,3 @@ def _download(db: Session, request: MediaRequest) -> Sequence[TimelineEntry]:
         if plex is not None and plex["state"] != "available":
             found.append((datetime.now(UTC), "scanning", "Plex was asked to look for it."))
     return [TimelineEntry(at, step, text, None, download.correlation_id) for at, step, text in found]
-
-
-def _told(db: Session, request: MediaRequest) -> Sequence[TimelineEntry]:
-    """Who was told: a name where it was one, else how many."""
-    query = (
-        select(
-            Notification.type,
-            func.min(Notification.created_at),
-            func.count(),
-            func.min(User.name),
-            func.min(Notification.correlation_id),
-        )
-        .join(User, User.id == Notification.user_id)
-        .where(
-            Notification.subject_kind == "request",
-            Notification.subject_id == request.id,
-            Notification.type.in_([f"request.{status}" for status in _TOLD]),
-        )
-        .group_by(Notification.type)
-    )
-    return [
-        TimelineEntry(
-            at, "told", f"{name if number == 1 else f'{number} people'} told.", None, correlation_id
-        )
-        for _, at, number, name, correlation_id in db.execute(query)
-    ]

@@ -216,6 +216,7 @@ def upgrade() -> None:
     sa.Column('actor_id', sa.Text(), nullable=True),
     sa.Column('batch', sa.Text(), nullable=True),
     sa.Column('told_until', sa.Text(), nullable=True),
+    sa.Column('told', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('attempt', sa.BigInteger(), server_default=sa.text('0'), nullable=False),

@@ -361,3 +361,17 @@ def test_words_of_a_title_are_no_patterns(ann: Person, query: str) -> None:
     ask(ann, FILM)
 
     assert data_of(ann.get("/media/requests", query_string={"query": query}))["items"] == []
+
+
+def test_every_history_says_who_was_told_of_what_was_decided_together(village: Village) -> None:
+    ann, ben, admin = village.door.person(), village.door.person(), village.door.person("admin")
+    ids = [ask(ann, what)["id"] for what in (FILM, SERIES)]
+    ben.post(f"/media/requests/{ids[1]}/follow")
+
+    admin.post("/admin/requests/deny", json={"ids": ids, "reason": "No."})
+    village.work()
+
+    for request_id, words in zip(ids, ("told.", "2 people told."), strict=True):
+        timeline = data_of(ann.get(f"/media/requests/{request_id}"))["timeline"]
+        (told,) = [entry["text"] for entry in timeline if entry["step"] == "told"]
+        assert told.endswith(words)
