@@ -246,6 +246,8 @@ class _OneWish:
     def _again(self, request: MediaRequest, decision: RuleDecision) -> AskedFor:
         """Somebody asks for what was asked for: they follow it; with a comment a denied one is decided anew."""
         following.add(self._db, request.id, self._user.id, own=False)
+        if request.status == "pending":
+            self._settle(request, decision)
         if request.status == "denied" and self._wish.comment:
             text = f"Asked again by {self._user.name}."
             step = transitions.move(

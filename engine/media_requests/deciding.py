@@ -11,13 +11,15 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from engine import audit, events
-from engine.audit import Actor, Subject
+from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict, Forbidden, MediaNestError, NotFound, ValidationFailed
 from engine.events import Event
 from engine.media_requests import asking, transitions
 from engine.media_requests.fulfilment import withdrawing
 from engine.readers import REQUEST
 from engine.runtime import Runtime
+from engine.stores import locks
+from engine.stores.locks import Hashed
 from engine.titles import titles
 from models.base import new_id
 from models.media_request import MediaRequest, RequestComment, RequestFollower
@@ -200,6 +202,8 @@ def change(
         facts = titles.look_up(runtime, "tv", tmdb_id or "")
         numbers = asking.seasons_wanted(facts, changes["seasons"])
     with runtime.unit_of_work() as db:
+        if numbers is not None:  # a season belongs to one request, whoever asks for it at this moment
+            locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"tv:{tmdb_id}"))
         request = _changeable(db, request_id, user_id, manages=manages)
         if "seasons" in changes and numbers is None:
             raise ValidationFailed("Only a series has seasons.", seasons="Only for a series.")
@@ -252,13 +256,8 @@ def remove(db: Session, request_id: str, user_id: str, *, manages: bool, actor: 
     _own(db, request, user_id, manages=manages)
     if request.status != "pending" and not manages:
         raise Conflict(f"Only a pending request can be taken back; this one is {request.status}.")
-    withdrawing.withdraw(db, request, actor)
     audit.record(db, "request.removed", actor, Subject("request", request.id, request.title))
-    if request.user_id is not None:
-        data = {"id": request.id, "mediaTitle": request.title}
-        events.publish(db, Event("request:removed", data, request.user_id, REQUEST))
-    db.execute(delete(MediaRequest).where(MediaRequest.id == request.id))
-    db.expunge(request)
+    _remove(db, request, actor)
     return request
 
 
@@ -268,7 +267,10 @@ def forget_user(db: Session, user_id: str) -> None:
     The rest stays, without their name; they follow nothing more.
     """
     mine = (MediaRequest.user_id == user_id, MediaRequest.status == "pending", MediaRequest.followers == 0)
-    db.execute(delete(MediaRequest).where(*mine))
+    for request in db.scalars(
+        select(MediaRequest).where(*mine).order_by(MediaRequest.id).with_for_update()
+    ).all():
+        _remove(db, request, SERVER)
     followed = select(RequestFollower.request_id).where(
         RequestFollower.user_id == user_id, RequestFollower.own.is_(False)
     )
@@ -278,6 +280,16 @@ def forget_user(db: Session, user_id: str) -> None:
         .values(followers=func.greatest(MediaRequest.followers - 1, 0))
     )
     db.execute(delete(RequestFollower).where(RequestFollower.user_id == user_id))
+
+
+def _remove(db: Session, request: MediaRequest, actor: Actor) -> None:
+    """Delete a request here, and at Overseerr if it was sent there; tells who sees it."""
+    withdrawing.withdraw(db, request, actor)
+    if request.user_id is not None:
+        data = {"id": request.id, "mediaTitle": request.title}
+        events.publish(db, Event("request:removed", data, request.user_id, REQUEST))
+    db.execute(delete(MediaRequest).where(MediaRequest.id == request.id))
+    db.expunge(request)
 
 
 def _changeable(db: Session, request_id: str, user_id: str, *, manages: bool) -> MediaRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -375,3 +376,43 @@ def test_every_history_says_who_was_told_of_what_was_decided_together(village: V
         timeline = data_of(ann.get(f"/media/requests/{request_id}"))["timeline"]
         (told,) = [entry["text"] for entry in timeline if entry["step"] == "told"]
         assert told.endswith(words)
+
+
+def test_two_changed_to_one_season_at_once_get_it_once(village: Village, ann: Person) -> None:
+    village.tmdb.series("Long", 2000, id=4711, seasons=dict.fromkeys(range(1, 5), 2))
+    what = {"tmdbId": "4711", "mediaType": "tv"}
+    paths = []
+    for number in (1, 2):
+        paths.append(f"/media/requests/{ask(ann, what, seasons=[number])['id']}")
+        with village.runtime.unit_of_work() as db:
+            db.execute(text("UPDATE media_requests SET status = 'approved'"))
+    with village.runtime.unit_of_work() as db:
+        db.execute(text("UPDATE media_requests SET status = 'pending'"))
+
+    with ThreadPoolExecutor(2) as pool:
+        for season in (3, 4, 3, 4):
+            change = partial(ann.request, "PATCH", json={"seasons": [season]})
+            statuses = [answer.status_code for answer in pool.map(change, paths)]
+            assert sorted(statuses) == [200, 400]
+            lucky = statuses.index(200)
+            assert ann.request("PATCH", paths[lucky], json={"seasons": [1 + lucky]}).status_code == 200
+
+
+def test_who_may_approve_approves_by_asking(village: Village, ann: Person, admin: Person) -> None:
+    row = ask(ann, FILM)
+
+    again = ask(admin, FILM, 200)
+
+    assert (again["id"], again["status"]) == (row["id"], "approved")
+
+
+def test_what_somebody_who_is_deleted_asked_for_is_gone_and_told(village: Village, ann: Person) -> None:
+    chief = village.door.person("super_admin")
+    lonely, shared = ask(ann, FILM)["id"], ask(ann, SERIES)["id"]
+    village.door.person().post(f"/media/requests/{shared}/follow")
+
+    assert chief.delete(f"/admin/users/{ann.id}").status_code == 200
+
+    rows = {row["id"]: row for row in data_of(chief.get("/admin/requests"))["items"]}
+    assert lonely not in rows
+    assert rows[shared]["requestedBy"] is None
