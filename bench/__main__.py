@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import report
 from bench.report import Figure
 from bench.rows import (
+    asked,
     enqueue,
     files30,
     limited,
@@ -39,6 +40,7 @@ ROWS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "plexreads": plex_reads.run,
     "webhooks": webhooks.run,
     "pages": pages.run,
+    "requests": asked.run,
 }
 
 

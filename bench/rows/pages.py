@@ -51,16 +51,17 @@ def run(quick: bool) -> Iterator[Figure]:
         with psycopg.connect(stack.database_url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(listing.FILL, (user_id, downloads))
             connection.execute("VACUUM ANALYZE downloads")
-        cookie = _signed_in(stack)
-        floor = statistics.median(_times(stack, cookie, FLOOR, rounds))
+        cookie = signed_in(stack)
+        floor = statistics.median(times(stack, cookie, FLOOR, rounds))
         for what, path in SERVED.items():
-            times = _times(stack, cookie, path, rounds)
+            taken = times(stack, cookie, path, rounds)
             shown = f"{what}, {items:,} items, {downloads:,} downloads: 95th percentile of the server's time"
-            yield Figure(ROW, shown, percentile(times, 0.95), "ms", floor, SERVER_TIME)
+            yield Figure(ROW, shown, percentile(taken, 0.95), "ms", floor, SERVER_TIME)
         yield from _painted(stack, cookie)
 
 
-def _signed_in(stack: Stack) -> str:
+def signed_in(stack: Stack) -> str:
+    """Sign the administrator in; returns the cookies."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)
     body = f'{{"email": "admin@example.com", "password": "{PASSWORD}"}}'
     connection.request("POST", "/api/v1/auth/login", body, {"Content-Type": "application/json"})
@@ -70,7 +71,7 @@ def _signed_in(stack: Stack) -> str:
     return "; ".join(cookies)
 
 
-def _times(stack: Stack, cookie: str, path: str, rounds: int) -> list[float]:
+def times(stack: Stack, cookie: str, path: str, rounds: int) -> list[float]:
     """Milliseconds of each of several requests of a page, after one that is not counted."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)
     taken = []
