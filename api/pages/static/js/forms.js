@@ -50,11 +50,11 @@ async function take(answer, form, button) {
   } else if (answer.redirected && path.endsWith("/sign-in") && !location.pathname.endsWith("/sign-in")) {
     askToSignIn(fresh, answer.url, () => send(form, button));
   } else if (answer.ok && path !== location.pathname) {
-    location.assign(answer.url);
+    leave(fresh, answer.url);
   } else if (fresh.getElementById("main")?.dataset.page === document.getElementById("main")?.dataset.page) {
     if (answer.ok) {
       if (fresh.documentElement.lang !== document.documentElement.lang) {
-        location.assign(answer.url);  // all of it speaks another language now
+        leave(fresh, answer.url);  // all of it speaks another language now
         return;
       }
       if (answer.url !== location.href) history.replaceState(null, "", answer.url);
@@ -69,6 +69,16 @@ async function take(answer, form, button) {
     toast(said.join(" ") || document.body.dataset.offline);
   }
 }
+
+// To another page, with what is told there: the server tells it once, and has done so in the answer that we have.
+export function leave(fresh, url) {
+  sessionStorage.setItem("told", fresh.querySelector(".toasts")?.innerHTML.trim() ?? "");
+  location.assign(url);
+}
+
+const told = sessionStorage.getItem("told");
+if (told) document.querySelector(".toasts")?.replaceChildren(...parsed(told).body.childNodes);
+sessionStorage.removeItem("told");
 
 export function toast(text) {
   const shown = document.createElement("div");

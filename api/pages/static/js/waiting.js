@@ -1,11 +1,14 @@
 // Asks now and then whether somebody has typed a code at plex.tv, as plex.tv wants it to be done; shows the time left.
+import {leave} from "./forms.js";
+import {parsed} from "./refresh.js";
+
 const EVERY = 2000;  // ms
 
 async function asked(form) {
   const answer = await fetch(form.action, {
     method: "POST", body: new URLSearchParams(new FormData(form)), headers: {Accept: "text/html"},
   });
-  if (answer.redirected) location.assign(answer.url);
+  if (answer.redirected) leave(parsed(await answer.text()), answer.url);
   else if (answer.status === 403 || answer.status === 404) location.reload();
   return answer.redirected;
 }
