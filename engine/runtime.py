@@ -77,6 +77,13 @@ class Runtime:
             yield db
 
     @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session for looking only, at one moment of the database; see `Database.snapshot`."""
+        with self.database.snapshot() as db:
+            self.live.refresh(db)
+            yield db
+
+    @contextmanager
     def unit_on(self, connection: Connection) -> Iterator[Session]:
         """One transaction on a connection of the caller's, which may have temporary tables; else as `unit_of_work`."""
         with Session(connection, expire_on_commit=False) as db:

@@ -72,6 +72,9 @@ class Database:
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reads = sessionmaker(self._read_engine)
+        self._snapshots = sessionmaker(
+            self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
         self._after_commit = after_commit
 
     @contextmanager
@@ -91,6 +94,16 @@ class Database:
         READ COMMITTED transactions would see the same, but cost two more round trips for BEGIN and COMMIT.
         """
         with self._reads() as db:
+            yield db
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A read-only session whose statements all see what was committed before the first of them.
+
+        For what consists of several statements: a row that changes between two of them would be in both lists, or in
+        none. Costs two round trips more than `reading`.
+        """
+        with self._snapshots() as db:
             yield db
 
     def close(self) -> None:

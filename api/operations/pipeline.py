@@ -81,11 +81,15 @@ def receive_body(operation: Operation) -> None:
 
 
 def unit_of(operation: Operation, runtime: Runtime) -> AbstractContextManager[Session | None]:
-    """The unit of work in which the caller is identified, and the view runs unless it opens its own."""
+    """The unit of work in which the caller is identified, and the view runs unless it opens its own.
+
+    A page is made of many statements, which have to fit each other.
+    """
     if operation.knows_nobody:
         return nullcontext()
-    reads = request.method in _READING and not operation.own_units
-    return runtime.reading() if reads else runtime.unit_of_work()
+    if request.method not in _READING or operation.own_units:
+        return runtime.unit_of_work()
+    return runtime.snapshot() if operation.page else runtime.reading()
 
 
 def admit(operation: Operation, db: Session | None, caller: Caller) -> None:

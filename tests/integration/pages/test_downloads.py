@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from door import Door, Person, opened_once
 from factories import make_download
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select, update
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
@@ -78,6 +79,23 @@ def add(door: Door, person: Person, **values: Any) -> str:
 
 def ended(status: str, **values: Any) -> dict[str, Any]:
     return {"status": status, "ended_at": func.now(), **values}
+
+
+@contextmanager
+def between_statements(act: Callable[[], None]) -> Iterator[None]:
+    """Does it once, as soon as a statement that reads downloads has run, as another process would."""
+    left = [act]
+
+    def after(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if left and "FROM downloads" in statement:
+            left.pop()()
+
+    event.listen(Engine, "after_cursor_execute", after)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "after_cursor_execute", after)
+    assert not left
 
 
 def urls_of(door: Door, person: Person) -> list[str]:
@@ -264,6 +282,21 @@ class TestList:
         assert "This video is private. Ask who made it." in words(answer)
         assert "Try again" not in row_of(answer, "Broken one")
         assert "Number 2 in line" in row_of(answer, "Waits<")
+
+    def test_one_that_ends_while_the_page_is_made_is_on_it_once(self, door: Door, ann: Person) -> None:
+        lease = {"lease_owner": "worker", "lease_until": NOW + timedelta(minutes=5)}
+        moving = add(door, ann, title="Holiday", status="processing", **lease)
+
+        def ends() -> None:
+            free = {"lease_owner": None, "lease_until": None}
+            with door.runtime.unit_of_work() as db:
+                db.execute(update(Download).where(Download.id == moving).values(ended("completed", **free)))
+
+        with between_statements(ends):
+            answer = asked(ann, "downloads")
+
+        assert answer.text.count(f'id="{moving}"') == 1
+        assert "One moving" in answer.text
 
     def test_filters_are_in_the_address(self, door: Door, ann: Person) -> None:
         add(door, ann, title="Slow bread", channel="Fieldnotes", **ended("completed", file=FILE))

@@ -70,8 +70,9 @@ export function liveParts() {
 const inUse = (node) => node.matches("dialog[open], :popover-open") || (!answered && node.contains(document.activeElement)
   && document.activeElement.matches("input:not([type=checkbox], [type=radio]), textarea, select"));
 
+// Returns what stands there afterwards.
 export function renew(old, fresh) {
-  if (old.isEqualNode(fresh) || inUse(old)) return;
+  if (old.isEqualNode(fresh) || inUse(old)) return old;
   const keyed = [...fresh.children].length > 0 && [...fresh.children].every((child) => child.id);
   if (!keyed) {
     const focused = old.contains(document.activeElement) ? pathOf(document.activeElement) : null;
@@ -83,22 +84,22 @@ export function renew(old, fresh) {
     for (const each of ticked) find(copy, each, (box) => { box.checked = true; });
     for (const each of opened) find(copy, each, (box) => { box.open = true; });
     if (focused) find(copy, focused, (box) => box.focus({preventScroll: true}));
-    return;
+    return copy;
   }
   for (const name of [...old.attributes].map((each) => each.name)) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const {name, value} of fresh.attributes) old.setAttribute(name, value);
   const known = new Map([...old.children].map((child) => [child.id, child]));
-  let place = null;
+  const placed = [];
   for (const child of [...fresh.children]) {
     const mine = known.get(child.id);
     known.delete(child.id);
     const node = mine ?? document.importNode(child, true);
-    const next = place ? place.nextElementSibling : old.firstElementChild;
+    const next = placed.length ? placed.at(-1).nextElementSibling : old.firstElementChild;
     if (node !== next) old.insertBefore(node, next);
-    if (mine) renew(mine, child);
-    place = document.getElementById(child.id) ?? node;
+    placed.push(mine ? renew(mine, child) : node);
   }
-  for (const gone of known.values()) gone.remove();
+  for (const child of [...old.children]) if (!placed.includes(child)) child.remove();
+  return old;
 }
 
 // An element by what it is, since its copy is another object.
