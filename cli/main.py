@@ -68,7 +68,8 @@ def _run(arguments: list[str]) -> int:
         command = choices.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == chosen:
             # Only what was asked for is loaded: `up` stays resident and needs no ORM.
-            loaded = importlib.import_module(module)
+            with interrupts.shielded():  # Python hides what breaks into some parts of an import
+                loaded = importlib.import_module(module)
             loaded.configure(command)
             command.set_defaults(run=loaded.run)
     parsed = parser.parse_args(arguments)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from cli import main
 from cli.interrupts import EndedBySignal, heard, shielded
 
 
@@ -46,6 +48,21 @@ def test_one_that_was_swallowed_comes_again() -> None:
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(EndedBySignal), shielded():
             pass
+
+
+def test_it_may_come_in_the_middle_of_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 makes another error of what is raised in `__set_name__`."""
+    (tmp_path / "loading.py").write_text(
+        "import os, signal\n"
+        "class Named:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "class Owner:\n"
+        "    named = Named()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(main.COMMANDS, "loading", ("loading", "loads"))
+    assert main.main(["loading"]) == 143
 
 
 def test_a_second_one_ends_the_process_at_once() -> None:
