@@ -14,6 +14,7 @@ from engine.clients import connection_test
 from engine.clients.connection_test import ConnectionTestFailed
 from engine.clients.foreign_json import NotJson, decoded
 from engine.clients.http import HttpFailure, HttpSession, Limits
+from engine.clients.retry_after import seconds_to_wait
 
 STANDARD_URL = "https://api.themoviedb.org/3"
 PAGE = 20  # results of a page
@@ -161,10 +162,8 @@ def _check(status: int, retry_after: str | None) -> None:
     if status == 200:
         return
     if status == 429:
-        wait = (
-            float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdecimal() else 5.0
-        )
-        raise TmdbBusy(min(max(wait, 1.0), 300.0))
+        wait = seconds_to_wait(retry_after)
+        raise TmdbBusy(5.0 if wait is None else min(max(wait, 1.0), 300.0))
     if status in {401, 403}:
         raise TmdbRefused("TMDB does not accept the token.")
     if status == 404:

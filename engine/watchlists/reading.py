@@ -134,7 +134,7 @@ class _DueList:
                 "Plex does not accept your sign-in any more: sign in with Plex again.", AFTER_ERROR
             )
         except (PlexError, ServiceUnavailable) as error:
-            return self._end(error.message, AFTER_ERROR)
+            return self._end(error.message, max(AFTER_ERROR, timedelta(seconds=error.retry_after or 0)))
         return self._end(None, timedelta() if more else EVERY)
 
     def _end(self, error: str | None, again: timedelta) -> None:

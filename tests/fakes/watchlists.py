@@ -1,11 +1,11 @@
-"""Plex's watchlist service over a real socket, in the shapes that it was recorded with, in JSON."""
+"""Plex's watchlist service over a real socket, in the shapes that it was recorded with, in JSON or XML."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tests.fakes.plextv import Seen, Service, error
 
@@ -22,6 +22,8 @@ class FakeWatchlists(Service):
         self.gone: set[str] = set()  # rating keys that the catalogue does not have any more
         self.refused: set[str] = set()  # tokens that hold no longer
         self.totals = True
+        self.xml = False
+        self.retry_after: int | None = None  # seconds in which it answers 429 to all
 
     def put(self, token: str, kind: str, title: str, year: int, tmdb_id: int | None = None) -> str:
         """Put a film or series on top of a list; returns its rating key."""
@@ -39,6 +41,8 @@ class FakeWatchlists(Service):
         return [seen for seen in self.seen if seen.path.startswith(path)]
 
     def answer(self, seen: Seen) -> tuple[int, Any] | tuple[int, Any, dict[str, str]]:
+        if self.retry_after is not None:
+            return 429, error(1003, "Too Many Requests", 429), {"Retry-After": str(self.retry_after)}
         token = seen.headers.get("x-plex-token", "")
         if token in self.refused or token not in self.lists:
             return 401, error(1001, "User could not be authenticated", 401)
@@ -56,8 +60,8 @@ class FakeWatchlists(Service):
         part = entries[start : start + size]
         total = {"totalSize": len(entries)} if self.totals else {}
         head = {"librarySectionID": "watchlist", "librarySectionTitle": "Watchlist", "offset": start}
-        body = {"MediaContainer": {**head, **total, "size": len(part), "Metadata": part}}
-        etag = f'W/"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:20]}"'
+        body = self._written({**head, **total, "size": len(part)}, part)
+        etag = f'W/"{hashlib.sha256(repr(body).encode()).hexdigest()[:20]}"'
         if seen.headers.get("if-none-match") == etag:
             return 304, b"", {"ETag": etag}
         return 200, body, {"ETag": etag}
@@ -69,4 +73,15 @@ class FakeWatchlists(Service):
         if found is None or key in self.gone:
             return 404, error(1, "Not Found", 404)
         ids = [{"id": one} for one in self.ids[key]]
-        return 200, {"MediaContainer": {"size": 1, "Metadata": [{**found, "Guid": ids}]}}
+        return 200, self._written({"size": 1}, [{**found, "Guid": ids}])
+
+    def _written(self, head: dict[str, Any], entries: list[dict[str, Any]]) -> Any:
+        if not self.xml:
+            return {"MediaContainer": {**head, "Metadata": entries}}
+        root = Element("MediaContainer", {name: str(value) for name, value in head.items()})
+        for entry in entries:
+            plain = {name: str(value) for name, value in entry.items() if not isinstance(value, list)}
+            shown = SubElement(root, "Video" if entry["type"] == "movie" else "Directory", plain)
+            for each in entry.get("Guid", []):
+                SubElement(shown, "Guid", each)
+        return tostring(root, encoding="utf-8", xml_declaration=True)

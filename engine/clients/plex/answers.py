@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from engine.clients.foreign_json import NotJson, decoded, objects
 from engine.clients.foreign_xml import NotXml, root_of
@@ -41,6 +42,31 @@ def fields(body: bytes) -> Mapping[str, Any]:
     except NotXml:
         raise PlexGarbled(_NO_ANSWER) from None
     return dict(root.attrib) if root.tag == "MediaContainer" else {}
+
+
+def either(body: bytes) -> Mapping[str, Any]:
+    """The `MediaContainer` of an answer in JSON or, in the shape that JSON has, in XML, whose values are all texts.
+
+    Raises:
+        PlexGarbled: it has none.
+    """
+    if body.lstrip(_BEFORE_XML)[:1] != b"<":
+        return container(body)
+    try:
+        root = root_of(body)
+    except NotXml:
+        raise PlexGarbled(_NO_ANSWER) from None
+    if root.tag != "MediaContainer":
+        raise PlexGarbled(_NO_ANSWER)
+    return {**root.attrib, "Metadata": [{**each.attrib, **_lists(each)} for each in root]}
+
+
+def _lists(element: Element) -> dict[str, list[dict[str, str]]]:
+    """What stands in an element, by its name."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for each in element:
+        found.setdefault(each.tag, []).append(dict(each.attrib))
+    return found
 
 
 def rows(found: Any) -> Sequence[Mapping[str, Any]]:

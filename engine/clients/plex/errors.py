@@ -26,8 +26,10 @@ class PlexOutage(PlexUnreachable):
         transient: asking again at once may help.
     """
 
-    def __init__(self, who: str, reason: str, *, transient: bool = False) -> None:
-        super().__init__(unreachable(who), reason)
+    def __init__(
+        self, who: str, reason: str, *, transient: bool = False, retry_after: int | None = None
+    ) -> None:
+        super().__init__(unreachable(who), reason, retry_after=retry_after)
         self.reason = reason
         self.transient = transient
 

@@ -27,6 +27,7 @@ from engine.clients.plex.errors import (
     raise_for_status,
     unreachable,
 )
+from engine.clients.retry_after import seconds_to_wait
 
 PRODUCT = "MediaNest"
 LARGEST_BODY = 2 * 1024 * 1024
@@ -226,7 +227,11 @@ class PlexConversation:
         if status == 304 and etag:
             return answer
         if status >= 500 or status == 429 or 300 <= status < 400:
-            raise PlexOutage(self.who, f"HTTP {status}", transient=status >= 500)
+            wait = seconds_to_wait(answer.headers.get("Retry-After")) if status in {429, 503} else None
+            soon = status >= 500 and not wait
+            raise PlexOutage(
+                self.who, f"HTTP {status}", transient=soon, retry_after=None if wait is None else int(wait)
+            )
         return answer
 
 

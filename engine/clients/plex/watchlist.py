@@ -71,7 +71,7 @@ class PlexWatchlist(PlexConversation):
             nonlocal started
             answer = self._part(start, size, None) if started else first
             started = True
-            found = self.read(answer, answers.container)
+            found = self.read(answer, answers.either)
             return objects(found.get("Metadata")), _count(found.get("totalSize")), _count(found.get("offset"))
 
         try:
@@ -92,7 +92,7 @@ class PlexWatchlist(PlexConversation):
         answer = self._as_them(self.get(f"/library/metadata/{quote(rating_key, safe='')}", None, self._token))
         if answer.status_code == 404:
             return None
-        entries = objects(self.read(answer, answers.container).get("Metadata"))
+        entries = objects(self.read(answer, answers.either).get("Metadata"))
         return entries[0] if entries else None
 
     def _part(self, start: int, size: int, etag: str | None) -> Response:
@@ -106,4 +106,5 @@ class PlexWatchlist(PlexConversation):
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < AT_ONCE else None
+    count = answers.count_of(value)
+    return count if count is not None and count < AT_ONCE else None

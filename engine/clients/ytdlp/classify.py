@@ -32,6 +32,7 @@ from yt_dlp.utils import (  # type: ignore[import-untyped]
 from engine.clients import egress_guard
 from engine.clients.fetch_errors import FAILURE_KINDS, FetchError
 from engine.clients.media.probe import NotMediaError
+from engine.clients.retry_after import seconds_to_wait
 from engine.clients.ytdlp.words import bounded, cleaned, kind_by_text
 
 _STATUS_IN_TEXT = re.compile(r"HTTP Error (\d{3})")
@@ -209,13 +210,9 @@ def _of_status(status: int) -> str:
 
 
 def _retry_after(causes: list[BaseException]) -> float | None:
-    """`Retry-After` in seconds (RFC 9110, 10.2.3), at most a day; the date form is ignored."""
-    for cause in causes:
-        if isinstance(cause, HTTPError):
-            value = (cause.response.headers.get("Retry-After") or "").strip()
-            if value.isdecimal():
-                return float(min(int(value[:9]), 86400))
-    return None
+    answers = (cause.response for cause in causes if isinstance(cause, HTTPError))
+    found = (seconds_to_wait(answer.headers.get("Retry-After")) for answer in answers)
+    return next((seconds for seconds in found if seconds is not None), None)
 
 
 def _where_available(causes: list[BaseException]) -> str | None:

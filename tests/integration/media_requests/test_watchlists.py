@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from door import Person, opened
 from page_visits import PageVisits
-from sqlalchemy import func, text, update
+from sqlalchemy import func, select, text, update
 from village import Village
 
 from config.settings import Settings
@@ -204,6 +205,34 @@ def test_a_list_of_hundreds_is_read_whole_and_worked_off(wishing: Wishing, *, to
     assert len(outcomes(ann)) == 100
     assert mine(ann)["pagination"]["totalItems"] == 230
     assert set(outcomes(ann).values()) == {"requested"}
+
+
+def test_a_list_in_xml_is_read_too(wishing: Wishing) -> None:
+    ann, token = wishing.wishes()
+    wishing.lists.xml = True
+    for number in range(120):  # more than a page
+        wishing.village.tmdb.film(f"Film {number}", 2000, id=20_000 + number)
+        wishing.lists.put(token, "movie", f"Film {number}", 2000, 20_000 + number)
+    for _ in range(6):
+        reading.read_due(wishing.village.runtime)
+
+    assert mine(ann)["error"] is None
+    assert mine(ann)["pagination"]["totalItems"] == 120
+    assert set(outcomes(ann).values()) == {"requested"}
+
+
+def test_a_service_that_asks_for_time_gets_it(wishing: Wishing) -> None:
+    ann, token = wishing.wishes()
+    wishing.lists.put(token, "movie", "Heat", 1995, 949)
+    wishing.lists.retry_after = 3600
+    reading.read_due(wishing.village.runtime)
+
+    assert mine(ann)["error"]
+    assert len(wishing.lists.asked(PATH)) == 1
+    with wishing.village.runtime.reading() as db:
+        left = db.scalar(select(Watchlist.due_at - func.clock_timestamp()))
+    assert left is not None
+    assert left > timedelta(minutes=59)
 
 
 @pytest.mark.parametrize("how", ["503", "429", "html", "reset", "cut", "odd", "redirect", "flood", "empty"])
