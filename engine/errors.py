@@ -111,3 +111,12 @@ class ServiceUnavailable(MediaNestError):
     """A part of ours that this request needs is not available."""
 
     code, status = "SERVICE_UNAVAILABLE", 503
+
+
+class NotSetUp(ServiceUnavailable):
+    """Something that an operator sets up is not set up: waiting does not help; `details` names the setting."""
+
+    tells_details = True
+
+    def __init__(self, message: str, setting: str) -> None:
+        super().__init__(message, {"setting": setting})

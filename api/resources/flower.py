@@ -14,7 +14,7 @@ from api.operations.blueprint import Blueprint
 from api.operations.call import Call
 from api.operations.declaration import ANY_QUERY, FILE, Access
 from api.wire.envelope import failure
-from engine.errors import ServiceUnavailable, Unauthorized
+from engine.errors import NotSetUp, ServiceUnavailable, Unauthorized
 from engine.monitoring import flower_pass
 from engine.permissions import Permission
 
@@ -111,7 +111,7 @@ blueprint.register_error_handler(Unauthorized, _sign_in)
 def _page(call: Call) -> Response:
     settings = call.settings
     if settings.flower_port == 0:
-        raise ServiceUnavailable("Flower is switched off: FLOWER_PORT is 0.")
+        raise NotSetUp("Flower is switched off: FLOWER_PORT is 0.", "FLOWER_PORT")
     target = _target()
     headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
     headers[flower_pass.HEADER] = flower_pass.issue(settings, target)

@@ -18,7 +18,7 @@ from config.variables import Rate
 from engine.clients import tmdb
 from engine.clients.gate import GateClosed, gate_of
 from engine.clients.tmdb import TmdbAway, TmdbBusy, TmdbClient, TmdbError, TmdbUnknown
-from engine.errors import ServiceUnavailable
+from engine.errors import NotSetUp
 from engine.rate_limits.sliding_windows import Asked, LocalWindows, RedisWindows
 from engine.runtime import Runtime
 from engine.settings import integration_access
@@ -67,12 +67,12 @@ def ask(runtime: Runtime, question: Callable[[TmdbClient], T], *, seconds: float
         seconds: for all of it.
 
     Raises:
-        ServiceUnavailable: TMDB is not set up.
+        NotSetUp: TMDB is not set up.
         TmdbError: one of its kinds.
     """
     access = configured(runtime)
     if access is None:
-        raise ServiceUnavailable(NOT_CONFIGURED)
+        raise NotSetUp(NOT_CONFIGURED, "TMDB_TOKEN")
     deadline = time.monotonic() + seconds
     _respect_pause(runtime.settings)
     try:

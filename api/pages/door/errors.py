@@ -25,6 +25,10 @@ _TITLES = {
     502: marked("Somebody else's server did not answer"),
     503: marked("A part of MediaNest is away at the moment"),
 }
+_NOT_SET_UP = (
+    marked("Something is not set up"),
+    marked("Whoever looks after this MediaNest can set it up."),
+)
 _FORM_IS_OLD = marked("The form was open for too long")
 _ADVICE = {
     "CSRF_INVALID": marked(
@@ -55,12 +59,15 @@ def shown(answer: Response) -> Response:
     body = answer.get_json()
     status, error = answer.status_code, body["error"]
     title = _FORM_IS_OLD if error["code"] == "CSRF_INVALID" else _TITLES.get(status, _TITLES[500])
+    advice = _ADVICE.get(error["code"]) or _ADVICE.get(status, "")
+    if status == 503 and isinstance(error.get("details"), dict) and "setting" in error["details"]:
+        title, advice = _NOT_SET_UP
     shown = page(
         "error.html",
         status,
         title=_(title),
         message=_(error["message"]),
-        advice=_(_ADVICE.get(error["code"]) or _ADVICE.get(status, "")),
+        advice=_(advice),
         correlation_id=body["correlationId"],
     )
     for name in ("Retry-After", "Allow"):

@@ -137,3 +137,7 @@ def test_without_tmdb_the_page_says_what_to_do(settings: Settings) -> None:
         assert "TMDB_TOKEN" in PageVisits(door, "admin").see("discover")
         assert "admin/integrations/tmdb" in PageVisits(door, "admin").get("discover").text
         assert "admin/integrations/tmdb" not in PageVisits(door, "guest").get("discover").text
+        title = PageVisits(door, "user").get("title/movie/949")
+        assert (title.status_code, "TMDB_TOKEN" in title.text) == (503, True)
+        assert "can set it up" in title.text
+        assert "Try again in a few seconds" not in title.text

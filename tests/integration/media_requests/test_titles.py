@@ -199,6 +199,7 @@ def test_without_a_token_the_setting_is_named(settings: Settings) -> None:
     with opened(settings) as door:
         error = refused(door.person().get("/media/search?query=heat"), 503, "SERVICE_UNAVAILABLE")
         assert "TMDB_TOKEN" in error["message"]
+        assert error["details"] == {"setting": "TMDB_TOKEN"}
         refused(door.person().get("/media/movie/949"), 503, "SERVICE_UNAVAILABLE")
 
 
