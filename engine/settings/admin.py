@@ -20,7 +20,8 @@ from config.redaction import without_credentials
 from config.settings import Settings
 from engine import audit
 from engine.audit import Actor, Subject
-from engine.errors import Conflict
+from engine.clients import apprise_targets
+from engine.errors import Conflict, ValidationFailed
 from engine.identity.confirmation import require_person
 from engine.secrets import secret_box
 from engine.settings.live import opened, stored_texts
@@ -77,12 +78,14 @@ def change(db: Session, environment: Settings, texts: Mapping[str, str | None], 
 
     Raises:
         Conflict: one of them is set by the environment, or can't change without a restart.
+        ValidationFailed: an address of `NOTIFY_URLS` is of no service that we send to, or is not complete.
         ConfirmationRequired: one of them is `guarded`, and the proof that a person asks is missing or too old.
     """
     given = Settings.given()
     for spec in fields(Settings):
         if spec.name in texts:
             _refuse_fixed(spec, given)
+    _refuse_unusable(texts.get("notify_urls"))
     db.execute(text(f"LOCK TABLE {StoredSetting.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
     stored = stored_texts(db)
     known, _ = opened(environment, stored)
@@ -160,6 +163,15 @@ def _refuse_fixed(spec: Field[Any], given: Mapping[str, str]) -> None:
         raise Conflict(
             f"{public_name(spec.name)} is set by {variable} in the environment, which wins: change it there."
         )
+
+
+def _refuse_unusable(addresses: str | None) -> None:
+    """Refuse what could never be sent to: nobody would be told of it before something goes wrong."""
+    for address in variables.targets(addresses or ""):
+        try:
+            apprise_targets.shown(address)
+        except ValueError as error:
+            raise ValidationFailed(str(error), notifyUrls=str(error)) from None
 
 
 def _store(db: Session, environment: Settings, name: str, value: str | None, actor: Actor) -> None:

@@ -182,6 +182,9 @@ def test_a_change_holds_at_once_and_is_audited(door: Door, root: Person) -> None
         ("mailFrom", "a\0b", "an address such as"),
         ("mailFrom", "x" * 5000, "an address such as"),
         ("mailFrom", {"a": 1}, "an address such as"),
+        ("notifyUrls", ["json://127.0.0.1:9/a", "mailto://canary@example.com"], "Must begin with one of"),
+        ("notifyUrls", "tgram://canary", "a part of it is missing or wrong"),
+        ("notifyUrls", "json://127.0.0.1/?template=/etc/canary", "name files"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_accepted(
