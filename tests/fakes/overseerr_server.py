@@ -19,7 +19,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-FAULTS = ("503", "403", "429", "html", "odd", "reset")
+FAULTS = ("503", "403", "429", "html", "odd", "reset", "hang")
 PENDING, APPROVED, DECLINED, FAILED, COMPLETED = 1, 2, 3, 4, 5
 
 
@@ -44,6 +44,7 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         )
         self._ids = count(10)
         self.lock = threading.Lock()
+        self._over = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -73,6 +74,7 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -114,7 +116,9 @@ class OverseerrDouble(AbstractContextManager["OverseerrDouble"]):
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         self.asked.append((method, path))
         said = json.loads(body) if body else {}
-        if self.fault == "reset":
+        if self.fault == "hang":
+            self._over.wait()
+        if self.fault in {"reset", "hang"}:
             handler.close_connection = True
             handler.connection.close()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from door import Person, data_of
 from sqlalchemy import text
 from village import Village
 
+from engine.clients import overseerr
 from engine.jobs.runner import run_next
 from engine.media_requests.fulfilment import work as fulfilment_work
 from tests.fakes.overseerr_server import APPROVED, DECLINED, FAILED, FAULTS, PENDING
@@ -89,6 +91,13 @@ def test_one_that_somebody_made_there_is_taken_up(seerr_village: Village, ann: P
     assert made["status"] == APPROVED
 
 
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is asked is given up soon, or each silence would last for 20 seconds."""
+    monkeypatch.setattr(overseerr, "_LIMITS", replace(overseerr._LIMITS, silence=0.3, total=0.5))
+
+
+@pytest.mark.usefixtures("short_patience")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_target_that_fails_ends_with_a_cause_and_a_retry(
     seerr_village: Village, ann: Person, admin: Person, fault: str
@@ -196,6 +205,7 @@ def test_what_is_decided_or_deleted_there_does_not_hang_here(
     assert len(there.of(70523)) == 1
 
 
+@pytest.mark.usefixtures("short_patience")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_overseerr_that_is_away_changes_nothing(
     seerr_village: Village, ann: Person, admin: Person, fault: str
