@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from door import Person, data_of
-from sqlalchemy import text
+from sqlalchemy import select, text
 from village import Village
 
 from engine.clients import overseerr
+from engine.downloads.notices import tell_owner
 from engine.jobs.runner import run_next
 from engine.media_requests.fulfilment import work as fulfilment_work
+from models.download import Download
+from models.notification import Notification
 from tests.fakes.overseerr_server import APPROVED, DECLINED, FAILED, FAULTS, PENDING
 
 FILM = {"tmdbId": "949", "mediaType": "movie"}
@@ -260,6 +263,22 @@ def test_a_video_is_downloaded_as_one_of_who_asked(village: Village) -> None:
     village.sync()
     assert seen(ann, row["id"])["status"] == "available"
     assert village.notices(ann.id)[-1][0] == "request.available"
+
+
+def test_the_download_of_a_request_is_told_of_once(village: Village) -> None:
+    """By the request: a download that somebody wanted for themselves tells of itself."""
+    ann, admin = village.door.person(), village.door.person("admin")
+    approved(ann, admin, {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"})
+    village.work()
+    own = data_of(ann.post("/youtube/download", json={"url": "https://www.youtube.com/watch?v=aaaaaaaaaaa"}))
+    with village.runtime.unit_of_work() as db:
+        for download in db.scalars(select(Download)):
+            download.status = "completed"
+            tell_owner(db, download)
+    with village.runtime.reading() as db:
+        told = db.scalars(select(Notification).where(Notification.type == "download.completed")).all()
+
+    assert [row.subject_id for row in told] == [own["id"]]
 
 
 def test_4k_is_asked_for_only_where_a_server_for_it_is_set_up(
