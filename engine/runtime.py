@@ -77,9 +77,9 @@ class Runtime:
             yield db
 
     @contextmanager
-    def snapshot(self) -> Iterator[Session]:
-        """A session for looking only, at one moment of the database; see `Database.snapshot`."""
-        with self.database.snapshot() as db:
+    def reading_at_once(self) -> Iterator[Session]:
+        """A session for looking only, at one moment of the database; see `Database.reading_at_once`."""
+        with self.database.reading_at_once() as db:
             self.live.refresh(db)
             yield db
 

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Engine, Select, create_engine, event
+from sqlalchemy import Engine, Select, create_engine, event, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 AfterCommit = Callable[[dict[Any, Any]], None]
@@ -72,9 +72,6 @@ class Database:
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reads = sessionmaker(self._read_engine)
-        self._snapshots = sessionmaker(
-            self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        )
         self._after_commit = after_commit
 
     @contextmanager
@@ -97,14 +94,21 @@ class Database:
             yield db
 
     @contextmanager
-    def snapshot(self) -> Iterator[Session]:
+    def reading_at_once(self) -> Iterator[Session]:
         """A read-only session whose statements all see what was committed before the first of them.
 
         For what consists of several statements: a row that changes between two of them would be in both lists, or in
         none. Costs two round trips more than `reading`.
         """
-        with self._snapshots() as db:
-            yield db
+        with self._reads() as db:
+            db.execute(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            try:
+                yield db
+            finally:
+                try:
+                    db.execute(text("ROLLBACK"))
+                except SQLAlchemyError:  # the connection is lost: the pool must not keep it
+                    db.invalidate()
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,13 +139,13 @@ def fetch_all(db: Session, statement: Select[Any], values: Mapping[str, Any]) ->
     Raises:
         DBAPIError: as from `db.execute`.
     """
-    text, constants = _text_of(statement)
+    words, constants = _text_of(statement)
     connection = db.connection().connection.driver_connection
     assert isinstance(connection, psycopg.Connection)
     try:
         # Binary: times and numbers as text cost both sides a tenth more.
         with connection.cursor(row_factory=namedtuple_row, binary=True) as cursor:
-            return cursor.execute(text, {**constants, **values}).fetchall()
+            return cursor.execute(words, {**constants, **values}).fetchall()
     except psycopg.Error:
         # Once more by SQLAlchemy, which knows what each error means, and whether the connection can still be used.
         return db.execute(statement, values).all()

@@ -89,7 +89,7 @@ def unit_of(operation: Operation, runtime: Runtime) -> AbstractContextManager[Se
         return nullcontext()
     if request.method not in _READING or operation.own_units:
         return runtime.unit_of_work()
-    return runtime.snapshot() if operation.page else runtime.reading()
+    return runtime.reading_at_once() if operation.page else runtime.reading()
 
 
 def admit(operation: Operation, db: Session | None, caller: Caller) -> None:
