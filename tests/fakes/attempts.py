@@ -156,16 +156,35 @@ def main() -> None:
             order = pickle.load(orders)
         except EOFError:
             return
+        told, tells = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.close(told)
             try:
-                _carry_out(order, answers)
+                with os.fdopen(tells, "wb") as outcome:
+                    _carry_out(order, outcome)
             finally:
                 os._exit(0)
+        os.close(tells)
+        with os.fdopen(told, "rb") as outcome:
+            answer = outcome.read()
         _, status = os.waitpid(pid, 0)
-        if status:
-            pickle.dump((None, RuntimeError(f"the attempt died: {status}")), answers)
-            answers.flush()
+        # One that is killed when it has answered did answer: each order gets one answer, or those of others are taken
+        # for its own.
+        answers.write(answer if _is_whole(answer) else _died(status))
+        answers.flush()
+
+
+def _is_whole(answer: bytes) -> bool:
+    try:
+        pickle.loads(answer)
+    except (EOFError, pickle.UnpicklingError):
+        return False
+    return True
+
+
+def _died(status: int) -> bytes:
+    return pickle.dumps((None, RuntimeError(f"the attempt died: {status}")))
 
 
 if __name__ == "__main__":
