@@ -77,13 +77,6 @@ class Runtime:
             yield db
 
     @contextmanager
-    def reading_at_once(self) -> Iterator[Session]:
-        """A session for looking only, at one moment of the database; see `Database.reading_at_once`."""
-        with self.database.reading_at_once() as db:
-            self.live.refresh(db)
-            yield db
-
-    @contextmanager
     def unit_on(self, connection: Connection) -> Iterator[Session]:
         """One transaction on a connection of the caller's, which may have temporary tables; else as `unit_of_work`."""
         with Session(connection, expire_on_commit=False) as db:

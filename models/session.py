@@ -93,23 +93,6 @@ class Database:
         with self._reads() as db:
             yield db
 
-    @contextmanager
-    def reading_at_once(self) -> Iterator[Session]:
-        """A read-only session whose statements all see what was committed before the first of them.
-
-        For what consists of several statements: a row that changes between two of them would be in both lists, or in
-        none. Costs two round trips more than `reading`.
-        """
-        with self._reads() as db:
-            db.execute(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-            try:
-                yield db
-            finally:
-                try:
-                    db.execute(text("ROLLBACK"))
-                except SQLAlchemyError:  # the connection is lost: the pool must not keep it
-                    db.invalidate()
-
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
@@ -119,6 +102,26 @@ class Database:
         """After a fork: drop the inherited connections without closing their sockets, which the parent still uses."""
         self.engine.dispose(close=False)
         self._read_engine.dispose(close=False)
+
+
+@contextmanager
+def at_one_moment(db: Session) -> Iterator[None]:
+    """Let all statements of a session for reading see what was committed before the first of them.
+
+    For what consists of several statements: a row that changes between two of them would be in both lists, or in none.
+    Costs two round trips.
+
+    Args:
+        db: of `Database.reading`; changes nothing meanwhile.
+    """
+    db.execute(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    try:
+        yield
+    finally:
+        try:
+            db.execute(text("ROLLBACK"))
+        except SQLAlchemyError:  # the connection is lost: the pool must not keep it
+            db.invalidate()
 
 
 def fetch_all(db: Session, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:

@@ -29,6 +29,7 @@ from engine.errors import Forbidden, MediaNestError, Unauthorized
 from engine.identity.sessions import Identity
 from engine.permissions import Permission
 from engine.runtime import Runtime
+from models.session import at_one_moment
 
 View = Callable[..., Response]
 _READING = frozenset({"GET", "HEAD"})
@@ -57,6 +58,9 @@ def serve(
     with refusals_noted(current.runtime, operation.access.permission) as caller:
         with unit_of(operation, current.runtime) as db:
             admit(operation, db, caller)
+            if operation.page and db is not None and reads(operation):
+                with at_one_moment(db):  # a page is made of many statements, which have to fit each other
+                    return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
             if not operation.own_units:
                 return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
         return view(kind(current, None, caller.identity), *arguments(operation.takes), **path)
@@ -81,15 +85,15 @@ def receive_body(operation: Operation) -> None:
 
 
 def unit_of(operation: Operation, runtime: Runtime) -> AbstractContextManager[Session | None]:
-    """The unit of work in which the caller is identified, and the view runs unless it opens its own.
-
-    A page is made of many statements, which have to fit each other.
-    """
+    """The unit of work in which the caller is identified, and the view runs unless it opens its own."""
     if operation.knows_nobody:
         return nullcontext()
-    if request.method not in _READING or operation.own_units:
-        return runtime.unit_of_work()
-    return runtime.reading_at_once() if operation.page else runtime.reading()
+    return runtime.reading() if reads(operation) else runtime.unit_of_work()
+
+
+def reads(operation: Operation) -> bool:
+    """Whether its unit of work is for reading only."""
+    return request.method in _READING and not operation.own_units
 
 
 def admit(operation: Operation, db: Session | None, caller: Caller) -> None:

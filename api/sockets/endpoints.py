@@ -33,16 +33,18 @@ from engine.errors import Forbidden, ServiceUnavailable, Unauthorized, Validatio
 from engine.identity import socket_tickets
 from engine.identity.credentials import identities
 from engine.identity.sessions import Identity
+from engine.media_requests import listing as requests
+from engine.notifications import notifications
 from engine.permissions import Permission
 from engine.plex.sync import runs as sync
 from engine.rate_limits.limits import counted_address
-from engine.readers import DOWNLOAD, SYNC, Topic, readable
+from engine.readers import DOWNLOAD, NOTIFICATION, REQUEST, SYNC, Topic, readable
 from engine.runtime import Runtime
 
 SOCKETS_PER_PROCESS = 5000
 SPARE_FILES = 200  # descriptors that are left for requests, databases and files
 
-_IN_SNAPSHOTS = frozenset({DOWNLOAD.name, SYNC.name})
+_IN_SNAPSHOTS = frozenset({DOWNLOAD.name, SYNC.name, REQUEST.name, NOTIFICATION.name})
 
 _full = ThrottledWarning("sockets.full")
 
@@ -141,6 +143,12 @@ def snapshot(db: Session, audience: Audience) -> Mapping[str, Any]:
         found["downloads"] = listing.snapshot(db, None if everybodys else audience.user_id)
     if SYNC.name in audience.shown:
         found["syncs"] = sync.snapshot(db)
+    if REQUEST.name in audience.shown:
+        found["requests"] = requests.snapshot(
+            db, None if REQUEST.name in audience.hears.others else audience.user_id
+        )
+    if NOTIFICATION.name in audience.shown and audience.user_id is not None:
+        found["notifications"] = {"unread": notifications.unread_count(db, audience.user_id)}
     return found
 
 

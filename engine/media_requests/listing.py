@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from engine.errors import NotFound
 from engine.media_requests import availability, following
 from engine.media_requests.availability import NOTHING, Availability, TitleIds
+from engine.media_requests.transitions import event_data
 from engine.paging import Page
 from models.media_request import MediaRequest, RequestComment, RequestFollower, RequestSeason
 from models.user import User
@@ -22,6 +23,9 @@ from models.user import User
 Sort = Literal["newest", "oldest", "updated", "title", "followers"]
 SORTS: tuple[Sort, ...] = ("newest", "oldest", "updated", "title", "followers")
 Scope = Literal["own", "followed", "both", "all"]
+
+OPEN = ("pending", "approved", "processing")  # statuses of what has not ended
+RECENT = timedelta(minutes=10)
 
 _ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
     "newest": (MediaRequest.id.desc(),),
@@ -187,6 +191,19 @@ def comments(db: Session, request_id: str) -> list[CommentView]:
     rows = db.scalars(query.order_by(RequestComment.id)).all()
     people = _people(db, {row.user_id for row in rows if row.user_id is not None})
     return [CommentView(row.id, row.text, people.get(row.user_id or ""), row.created_at) for row in rows]
+
+
+def snapshot(db: Session, user_id: str | None) -> list[dict[str, Any]]:
+    """Requests that somebody sees (None: everybody's), as event data: those that have not ended, and what ended lately.
+
+    The newest first, at most 500.
+    """
+    where = _visible(user_id or "", "all" if user_id is None else "both")
+    lately = MediaRequest.updated_at > func.clock_timestamp() - RECENT
+    query = select(MediaRequest, User.name).outerjoin(User, User.id == MediaRequest.decided_by)
+    query = query.where(*where, or_(MediaRequest.status.in_(OPEN), lately))
+    rows = db.execute(query.order_by(MediaRequest.id.desc()).limit(500)).all()
+    return [event_data(request, name) for request, name in rows]
 
 
 def _visible(user_id: str, scope: Scope) -> list[ColumnElement[bool]]:

@@ -150,14 +150,18 @@ def publish(db: Session, request: MediaRequest, actor: Actor, user_id: str | Non
     if owner is None:
         return
     by = None if actor.user_id is None else db.scalar(select(User.name).where(User.id == actor.user_id))
-    data = {
+    events.publish(db, Event("request:updated", event_data(request, by), owner, REQUEST))
+
+
+def event_data(request: MediaRequest, by: str | None) -> dict[str, Any]:
+    """A request in events and snapshots; `by`: the name of who changed it last."""
+    return {
         "id": request.id,
         "status": request.status,
         "mediaType": request.media_type,
         "mediaTitle": request.title,
         "updatedBy": by,
     }
-    events.publish(db, Event("request:updated", data, owner, REQUEST))
 
 
 def announce(

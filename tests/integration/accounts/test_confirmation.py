@@ -181,6 +181,7 @@ HARMLESS = {
     "POST /admin/requests/deny",
     "PUT /admin/request-rules",
     "PUT /users/me/notifications",
+    "PUT /users/me/watchlist",
     "POST /users/me/notifications/test",
     "POST /notifications/unsubscribe/{token}",
     "POST /admin/deliveries/{delivery_id}/retry",

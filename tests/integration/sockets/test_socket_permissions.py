@@ -193,7 +193,7 @@ def test_whatever_is_heard_may_be_read_and_the_reverse(house: House) -> None:
             for path, ws in sockets.items():
                 carried = {each for each, topic in facts.topics().items() if topic in NAMESPACES[path].topics}
                 assert heard(ws, path, last) == readable & carried, (name, path)
-                told = {facts.download, facts.sync} & readable & carried
+                told = {facts.download, facts.request, facts.sync} & readable & carried
                 assert in_snapshot(shown[path], facts) == told, (name, path)
         while house.sockets:
             house.sockets.pop().shutdown()
@@ -207,13 +207,15 @@ def test_two_sockets_of_one_person_get_each_their_own_snapshot(house: House) -> 
 
     shown = [hear(ws)["data"] for ws in opened]
 
-    assert [set(data) for data in shown] == [{"downloads"}, {"downloads", "syncs"}, {"syncs"}] * 3
+    assert [set(data) for data in shown] == [
+        {"downloads", "requests"}, {"downloads", "requests", "syncs", "notifications"}, {"syncs"},
+    ] * 3  # fmt: skip
     assert all(sync_id in [row["id"] for row in data["syncs"]] for data in shown if "syncs" in data)
 
 
 def in_snapshot(data: Mapping[str, Any], facts: Facts) -> set[str]:
-    rows = [row["id"] for part in ("downloads", "syncs") for row in data.get(part, ())]
-    return {facts.download, facts.sync} & set(rows)
+    rows = [row["id"] for part in ("downloads", "requests", "syncs") for row in data.get(part, ())]
+    return {facts.download, facts.request, facts.sync} & set(rows)
 
 
 def test_the_page_says_who_hears_what() -> None:

@@ -10,7 +10,7 @@ from factories import make_user
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from models.session import Database
+from models.session import Database, at_one_moment
 from models.user import User
 
 
@@ -28,16 +28,16 @@ def add_somebody(database: Database) -> None:
 
 def test_what_is_committed_meanwhile_is_seen_or_not(database: Database) -> None:
     count = select(func.count()).select_from(User)
-    with database.reading() as now, database.reading_at_once() as then:
+    with database.reading() as now, database.reading() as then, at_one_moment(then):
         assert (now.scalar(count), then.scalar(count)) == (0, 0)
         add_somebody(database)
         assert (now.scalar(count), then.scalar(count)) == (1, 0)
-    with database.reading_at_once() as later:
+    with database.reading() as later, at_one_moment(later):
         assert later.scalar(count) == 1
 
 
 def test_it_changes_nothing_and_leaves_a_usable_connection(database: Database) -> None:
-    with pytest.raises(DBAPIError, match="read-only"), database.reading_at_once() as db:
+    with pytest.raises(DBAPIError, match="read-only"), database.reading() as db, at_one_moment(db):
         db.execute(text("DELETE FROM users"))
     add_somebody(database)
     with database.reading() as db:
@@ -46,12 +46,12 @@ def test_it_changes_nothing_and_leaves_a_usable_connection(database: Database) -
 
 
 def test_a_connection_that_is_lost_meanwhile_is_told_as_that_and_replaced(database: Database) -> None:
-    with pytest.raises(OperationalError), database.reading_at_once() as db:
+    with pytest.raises(OperationalError), database.reading() as db, at_one_moment(db):
         number = db.scalar(text("SELECT pg_backend_pid()"))
         with psycopg.connect(
             database.engine.url.set(drivername="postgresql").render_as_string(False)
         ) as other:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (number,))
         db.scalar(text("SELECT 1"))
-    with database.reading_at_once() as db:
+    with database.reading() as db, at_one_moment(db):
         assert db.scalar(text("SELECT 1")) == 1

@@ -54,8 +54,19 @@ export async function renewed() {
   return answer?.status;
 }
 
+// Something may have changed after the page was made and before the socket was open.
+function isOlder({downloads = [], requests = [], notifications}) {
+  const now = new Map([...downloads, ...requests].map(({id, status}) => [id, status]));
+  const rows = [...document.querySelectorAll("[data-download], [data-request]")];
+  return notifications && notifications.unread !== Number(document.getElementById("end")?.dataset.unread)
+    || rows.some(({dataset: {download, request, status}}) => (now.get(download ?? request) ?? status) !== status);
+}
+
 function heard({event, data}) {
-  if (event === "snapshot") return;
+  if (event === "snapshot") {
+    if (isOlder(data)) told.changed();
+    return;
+  }
   if (event !== "download:progress") {
     told.changed();
     return;
