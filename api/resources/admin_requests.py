@@ -44,7 +44,7 @@ class SeveralBody(Schema):
 class SeveralDeniedBody(SeveralBody):
     """Which requests, and why."""
 
-    reason = Lines(MOST_COMMENT, 0, allow_none=True)
+    reason = Lines(MOST_COMMENT, 0, strip=True, allow_none=True)
 
 
 class DecisionErrorSchema(Schema):

@@ -70,7 +70,7 @@ class MediaRequestBody(Schema):
     quality = Choice(QUALITIES, allow_none=True)
     format = Choice(FORMATS, allow_none=True, metadata={"description": "Of a video."})
     download_path = Text(500, 0, allow_none=True, metadata={"description": "Of a video."})
-    comment = Lines(MOST_COMMENT, 0, allow_none=True)
+    comment = Lines(MOST_COMMENT, 0, strip=True, allow_none=True)
 
     @ma.validates_schema
     def one_thing(self, data: dict[str, Any], **_: Any) -> None:
@@ -106,7 +106,7 @@ class RequestsQuery(PageQuery):
 class RequestChanges(Schema):
     """What changes; only while it is pending."""
 
-    comment = Lines(MOST_COMMENT, 0, allow_none=True)
+    comment = Lines(MOST_COMMENT, 0, strip=True, allow_none=True)
     quality = Choice(asking.QUALITIES, allow_none=True)
     seasons = SeasonsField(
         metadata={
@@ -128,13 +128,13 @@ class ApprovalBody(Schema):
 class DenialBody(Schema):
     """Why."""
 
-    reason = Lines(MOST_COMMENT, 0, allow_none=True)
+    reason = Lines(MOST_COMMENT, 0, strip=True, allow_none=True)
 
 
 class CommentBody(Schema):
     """What to write below it."""
 
-    text = Lines(MOST_COMMENT, required=True)
+    text = Lines(MOST_COMMENT, strip=True, required=True)
 
 
 @blueprint.operation(
@@ -274,10 +274,12 @@ def follow_request(call: Call, request_id: str) -> Response:
     "DELETE", "/requests/<id:request_id>/follow", _MINE, Answers({200: RequestSchema}, errors=(409,))
 )
 def unfollow_request(call: Call, request_id: str) -> Response:
-    """Be told no more; answers with the request as it was."""
-    view = listing.get(call.db, call.settings, request_id, call.identity.user_id, manages=_manages(call))
-    following.unfollow(call.db, request_id, call.identity.user_id)
-    return success(request_row(view) | {"following": False})
+    """Be told no more; answers with the request as it is now."""
+    mine = call.identity.user_id
+    listing.get(call.db, call.settings, request_id, mine, manages=_manages(call))
+    following.unfollow(call.db, request_id, mine)
+    call.db.expire_all()
+    return success(request_row(listing.get(call.db, call.settings, request_id, mine, manages=True)))
 
 
 @blueprint.operation(

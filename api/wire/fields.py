@@ -112,7 +112,7 @@ class Lines(Text):
         text: str = ma.fields.String._deserialize(self, value, attr, data, **kwargs)
         if "\0" in text:
             raise ma.ValidationError("Must not contain NUL.")
-        return text
+        return text.strip() if self._strip else text
 
 
 class Password(Lines):

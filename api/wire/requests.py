@@ -132,7 +132,8 @@ def checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = _made(schema).load(found)
     except ma.ValidationError as error:
-        messages = error.messages_dict
+        names = {name: field.data_key or name for name, field in _made(schema).fields.items()}
+        messages = {names.get(name, name): said for name, said in error.messages_dict.items()}
         raise InvalidRequest(
             {"body": ["Must be a JSON object."]} if "_schema" in messages else messages
         ) from None

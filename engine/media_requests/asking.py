@@ -239,16 +239,19 @@ class _OneWish:
         pending = next((request for request in known if request.status == "pending"), None)
         if pending is None:
             return self._created(decision, columns, free)
+        if pending.user_id != self._user.id:  # else a quota would be none for who waits until others ask
+            locks.hold(self._db, locks.hashed(Hashed.REQUESTS_OF_USER, self._user.id))
+            rules.take_place(self._db, self._user)
         self._add_seasons(pending, free)
         following.add(self._db, pending.id, self._user.id, own=False)
         return AskedFor(pending, created=False)
 
     def _again(self, request: MediaRequest, decision: RuleDecision) -> AskedFor:
-        """Somebody asks for what was asked for: they follow it; with a comment a denied one is decided anew."""
+        """Somebody asks for what was asked for: they follow it; with a new comment a denied one is decided anew."""
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "pending":
             self._settle(request, decision)
-        if request.status == "denied" and self._wish.comment:
+        if request.status == "denied" and self._wish.comment not in (None, "", request.comment):
             text = f"Asked again by {self._user.name}."
             step = transitions.move(
                 self._db,

@@ -74,7 +74,7 @@ class Availability:
         requested: whether somebody asked for it, and it was not denied.
         status: `none`, `requested`, `processing`, `partial` (some of what was aired is there) or `available`.
         item_id: in the catalogue. request_id: the newest request that was not denied.
-        seasons: of a series, in order; without those that were not aired yet.
+        seasons: of a series, in order; of those that were not aired yet, which have no episodes, what was asked for.
     """
 
     plex: bool = False
@@ -218,7 +218,8 @@ def _availability(title: TitleIds, found: _Knowledge, aired: Mapping[int, int]) 
 
 
 def _seasons(found: _Knowledge, aired: Mapping[int, int]) -> tuple[SeasonAvailability, ...]:
-    numbers = sorted({number for number, episodes in aired.items() if episodes} | found.episodes.keys())
+    out = {number for number, episodes in aired.items() if episodes}
+    numbers = sorted(out | found.episodes.keys() | found.seasons_asked)
     return tuple(
         SeasonAvailability(
             number,
@@ -235,7 +236,7 @@ def _status(
 ) -> AvailabilityStatus:
     """Specials do not count: a series without them is whole. Of one that nobody knows more of, what is there is all."""
     if found.items:
-        regular = [season for season in seasons if season.number > 0]
+        regular = [season for season in seasons if season.number > 0 and season.episodes]
         if title.type == "movie" or not known:
             return "available"
         if regular and all(season.complete for season in regular):

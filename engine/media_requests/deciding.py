@@ -17,7 +17,8 @@ from engine.events import Event
 from engine.media_requests import asking, transitions
 from engine.media_requests.fulfilment import withdrawing
 from engine.readers import REQUEST
-from engine.runtime import Runtime
+from engine.runtime import Runtime, settings_of
+from engine.settings import integration_access
 from engine.stores import locks
 from engine.stores.locks import Hashed
 from engine.titles import titles
@@ -68,7 +69,7 @@ def approve(
         return request
     if request.status == "denied":
         raise Conflict("It was denied; reopen it, then it can be approved.")
-    _check_way(request, by)
+    _check_way(db, request, by)
     again = request.status == "failed"
     transitions.move(
         db,
@@ -92,7 +93,7 @@ def approve(
 def deny(
     db: Session, request_id: str, actor: Actor, reason: str | None, *, batch: str | None = None
 ) -> MediaRequest:
-    """Deny a pending request; one that is denied already stays as it is.
+    """Deny a pending request; one that is denied already stays as it is, but takes the reason that it lacks.
 
     Raises:
         NotFound: there is none.
@@ -100,6 +101,10 @@ def deny(
     """
     request = transitions.locked(db, request_id)
     if request.status == "denied":
+        if reason and not request.deny_reason:
+            request.deny_reason = reason
+            transitions.note(db, request, "changed", f"Reason: {reason}", actor)
+            transitions.publish(db, request, actor)
         return request
     if request.status != "pending":
         raise Conflict(f"Only a pending request can be denied; this one is {request.status}.")
@@ -314,12 +319,23 @@ def _own(db: Session, request: MediaRequest, user_id: str, *, manages: bool) -> 
     raise Forbidden("You follow this request; only who asked for it may change it.")
 
 
-def _check_way(request: MediaRequest, by: str | None) -> None:
+def _check_way(db: Session, request: MediaRequest, by: str | None) -> None:
     if by is None:
         return
     fitting = ("download", "hand") if request.media_type == "video" else ("overseerr", "hand")
     if by not in fitting:
         raise ValidationFailed("It can't be fulfilled that way.", by=f"Must be one of: {', '.join(fitting)}.")
+    settings = settings_of(db)
+    if (
+        by == "overseerr"
+        and integration_access.of(
+            db, settings, "overseerr", url=settings.overseerr_url, token=settings.overseerr_api_key
+        )
+        is None
+    ):
+        raise ValidationFailed(
+            "Overseerr is not set up.", by="Overseerr is not set up: set it up first, or choose hand."
+        )
 
 
 def _one(

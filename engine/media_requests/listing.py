@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from engine.errors import NotFound
 from engine.media_requests import availability, following
-from engine.media_requests.availability import NOTHING, Availability, TitleIds
+from engine.media_requests.availability import NOTHING, Availability, AvailabilityStatus, TitleIds
 from engine.media_requests.transitions import event_data
 from engine.paging import Page
 from models.media_request import MediaRequest, RequestComment, RequestFollower, RequestSeason
@@ -170,10 +170,23 @@ def views(db: Session, settings: Settings, rows: Sequence[MediaRequest], user_id
             own=row.user_id == user_id,
             requested_by=people.get(row.user_id or "") or _stranger(row.requested_by_name),
             decided_by=people.get(row.decided_by or ""),
-            availability=there.get((row.media_type, row.tmdb_id or ""), NOTHING),
+            availability=_of_video(row)
+            if row.media_type == "video"
+            else there.get((row.media_type, row.tmdb_id or ""), NOTHING),
         )
         for row in rows
     ]
+
+
+def _of_video(row: MediaRequest) -> Availability:
+    """What of a video is there, by its request alone: there is one for each."""
+    status: AvailabilityStatus = "requested"
+    if row.status in ("approved", "processing"):
+        status = "processing"
+    elif row.status in ("available", "denied"):
+        status = "available" if row.status == "available" else "none"
+    asked = row.status != "denied"
+    return Availability(row.item_id is not None, asked, status, row.item_id, row.id if asked else None)
 
 
 def seasons_of(db: Session, ids: Collection[str]) -> dict[str, list[RequestSeason]]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from engine import audit, events
 from engine.audit import Actor, Subject
-from engine.errors import QuotaExceeded
+from engine.errors import QuotaExceeded, ValidationFailed
 from models.media_request import MediaRequest, RequestRules
 from models.user import User
 
@@ -72,7 +72,15 @@ def put(
     rules: Sequence[Mapping[str, Any]] | None = None,
     quotas: Mapping[str, Any] | None = None,
 ) -> RequestRules:
-    """Replace the rules, the quotas of roles, or both; what is None stays."""
+    """Replace the rules, the quotas of roles, or both; what is None stays.
+
+    Raises:
+        ValidationFailed: a rule could never hold.
+    """
+    for rule in rules or ():
+        match = rule.get("match") or {}
+        if (match.get("minYear") or 0) > (match.get("maxYear") or 9999):
+            raise ValidationFailed("This rule would never hold.", rules="minYear must not be after maxYear.")
     before = get(db)
     kept = list(before.rules if rules is None else rules)
     values = {
@@ -143,7 +151,12 @@ def take_place(db: Session, user: User) -> None:
         return
     resets = None if quota.resets_at is None else events.timestamp(quota.resets_at)
     unit = "a day" if quota.days == 1 else f"{quota.days} days"
+    said = (
+        f"You may ask for {quota.limit} in {unit}, and did."
+        if quota.limit
+        else "You may not ask for anything."
+    )
     raise QuotaExceeded(
-        f"You may ask for {quota.limit} in {unit}, and did.",
+        said,
         {"limit": quota.limit, "used": quota.used, "resetsAt": resets},
     )

@@ -71,7 +71,7 @@ def put(
     chosen = dict(before.events if events is None else events)
     if events is not None:
         _check_events(events, known)
-    kept = {name: [one for one in where if one in known] for name, where in chosen.items()}
+    kept = {name: [one for one in dict.fromkeys(where) if one in known] for name, where in chosen.items()}
     values: dict[str, Any] = {"events": kept, "updated_at": _now()}
     if digest is not None:
         values["digest"] = digest

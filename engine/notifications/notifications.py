@@ -74,7 +74,9 @@ def notify(
     if row is not None:
         chosen = preferences.of(db, user_id)
         planning.plan(db, chosen, row)
-        if chosen.listens(type):
+        if not chosen.listens(type):
+            row.read_at = func.clock_timestamp()  # it stands in the history, and is not shown as new
+        else:
             data = {**shown(row), "createdAt": events.timestamp(row.created_at)}
             events.publish(db, Event("notification:new", data, user_id, NOTIFICATION))
     return row

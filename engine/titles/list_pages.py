@@ -21,6 +21,7 @@ from engine.titles.titles import TitleFacts, facts
 from models.title import TitleList
 
 _MOST = PAGE * LAST_PAGE  # entries of a list that TMDB lets see
+_WALKED = 25 * PAGE  # titles up to which a list with people in it is read without them
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class TitlePage:
     """A part of a list.
 
     Attributes:
-        total: entries in all, by TMDB; people and collections among them are not shown.
+        total: entries in all, by TMDB; without those people among them that are known to stand up to here.
         stale: TMDB could not be asked for a newer answer, or knows it only from what was seen before.
         fetched_at: when TMDB told the oldest part of it.
     """
@@ -81,6 +82,19 @@ class _PartReader:
             found.append(self.part(source_, number))
         return found
 
+    def from_beginning(self, source_: ListSource, end: int) -> list[_Part]:
+        """The parts of a list with people in it that have its titles to before `end`.
+
+        Where people stand among them is known only by looking, so that it is read from its first part on.
+        """
+        found, titles = list[_Part](), 0
+        for number in range(1, LAST_PAGE + 1):
+            if titles >= end or (found and (number - 1) * PAGE >= found[0].total):
+                break
+            found.append(self.part(source_, number))
+            titles += sum(key is not None for key in found[-1].members)
+        return found
+
     def part(self, source_: ListSource, number: int) -> _Part:
         """One part: kept and fresh, else from TMDB, else kept.
 
@@ -127,20 +141,28 @@ def of(
     """
     asking = _PartReader(runtime, patience or Patience())
     start = (page - 1) * limit
-    if len(sources) == 1:
+    keys: list[Key | None]
+    if len(sources) == 1 and sources[0].type is None and start < _WALKED:
+        parts = asking.from_beginning(sources[0], start + limit)
+        members = [key for part in parts for key in part.members]
+        shown = [key for key in members if key is not None]
+        keys = [*shown[start : start + limit]]
+        total = parts[0].total - (len(members) - len(shown))
+    elif len(sources) == 1:
         parts = asking.parts(sources[0], start, start + limit)
-        keys, total = _cut(parts, start, limit), parts[0].total if parts else 0
+        keys = _cut(parts, start, limit)
+        total = (parts or [asking.part(sources[0], 1)])[0].total
     else:
         parts = [asking.part(one, 1) for one in sources]
         totals = [part.total for part in parts]
         places = [_place(number, totals) for number in range(start, min(start + limit, sum(totals)))]
-        members = list[Iterator[Key | None]]()
+        halves = list[Iterator[Key | None]]()
         for which, one in enumerate(sources):
             mine = [place for source_, place in places if source_ == which]
             some = asking.parts(one, mine[0], mine[-1] + 1) if mine else []
-            members.append(iter(_cut(some, mine[0] if mine else 0, len(mine))))
+            halves.append(iter(_cut(some, mine[0] if mine else 0, len(mine))))
             parts += some
-        keys, total = [next(members[which], None) for which, _ in places], sum(totals)
+        keys, total = [next(halves[which], None) for which, _ in places], sum(totals)
     with runtime.reading() as db:
         titles = kept_facts(db, keys, language, old=any(part.stale for part in parts))
     return TitlePage(

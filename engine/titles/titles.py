@@ -112,8 +112,10 @@ def look_up(
         ServiceUnavailable: TMDB is not set up, or away, and nothing is kept of it.
         UpstreamFailed: its answers are none, and nothing is kept.
     """
-    if not (tmdb_id.isascii() and tmdb_id.isdecimal() and len(tmdb_id) <= 10):
+    if not (tmdb_id.isascii() and tmdb_id.isdecimal()):
         raise NotFound("There is no such title: ids of TMDB are numbers.")
+    if len(tmdb_id) > 10 or tmdb_id.startswith("0"):
+        raise NotFound("TMDB has no such title.")
     age = timedelta(seconds=runtime.settings.tmdb_details_seconds if fresh is None else fresh)
     patience = source.Patience()
     with source.once(f"{type_}:{tmdb_id}"):

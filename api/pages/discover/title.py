@@ -36,7 +36,7 @@ class AskForm(Schema):
     which = Choice(["", "all", "latest", "chosen"], load_default="")
     seasons = ma.fields.List(Text(5), load_default=list, validate=validate.Length(max=asking.MOST_SEASONS))
     quality = Choice(["", *asking.QUALITIES], load_default="")
-    comment = Lines(1000, 0)
+    comment = Lines(1000, 0, strip=True)
 
 
 @pages.page("/title/<any(movie, tv):media_type>/<id:tmdb_id>", Permission.MEDIA_READ, own_units=True)

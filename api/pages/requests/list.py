@@ -52,7 +52,7 @@ class DecisionForm(Schema):
     action = Choice(["approve", "deny"])
     approve = Text(80)
     ids = ma.fields.List(Text(80), load_default=list, validate=validate.Length(max=500))
-    reason = Lines(1000, 0)
+    reason = Lines(1000, 0, strip=True)
 
 
 @pages.page("/requests", Permission.MEDIA_REQUEST, query=RequestsPageQuery)

@@ -23,20 +23,20 @@ class OwnActionForm(Schema):
     """What somebody does with a request that they see."""
 
     action = Choice(["unfollow", "remove", "change"], required=True)
-    comment = Lines(1000, 0)
+    comment = Lines(1000, 0, strip=True)
 
 
 class CommentForm(Schema):
     """What is written below it."""
 
-    text = Lines(1000, required=True)
+    text = Lines(1000, strip=True, required=True)
 
 
 class DecideForm(Schema):
     """What is decided."""
 
     action = Choice(["approve", "deny", "retry", "reopen"], required=True)
-    reason = Lines(1000, 0)
+    reason = Lines(1000, 0, strip=True)
     by = Choice(["", *deciding.WAYS])
     tvdb_id = Text(20, 0, validate=[validate.Regexp(r"[0-9]*\Z")])
 

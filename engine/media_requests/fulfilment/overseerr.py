@@ -65,7 +65,10 @@ class ByOverseerr:
             user = None if request.user_id is None else db.get(User, request.user_id)
         if access is None:
             raise NotFulfilled(
-                "not_configured", "Overseerr is not set up any more.", "Set it up again.", choices=[BY_HAND]
+                "not_configured",
+                "Overseerr is not set up.",
+                "Set it up, or have somebody add it by hand.",
+                choices=[BY_HAND],
             )
         try:
             with client_of(access) as client:

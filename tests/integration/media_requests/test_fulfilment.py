@@ -235,6 +235,8 @@ def test_a_video_is_downloaded_as_one_of_who_asked(village: Village) -> None:
     url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
     row = data_of(ann.post("/media/request", json={"url": url, "quality": "720p", "comment": "for the kids"}))
     assert (row["mediaType"], row["url"], row["status"]) == ("video", url, "pending")
+    there = row["availability"]
+    assert (there["requested"], there["status"], there["requestId"]) == (True, "requested", row["id"])
     assert data_of(ann.get("/youtube/downloads"))["items"] == []
     again = village.door.person().post("/media/request", json={"url": "https://youtu.be/dQw4w9WgXcQ"})
     assert (again.status_code, data_of(again)["id"]) == (200, row["id"])

@@ -416,3 +416,63 @@ def test_what_somebody_who_is_deleted_asked_for_is_gone_and_told(village: Villag
     rows = {row["id"]: row for row in data_of(chief.get("/admin/requests"))["items"]}
     assert lonely not in rows
     assert rows[shared]["requestedBy"] is None
+
+
+def test_what_is_not_accepted_names_the_fields_as_they_were_sent(ann: Person) -> None:
+    error = refused(ann.post("/media/request", json={"mediaType": "movie"}), 400, "VALIDATION_ERROR")
+    assert error["details"] == {"tmdbId": ["Is needed, or the url of a video."]}
+
+
+def test_seasons_of_others_are_no_way_around_a_quota(village: Village, ann: Person, admin: Person) -> None:
+    first = ask(ann, SERIES, seasons=[1])
+    quotas = {"requestsPerDays": {"user": {"count": 0, "days": 1}}}
+    assert admin.request("PUT", "/admin/request-rules", json=quotas).status_code == 200
+    bob = village.door.person()
+
+    error = refused(bob.post("/media/request", json=SERIES | {"seasons": "all"}), 429, "QUOTA_EXCEEDED")
+    assert error["message"] == "You may not ask for anything."
+    kept = data_of(ann.get(f"/media/requests/{first['id']}"))["seasons"]
+    assert [one["number"] for one in kept] == [1]
+    assert ask(bob, SERIES, 200, seasons=[1])["id"] == first["id"], "following is free"
+
+
+def test_a_season_that_is_not_out_is_known_to_be_asked_for(ann: Person) -> None:
+    (season,) = [
+        one for one in ask(ann, SERIES, seasons=[3])["availability"]["seasons"] if one["number"] == 3
+    ]
+    assert season == {"number": 3, "episodes": 0, "available": 0, "requested": True}
+
+
+def test_a_denial_takes_the_reason_that_it_lacks(ann: Person, admin: Person) -> None:
+    path = f"/media/requests/{ask(ann, FILM)['id']}/deny"
+    assert data_of(admin.post(path, json={"reason": "  "}))["denyReason"] is None
+    assert data_of(admin.post(path, json={"reason": "Too long."}))["denyReason"] == "Too long."
+    assert data_of(admin.post(path, json={"reason": "Too old."}))["denyReason"] == "Too long."
+
+
+def test_overseerr_is_no_way_where_it_is_not_set_up(ann: Person, admin: Person) -> None:
+    path = f"/media/requests/{ask(ann, FILM)['id']}/approve"
+    error = refused(admin.post(path, json={"by": "overseerr"}), 400, "VALIDATION_ERROR")
+    assert "not set up" in error["details"]["by"][0]
+
+
+def test_leaving_answers_with_the_request_as_it_is(village: Village, ann: Person) -> None:
+    request_id = ask(ann, FILM)["id"]
+    bob = village.door.person()
+    assert ask(bob, FILM, 200)["followers"] == 1
+    left = data_of(bob.delete(f"/media/requests/{request_id}/follow"))
+    assert (left["following"], left["followers"]) == (False, 0)
+
+
+def test_a_comment_of_nothing_is_none(ann: Person) -> None:
+    request_id = ask(ann, FILM)["id"]
+    refused(
+        ann.post(f"/media/requests/{request_id}/comments", json={"text": "  \n "}), 400, "VALIDATION_ERROR"
+    )
+
+
+def test_a_rule_that_could_never_hold_is_refused(admin: Person) -> None:
+    rule = {"match": {"minYear": 2001, "maxYear": 2000}, "then": "block"}
+    answer = admin.request("PUT", "/admin/request-rules", json={"rules": [rule]})
+    error = refused(answer, 400, "VALIDATION_ERROR")
+    assert error["details"] == {"rules": ["minYear must not be after maxYear."]}

@@ -74,15 +74,17 @@ def test_a_search_finds_films_and_series_in_any_language(ann: Person) -> None:
 
 
 def test_pages_of_any_length_are_cut_out_of_pages_of_twenty(ann: Person, tmdb: TmdbDouble) -> None:
-    tmdb.people = 3  # who are no titles, and keep their places
+    tmdb.people = 25  # who are no titles, and stand in front
     for number in range(50):
         tmdb.film(f"Sequel {number:02}")
 
     found = [data_of(ann.get(f"/media/search?query=sequel&page={page}&limit=7")) for page in range(1, 9)]
 
     assert [title for page in found for title in titles_of(page)] == [f"Sequel {n:02}" for n in range(50)]
-    assert found[0]["pagination"]["totalResults"] == 53
-    assert len([path for path, _ in tmdb.asked if path == "/search/multi"]) == 3
+    assert found[0]["pagination"]["totalResults"] == 50
+    behind = data_of(ann.get("/media/search?query=sequel&page=600"))
+    assert (titles_of(behind), behind["pagination"]["totalResults"] > 0) == ([], True)
+    assert len([path for path, _ in tmdb.asked if path == "/search/multi"]) == 4
 
 
 def test_both_types_with_a_year_come_in_turns(ann: Person, tmdb: TmdbDouble) -> None:

@@ -10,6 +10,7 @@ from fakes.webhook_target import WebhookTarget
 from post import Post
 from sqlalchemy import select
 
+from engine.notifications.notifications import notify
 from engine.secrets import rotation
 from models.audit import AuditEntry
 from models.delivery import NotificationChannel
@@ -30,6 +31,21 @@ def test_at_first_everything_goes_to_the_socket_and_nothing_elsewhere(ann: Perso
     assert "request.available" in found["events"]
     assert "request.new" not in found["events"]
     assert (found["quietHours"], found["digest"]) == (None, "none")
+
+
+def test_what_is_switched_off_stands_in_the_history_and_is_not_new(post: Post, ann: Person) -> None:
+    assert put(ann, events={"download.completed": []}).status_code == 200
+    with post.runtime.unit_of_work() as db:
+        for type_ in ("download.completed", "download.failed"):
+            notify(db, ann.id, type=type_, title=type_, message="It has ended.")
+
+    found = data_of(ann.get("/notifications"))
+    assert [(row["type"], row["read"]) for row in found["items"]] == [
+        ("download.failed", False), ("download.completed", True),
+    ]  # fmt: skip
+    assert [row["type"] for row in data_of(ann.get("/notifications?unread=true"))["items"]] == [
+        "download.failed"
+    ]
 
 
 def test_an_admin_may_choose_what_admins_are_told(post: Post) -> None:
