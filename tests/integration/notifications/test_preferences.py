@@ -39,11 +39,11 @@ def test_what_is_switched_off_stands_in_the_history_and_is_not_new(post: Post, a
         for type_ in ("download.completed", "download.failed"):
             notify(db, ann.id, type=type_, title=type_, message="It has ended.")
 
-    found = data_of(ann.get("/notifications"))
+    found = data_of(ann.get("/dashboard/notifications"))
     assert [(row["type"], row["read"]) for row in found["items"]] == [
         ("download.failed", False), ("download.completed", True),
     ]  # fmt: skip
-    assert [row["type"] for row in data_of(ann.get("/notifications?unread=true"))["items"]] == [
+    assert [row["type"] for row in data_of(ann.get("/dashboard/notifications?unread=true"))["items"]] == [
         "download.failed"
     ]
 
