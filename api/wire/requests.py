@@ -133,7 +133,10 @@ def checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
         loaded: dict[str, Any] = _made(schema).load(found)
     except ma.ValidationError as error:
         names = {name: field.data_key or name for name, field in _made(schema).fields.items()}
-        messages = {names.get(name, name): said for name, said in error.messages_dict.items()}
+        messages = {
+            name if name in found else names.get(name, name): said
+            for name, said in error.messages_dict.items()
+        }
         raise InvalidRequest(
             {"body": ["Must be a JSON object."]} if "_schema" in messages else messages
         ) from None

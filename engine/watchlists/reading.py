@@ -69,7 +69,7 @@ def read_due(runtime: Runtime) -> int:
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _EntryOutcome:
     """What became of a title; `again`: when it is tried again, which `waiting` ones are."""
 
     name: str
@@ -162,11 +162,11 @@ class _DueList:
         for entry in self._waiting(WatchlistEntry.tmdb_id.is_(None)):
             known = plex.details(entry.rating_key)
             if known is None:
-                self._store(entry, _Outcome("unknown", "Plex does not have it any more."))
+                self._store(entry, _EntryOutcome("unknown", "Plex does not have it any more."))
                 continue
             tmdb_id = external_ids(text_of(known.get("guid")), known.get("Guid")).get("tmdb")
             if tmdb_id is None:
-                self._store(entry, _Outcome("unknown", "Plex does not say which title of TMDB it is."))
+                self._store(entry, _EntryOutcome("unknown", "Plex does not say which title of TMDB it is."))
                 continue
             with self.runtime.unit_of_work() as db:
                 db.execute(update(WatchlistEntry).where(*_same(entry)).values(tmdb_id=tmdb_id))
@@ -188,30 +188,32 @@ class _DueList:
         with self.runtime.reading() as db:
             return db.scalars(query.where(*mine, *due, *which).order_by(*order).limit(BATCH)).all()
 
-    def _asked(self, media_type: str, tmdb_id: str) -> _Outcome:
+    def _asked(self, media_type: str, tmdb_id: str) -> _EntryOutcome:
         actor = Actor(self.user_id, via="watchlist")
         try:
             asked = asking.ask(
                 self.runtime, Wish(media_type, tmdb_id), actor, user_id=self.user_id, source="watchlist"
             )
         except AlreadyThere as error:
-            return _Outcome("available", error.message)
+            return _EntryOutcome("available", error.message)
         except Forbidden as error:
-            return _Outcome("refused", error.message)
+            return _EntryOutcome("refused", error.message)
         except NotFound:
-            return _Outcome("unknown", "TMDB has no such title.")
+            return _EntryOutcome("unknown", "TMDB has no such title.")
         except QuotaExceeded as error:
-            return _Outcome("waiting", error.message, again=_resets(error) or _LATER)
+            return _EntryOutcome("waiting", error.message, again=_resets(error) or _LATER)
         except ValidationFailed as error:
-            return _Outcome("waiting", error.message, again=_LATER)
+            return _EntryOutcome("waiting", error.message, again=_LATER)
         except (ServiceUnavailable, UpstreamFailed) as error:
-            return _Outcome("waiting", error.message, again=AFTER_ERROR, stops=True)
+            return _EntryOutcome("waiting", error.message, again=AFTER_ERROR, stops=True)
         except Unauthorized as error:
-            return _Outcome("waiting", error.message, again=_LATER, stops=True)
+            return _EntryOutcome("waiting", error.message, again=_LATER, stops=True)
         request = asked.request
-        return _Outcome("requested" if request.user_id == self.user_id else "followed", request_id=request.id)
+        return _EntryOutcome(
+            "requested" if request.user_id == self.user_id else "followed", request_id=request.id
+        )
 
-    def _store(self, entry: WatchlistEntry, outcome: _Outcome) -> None:
+    def _store(self, entry: WatchlistEntry, outcome: _EntryOutcome) -> None:
         again = outcome.again
         values = {
             "outcome": outcome.name,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, Route, expect
-from sqlalchemy import select
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
+from sqlalchemy import delete, select
 
 from engine.notifications import notifications
 from models.media import MediaItem
+from models.notification import Notification
 from models.user import User
 from tests.browser.showroom import Showroom
 from tests.browser.test_parts import TOO_LOW, TOO_WIDE
@@ -128,11 +129,13 @@ def test_without_a_choice_the_library_is_searched(visit: Visit) -> None:
 
 
 def test_the_bell_follows_and_a_notification_leads_on(visit: Visit, room: Showroom) -> None:
+    with room.runtime.unit_of_work() as db:
+        admin = db.scalars(select(User).where(User.email == room.email("admin"))).one()
+        db.execute(delete(Notification).where(Notification.user_id == admin.id))
     page = visit("admin", "notifications")
     expect(page.get_by_text("Nothing has been told yet")).to_be_visible()
 
     with room.runtime.unit_of_work() as db:
-        admin = db.scalars(select(User).where(User.email == room.email("admin"))).one()
         about = {"type": "user.new_admin", "message": "By Ines.", "subject": ("session", "ses-1")}
         notifications.notify(db, admin.id, title="Somebody signed in", **about)
 
@@ -141,6 +144,24 @@ def test_the_bell_follows_and_a_notification_leads_on(visit: Visit, room: Showro
     page.get_by_role("button", name="Mark as read: Somebody signed in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You have read everything")
     expect(page.get_by_role("link", name="Notifications, 1 unread")).to_have_count(0)
+
+
+def test_what_changes_before_the_socket_is_open_is_shown(visit: Visit, room: Showroom) -> None:
+    with room.runtime.unit_of_work() as db:
+        guest = db.scalars(select(User).where(User.email == room.email("guest"))).one()
+        new = notifications.unread_count(db, guest.id)
+
+    def opens_late(socket: WebSocketRoute) -> None:
+        with room.runtime.unit_of_work() as db:
+            notifications.notify(db, guest.id, type="test", title="Somebody was quick", message="Very.")
+        socket.connect_to_server()
+
+    page = visit("guest", "account")
+    page.route_web_socket("**/ws/authenticated", opens_late)
+    page.goto(f"{room.url}/notifications")
+
+    expect(page.get_by_text("Somebody was quick")).to_be_visible()
+    expect(page.get_by_role("link", name=f"Notifications, {new + 1} unread")).to_be_visible()
 
 
 def test_a_bar_moves_on_the_first_page(visit: Visit, room: Showroom) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Request, Route, expect
 from sqlalchemy import func, select, update
 
+from engine.notifications.notifications import notify
 from models.login import Login
 from models.plex_pin import PlexPin
 from models.user import User
@@ -39,6 +40,50 @@ def test_the_password_is_asked_for_over_the_page_and_nothing_is_lost(visit: Visi
 
     expect(page.get_by_label("The key", exact=True)).to_have_value(re.compile("^mn_"))
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_an_older_copy_of_the_page_does_not_undo_what_a_form_showed(visit: Visit, room: Showroom) -> None:
+    page = visit("user", "account/keys")
+    late: list[tuple[Route, APIResponse]] = []
+
+    def comes_late(route: Route) -> None:
+        late.append((route, route.fetch()))
+
+    def tell() -> None:
+        with room.runtime.unit_of_work() as db:
+            user = db.scalars(select(User).where(User.email == room.email("user"))).one()
+            notify(db, user.id, type="test", title="Something else", message="It happened.")
+
+    page.get_by_label("What is it for?").fill("A script")
+    page.get_by_label("See and search the library").check()
+    page.route(
+        "**/account/keys", lambda route: comes_late(route) if is_copy(route.request) else route.continue_()
+    )
+    with page.expect_request(is_copy):
+        tell()
+    page.get_by_role("button", name="Make the key").click()
+    key = page.get_by_label("The key", exact=True)
+    expect(key).to_have_value(re.compile("^mn_"))
+
+    page.evaluate(WATCH)
+    ((route, older),) = late
+    with page.expect_response(lambda answer: "made=" in answer.url):  # the copy after the late one
+        route.fulfill(response=older)
+
+    expect(key).to_have_value(re.compile("^mn_"))
+    assert page.evaluate("() => lost") is False
+
+
+WATCH = """() => {
+  window.lost = false;
+  const look = () => { window.lost ||= !document.getElementById("new-key"); };
+  new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+def is_copy(request: Request) -> bool:
+    """Whether a page asks for a new copy of itself."""
+    return request.method == "GET" and request.resource_type == "fetch"
 
 
 def test_it_may_be_left(visit: Visit, room: Showroom) -> None:

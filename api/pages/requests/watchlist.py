@@ -20,7 +20,7 @@ pages = PageBlueprint("watchlist")
 _PATH = "requests/watchlist"
 
 
-class SwitchForm(Schema):
+class WatchlistForm(Schema):
     """Whether it is read from now on; off where it does not say."""
 
     on = Flag(load_default=False)
@@ -40,7 +40,7 @@ def watchlist_page(visit: Visit, query: dict[str, Any]) -> Response:
 @pages.form("/requests/watchlist", Permission.MEDIA_REQUEST, back=_PATH)
 def switch_watchlist(visit: Visit) -> Response:
     """Opt in or out."""
-    on = visit.entered(SwitchForm)["on"]
+    on = visit.entered(WatchlistForm)["on"]
     own.switch(visit.db, visit.identity.user_id, visit.actor, on=on)
     told = _("Your watchlist is read from now on.") if on else _("Your watchlist is not read any more.")
     return visit.go(_PATH, told)

@@ -22,9 +22,12 @@ async function collect() {
     return;
   }
   running = true;
+  const before = answers;
   try {
     const answer = await fetch(location.href, {headers: {Accept: "text/html"}});
-    if (answer.ok && !answer.redirected) adopt(keeping(parsed(await answer.text())));
+    const text = await answer.text();
+    if (answers !== before) again = true;  // older than what is shown: a form was answered meanwhile
+    else if (answer.ok && !answer.redirected) adopt(keeping(parsed(text)));
   } catch {
     // The socket tells when the server is back.
   } finally {
@@ -49,9 +52,11 @@ export const parsed = (html) => new DOMParser().parseFromString(html, "text/html
 
 // An answer to a form replaces the form too, with the caret in it; what comes by itself leaves it alone.
 let answered = false;
+let answers = 0;
 
 export function adopt(fresh, isAnswer = false) {
   answered = isAnswer;
+  if (isAnswer) answers += 1;
   for (const part of document.querySelectorAll(PARTS)) {
     const other = fresh.getElementById(part.id);
     if (other && part.isConnected) renew(part, other);  // it may have gone with a part around it
