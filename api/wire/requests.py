@@ -132,13 +132,15 @@ def checked(schema: type[ma.Schema], found: Any) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = _made(schema).load(found)
     except ma.ValidationError as error:
-        names = {name: field.data_key or name for name, field in _made(schema).fields.items()}
-        messages = {
-            name if name in found else names.get(name, name): said
-            for name, said in error.messages_dict.items()
-        }
+        messages = error.messages_dict
+        if "_schema" in messages:
+            raise InvalidRequest({"body": ["Must be a JSON object."]}) from None
+        fields = _made(schema).fields  # what is said of all together calls them by their names in the code
         raise InvalidRequest(
-            {"body": ["Must be a JSON object."]} if "_schema" in messages else messages
+            {
+                fields[name].data_key or name if name in fields and name not in found else name: said
+                for name, said in messages.items()
+            }
         ) from None
     return loaded
 

@@ -421,6 +421,9 @@ def test_what_somebody_who_is_deleted_asked_for_is_gone_and_told(village: Villag
 def test_what_is_not_accepted_names_the_fields_as_they_were_sent(ann: Person) -> None:
     error = refused(ann.post("/media/request", json={"mediaType": "movie"}), 400, "VALIDATION_ERROR")
     assert error["details"] == {"tmdbId": ["Is needed, or the url of a video."]}
+    for odd in (1.5, [], "x"):
+        error = refused(ann.post("/media/request", json=odd), 400, "VALIDATION_ERROR")
+        assert error["details"] == {"body": ["Must be a JSON object."]}
 
 
 def test_seasons_of_others_are_no_way_around_a_quota(village: Village, ann: Person, admin: Person) -> None:
