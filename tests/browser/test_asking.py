@@ -38,3 +38,8 @@ def test_a_series_is_found_asked_for_denied_asked_for_again_and_approved(visit: 
     boss.get_by_role("button", name="Approve").first.click()
     expect(boss.get_by_text("It was approved.")).to_be_visible()
     expect(page.get_by_text("Approved").first).to_be_visible()
+
+    page.get_by_role("textbox", name="Comment").fill("Thank you!")
+    page.get_by_role("button", name="Send").click()
+    expect(boss.get_by_text("Thank you!")).to_be_visible()  # by a new copy of the page
+    expect(boss.get_by_text("It was approved.")).to_be_visible()

@@ -59,6 +59,7 @@ export function adopt(fresh, isAnswer = false) {
   if (isAnswer) answers += 1;
   for (const part of document.querySelectorAll(PARTS)) {
     const other = fresh.getElementById(part.id);
+    if (!isAnswer && part.matches(".toasts") && !other?.children.length) continue;  // what was told is still to be read
     if (other && part.isConnected) renew(part, other);  // it may have gone with a part around it
   }
   answered = false;
