@@ -21,7 +21,10 @@ from engine.titles.titles import TitleFacts, facts
 from models.title import TitleList
 
 _MOST = PAGE * LAST_PAGE  # entries of a list that TMDB lets see
-_WALKED = 25 * PAGE  # titles up to which a list with people in it is read without them
+# Titles up to which a list with people in it is read from its beginning, to leave them out.
+_WALKED = 5 * PAGE
+# Parts that may be read in vain for that: each may be a question to TMDB, whose budget all share.
+_PARTS_OF_PEOPLE = 5
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,11 @@ class _PartReader:
     def from_beginning(self, source_: ListSource, end: int) -> list[_Part]:
         """The parts of a list with people in it that have its titles to before `end`.
 
-        Where people stand among them is known only by looking, so that it is read from its first part on.
+        Where people stand among them is known only by reading from its first part on; of a name that
+        thousands of people have, only as far as `_PARTS_OF_PEOPLE` allows.
         """
         found, titles = list[_Part](), 0
-        for number in range(1, LAST_PAGE + 1):
+        for number in range(1, -(-end // PAGE) + _PARTS_OF_PEOPLE + 1):
             if titles >= end or (found and (number - 1) * PAGE >= found[0].total):
                 break
             found.append(self.part(source_, number))

@@ -87,6 +87,14 @@ def test_pages_of_any_length_are_cut_out_of_pages_of_twenty(ann: Person, tmdb: T
     assert len([path for path, _ in tmdb.asked if path == "/search/multi"]) == 4
 
 
+def test_a_name_that_many_people_have_costs_few_questions(ann: Person, tmdb: TmdbDouble) -> None:
+    tmdb.people = 2_000
+    tmdb.film("Sequel")
+
+    assert titles_of(data_of(ann.get("/media/search?query=sequel"))) == []
+    assert len([path for path, _ in tmdb.asked if path == "/search/multi"]) == 6
+
+
 def test_both_types_with_a_year_come_in_turns(ann: Person, tmdb: TmdbDouble) -> None:
     for number in range(3):
         tmdb.film(f"Moon {number}", 2010)
