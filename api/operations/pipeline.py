@@ -58,11 +58,15 @@ def serve(
     with refusals_noted(current.runtime, operation.access.permission) as caller:
         with unit_of(operation, current.runtime) as db:
             admit(operation, db, caller)
-            if operation.page and db is not None and reads(operation):
-                with at_one_moment(db):  # a page is made of many statements, which have to fit each other
-                    return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
             if not operation.own_units:
-                return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
+                # A page is made of many statements, which have to fit each other.
+                whole = (
+                    at_one_moment(db)
+                    if db is not None and operation.page and reads(operation)
+                    else nullcontext()
+                )
+                with whole:
+                    return view(kind(current, db, caller.identity), *arguments(operation.takes), **path)
         return view(kind(current, None, caller.identity), *arguments(operation.takes), **path)
 
 

@@ -15,10 +15,9 @@ from engine.audit import SERVER, Actor, Subject
 from engine.errors import Conflict, Forbidden, MediaNestError, NotFound, ValidationFailed
 from engine.events import Event
 from engine.media_requests import asking, transitions
-from engine.media_requests.fulfilment import withdrawing
+from engine.media_requests.fulfilment import overseerr, withdrawing
 from engine.readers import REQUEST
 from engine.runtime import Runtime, settings_of
-from engine.settings import integration_access
 from engine.stores import locks
 from engine.stores.locks import Hashed
 from engine.titles import titles
@@ -207,7 +206,9 @@ def change(
         facts = titles.look_up(runtime, "tv", tmdb_id or "")
         numbers = asking.seasons_wanted(facts, changes["seasons"])
     with runtime.unit_of_work() as db:
-        if numbers is not None:  # a season belongs to one request, whoever asks for it at this moment
+        if (
+            numbers is not None
+        ):  # lock the title: a season belongs to one request, and others may ask for it now
             locks.hold(db, locks.hashed(Hashed.REQUESTED_TITLE, f"tv:{tmdb_id}"))
         request = _changeable(db, request_id, user_id, manages=manages)
         if "seasons" in changes and numbers is None:
@@ -325,14 +326,7 @@ def _check_way(db: Session, request: MediaRequest, by: str | None) -> None:
     fitting = ("download", "hand") if request.media_type == "video" else ("overseerr", "hand")
     if by not in fitting:
         raise ValidationFailed("It can't be fulfilled that way.", by=f"Must be one of: {', '.join(fitting)}.")
-    settings = settings_of(db)
-    if (
-        by == "overseerr"
-        and integration_access.of(
-            db, settings, "overseerr", url=settings.overseerr_url, token=settings.overseerr_api_key
-        )
-        is None
-    ):
+    if by == "overseerr" and overseerr.configured(db, settings_of(db)) is None:
         raise ValidationFailed(
             "Overseerr is not set up.", by="Overseerr is not set up: set it up first, or choose hand."
         )

@@ -35,12 +35,9 @@ def fields(body: bytes) -> Mapping[str, Any]:
     Raises:
         PlexGarbled: it is neither.
     """
-    if body.lstrip(_BEFORE_XML)[:1] != b"<":
+    root = _root(body)
+    if root is None:
         return container(body)
-    try:
-        root = root_of(body)
-    except NotXml:
-        raise PlexGarbled(_NO_ANSWER) from None
     return dict(root.attrib) if root.tag == "MediaContainer" else {}
 
 
@@ -50,15 +47,22 @@ def either(body: bytes) -> Mapping[str, Any]:
     Raises:
         PlexGarbled: it has none.
     """
-    if body.lstrip(_BEFORE_XML)[:1] != b"<":
+    root = _root(body)
+    if root is None:
         return container(body)
-    try:
-        root = root_of(body)
-    except NotXml:
-        raise PlexGarbled(_NO_ANSWER) from None
     if root.tag != "MediaContainer":
         raise PlexGarbled(_NO_ANSWER)
     return {**root.attrib, "Metadata": [{**each.attrib, **_lists(each)} for each in root]}
+
+
+def _root(body: bytes) -> Element | None:
+    """The root of an answer in XML; None for one that is not XML."""
+    if body.lstrip(_BEFORE_XML)[:1] != b"<":
+        return None
+    try:
+        return root_of(body)
+    except NotXml:
+        raise PlexGarbled(_NO_ANSWER) from None
 
 
 def _lists(element: Element) -> dict[str, list[dict[str, str]]]:
