@@ -247,7 +247,7 @@ class _OneWish:
         return AskedFor(pending, created=False)
 
     def _again(self, request: MediaRequest, decision: RuleDecision) -> AskedFor:
-        """Somebody asks for what was asked for: they follow it; with a new comment a denied one is decided anew."""
+        """Follow a request that exists; a new comment makes a denied one pending again."""
         following.add(self._db, request.id, self._user.id, own=False)
         if request.status == "pending":
             self._settle(request, decision)

@@ -207,9 +207,14 @@ def comments(db: Session, request_id: str) -> list[CommentView]:
 
 
 def snapshot(db: Session, user_id: str | None) -> list[dict[str, Any]]:
-    """Requests that somebody sees (None: everybody's), as event data: those that have not ended, and what ended lately.
+    """The requests of a socket's first frame, as event data: open ones, and those that ended in the last 10 minutes.
 
-    The newest first, at most 500.
+    Args:
+        db: for reading.
+        user_id: only those that this user asked for or follows; None: everybody's.
+
+    Returns:
+        The newest first, at most 500.
     """
     where = _visible(user_id or "", "all" if user_id is None else "both")
     lately = MediaRequest.updated_at > func.clock_timestamp() - RECENT

@@ -166,7 +166,7 @@ def _refuse_fixed(spec: Field[Any], given: Mapping[str, str]) -> None:
 
 
 def _refuse_unusable(addresses: str | None) -> None:
-    """Refuse what could never be sent to: nobody would be told of it before something goes wrong."""
+    """Validate the addresses of `NOTIFY_URLS`: else a wrong one fails only when the first message is sent."""
     for address in variables.targets(addresses or ""):
         try:
             apprise_targets.shown(address)

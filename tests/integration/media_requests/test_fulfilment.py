@@ -268,7 +268,7 @@ def test_a_video_is_downloaded_as_one_of_who_asked(village: Village) -> None:
 
 
 def test_the_download_of_a_request_is_told_of_once(village: Village) -> None:
-    """By the request: a download that somebody wanted for themselves tells of itself."""
+    """The request sends the notification; a download without a request sends its own."""
     ann, admin = village.door.person(), village.door.person("admin")
     approved(ann, admin, {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"})
     village.work()
